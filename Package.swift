@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every target of our own: Swift 6 mode, strict about imports, and no warning is let through.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// The generated protobuf code is not ours to mend, so it is held to the language mode only.
+let generatedSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "hansa",
+    products: [
+        .executable(name: "hansa", targets: ["hansa"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    ],
+    targets: [
+        // System libraries.
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // Pure: values in, values out.
+        .target(
+            name: "Wire",
+            dependencies: [protobuf],
+            exclude: ["Protos"],
+            swiftSettings: generatedSettings
+        ),
+        .target(name: "Catalog", dependencies: [collections], swiftSettings: settings),
+        .target(name: "DeltaLog", dependencies: ["Catalog", "Wire", protobuf], swiftSettings: settings),
+        .target(
+            name: "Gossip",
+            dependencies: ["DeltaLog", "Catalog", "Wire", protobuf, collections],
+            swiftSettings: settings
+        ),
+
+        // Files in and out.
+        .target(name: "Interchange", dependencies: ["Catalog", "CZlib"], swiftSettings: settings),
+
+        // The world: disk, cryptography, network.
+        .target(name: "Store", dependencies: ["DeltaLog", "Catalog", grdb], swiftSettings: settings),
+        .target(name: "OpenSSLKit", dependencies: ["COpenSSL"], swiftSettings: settings),
+        .target(name: "Transport", dependencies: ["OpenSSLKit", nioCore, nioPosix], swiftSettings: settings),
+
+        // Where they meet.
+        .target(
+            name: "Node",
+            dependencies: [
+                "Catalog", "Wire", "DeltaLog", "Gossip", "Store", "Interchange", "OpenSSLKit", "Transport",
+                protobuf, collections, logging, lifecycle, configuration, nioCore, nioPosix,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "LocalAPI",
+            dependencies: ["Node", hummingbird, nioCore, nioPosix, nioHTTP1, logging, lifecycle],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "hansa",
+            dependencies: ["LocalAPI", "Node", argumentParser, logging],
+            swiftSettings: settings
+        ),
+    ]
+)

@@ -1,0 +1,52 @@
+/// SHA-256 (FIPS 180-4), given by whoever runs the catalog: the system's library in a node.
+package protocol CatalogHasher: Sendable {
+    /// The SHA-256 of the bytes. Must be a pure function and safe to call from any thread.
+    func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256
+}
+
+extension CatalogHasher {
+    package func hash(_ bytes: [UInt8]) -> Hash256 {
+        bytes.withUnsafeBytes { hash($0) }
+    }
+
+    package func hash(_ bytes: ArraySlice<UInt8>) -> Hash256 {
+        bytes.withUnsafeBytes { hash($0) }
+    }
+}
+
+/// Builds what is hashed: a tag that says what it is, then fields, each behind its length.
+///
+/// The tag is ASCII, ends with a zero byte and occurs nowhere else, so that no bytes can pass for another structure.
+/// A field is its length as 4 bytes, big-endian, and its bytes.
+package struct TaggedFields {
+    package private(set) var bytes: [UInt8]
+
+    package init(_ tag: StaticString) {
+        bytes = tag.withUTF8Buffer { Array($0) }
+        bytes.append(0)
+    }
+
+    package mutating func append(_ field: some Collection<UInt8>) {
+        append(UInt32(field.count))
+        bytes.append(contentsOf: field)
+    }
+
+    package mutating func append(_ field: String) {
+        append(field.utf8)
+    }
+
+    package mutating func append(_ field: Hash256) {
+        append(UInt32(Hash256.byteCount))
+        field.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+
+    /// A number as 4 bytes, big-endian, without a length before it.
+    package mutating func append(_ number: UInt32) {
+        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    /// A number as 8 bytes, big-endian, without a length before it.
+    package mutating func append(_ number: UInt64) {
+        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+}

@@ -1,0 +1,113 @@
+/// A name made of 32 bytes; one type for each kind of thing, so that they cannot be confused.
+package protocol Identifier256: Hashable, Comparable, Sendable, CustomStringConvertible {
+    var hash: Hash256 { get }
+    init(_ hash: Hash256)
+}
+
+extension Identifier256 {
+    /// Takes exactly 32 bytes; nil for any other number.
+    package init?(bytes: some Collection<UInt8>) {
+        guard let hash = Hash256(bytes) else { return nil }
+        self.init(hash)
+    }
+
+    /// Reads 64 hexadecimal digits.
+    package init?(hex: String) {
+        guard let hash = Hash256(hex: hex) else { return nil }
+        self.init(hash)
+    }
+
+    package var bytes: [UInt8] { hash.bytes }
+    package var hex: String { hash.hex }
+    /// The first 8 hexadecimal digits, for people.
+    package var short: String { String(hash.hex.prefix(8)) }
+    package var description: String { hex }
+    package static func < (left: Self, right: Self) -> Bool { left.hash < right.hash }
+}
+
+/// An alliance: the hash of its charter.
+package struct AllianceID: Identifier256 {
+    package let hash: Hash256
+    package init(_ hash: Hash256) { self.hash = hash }
+}
+
+/// An organization: the hash of its first organization key, so that a rotation of keys keeps it.
+package struct OrganizationID: Identifier256 {
+    package let hash: Hash256
+    package init(_ hash: Hash256) { self.hash = hash }
+}
+
+/// A node: its Ed25519 public key, which is also its identity in TLS.
+package struct NodeKey: Identifier256 {
+    package let hash: Hash256
+    package init(_ hash: Hash256) { self.hash = hash }
+}
+
+/// A record: the hash of alliance, owner and key (see ``RecordIdentity``).
+package struct RecordID: Identifier256 {
+    package let hash: Hash256
+    package init(_ hash: Hash256) { self.hash = hash }
+}
+
+/// The part of a record's id that every operation on it carries: the hash of kind and local id.
+///
+/// With the alliance and the owner it gives the ``RecordID``. Because an operation names its record by this key, and
+/// the owner is the author's organization unless it says otherwise, whether an author may write a record can be judged
+/// from the operation alone, also when everything else about the record was erased.
+package struct RecordKey: Identifier256 {
+    package let hash: Hash256
+    package init(_ hash: Hash256) { self.hash = hash }
+}
+
+/// One log: all that one node wrote between two starts that could not prove to continue each other.
+package struct LogID: Hashable, Comparable, Sendable {
+    /// The author: the node whose key signs this log.
+    package let author: NodeKey
+    /// A random number, drawn when the log was begun.
+    package let incarnation: UInt64
+
+    package init(author: NodeKey, incarnation: UInt64) {
+        self.author = author
+        self.incarnation = incarnation
+    }
+
+    /// The number of bytes of ``bytes``.
+    package static let byteCount = 40
+
+    /// Author, then incarnation, big-endian.
+    package var bytes: [UInt8] {
+        author.bytes + withUnsafeBytes(of: incarnation.bigEndian) { Array($0) }
+    }
+
+    /// Reads ``bytes``; nil unless there are 40 of them.
+    package init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == Self.byteCount, let author = NodeKey(bytes: bytes.prefix(32)) else { return nil }
+        self.author = author
+        incarnation = bytes.dropFirst(32).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    package static func < (left: LogID, right: LogID) -> Bool {
+        left.author != right.author ? left.author < right.author : left.incarnation < right.incarnation
+    }
+}
+
+/// The place of an operation: unique, and ordered by log, sequence and index.
+package struct Dot: Hashable, Comparable, Sendable {
+    package let log: LogID
+    /// The number of the delta in its log, from 1.
+    package let sequence: UInt64
+    /// The position of the operation in its delta, from 0.
+    package let index: UInt32
+
+    package init(log: LogID, sequence: UInt64, index: UInt32) {
+        self.log = log
+        self.sequence = sequence
+        self.index = index
+    }
+
+    package static func < (left: Dot, right: Dot) -> Bool {
+        if left.log != right.log { return left.log < right.log }
+        if left.sequence != right.sequence { return left.sequence < right.sequence }
+        return left.index < right.index
+    }
+}

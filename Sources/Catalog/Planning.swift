@@ -1,0 +1,145 @@
+/// What is asked of one field.
+package enum FieldChange: Hashable, Sendable {
+    /// The register shall show this value.
+    case set(Value)
+    /// The field shall be empty.
+    case clear
+    /// The set shall have just these elements.
+    case elements([Value])
+    /// The set shall have these elements beside what it has.
+    case add([Value])
+    /// The set shall no longer have these.
+    case remove([Value])
+}
+
+/// Turns what is asked for into an operation that says no more than the change.
+package enum Planner {
+    /// Whether a value that already wins is written again where others are live beside it.
+    package enum Settling: Sendable {
+        /// A second import of the same file changes nothing, so it leaves conflicts to be settled by somebody.
+        case leavesConflicts
+        /// An edit by hand is somebody's decision.
+        case settles
+    }
+
+    /// The operation that creates the record, re-creates it if it is deleted, or changes what differs; nil where
+    /// nothing does.
+    ///
+    /// - Parameters:
+    ///   - view: The record as it is; nil where it never was.
+    ///   - key: The key that `identity` gives.
+    ///   - changes: At most one for each field.
+    package static func upsert(
+        _ identity: RecordIdentity,
+        key: RecordKey,
+        over view: RecordView?,
+        changes: [(FieldPath, FieldChange)],
+        settling: Settling
+    ) -> OperationDraft? {
+        var draft = Draft()
+        if let view, view.isDeleted {
+            draft.append(field: .mark, mode: .remove, value: nil, superseding: view.marks)
+        }
+        if view == nil || view?.identityWrites.isEmpty == true || view?.isDeleted == true {
+            draft.append(
+                field: .identity,
+                mode: .set,
+                value: .identity(identity),
+                superseding: view?.identityWrites ?? []
+            )
+        }
+        for (path, change) in changes {
+            draft.apply(change, to: path, over: view?[path], settling: settling)
+        }
+        guard !draft.writes.isEmpty else { return nil }
+        return OperationDraft(
+            envelope: Envelope(key: key, kind: .ordinary, writes: draft.writes),
+            values: draft.values
+        )
+    }
+
+    /// The operation that deletes the record: it supersedes every live write, and leaves a mark.
+    package static func deletion(of view: RecordView) -> OperationDraft {
+        var cited: Set<Dot> = []
+        let whole = view.allCandidates.filter { cited.insert($0.dot).inserted }
+            .map { Citation(dot: $0.dot, prefix: $0.hash.prefix, number: nil) }
+            .sorted { $0.dot < $1.dot }
+        var writes: [Write] = []
+        for (position, part) in Draft.parts(whole).enumerated() {
+            writes.append(Write(field: .mark, mode: position == 0 ? .set : .remove, supersedes: part))
+        }
+        return OperationDraft(
+            envelope: Envelope(key: view.key, kind: .deletion, writes: writes),
+            values: []
+        )
+    }
+
+    private struct Draft {
+        var writes: [Write] = []
+        var values: [Value] = []
+
+        /// Adds a write that supersedes those candidates; a list too long for one write is split over several.
+        mutating func append(
+            field: FieldPath,
+            mode: Write.Mode,
+            value: Value?,
+            superseding candidates: [RecordView.Candidate]
+        ) {
+            let citations = candidates.map(\.citation).sorted { left, right in
+                left.dot != right.dot ? left.dot < right.dot : (left.number ?? 0) < (right.number ?? 0)
+            }
+            for (position, part) in Self.parts(citations).enumerated() {
+                writes.append(Write(field: field, mode: position == 0 ? mode : .remove, supersedes: part))
+                if position == 0, let value { values.append(value) }
+            }
+        }
+
+        /// Stretches of at most ``CatalogRules/Limits/citationsMax``; at least one, which may be empty.
+        static func parts(_ citations: [Citation]) -> [[Citation]] {
+            guard citations.count > CatalogRules.Limits.citationsMax else { return [citations] }
+            return stride(from: 0, to: citations.count, by: CatalogRules.Limits.citationsMax).map {
+                Array(citations[$0..<min($0 + CatalogRules.Limits.citationsMax, citations.count)])
+            }
+        }
+
+        mutating func apply(
+            _ change: FieldChange,
+            to path: FieldPath,
+            over field: RecordView.Field?,
+            settling: Settling
+        ) {
+            let live = field?.candidates ?? []
+            switch change {
+            case .set(let value):
+                if let field, field.winner == value, settling == .leavesConflicts || !field.isConflict { return }
+                append(field: path, mode: .set, value: value, superseding: live)
+            case .clear:
+                if !live.isEmpty { append(field: path, mode: .remove, value: nil, superseding: live) }
+            case .elements(let wanted):
+                let wantedSet = Set(wanted)
+                let present = Set(live.compactMap(\.value))
+                let surplus = live.filter { $0.value.map { !wantedSet.contains($0) } ?? true }
+                if !surplus.isEmpty { append(field: path, mode: .remove, value: nil, superseding: surplus) }
+                addElements(wanted.filter { !present.contains($0) }, to: path, over: live)
+            case .add(let elements):
+                let present = Set(live.compactMap(\.value))
+                addElements(elements.filter { !present.contains($0) }, to: path, over: live)
+            case .remove(let elements):
+                let unwanted = live.filter { $0.value.map(elements.contains) ?? false }
+                if !unwanted.isEmpty { append(field: path, mode: .remove, value: nil, superseding: unwanted) }
+            }
+        }
+
+        /// Adds each element once; an add lists the live adds of that element, of which there are none here.
+        private mutating func addElements(
+            _ elements: [Value],
+            to path: FieldPath,
+            over live: [RecordView.Candidate]
+        ) {
+            var seen: Set<Value> = []
+            for element in elements where seen.insert(element).inserted {
+                append(field: path, mode: .add, value: element, superseding: live.filter { $0.value == element })
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+import OrderedCollections
+
+/// A field path's number in this node's ``FieldTable``. Local to a node: it never reaches a hash or a peer.
+package struct FieldNumber: Hashable, Comparable, Sendable {
+    package let rawValue: Int32
+
+    package init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    /// The number of ``FieldPath/mark`` in every table.
+    package static let mark = FieldNumber(rawValue: 0)
+    /// The number of ``FieldPath/identity`` in every table.
+    package static let identity = FieldNumber(rawValue: 1)
+
+    package static func < (left: FieldNumber, right: FieldNumber) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Numbers for field paths, so that a record's state need not repeat them.
+package struct FieldTable: Sendable {
+    private var paths: OrderedSet<FieldPath> = [.mark, .identity]
+
+    package init() {}
+
+    /// How many paths have numbers; the next new one gets this number.
+    package var count: Int { paths.count }
+
+    /// The path's number, given now if it had none. Constant expected time.
+    package mutating func number(of path: FieldPath) -> FieldNumber {
+        FieldNumber(rawValue: Int32(paths.append(path).index))
+    }
+
+    /// The path's number, if it has one.
+    package func existingNumber(of path: FieldPath) -> FieldNumber? {
+        paths.firstIndex(of: path).map { FieldNumber(rawValue: Int32($0)) }
+    }
+
+    /// The path of a number; nil for a number not given yet.
+    package func path(of number: FieldNumber) -> FieldPath? {
+        let position = Int(number.rawValue)
+        return paths.indices.contains(position) ? paths[position] : nil
+    }
+}
+
+/// A write that nothing supersedes.
+package struct LiveWrite: Hashable, Sendable {
+    package let number: UInt32
+    package let field: FieldNumber
+    package let mode: Write.Mode
+
+    package init(number: UInt32, field: FieldNumber, mode: Write.Mode) {
+        self.number = number
+        self.field = field
+        self.mode = mode
+    }
+}
+
+/// An operation with those of its writes that are live.
+package struct LiveOperation: Hashable, Sendable {
+    package let dot: Dot
+    package let stamp: Stamp
+    /// The operation's hash, over its envelope's hash and its content's.
+    package let hash: Hash256
+    /// Where the storage keeps the operation; local, and no part of the canonical state.
+    package let location: Int64
+    /// Ascending by number.
+    package var writes: [LiveWrite]
+
+    package init(dot: Dot, stamp: Stamp, hash: Hash256, location: Int64, writes: [LiveWrite]) {
+        self.dot = dot
+        self.stamp = stamp
+        self.hash = hash
+        self.location = location
+        self.writes = writes
+    }
+}
+
+/// A citation, on its way to the record that it is about.
+package struct Supersession: Hashable, Sendable {
+    package let citation: Citation
+    /// The field whose writes it may supersede; nil for a deletion's, which supersedes every one.
+    package let field: FieldNumber?
+
+    package init(citation: Citation, field: FieldNumber?) {
+        self.citation = citation
+        self.field = field
+    }
+
+    /// True if it supersedes that write of that operation. The record is compared by whoever finds the operation.
+    package func hits(_ write: LiveWrite, of hash: Hash256) -> Bool {
+        guard hash.prefix == citation.prefix else { return false }
+        if let number = citation.number, number != write.number { return false }
+        return field == nil || field == write.field
+    }
+}
+
+/// The merged state of one record: its live writes. A join-semilattice element under ``insert(_:superseded:)`` and
+/// ``supersede(_:)``: the same operations give the same state in any order.
+///
+/// Source: the explicit supersession follows the optimized observed-remove set of Bieniusa et al. 2012 with dots as
+/// in Almeida, Shoker, Baquero 2018, except that no causal context is kept: what an operation removes, it names, and
+/// a citation whose operation has not come waits for it. So merging needs no causal delivery.
+package struct RecordState: Hashable, Sendable {
+    /// Ascending by dot; each has at least one live write.
+    package private(set) var operations: [LiveOperation]
+
+    package init(operations: [LiveOperation] = []) {
+        self.operations = operations
+    }
+
+    package var isEmpty: Bool { operations.isEmpty }
+
+    /// True if a deletion's mark is live: the record is not shown, found or counted.
+    package var isDeleted: Bool { contains(.mark) }
+
+    /// True if the record is deleted, and yet something was written that its deleter had not seen.
+    package var isEditedWhileDeleted: Bool {
+        isDeleted && operations.contains { $0.writes.contains { $0.field != .mark } }
+    }
+
+    /// True if it is to be shown, found and counted.
+    package var isShown: Bool { !isDeleted && contains(.identity) }
+
+    private func contains(_ field: FieldNumber) -> Bool {
+        operations.contains { $0.writes.contains { $0.field == field } }
+    }
+
+    /// Takes in an operation that is new here. `superseded` are the citations of it that came before it. Writes that
+    /// only remove must not be listed in `operation.writes`. Linear in the number of live operations.
+    package mutating func insert(_ operation: LiveOperation, superseded: [Supersession] = []) {
+        var operation = operation
+        if !superseded.isEmpty {
+            operation.writes.removeAll { write in superseded.contains { $0.hits(write, of: operation.hash) } }
+        }
+        guard !operation.writes.isEmpty else { return }
+        let position = operations.firstIndex { operation.dot < $0.dot } ?? operations.endIndex
+        operations.insert(operation, at: position)
+    }
+
+    /// Applies a citation of an operation that has come already. One that hits nothing live changes nothing.
+    package mutating func supersede(_ supersession: Supersession) {
+        guard let position = operations.firstIndex(where: { $0.dot == supersession.citation.dot }) else { return }
+        let hash = operations[position].hash
+        operations[position].writes.removeAll { supersession.hits($0, of: hash) }
+        if operations[position].writes.isEmpty { operations.remove(at: position) }
+    }
+
+    /// The hash of the canonical state: SHA-256 of "hansa/state\0", the record's id behind its length, the number of
+    /// live operations, and for each, ascending by dot: author and incarnation, sequence, index, the operation's hash,
+    /// the number of its live writes and their numbers. Nil where nothing is live.
+    ///
+    /// It depends on no content held, shown winner, clock or software version. Fields are not repeated in it: the
+    /// operation's hash covers them.
+    package func canonicalHash(of record: RecordID, hasher: some CatalogHasher) -> Hash256? {
+        guard !operations.isEmpty else { return nil }
+        var fields = TaggedFields("hansa/state")
+        fields.append(record.hash)
+        fields.append(UInt32(operations.count))
+        for operation in operations {
+            fields.append(operation.dot.log.author.hash)
+            fields.append(operation.dot.log.incarnation)
+            fields.append(operation.dot.sequence)
+            fields.append(operation.dot.index)
+            fields.append(operation.hash)
+            fields.append(UInt32(operation.writes.count))
+            for write in operation.writes { fields.append(write.number) }
+        }
+        return hasher.hash(fields.bytes)
+    }
+}

@@ -1,0 +1,94 @@
+package import Catalog
+import SwiftProtobuf
+import Wire
+
+/// Where a node can be dialled, in its own words. Of several by one node the one with the highest version counts.
+package struct Announcement: Hashable, Sendable {
+    package let node: NodeKey
+    /// Unix milliseconds when it was signed, or one more than the one before.
+    package let version: UInt64
+    /// `HOST:PORT` each; none for a node that can only dial out.
+    package let addresses: [String]
+    /// The bytes of a SignedAnnouncement message.
+    package let encoded: [UInt8]
+
+    /// Addresses in one announcement at most.
+    package static let addressesMax = 16
+    /// The longest address in bytes.
+    package static let addressBytesMax = 300
+
+    /// Checks a SignedAnnouncement message.
+    package init(
+        verifying encoded: [UInt8],
+        alliance: AllianceID,
+        cryptography: some Cryptography
+    ) throws(StatementRefusal) {
+        guard encoded.count <= Statement.bytesMax else { throw .tooLarge }
+        guard let signed = try? Hansa_V0_SignedAnnouncement(serializedBytes: encoded),
+            let announcement = try? Hansa_V0_Announcement(serializedBytes: signed.announcement),
+            let node = NodeKey(bytes: announcement.node), announcement.addresses.count <= Self.addressesMax,
+            announcement.addresses.allSatisfy({ $0.utf8.count <= Self.addressBytesMax })
+        else { throw .malformed }
+        guard announcement.alliance == alliance.data else { throw .foreignAlliance }
+        let message = SignatureTag.announcement.message(signed.announcement)
+        guard cryptography.isValid(Array(signed.signature), of: message, by: node.hash) else { throw .badSignature }
+        self.node = node
+        version = announcement.version
+        addresses = announcement.addresses
+        self.encoded = encoded
+    }
+
+    /// Signs an announcement; returns the bytes of a SignedAnnouncement message.
+    package static func sign(
+        addresses: [String],
+        version: UInt64,
+        alliance: AllianceID,
+        node: some Signer
+    ) throws -> [UInt8] {
+        let announcement: Hansa_V0_Announcement = .with {
+            $0.alliance = alliance.data
+            $0.node = node.publicKey.data
+            $0.version = version
+            $0.addresses = addresses
+        }
+        let bytes: [UInt8] = try announcement.serializedBytes()
+        let signature = try node.sign(SignatureTag.announcement.message(bytes))
+        let signed: Hansa_V0_SignedAnnouncement = .with {
+            $0.announcement = bytes.data
+            $0.signature = signature.data
+        }
+        return try signed.serializedBytes()
+    }
+}
+
+/// The latest announcement of each node.
+package struct AnnouncementSet: Hashable, Sendable {
+    package private(set) var latest: [NodeKey: Announcement] = [:]
+
+    package init() {}
+
+    /// Ascending by node.
+    package var sorted: [Announcement] { latest.values.sorted { $0.node < $1.node } }
+
+    /// Takes an announcement that is newer than the one held of its node; of two with one version the greater bytes
+    /// count, so that all agree. Returns false where it changes nothing.
+    package mutating func insert(_ announcement: Announcement) -> Bool {
+        if let held = latest[announcement.node] {
+            guard announcement.version >= held.version, announcement != held else { return false }
+            if announcement.version == held.version,
+                !held.encoded.lexicographicallyPrecedes(announcement.encoded)
+            {
+                return false
+            }
+        }
+        latest[announcement.node] = announcement
+        return true
+    }
+
+    /// SHA-256 of "hansa/announcements\0" and each announcement's bytes behind their length, ascending by node.
+    package func fingerprint(hasher: some CatalogHasher) -> Hash256 {
+        var fields = TaggedFields("hansa/announcements")
+        for announcement in sorted { fields.append(announcement.encoded) }
+        return hasher.hash(fields.bytes)
+    }
+}

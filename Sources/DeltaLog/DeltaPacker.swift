@@ -1,0 +1,56 @@
+package import Catalog
+
+/// Gathers drafts into deltas within the limits: as many operations as fit, and no more.
+package struct DeltaPacker {
+    /// The most operations in one delta of an import.
+    ///
+    /// A guess between two costs: a signature for each delta, and a larger unit to send, check and store at once.
+    package static let operationsMax = 1000
+    /// The bytes of drafts at which a delta is closed: well below the format's 1 MiB, so that headers and framing fit.
+    package static let bytesMax = 512 * 1024
+
+    private var drafts: [OperationDraft] = []
+    private var byteCount = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { drafts.isEmpty }
+
+    /// Adds a draft. Returns the drafts gathered before it, where it would not fit with them: the next delta.
+    package mutating func add(_ draft: OperationDraft) -> [OperationDraft]? {
+        let size = draft.estimatedSize
+        var full: [OperationDraft]?
+        if !drafts.isEmpty, drafts.count >= Self.operationsMax || byteCount + size > Self.bytesMax {
+            full = finish()
+        }
+        drafts.append(draft)
+        byteCount += size
+        return full
+    }
+
+    /// Hands over what is left, possibly nothing.
+    package mutating func finish() -> [OperationDraft] {
+        defer {
+            drafts = []
+            byteCount = 0
+        }
+        return drafts
+    }
+}
+
+extension OperationDraft {
+    /// An upper bound of the bytes of envelope and content, cheap to compute.
+    package var estimatedSize: Int {
+        var size = 96
+        for write in envelope.writes { size += 16 + write.field.text.utf8.count + 48 * write.supersedes.count }
+        for value in values {
+            switch value {
+            case .text(let text), .decimal(let text), .json(let text): size += 12 + text.utf8.count
+            case .bytes(let bytes), .unknown(let bytes): size += 12 + bytes.count
+            case .integer, .boolean: size += 16
+            case .identity(let identity): size += 24 + identity.kind.utf8.count + identity.localID.utf8.count
+            }
+        }
+        return size
+    }
+}

@@ -1,0 +1,202 @@
+package import Catalog
+import Wire
+
+/// Which import a delta belongs to.
+package struct ImportMark: Hashable, Sendable {
+    /// 16 random bytes.
+    package let id: [UInt8]
+    /// SHA-256 of the file as it was given.
+    package let fileHash: Hash256
+    /// The delta's number in the import, from 1.
+    package let part: UInt32
+
+    package init(id: [UInt8], fileHash: Hash256, part: UInt32) {
+        self.id = id
+        self.fileHash = fileHash
+        self.part = part
+    }
+}
+
+/// The signed part of a delta.
+package struct Header: Hashable, Sendable {
+    package let alliance: AllianceID
+    package let log: LogID
+    /// From 1, without gaps.
+    package let sequence: UInt64
+    /// The hash of the header before with its signature; nil for the first.
+    package let previous: Hash256?
+    /// The Merkle root over the operations' hashes.
+    package let root: Hash256
+    package let count: UInt32
+    package let stamp: Stamp
+    package let format: UInt32
+    package let importMark: ImportMark?
+    /// The other logs that citations of this delta name, by their position.
+    package let cited: [LogID]
+
+    package init(
+        alliance: AllianceID,
+        log: LogID,
+        sequence: UInt64,
+        previous: Hash256?,
+        root: Hash256,
+        count: UInt32,
+        stamp: Stamp,
+        format: UInt32 = formatVersion,
+        importMark: ImportMark? = nil,
+        cited: [LogID] = []
+    ) {
+        self.alliance = alliance
+        self.log = log
+        self.sequence = sequence
+        self.previous = previous
+        self.root = root
+        self.count = count
+        self.stamp = stamp
+        self.format = format
+        self.importMark = importMark
+        self.cited = cited
+    }
+
+    /// The hash of a header with its signature, which the next header names: SHA-256 of "hansa/head\0", header and
+    /// signature, each behind its length.
+    package static func hash(
+        header: some Collection<UInt8>,
+        signature: some Collection<UInt8>,
+        hasher: some CatalogHasher
+    ) -> Hash256 {
+        var fields = TaggedFields("hansa/head")
+        fields.append(header)
+        fields.append(signature)
+        return hasher.hash(fields.bytes)
+    }
+
+    /// The log at a citation's position: 0 is the delta's own.
+    package func log(at position: UInt32) -> LogID? {
+        if position == 0 { return log }
+        return position <= cited.count ? cited[Int(position) - 1] : nil
+    }
+
+    /// The bytes of a Header message.
+    package func encoded() -> [UInt8] {
+        var writer = WireWriter(capacity: 192)
+        writer.field(1, bytes: alliance.bytes)
+        writer.field(2, bytes: log.author.bytes)
+        writer.field(3, fixed64: log.incarnation)
+        writer.field(4, varint: sequence)
+        if let previous { writer.field(5, bytes: previous.bytes) }
+        writer.field(6, bytes: root.bytes)
+        writer.field(7, varint: UInt64(count))
+        writer.field(8, fixed64: stamp.rawValue)
+        writer.field(9, varint: UInt64(format))
+        if let importMark {
+            var inner = WireWriter(capacity: 64)
+            inner.field(1, bytes: importMark.id)
+            inner.field(2, bytes: importMark.fileHash.bytes)
+            inner.field(3, varint: UInt64(importMark.part))
+            writer.field(10, bytes: inner.bytes)
+        }
+        for log in cited { writer.field(11, bytes: log.bytes) }
+        return writer.bytes
+    }
+
+    /// Reads a Header message strictly. A header of a newer format is told apart before anything else of it is
+    /// judged.
+    package init(decoding bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
+        do {
+            try self.init(reading: WireReader(bytes))
+        } catch let error as WireError {
+            throw .malformed("header: " + error.reason)
+        } catch let refusal as DeltaRefusal {
+            throw refusal
+        } catch {
+            throw .malformed("header")
+        }
+    }
+
+    private init(reading whole: WireReader) throws {
+        var alliance: AllianceID?
+        var author: NodeKey?
+        var incarnation: UInt64 = 0
+        var sequence: UInt64 = 0
+        var previous: Hash256?
+        var root: Hash256?
+        var count: UInt32 = 0
+        var clock: UInt64 = 0
+        var format: UInt32 = 0
+        var importMark: ImportMark?
+        var cited: [LogID] = []
+        var reader = whole
+        var last: UInt32 = 0
+        var previousNumber: UInt32 = 0
+        var unknown: UInt32?
+        while !reader.isAtEnd {
+            let field = try reader.field(after: &last)
+            if field.number == previousNumber, field.number != 11 { throw WireError("field \(field.number) twice") }
+            previousNumber = field.number
+            switch (field.number, field.type) {
+            case (1, .lengthDelimited): alliance = AllianceID(bytes: try reader.slice())
+            case (2, .lengthDelimited): author = NodeKey(bytes: try reader.slice())
+            case (3, .fixed64): incarnation = try reader.fixed64()
+            case (4, .varint): sequence = try reader.varint()
+            case (5, .lengthDelimited):
+                previous = Hash256(try reader.slice())
+                if previous == nil { throw WireError("previous is not 32 bytes") }
+            case (6, .lengthDelimited): root = Hash256(try reader.slice())
+            case (7, .varint): count = try reader.varint32()
+            case (8, .fixed64): clock = try reader.fixed64()
+            case (9, .varint): format = try reader.varint32()
+            case (10, .lengthDelimited): importMark = try ImportMark(reading: reader.message())
+            case (11, .lengthDelimited):
+                guard let log = LogID(bytes: try reader.slice()) else { throw WireError("cited log is not 40 bytes") }
+                cited.append(log)
+            case (_, .varint):
+                _ = try reader.varint()
+                unknown = field.number
+            case (_, .fixed64):
+                _ = try reader.fixed64()
+                unknown = field.number
+            case (_, .lengthDelimited):
+                _ = try reader.slice()
+                unknown = field.number
+            }
+        }
+        guard format == formatVersion else { throw DeltaRefusal.newerFormat(format) }
+        if let unknown { throw WireError("unknown field \(unknown)") }
+        guard let alliance, let author, let root else { throw WireError("alliance, author or root missing") }
+        guard sequence > 0 else { throw WireError("sequence 0") }
+        guard (sequence == 1) == (previous == nil) else { throw WireError("previous does not fit the sequence") }
+        self.init(
+            alliance: alliance,
+            log: LogID(author: author, incarnation: incarnation),
+            sequence: sequence,
+            previous: previous,
+            root: root,
+            count: count,
+            stamp: Stamp(rawValue: clock),
+            format: format,
+            importMark: importMark,
+            cited: cited
+        )
+    }
+}
+
+extension ImportMark {
+    fileprivate init(reading whole: WireReader) throws {
+        var reader = whole
+        var last: UInt32 = 0
+        var id: [UInt8] = []
+        var fileHash: Hash256?
+        var part: UInt32 = 0
+        while !reader.isAtEnd {
+            switch try reader.field(after: &last) {
+            case (1, .lengthDelimited): id = Array(try reader.slice())
+            case (2, .lengthDelimited): fileHash = Hash256(try reader.slice())
+            case (3, .varint): part = try reader.varint32()
+            case (let number, _): throw WireError("import: unknown field \(number)")
+            }
+        }
+        guard id.count == 16, let fileHash, part > 0 else { throw WireError("import: id, file hash or part") }
+        self.init(id: id, fileHash: fileHash, part: part)
+    }
+}

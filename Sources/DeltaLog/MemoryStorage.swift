@@ -1,0 +1,100 @@
+package import Catalog
+
+/// A storage in memory: for the simulator and for tests, and the plain reading of what the database must do.
+package struct MemoryStorage: DeltaStorage {
+    package private(set) var deltas: [LogID: [VerifiedDelta]] = [:]
+    package private(set) var records: [RecordID: StoredRecord] = [:]
+    package private(set) var totals: [OrganizationID: (digest: CatalogDigest, shown: Int)] = [:]
+    package private(set) var waiting: [Dot: [WaitingCitation]] = [:]
+    package private(set) var aside: [Dot: (record: RecordID, why: SetAside)] = [:]
+    package private(set) var fields = FieldTable()
+    private var operations: [VerifiedOperation] = []
+
+    package init() {}
+
+    package func head(of log: LogID) -> Head? { deltas[log]?.last?.head }
+
+    package mutating func append(_ delta: VerifiedDelta) -> Int64 {
+        deltas[delta.log, default: []].append(delta)
+        let location = Int64(operations.count)
+        operations.append(contentsOf: delta.operations)
+        return location
+    }
+
+    package mutating func number(of field: FieldPath) -> FieldNumber { fields.number(of: field) }
+
+    package func record(_ id: RecordID) -> StoredRecord? { records[id] }
+
+    package mutating func save(
+        _ record: StoredRecord,
+        before: StoredRecord?,
+        arrived: (location: Int64, operation: VerifiedOperation)?
+    ) {
+        records[record.id] = record
+    }
+
+    package mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) {
+        aside[dot] = (record, why)
+    }
+
+    package mutating func addWaiting(_ citation: WaitingCitation) {
+        waiting[citation.supersession.citation.dot, default: []].append(citation)
+    }
+
+    package mutating func takeWaiting(log: LogID, sequence: UInt64) -> [UInt32: [WaitingCitation]] {
+        var taken: [UInt32: [WaitingCitation]] = [:]
+        for dot in waiting.keys where dot.log == log && dot.sequence == sequence {
+            taken[dot.index] = waiting.removeValue(forKey: dot)
+        }
+        return taken
+    }
+
+    package mutating func change(_ change: TotalsChange, of organization: OrganizationID) {
+        var total = totals[organization] ?? (CatalogDigest(), 0)
+        total.digest.add(change.digest.sum)
+        total.shown += change.shown
+        totals[organization] = total
+    }
+
+    /// The digest over all organizations.
+    package var digest: CatalogDigest {
+        totals.values.reduce(into: CatalogDigest()) { $0.add($1.digest.sum) }
+    }
+
+    /// Records shown.
+    package var shownCount: Int { totals.values.reduce(0) { $0 + $1.shown } }
+
+    package var frontier: Frontier {
+        Frontier(deltas.compactMapValues { $0.last?.head })
+    }
+
+    /// The record with its values; nil where it never was.
+    package func view(of id: RecordID) -> RecordView? {
+        guard let record = records[id] else { return nil }
+        return RecordView(
+            id: id,
+            owner: record.owner,
+            key: record.key,
+            state: record.state,
+            path: { fields.path(of: $0) ?? .mark },
+            values: { operations[Int($0.location)].valuesByNumber }
+        )
+    }
+}
+
+extension VerifiedOperation {
+    /// The values by the number of their write.
+    package var valuesByNumber: [UInt32: Value] { envelope.valuesByNumber(content) }
+}
+
+extension Envelope {
+    /// The values of a content by the number of their write.
+    package func valuesByNumber(_ content: Content) -> [UInt32: Value] {
+        var values: [UInt32: Value] = [:]
+        var iterator = content.values.makeIterator()
+        for (number, write) in writes.enumerated() where write.hasValue {
+            values[UInt32(number)] = iterator.next()
+        }
+        return values
+    }
+}

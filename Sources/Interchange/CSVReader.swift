@@ -1,0 +1,287 @@
+/// What a reader found next.
+enum RecordOutcome {
+    /// A record; its cells can be asked for until the next call.
+    case record
+    /// A record that cannot be read, with the offset of the place in it.
+    case problem(RejectCode, offset: Int, text: String)
+    /// The end of the file.
+    case end
+}
+
+/// Reads CSV as RFC 4180 has it, with the habits of real files: LF, CRLF and CR in any mixture, line breaks and
+/// doubled quotes within quotes, a quote in the midst of an unquoted cell as text, blank lines between records.
+///
+/// Works on bytes; text is made of a cell only when it is asked for. Memory: the longest record's text, at most
+/// ``recordBytesMax``, and 12 bytes a cell. A longer record is skipped without being kept.
+final class CSVReader {
+    /// The longest text of one record in the file. Twice what the values may take (``CatalogRules/Limits``) would do
+    /// for CSV; JSON's `\u0000` needs six times.
+    static let recordBytesMax = 2 * 1024 * 1024
+    /// The most cells of a record that are kept; none that has more fits a header that is accepted.
+    static let cellsMax = 65536
+
+    private struct Cell {
+        var start: UInt32
+        var end: UInt32
+        var isDoubled: Bool
+    }
+
+    private static let quote = UInt8(ascii: "\"")
+    private static let lineFeed: UInt8 = 0x0A
+    private static let carriageReturn: UInt8 = 0x0D
+    private static let stopsPlain: UInt8 = 1
+    private static let stopsQuoted: UInt8 = 2
+
+    private let window: ByteWindow
+    private let delimiter: UInt8
+    /// For each byte, whether it stops the scan of a plain or a quoted cell.
+    private let stops: UnsafeMutablePointer<UInt8>
+    private var cells: UnsafeMutablePointer<Cell>
+    private var cellCapacity = 256
+    private var scratch: [UInt8] = []
+    private var lineBreaks = 0
+    private var nextLine = 1
+    private var recordBytes = 0
+    private var contentBytes = 0
+    private var hasBegun = false
+    private var problem: (code: RejectCode, offset: Int, text: String)?
+
+    /// The physical line on which the current record starts, from 1.
+    private(set) var line = 0
+    /// The number of cells of the current record.
+    private(set) var cellCount = 0
+
+    init(_ source: any ByteSource, delimiter: UInt8, windowBytes: Int = 256 * 1024) {
+        window = ByteWindow(source, capacity: windowBytes, capacityMax: Self.recordBytesMax)
+        self.delimiter = delimiter
+        stops = .allocate(capacity: 256)
+        stops.initialize(repeating: 0, count: 256)
+        for byte in [delimiter, Self.lineFeed, Self.carriageReturn, 0] { stops[Int(byte)] |= Self.stopsPlain }
+        for byte in [Self.quote, Self.lineFeed, Self.carriageReturn, 0] { stops[Int(byte)] |= Self.stopsQuoted }
+        cells = .allocate(capacity: cellCapacity)
+    }
+
+    deinit {
+        stops.deallocate()
+        cells.deallocate()
+    }
+
+    /// Goes on to the next record, blank lines skipped.
+    func next() throws(InterchangeError) -> RecordOutcome {
+        if !hasBegun {
+            hasBegun = true
+            try window.skipMark()
+        }
+        while true {
+            window.consume(recordBytes)
+            recordBytes = 0
+            line = nextLine
+            var length = scan(window.base, window.count, atEnd: window.isAtEnd)
+            while length == nil {
+                switch try window.refill() {
+                case .more: length = scan(window.base, window.count, atEnd: false)
+                case .ended: length = scan(window.base, window.count, atEnd: true)
+                case .full: return try skipOversized()
+                }
+            }
+            // Scanned, or else the loop had gone on.
+            recordBytes = length!
+            nextLine += lineBreaks
+            if recordBytes == 0 { return .end }
+            if let problem { return .problem(problem.code, offset: problem.offset, text: problem.text) }
+            if cellCount == 1, contentBytes == 0 { continue }
+            return .record
+        }
+    }
+
+    /// The bytes of the current record as they stand in the (converted) file, its line break included; empty for one
+    /// that was too large to keep.
+    var recordText: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(rebasing: window.bytes.prefix(recordBytes))
+    }
+
+    /// True if the cell holds nothing.
+    func isEmpty(_ cell: Int) -> Bool { cells[cell].start == cells[cell].end }
+
+    /// The byte of the record at which the cell's content begins.
+    func offset(of cell: Int) -> Int { cell < cellCount ? Int(cells[cell].start) : recordBytes }
+
+    /// The cell's text; nil if it is not UTF-8.
+    func text(of cell: Int) -> String? {
+        let cell = cells[cell]
+        let start = window.base + Int(cell.start)
+        let count = Int(cell.end - cell.start)
+        guard cell.isDoubled else { return validText(start, count) }
+        scratch.removeAll(keepingCapacity: true)
+        var index = 0
+        while index < count {
+            let byte = start[index]
+            scratch.append(byte)
+            // Within quotes every quote stands twice.
+            index += byte == Self.quote ? 2 : 1
+        }
+        return scratch.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) }
+    }
+
+    /// Finds the cells of the record that begins at `base`; its length with the line break, 0 at the end of the file,
+    /// nil if more bytes are needed to tell.
+    private func scan(_ base: UnsafePointer<UInt8>, _ count: Int, atEnd: Bool) -> Int? {
+        let stops = stops
+        var index = 0
+        var breaks = 0
+        var found = 0
+        problem = nil
+        contentBytes = 0
+        defer { lineBreaks = breaks }
+        if count == 0 { return atEnd ? 0 : nil }
+
+        while true {
+            var cell = Cell(start: UInt32(index), end: 0, isDoubled: false)
+            if index < count, base[index] == Self.quote {
+                let openingBreaks = breaks
+                index += 1
+                cell.start += 1
+                while true {
+                    while index < count, stops[Int(base[index])] & Self.stopsQuoted == 0 { index += 1 }
+                    guard index < count else {
+                        guard atEnd else { return nil }
+                        cellCount = found
+                        problem = (
+                            .quoteUnclosed, Int(cell.start) - 1,
+                            "the quote opened on line \(line + openingBreaks) is never closed"
+                        )
+                        return count
+                    }
+                    let byte = base[index]
+                    if byte == Self.quote {
+                        guard index + 1 < count || atEnd else { return nil }
+                        guard index + 1 < count, base[index + 1] == Self.quote else { break }
+                        cell.isDoubled = true
+                        index += 2
+                        continue
+                    }
+                    if byte == 0 {
+                        noteNUL(at: index)
+                    } else if byte == Self.lineFeed || index + 1 == count || base[index + 1] != Self.lineFeed {
+                        breaks += 1
+                    }
+                    index += 1
+                }
+                cell.end = UInt32(index)
+                contentBytes += 1
+                index += 1
+                if index < count, stops[Int(base[index])] & Self.stopsPlain == 0, problem == nil {
+                    problem = (.textAfterQuote, index, "text stands between a closing quote and the next delimiter")
+                }
+                while index < count {
+                    if stops[Int(base[index])] & Self.stopsPlain != 0 {
+                        guard base[index] == 0 else { break }
+                        noteNUL(at: index)
+                    }
+                    index += 1
+                }
+            } else {
+                while index < count {
+                    if stops[Int(base[index])] & Self.stopsPlain != 0 {
+                        guard base[index] == 0 else { break }
+                        noteNUL(at: index)
+                    }
+                    index += 1
+                }
+                cell.end = UInt32(index)
+                contentBytes += index - Int(cell.start)
+            }
+            if found < cellCapacity || grow(beyond: found) { cells[found] = cell }
+            found += 1
+            guard index < count else {
+                guard atEnd else { return nil }
+                cellCount = found
+                return index
+            }
+            let byte = base[index]
+            if byte == delimiter {
+                index += 1
+                continue
+            }
+            if byte == Self.carriageReturn {
+                guard index + 1 < count || atEnd else { return nil }
+                if index + 1 < count, base[index + 1] == Self.lineFeed { index += 1 }
+            }
+            breaks += 1
+            cellCount = found
+            return index + 1
+        }
+    }
+
+    private func noteNUL(at index: Int) {
+        if problem == nil {
+            problem = (.badEncoding, index, "a NUL byte; is this a text file, and in the encoding that was taken?")
+        }
+    }
+
+    /// Makes room for more cells; false at the bound.
+    private func grow(beyond found: Int) -> Bool {
+        guard cellCapacity < Self.cellsMax else { return false }
+        let larger = UnsafeMutablePointer<Cell>.allocate(capacity: cellCapacity * 2)
+        larger.moveInitialize(from: cells, count: found)
+        cells.deallocate()
+        cells = larger
+        cellCapacity *= 2
+        return true
+    }
+
+    /// Reads over a record that does not fit the window, keeping nothing.
+    private func skipOversized() throws(InterchangeError) -> RecordOutcome {
+        enum Place { case cellStart, plain, quoted, quoteInQuoted, afterReturn }
+        var place = Place.cellStart
+        var openingLine = line
+        var afterReturn = false
+        cellCount = 0
+        skipping: while true {
+            let base = window.base
+            for index in 0..<window.count {
+                let byte = base[index]
+                if place == .afterReturn {
+                    window.consume(byte == Self.lineFeed ? index + 1 : index)
+                    break skipping
+                }
+                if place == .quoted {
+                    if byte == Self.quote { place = .quoteInQuoted }
+                    if byte == Self.carriageReturn || (byte == Self.lineFeed && !afterReturn) { nextLine += 1 }
+                    afterReturn = byte == Self.carriageReturn
+                    continue
+                }
+                switch byte {
+                case delimiter: place = .cellStart
+                case Self.quote where place == .cellStart:
+                    place = .quoted
+                    openingLine = nextLine
+                case Self.quote where place == .quoteInQuoted: place = .quoted
+                case Self.lineFeed:
+                    nextLine += 1
+                    window.consume(index + 1)
+                    break skipping
+                case Self.carriageReturn:
+                    nextLine += 1
+                    place = .afterReturn
+                default: place = .plain
+                }
+                afterReturn = false
+            }
+            window.consumeAll()
+            if try window.refill() == .ended, window.count == 0 { break }
+        }
+        if place == .quoted {
+            return .problem(
+                .quoteUnclosed,
+                offset: 0,
+                text: "the quote opened on line \(openingLine) is never closed"
+            )
+        }
+        return .problem(
+            .recordTooLarge,
+            offset: 0,
+            text: "the row takes more than \(Self.recordBytesMax / 1024 / 1024) MiB; is a quote missing?"
+        )
+    }
+}

@@ -1,0 +1,277 @@
+internal import CZlib
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Darwin)
+    internal import Darwin
+#endif
+
+/// A file that is read from its beginning in portions, once or several times; what is gzip inside (RFC 1952, told by
+/// its first two bytes) comes out inflated.
+///
+/// Not Sendable: one task reads it. Memory: 64 KiB and zlib's 40 KiB, whatever the file's size.
+package final class InputFile: ByteSource {
+    /// The name for messages.
+    package let name: String
+    /// The size on disk in bytes; nil where it is not a regular file.
+    package let byteCount: Int?
+    /// Bytes read from disk since the last ``rewind()``, for progress; counted before inflating.
+    package private(set) var bytesRead = 0
+    /// True if the file is compressed; known after the first read.
+    package private(set) var isCompressed = false
+    /// Called with the file's bytes as they are on disk, in order, while they are read; for the file's hash. Set it
+    /// before the first read of a pass.
+    package var onRawBytes: ((UnsafeRawBufferPointer) -> Void)?
+
+    private let descriptor: CInt
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
+    private var pending = 0..<0
+    private var hasBegun = false
+    private var diskEnded = false
+    private var inflater: Inflater?
+
+    /// Opens a file for reading.
+    ///
+    /// Throws ``InterchangeError/Code/cannotRead`` with the system's reason; a directory is refused.
+    package init(path: String) throws(InterchangeError) {
+        name = path
+        let opened = open(path, O_RDONLY | O_CLOEXEC)
+        guard opened >= 0 else {
+            throw InterchangeError(.cannotRead, "\(path) cannot be opened: \(Self.systemReason())")
+        }
+        var status = stat()
+        guard fstat(opened, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+            close(opened)
+            throw InterchangeError(.cannotRead, "\(path) is a directory; give a file")
+        }
+        descriptor = opened
+        byteCount = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+    }
+
+    /// Copies what a descriptor delivers (standard input, a pipe) to a nameless temporary file, so that it can be read
+    /// twice.
+    ///
+    /// - Parameters:
+    ///   - descriptor: read to its end; stays the caller's.
+    ///   - name: for messages.
+    ///   - directory: where the temporary file is made; it is unlinked at once.
+    ///
+    /// Throws ``InterchangeError/Code/cannotRead``.
+    package init(spooling descriptor: CInt, name: String, directory: String = "/tmp") throws(InterchangeError) {
+        self.name = name
+        let room = buffer
+        var template = Array("\(directory)/hansa-import-XXXXXX".utf8CString)
+        let spool = mkstemp(&template)
+        guard spool >= 0 else {
+            throw InterchangeError(.cannotRead, "no temporary file can be made in \(directory): \(Self.systemReason())")
+        }
+        unlink(template)
+        var total = 0
+        var failure: String?
+        spooling: while failure == nil {
+            let count = Self.retrying { Self.readSome(descriptor, room) }
+            guard count >= 0 else {
+                failure = Self.systemReason()
+                break
+            }
+            if count == 0 { break }
+            var written = 0
+            while written < count {
+                let step = Self.retrying { Self.writeSome(spool, UnsafeRawBufferPointer(rebasing: room[written..<count])) }
+                guard step > 0 else {
+                    failure = Self.systemReason()
+                    break spooling
+                }
+                written += step
+            }
+            total += count
+        }
+        if failure == nil, lseek(spool, 0, SEEK_SET) != 0 { failure = Self.systemReason() }
+        if let failure {
+            close(spool)
+            throw InterchangeError(.cannotRead, "\(name) cannot be read: \(failure)")
+        }
+        self.descriptor = spool
+        byteCount = total
+    }
+
+    deinit {
+        close(descriptor)
+        buffer.deallocate()
+    }
+
+    /// Goes back to the beginning. Throws ``InterchangeError/Code/cannotRead`` if the file cannot be wound back, as a
+    /// pipe cannot; use ``init(spooling:name:directory:)`` for those.
+    package func rewind() throws(InterchangeError) {
+        guard lseek(descriptor, 0, SEEK_SET) == 0 else {
+            throw InterchangeError(.cannotRead, "\(name) cannot be read twice: \(Self.systemReason())")
+        }
+        bytesRead = 0
+        pending = 0..<0
+        hasBegun = false
+        diskEnded = false
+        inflater = nil
+        isCompressed = false
+    }
+
+    /// The next bytes, inflated where the file is compressed; 0 at the end.
+    ///
+    /// Throws ``InterchangeError/Code/cannotRead`` and ``InterchangeError/Code/badGzip``; a compressed file that ends
+    /// early, is damaged, or has anything but zeros behind its last member is an error.
+    package func read(into target: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Int {
+        if !hasBegun {
+            hasBegun = true
+            while pending.count < 2, try fill() {}
+            if pending.count >= 2, buffer[pending.lowerBound] == 0x1F, buffer[pending.lowerBound + 1] == 0x8B {
+                isCompressed = true
+                inflater = try Inflater(name: name)
+            }
+        }
+        guard let inflater else {
+            if pending.isEmpty {
+                // Straight into the caller's memory: nothing is copied twice.
+                let count = try readDisk(into: target)
+                return count
+            }
+            let count = min(pending.count, target.count)
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[pending.prefix(count)]))
+            pending = pending.dropFirst(count)
+            return count
+        }
+        while true {
+            if pending.isEmpty { _ = try fill() }
+            let step = try inflater.step(
+                input: UnsafeRawBufferPointer(rebasing: buffer[pending]),
+                inputEnded: diskEnded,
+                output: target
+            )
+            pending = pending.dropFirst(step.consumed)
+            if step.produced > 0 || step.ended { return step.produced }
+        }
+    }
+
+    /// Adds bytes from disk behind the pending ones; false at the end of the file.
+    private func fill() throws(InterchangeError) -> Bool {
+        guard !diskEnded else { return false }
+        if pending.isEmpty { pending = 0..<0 }
+        let free = UnsafeMutableRawBufferPointer(rebasing: buffer[pending.upperBound...])
+        let count = try readDisk(into: free)
+        pending = pending.lowerBound..<pending.upperBound + count
+        return count > 0
+    }
+
+    private func readDisk(into target: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Int {
+        guard !diskEnded else { return 0 }
+        let count = Self.retrying { Self.readSome(descriptor, target) }
+        guard count >= 0 else {
+            throw InterchangeError(.cannotRead, "\(name) cannot be read: \(Self.systemReason())")
+        }
+        if count == 0 { diskEnded = true }
+        bytesRead += count
+        onRawBytes?(UnsafeRawBufferPointer(rebasing: target[..<count]))
+        return count
+    }
+
+    private static func readSome(_ descriptor: CInt, _ target: UnsafeMutableRawBufferPointer) -> Int {
+        #if canImport(Glibc)
+            Glibc.read(descriptor, target.baseAddress, target.count)
+        #else
+            Darwin.read(descriptor, target.baseAddress, target.count)
+        #endif
+    }
+
+    private static func writeSome(_ descriptor: CInt, _ source: UnsafeRawBufferPointer) -> Int {
+        #if canImport(Glibc)
+            Glibc.write(descriptor, source.baseAddress, source.count)
+        #else
+            Darwin.write(descriptor, source.baseAddress, source.count)
+        #endif
+    }
+
+    private static func retrying(_ call: () -> Int) -> Int {
+        while true {
+            let result = call()
+            if result >= 0 || errno != EINTR { return result }
+        }
+    }
+
+    private static func systemReason() -> String {
+        String(cString: strerror(errno))
+    }
+}
+
+/// Inflates a gzip stream of one or several members.
+final class Inflater {
+    struct Step {
+        var consumed = 0
+        var produced = 0
+        var ended = false
+    }
+
+    private enum Place { case inMember, betweenMembers, padding }
+
+    private let name: String
+    /// Behind a pointer of its own, since zlib's state holds the address.
+    private let stream: UnsafeMutablePointer<z_stream>
+    private var place = Place.inMember
+
+    init(name: String) throws(InterchangeError) {
+        self.name = name
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: z_stream())
+        // 15 bits of window; 16 asks for gzip's own head and checksum.
+        guard inflateInit2_(stream, 15 + 16, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size)) == Z_OK else {
+            throw InterchangeError(.badGzip, "\(name) cannot be inflated: zlib does not start")
+        }
+    }
+
+    deinit {
+        inflateEnd(stream)
+        stream.deinitialize(count: 1)
+        stream.deallocate()
+    }
+
+    /// One call of zlib, or one look at what stands between members.
+    func step(
+        input: UnsafeRawBufferPointer, inputEnded: Bool, output: UnsafeMutableRawBufferPointer
+    ) throws(InterchangeError) -> Step {
+        guard let first = input.first else {
+            guard inputEnded else { return Step() }
+            guard place != .inMember else {
+                throw InterchangeError(.badGzip, "\(name) is cut short: its gzip stream does not end; fetch it again")
+            }
+            return Step(ended: true)
+        }
+        if place == .padding || (place == .betweenMembers && first == 0) {
+            guard input.allSatisfy({ $0 == 0 }) else { throw garbage() }
+            place = .padding
+            return Step(consumed: input.count)
+        }
+        if place == .betweenMembers {
+            guard first == 0x1F else { throw garbage() }
+            place = .inMember
+            guard inflateReset(stream) == Z_OK else { throw garbage() }
+        }
+        stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
+        stream.pointee.avail_in = UInt32(input.count)
+        stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        let room = min(output.count, 1 << 30)
+        stream.pointee.avail_out = UInt32(room)
+        let status = inflate(stream, Z_NO_FLUSH)
+        let step = Step(
+            consumed: input.count - Int(stream.pointee.avail_in),
+            produced: room - Int(stream.pointee.avail_out)
+        )
+        switch status {
+        case Z_OK: break
+        case Z_STREAM_END: place = .betweenMembers
+        case Z_BUF_ERROR where step.consumed > 0 || step.produced > 0: break
+        default: throw InterchangeError(.badGzip, "\(name) is damaged: its gzip stream has an error; fetch it again")
+        }
+        return step
+    }
+
+    private func garbage() -> InterchangeError {
+        InterchangeError(.badGzip, "\(name) is damaged: something stands behind the end of its gzip stream")
+    }
+}

@@ -1,0 +1,343 @@
+/// Why a text is not the JSON that was expected.
+struct JSONProblem: Error {
+    enum Kind { case bad, notAnObject, badEncoding, endOfText }
+    let kind: Kind
+    /// The byte of the text at which it was noticed.
+    let offset: Int
+    let reason: String
+}
+
+/// A strict reader of RFC 8259 over bytes: no comments, no trailing commas, nesting of 64 at most, no name twice in an
+/// object, no lone surrogates; numbers stay as they are written.
+///
+/// Works on memory that the caller keeps in place. UTF-8 is checked where text is made.
+struct JSONScanner {
+    /// The deepest nesting of arrays and objects.
+    static let depthMax = 64
+
+    let base: UnsafePointer<UInt8>
+    let end: Int
+    var index: Int
+    /// Names of the objects being read, all levels in one array so that none is allocated for an object.
+    private var names: [NameRange] = []
+
+    /// A string as it stands between its quotes.
+    struct NameRange {
+        let start: Int
+        let end: Int
+        let isEscaped: Bool
+    }
+
+    init(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) {
+        self.base = base
+        self.end = end
+        index = start
+    }
+
+    func problem(_ reason: String, kind: JSONProblem.Kind = .bad, at offset: Int? = nil) -> JSONProblem {
+        let offset = offset ?? index
+        return JSONProblem(kind: kind == .bad && offset >= end ? .endOfText : kind, offset: offset, reason: reason)
+    }
+
+    @inline(__always)
+    mutating func skipBlanks() {
+        while index < end {
+            switch base[index] {
+            case 0x20, 0x09, 0x0A, 0x0D: index += 1
+            default: return
+            }
+        }
+    }
+
+    /// The next byte that is not blank, not consumed; 0 at the end (no JSON has a zero byte outside strings).
+    @inline(__always)
+    mutating func peek() -> UInt8 {
+        skipBlanks()
+        return index < end ? base[index] : 0
+    }
+
+    /// Consumes a punctuation mark.
+    @inline(__always)
+    mutating func expect(_ byte: UInt8, _ what: StaticString) throws(JSONProblem) {
+        guard peek() == byte else { throw problem("expected \(what)") }
+        index += 1
+    }
+
+    /// Consumes a string, checking escapes; its content's range.
+    mutating func scanString() throws(JSONProblem) -> NameRange {
+        try expect(UInt8(ascii: "\""), "a quote")
+        let start = index
+        var isEscaped = false
+        while true {
+            // Eight bytes at a time while none is a quote, a backslash or a control character (the bit trick finds
+            // zero bytes of the difference; a false alarm only ends the fast loop).
+            while index + 8 <= end {
+                let word = UnsafeRawPointer(base + index).loadUnaligned(as: UInt64.self)
+                let quotes = word ^ 0x2222_2222_2222_2222
+                let slashes = word ^ 0x5C5C_5C5C_5C5C_5C5C
+                let stops =
+                    (quotes &- 0x0101_0101_0101_0101) & ~quotes | (slashes &- 0x0101_0101_0101_0101) & ~slashes
+                    | (word &- 0x2020_2020_2020_2020) & ~word
+                if stops & 0x8080_8080_8080_8080 != 0 { break }
+                index += 8
+            }
+            guard index < end else { throw problem("a string is not closed") }
+            let byte = base[index]
+            if byte == UInt8(ascii: "\"") { break }
+            if byte == UInt8(ascii: "\\") {
+                isEscaped = true
+                try scanEscape()
+            } else if byte < 0x20 {
+                throw problem("a control character in a string; it must be escaped")
+            } else {
+                index += 1
+            }
+        }
+        index += 1
+        return NameRange(start: start, end: index - 1, isEscaped: isEscaped)
+    }
+
+    private mutating func scanEscape() throws(JSONProblem) {
+        let start = index
+        guard index + 1 < end else { throw problem("a string is not closed", at: end) }
+        switch base[index + 1] {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
+            UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
+            index += 2
+        case UInt8(ascii: "u"):
+            let first = try hexUnit(at: index + 2)
+            index += 6
+            if first & 0xFC00 == 0xD800 {
+                guard index + 1 < end || index >= end else { throw problem("a string is not closed", at: end) }
+                guard index + 1 < end else { throw problem("a string is not closed", at: end) }
+                guard base[index] == UInt8(ascii: "\\"), base[index + 1] == UInt8(ascii: "u"),
+                    try hexUnit(at: index + 2) & 0xFC00 == 0xDC00
+                else { throw problem("half of a surrogate pair", at: start) }
+                index += 6
+            } else if first & 0xFC00 == 0xDC00 {
+                throw problem("half of a surrogate pair", at: start)
+            }
+        default: throw problem("an escape that JSON does not have", at: start)
+        }
+    }
+
+    private func hexUnit(at start: Int) throws(JSONProblem) -> UInt32 {
+        guard start + 4 <= end else { throw problem("a string is not closed", at: end) }
+        var unit: UInt32 = 0
+        for position in start..<start + 4 {
+            guard let digit = Self.hexDigit(base[position]) else {
+                throw problem("four hexadecimal digits must follow \\u", at: position)
+            }
+            unit = unit << 4 | digit
+        }
+        return unit
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt32? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt32(byte - UInt8(ascii: "a") + 10)
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt32(byte - UInt8(ascii: "A") + 10)
+        default: nil
+        }
+    }
+
+    /// The text of a scanned string.
+    func text(of range: NameRange) throws(JSONProblem) -> String {
+        let text: String?
+        if range.isEscaped {
+            text = unescaped(range).withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) }
+        } else {
+            text = validText(base + range.start, range.end - range.start)
+        }
+        guard let text else { throw problem("bytes that are not UTF-8", kind: .badEncoding, at: range.start) }
+        return text
+    }
+
+    /// The bytes that a scanned string stands for; its escapes were checked.
+    func unescaped(_ range: NameRange) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(range.end - range.start)
+        var position = range.start
+        while position < range.end {
+            let byte = base[position]
+            guard byte == UInt8(ascii: "\\") else {
+                bytes.append(byte)
+                position += 1
+                continue
+            }
+            let letter = base[position + 1]
+            position += 2
+            switch letter {
+            case UInt8(ascii: "b"): bytes.append(0x08)
+            case UInt8(ascii: "f"): bytes.append(0x0C)
+            case UInt8(ascii: "n"): bytes.append(0x0A)
+            case UInt8(ascii: "r"): bytes.append(0x0D)
+            case UInt8(ascii: "t"): bytes.append(0x09)
+            case UInt8(ascii: "u"):
+                var scalar = unit(at: position)
+                position += 4
+                if scalar & 0xFC00 == 0xD800 {
+                    scalar = 0x10000 + (scalar & 0x3FF) << 10 + unit(at: position + 2) & 0x3FF
+                    position += 6
+                }
+                // Surrogates were paired, so this is a scalar.
+                bytes.append(contentsOf: String(Unicode.Scalar(scalar) ?? "\u{FFFD}").utf8)
+            default: bytes.append(letter)
+            }
+        }
+        return bytes
+    }
+
+    private func unit(at start: Int) -> UInt32 {
+        (start..<start + 4).reduce(0) { $0 << 4 | (Self.hexDigit(base[$1]) ?? 0) }
+    }
+
+    /// Consumes a number by the grammar of RFC 8259, section 6.
+    mutating func scanNumber() throws(JSONProblem) -> Range<Int> {
+        let start = index
+        if base[index] == UInt8(ascii: "-") { index += 1 }
+        guard index < end, isDigit(base[index]) else { throw problem("a number needs digits") }
+        if base[index] == UInt8(ascii: "0") {
+            index += 1
+            if index < end, isDigit(base[index]) { throw problem("a number begins with 0", at: start) }
+        } else {
+            scanDigits()
+        }
+        if index < end, base[index] == UInt8(ascii: ".") {
+            index += 1
+            guard index < end, isDigit(base[index]) else { throw problem("a number needs digits behind its point") }
+            scanDigits()
+        }
+        if index < end, base[index] | 0x20 == UInt8(ascii: "e") {
+            index += 1
+            if index < end, base[index] == UInt8(ascii: "+") || base[index] == UInt8(ascii: "-") { index += 1 }
+            guard index < end, isDigit(base[index]) else { throw problem("a number needs digits in its exponent") }
+            scanDigits()
+        }
+        return start..<index
+    }
+
+    @inline(__always)
+    private func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
+
+    private mutating func scanDigits() {
+        while index < end, isDigit(base[index]) { index += 1 }
+    }
+
+    /// Consumes one of the three words.
+    mutating func scanWord(_ word: StaticString) throws(JSONProblem) {
+        let bytes = word.utf8Start
+        for position in 0..<word.utf8CodeUnitCount {
+            guard index + position < end else { throw problem("expected a value", at: end) }
+            guard base[index + position] == bytes[position] else { throw problem("expected a value") }
+        }
+        index += word.utf8CodeUnitCount
+    }
+
+    /// Consumes any value and appends it to `compact` as it is written, without the blanks outside strings.
+    mutating func scanCompact(into compact: inout [UInt8], depth: Int = 1) throws(JSONProblem) {
+        let byte = peek()
+        let start = index
+        switch byte {
+        case UInt8(ascii: "\""): _ = try scanString()
+        case UInt8(ascii: "{"):
+            try scanCompactObject(into: &compact, depth: depth)
+            return
+        case UInt8(ascii: "["):
+            try descend(depth)
+            index += 1
+            compact.append(byte)
+            if peek() == UInt8(ascii: "]") {
+                index += 1
+            } else {
+                while true {
+                    try scanCompact(into: &compact, depth: depth + 1)
+                    let next = peek()
+                    guard next == UInt8(ascii: ",") || next == UInt8(ascii: "]") else {
+                        throw problem("expected a comma or ]")
+                    }
+                    index += 1
+                    if next == UInt8(ascii: "]") { break }
+                    compact.append(next)
+                }
+            }
+            compact.append(UInt8(ascii: "]"))
+            return
+        case UInt8(ascii: "t"): try scanWord("true")
+        case UInt8(ascii: "f"): try scanWord("false")
+        case UInt8(ascii: "n"): try scanWord("null")
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): _ = try scanNumber()
+        default: throw problem("expected a value")
+        }
+        compact.append(contentsOf: UnsafeBufferPointer(start: base + start, count: index - start))
+    }
+
+    private mutating func scanCompactObject(into compact: inout [UInt8], depth: Int) throws(JSONProblem) {
+        try descend(depth)
+        index += 1
+        compact.append(UInt8(ascii: "{"))
+        let firstName = names.count
+        var seen: Set<[UInt8]> = []
+        if peek() == UInt8(ascii: "}") {
+            index += 1
+        } else {
+            while true {
+                let name = try scanName()
+                compact.append(contentsOf: UnsafeBufferPointer(start: base + name.start - 1, count: name.end - name.start + 2))
+                try checkRepeated(name, since: firstName, &seen)
+                compact.append(UInt8(ascii: ":"))
+                try scanCompact(into: &compact, depth: depth + 1)
+                let next = peek()
+                guard next == UInt8(ascii: ",") || next == UInt8(ascii: "}") else {
+                    throw problem("expected a comma or }")
+                }
+                index += 1
+                if next == UInt8(ascii: "}") { break }
+                compact.append(next)
+            }
+        }
+        names.removeSubrange(firstName...)
+        compact.append(UInt8(ascii: "}"))
+    }
+
+    /// Consumes a member's name and its colon.
+    @inline(__always)
+    mutating func scanName() throws(JSONProblem) -> NameRange {
+        guard peek() == UInt8(ascii: "\"") else { throw problem("expected a name in quotes") }
+        let name = try scanString()
+        try expect(UInt8(ascii: ":"), "a colon")
+        return name
+    }
+
+    func descend(_ depth: Int) throws(JSONProblem) {
+        guard depth <= Self.depthMax else { throw problem("nested deeper than \(Self.depthMax)") }
+    }
+
+    private mutating func checkRepeated(
+        _ name: NameRange, since first: Int, _ seen: inout Set<[UInt8]>
+    ) throws(JSONProblem) {
+        names.append(name)
+        let count = names.count - first
+        if count <= 16 {
+            let length = name.end - name.start
+            for earlier in names[first..<names.count - 1] {
+                if earlier.isEscaped || name.isEscaped {
+                    guard unescaped(earlier) == unescaped(name) else { continue }
+                } else {
+                    guard earlier.end - earlier.start == length,
+                        UnsafeBufferPointer(start: base + earlier.start, count: length).elementsEqual(
+                            UnsafeBufferPointer(start: base + name.start, count: length)
+                        )
+                    else { continue }
+                }
+                throw problem("a name occurs twice in one object", at: name.start)
+            }
+        } else {
+            if seen.isEmpty { seen = Set(names[first..<names.count - 1].map { unescaped($0) }) }
+            guard seen.insert(unescaped(name)).inserted else {
+                throw problem("a name occurs twice in one object", at: name.start)
+            }
+        }
+    }
+}

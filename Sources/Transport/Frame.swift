@@ -1,0 +1,68 @@
+package import NIOCore
+
+/// The framing of messages on a connection: the payload's length as 4 bytes, big end first, then the payload.
+package enum Frame {
+    /// Longest payload, in bytes: 4 MiB (DESIGN.md, section 8).
+    package static let bytesMax = 4 * 1024 * 1024
+
+    /// Bytes before the payload.
+    package static let headerBytes = 4
+}
+
+/// Cuts a byte stream into frames' payloads.
+///
+/// The length is judged as soon as its four bytes are there, before anything is kept or allocated for the payload. The
+/// first frame beyond the limit, or of length 0, is a `CloseReason` thrown into the pipeline, and nothing is decoded after.
+/// Isolation: the channel's event loop.
+package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
+    /// A frame's payload.
+    package typealias InboundOut = [UInt8]
+
+    private let bytesMax: Int
+
+    /// A decoder for payloads of 1 to `bytesMax` bytes.
+    package init(bytesMax: Int = Frame.bytesMax) {
+        self.bytesMax = bytesMax
+    }
+
+    /// The next payload, or nil until it is complete.
+    ///
+    /// - Throws: `CloseReason.frameTooLong` or `.emptyFrame`.
+    package mutating func decode(buffer: inout ByteBuffer) throws -> [UInt8]? {
+        guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self).map({ Int($0) }) else {
+            return nil
+        }
+        guard length > 0 else { throw CloseReason.emptyFrame }
+        guard length <= bytesMax else { throw CloseReason.frameTooLong(length) }
+        guard buffer.readableBytes >= Frame.headerBytes + length else { return nil }
+        buffer.moveReaderIndex(forwardBy: Frame.headerBytes)
+        return buffer.readBytes(length: length)
+    }
+
+    /// At the end of the stream: whole frames only; a part of one is dropped.
+    ///
+    /// - Throws: as `decode`.
+    package mutating func decodeLast(buffer: inout ByteBuffer, seenEOF: Bool) throws -> [UInt8]? {
+        try decode(buffer: &buffer)
+    }
+}
+
+/// Puts the length before each payload. Isolation: the channel's event loop.
+package final class FrameEncoder: ChannelOutboundHandler {
+    /// A payload of 1 byte up to the limit: the sender's duty.
+    package typealias OutboundIn = [UInt8]
+    /// Length and payload.
+    package typealias OutboundOut = ByteBuffer
+
+    /// An encoder.
+    package init() {}
+
+    /// Writes one frame in a buffer of its own.
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let payload = unwrapOutboundIn(data)
+        var buffer = context.channel.allocator.buffer(capacity: Frame.headerBytes + payload.count)
+        buffer.writeInteger(UInt32(payload.count))
+        buffer.writeBytes(payload)
+        context.write(wrapOutboundOut(buffer), promise: promise)
+    }
+}

@@ -1,0 +1,194 @@
+import NIOCore
+import OpenSSLKit
+
+/// The last handler of a peer's channel: between frames on the event loop and `PeerConnection` for everybody else.
+///
+/// Isolation: the channel's event loop.
+final class PeerConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = [UInt8]
+    typealias OutboundOut = [UInt8]
+
+    /// How a channel's beginning ended.
+    typealias Outcome = Result<PeerConnection, CloseReason>
+
+    /// Frames are handed over in batches of about this many bytes, each followed by a flush.
+    private static let batchBytes = 64 * 1024
+
+    private let configuration: TransportConfiguration
+    private let direction: PeerConnection.Direction
+    private var begun: ((Outcome) -> Void)?
+    private var context: ChannelHandlerContext?
+    private var connection: PeerConnection?
+    private var isClosing = false
+    private var isDraining = false
+    private var idleTimer: Scheduled<Void>?
+    private var lastReceived = NIODeadline.now()
+
+    /// - Parameter begun: called once, with the connection when the handshake is done, or with why it never was.
+    init(
+        configuration: TransportConfiguration,
+        direction: PeerConnection.Direction,
+        begun: @escaping (Outcome) -> Void
+    ) {
+        self.configuration = configuration
+        self.direction = direction
+        self.begun = begun
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        over(.localShutdown)
+        self.context = nil
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        over(.truncated)
+        context.fireChannelInactive()
+    }
+
+    private func over(_ reason: CloseReason) {
+        isClosing = true
+        idleTimer?.cancel()
+        idleTimer = nil
+        begin(.failure(reason))
+        connection?.channelClosed()
+        connection = nil
+    }
+
+    private func begin(_ outcome: Outcome) {
+        let begun = begun
+        self.begun = nil
+        begun?(outcome)
+    }
+
+    // MARK: From the channel
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event as? TLSHandlerEvent {
+        case .handshakeCompleted(let peerKey):
+            let connection = PeerConnection(
+                peerKey: peerKey,
+                remoteAddress: PeerAddress(context.channel.remoteAddress),
+                direction: direction,
+                configuration: configuration,
+                eventLoop: context.eventLoop,
+                handler: self
+            )
+            self.connection = connection
+            startIdleTimer(context)
+            begin(.success(connection))
+            context.read()
+        case .closing(let reason):
+            connection?.closingRemotely(reason)
+            begin(.failure(reason))
+        case nil:
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        connection?.received(unwrapInboundIn(data))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        lastReceived = .now()
+        if !isClosing, let connection, connection.wantsRead { context.read() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { drain() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        let reason =
+            switch error {
+            case let reason as CloseReason: reason
+            case let error as IOError: CloseReason(error)
+            // Part of a frame left over when the connection ended: the reason is known already.
+            case is ByteToMessageDecoderError: CloseReason.truncated
+            default: CloseReason.failed("\(error)")
+            }
+        connection?.closingRemotely(reason)
+        begin(.failure(reason))
+        close(discarding: true)
+    }
+
+    // MARK: From the connection
+
+    func resumeReading() {
+        if !isClosing { context?.read() }
+    }
+
+    /// Hands queued frames to the channel as long as it is writable.
+    func drain() {
+        guard let context, let connection, !isClosing, !isDraining else { return }
+        isDraining = true
+        defer { isDraining = false }
+        while context.channel.isWritable {
+            guard writeBatch(context, connection, bytesMax: Self.batchBytes) else { return }
+        }
+        connection.drainStopped()
+    }
+
+    /// Hands over frames of about `bytesMax`, and flushes; false if none is left.
+    private func writeBatch(_ context: ChannelHandlerContext, _ connection: PeerConnection, bytesMax: Int) -> Bool {
+        var batchBytes = 0
+        var last: [UInt8]?
+        while batchBytes < bytesMax, let frame = connection.popOutbound() {
+            if let last { context.write(wrapOutboundOut(last), promise: nil) }
+            batchBytes += PeerConnectionState.cost(frame)
+            last = frame
+        }
+        guard let last else { return false }
+        // Written in order, so the last one's promise tells of the whole batch.
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        let batch = batchBytes
+        promise.futureResult.assumeIsolated().whenComplete { result in
+            connection.written(batch)
+            if case .failure(let error as IOError) = result { connection.closingRemotely(CloseReason(error)) }
+        }
+        context.write(wrapOutboundOut(last), promise: promise)
+        context.flush()
+        return true
+    }
+
+    /// Closes the channel, after what is queued or, discarding it, at once.
+    func close(discarding: Bool) {
+        guard let context else { return }
+        if discarding {
+            isClosing = true
+            context.triggerUserOutboundEvent(TLSAbort(), promise: nil)
+            return
+        }
+        guard !isClosing, let connection else { return }
+        isClosing = true
+        // Already bounded and counted; the close timeout of the handler below bounds their time.
+        _ = writeBatch(context, connection, bytesMax: .max)
+        context.close(promise: nil)
+    }
+
+    // MARK: Idleness
+
+    private func startIdleTimer(_ context: ChannelHandlerContext) {
+        guard let timeout = configuration.idleTimeout else { return }
+        lastReceived = .now()
+        scheduleIdleTimer(context, timeout: TimeAmount(timeout), deadline: lastReceived + TimeAmount(timeout))
+    }
+
+    private func scheduleIdleTimer(_ context: ChannelHandlerContext, timeout: TimeAmount, deadline: NIODeadline) {
+        idleTimer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+            guard let self, let connection = self.connection, !self.isClosing else { return }
+            // A pause that our own consumer causes is not the peer's.
+            if !connection.wantsRead { self.lastReceived = .now() }
+            let next = self.lastReceived + timeout
+            if next <= .now() {
+                connection.abort(.idle)
+            } else {
+                self.scheduleIdleTimer(context, timeout: timeout, deadline: next)
+            }
+        }
+    }
+}

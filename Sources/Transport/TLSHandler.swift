@@ -1,0 +1,521 @@
+package import NIOCore
+package import OpenSSLKit
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// What a `TLSHandler` tells the handlers behind it, as user inbound events.
+package enum TLSHandlerEvent: Hashable, Sendable {
+    /// The handshake is done and the peer has proven this key. Plaintext may pass from now on.
+    case handshakeCompleted(peerKey: Ed25519PublicKey)
+    /// The connection ends for this reason; comes once, before `channelInactive`. No plaintext comes after it.
+    case closing(CloseReason)
+}
+
+/// Ends a connection without sending what is queued: a user outbound event for `TLSHandler`. The peer still gets a
+/// `close_notify`, if its window has room for it within the close timeout.
+package struct TLSAbort: Sendable {
+    /// The event.
+    package init() {}
+}
+
+/// TLS on a channel: ciphertext towards the socket, plaintext towards the application.
+///
+/// **Reading** follows `read()`: each demand from behind yields at most one buffer of plaintext (64 KiB) and one
+/// `channelReadComplete`. Ciphertext is asked of the socket only when no plaintext can be made of what is there. The
+/// channel must have `autoRead` off, or demands would come without anybody having asked.
+///
+/// **Writing** encrypts what has been flushed as long as the channel is writable, and keeps the rest as plaintext; the
+/// writer behind must heed writability to bound that. Small writes of one flush share records.
+///
+/// **Ends**: a close from behind sends what is flushed, then `close_notify`, then waits for the peer's end, all within the
+/// close timeout. A peer's `close_notify` is answered and ends the connection: TLS half-closure has no use here. A failure
+/// sends the alert, if there is one, stops writing, and waits (reading and discarding) for the peer's end, since closing
+/// a socket with unread bytes resets it and may destroy the alert on its way.
+///
+/// Isolation: the channel's event loop.
+package final class TLSHandler: ChannelDuplexHandler {
+    /// Ciphertext.
+    package typealias InboundIn = ByteBuffer
+    /// Plaintext.
+    package typealias InboundOut = ByteBuffer
+    /// Plaintext.
+    package typealias OutboundIn = ByteBuffer
+    /// Ciphertext.
+    package typealias OutboundOut = ByteBuffer
+
+    private enum Phase {
+        /// The channel is not active yet.
+        case idle
+        case handshaking
+        case open
+        /// Closed from behind: sending the rest.
+        case closing
+        /// Nothing more is sent; what comes is discarded until the peer's end or the deadline.
+        case draining
+        case closed
+    }
+
+    private struct PendingWrite {
+        var buffer: ByteBuffer
+        let promise: EventLoopPromise<Void>?
+    }
+
+    /// Most plaintext per demand, and most encrypted at a time.
+    private static let chunkBytes = TLSEngine.bufferBytesMax
+
+    /// Longest plaintext of a record (RFC 8446, section 5.1); writes below it are put together.
+    private static let recordBytes = 16 * 1024
+
+    /// Least room given to the engine for plaintext; a longer record is then read in parts.
+    private static let readBytesMin = 1024
+
+    /// Records that the peer makes us send (answers to its key updates) while it does not read ours: more is abuse.
+    private static let unsolicitedBytesMax = 64 * 1024
+
+    private let engine: TLSEngine
+    private let handshakeTimeout: TimeAmount
+    private let closeTimeout: TimeAmount
+
+    private var phase = Phase.idle
+    private var reasonTold = false
+    private var deadline: Scheduled<Void>?
+    private var closePromise: EventLoopPromise<Void>?
+
+    private var incoming = CircularBuffer<ByteBuffer>()
+    private var socketReadOutstanding = false
+    private var plaintextWanted = false
+    private var isPumping = false
+
+    private var pending = CircularBuffer<PendingWrite>()
+    private var flushedCount = 0
+    private var isEncrypting = false
+    private var unsolicitedBytes = 0
+
+    /// A handler for one connection. The engine must not have been started; it is this handler's from now on.
+    package init(engine: TLSEngine, handshakeTimeout: Duration, closeTimeout: Duration) {
+        self.engine = engine
+        self.handshakeTimeout = TimeAmount(handshakeTimeout)
+        self.closeTimeout = TimeAmount(closeTimeout)
+    }
+
+    // MARK: Life
+
+    /// Begins the handshake if the channel is already active.
+    package func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { begin(context) }
+    }
+
+    /// Begins the handshake.
+    package func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        guard phase == .idle else { return }
+        phase = .handshaking
+        schedule(context, in: handshakeTimeout) { handler, context in
+            guard handler.phase == .handshaking else { return }
+            handler.end(context, .handshakeTimedOut)
+            context.close(promise: nil)
+        }
+        do throws(TLSFailure) {
+            try engine.start()
+            sendOutgoing(context)
+            requestSocketRead(context)
+        } catch {
+            fail(context, CloseReason(error))
+        }
+    }
+
+    /// The socket has ended. What came before is decrypted and delivered whether asked for or not (the kernel's buffer
+    /// bounds it), and then the end.
+    package func channelInactive(context: ChannelHandlerContext) {
+        if phase == .handshaking || phase == .open {
+            do throws(TLSFailure) {
+                // After what is in `incoming`, that is; `pump` hands it on.
+                plaintextWanted = true
+                pump(context, atEnd: true)
+                if phase == .handshaking || phase == .open {
+                    try engine.receiveEndOfInput()
+                    tell(context, .truncated)
+                }
+            } catch {
+                tell(context, CloseReason(error))
+            }
+        }
+        tell(context, .localShutdown)  // only if nothing has been told: closed before it began
+        phase = .closed
+        finish(context)
+        context.fireChannelInactive()
+    }
+
+    /// Lets go of everything.
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        phase = .closed
+        finish(context)
+    }
+
+    /// Errors of the socket become the reason.
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? IOError else {
+            context.fireErrorCaught(error)
+            return
+        }
+        guard phase != .closed else { return }
+        end(context, CloseReason(error))
+        context.close(promise: nil)
+    }
+
+    // MARK: Reading
+
+    /// One demand for plaintext.
+    package func read(context: ChannelHandlerContext) {
+        plaintextWanted = true
+        pump(context)
+    }
+
+    /// Keeps ciphertext until the batch is complete.
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch phase {
+        case .handshaking, .open: incoming.append(unwrapInboundIn(data))
+        case .idle, .closing, .draining, .closed: break
+        }
+    }
+
+    /// Decrypts, if there is demand.
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        socketReadOutstanding = false
+        switch phase {
+        case .handshaking, .open: pump(context)
+        case .closing, .draining: requestSocketRead(context)
+        case .idle, .closed: break
+        }
+    }
+
+    private func requestSocketRead(_ context: ChannelHandlerContext) {
+        guard !socketReadOutstanding else { return }
+        socketReadOutstanding = true
+        context.read()
+    }
+
+    /// Moves ciphertext into the engine and plaintext out of it, until demand or supply ends. Handlers called from here
+    /// may call back in; the outer call then sees their wishes in its next round.
+    private func pump(_ context: ChannelHandlerContext, atEnd: Bool = false) {
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        do throws(TLSFailure) {
+            while true {
+                switch phase {
+                case .handshaking:
+                    let fed = try feedEngine()
+                    sendOutgoing(context)
+                    if engine.state == .established {
+                        phase = .open
+                        deadline?.cancel()
+                        deadline = nil
+                        let key = engine.peerPublicKey
+                        if let key {
+                            context.fireUserInboundEventTriggered(TLSHandlerEvent.handshakeCompleted(peerKey: key))
+                        }
+                        encryptPending(context)
+                    } else if !fed {
+                        if !atEnd { requestSocketRead(context) }
+                        return
+                    }
+                case .open:
+                    guard plaintextWanted || atEnd else { return }
+                    guard try deliver(context) else {
+                        if !atEnd { requestSocketRead(context) }
+                        return
+                    }
+                case .idle, .closing, .draining, .closed:
+                    return
+                }
+            }
+        } catch {
+            fail(context, CloseReason(error))
+        }
+    }
+
+    /// Gives the engine as much of the oldest ciphertext as it takes; false if there is none.
+    private func feedEngine() throws(TLSFailure) -> Bool {
+        guard !incoming.isEmpty else { return false }
+        let result = incoming[incoming.startIndex].readableBytesView.withUnsafeBytes { bytes in
+            Result { () throws(TLSFailure) in try engine.receive(bytes) }
+        }
+        let taken = try result.get()
+        incoming[incoming.startIndex].moveReaderIndex(forwardBy: taken)
+        if incoming[incoming.startIndex].readableBytes == 0 { incoming.removeFirst() }
+        return true
+    }
+
+    /// Answers one demand, or the peer's close; false if it takes more ciphertext from the socket.
+    private func deliver(_ context: ChannelHandlerContext) throws(TLSFailure) -> Bool {
+        let waiting = incoming.first?.readableBytes ?? 0
+        var plaintext = context.channel.allocator.buffer(capacity: min(waiting + Self.readBytesMin, Self.chunkBytes))
+        var peerClosed = false
+        while plaintext.readableBytes < Self.chunkBytes {
+            var outcome: Result<TLSEngine.ReadResult, TLSFailure> = .success(.needsInput)
+            plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.readBytesMin) { space in
+                outcome = Result { () throws(TLSFailure) in try engine.read(into: space) }
+                if case .success(.bytes(let count)) = outcome { return count }
+                return 0
+            }
+            // A failure shows again at the next call, after what came before it has been delivered.
+            if case .failure(let failure) = outcome {
+                if plaintext.readableBytes == 0 { throw failure }
+                break
+            }
+            if outcome == .success(.closed) {
+                peerClosed = true
+                break
+            }
+            if outcome == .success(.needsInput), try !feedEngine() { break }
+        }
+        sendOutgoing(context)
+        if !context.channel.isWritable, unsolicitedBytes > Self.unsolicitedBytesMax {
+            throw .protocolError("too many key updates")
+        }
+        if plaintext.readableBytes > 0 {
+            plaintextWanted = false
+            context.fireChannelRead(wrapInboundOut(plaintext))
+            context.fireChannelReadComplete()
+            return true
+        }
+        if peerClosed {
+            end(context, .closedByPeer)
+            engine.shutdown()
+            sendOutgoing(context)
+            context.close(promise: nil)
+            return true
+        }
+        return false
+    }
+
+    // MARK: Writing
+
+    /// Keeps plaintext until it is flushed.
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch phase {
+        case .idle, .handshaking, .open:
+            pending.append(PendingWrite(buffer: unwrapOutboundIn(data), promise: promise))
+        case .closing, .draining, .closed:
+            promise?.fail(ChannelError.ioOnClosedChannel)
+        }
+    }
+
+    /// Encrypts what has been written so far, as the channel's writability allows.
+    package func flush(context: ChannelHandlerContext) {
+        flushedCount = pending.count
+        encryptPending(context)
+    }
+
+    /// Goes on encrypting.
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            unsolicitedBytes = 0
+            encryptPending(context)
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    private func encryptPending(_ context: ChannelHandlerContext) {
+        guard phase == .open || phase == .closing, !isEncrypting else { return }
+        isEncrypting = true
+        do throws(TLSFailure) {
+            while flushedCount > 0, context.channel.isWritable {
+                while flushedCount > 0, context.channel.isWritable { try encryptChunk(context) }
+                // May make the channel writable again at once.
+                context.flush()
+            }
+        } catch {
+            isEncrypting = false
+            fail(context, CloseReason(error))
+            return
+        }
+        isEncrypting = false
+        if phase == .closing, flushedCount == 0 { sendCloseNotify(context) }
+    }
+
+    /// Encrypts and writes at most `chunkBytes` of the oldest write, or several small ones as one record.
+    private func encryptChunk(_ context: ChannelHandlerContext) throws(TLSFailure) {
+        var promise: EventLoopPromise<Void>?
+        if pending[pending.startIndex].buffer.readableBytes >= Self.recordBytes || flushedCount == 1 {
+            let chunk = pending[pending.startIndex].buffer.readableBytesView.prefix(Self.chunkBytes)
+            let taken = try encrypt(chunk)
+            pending[pending.startIndex].buffer.moveReaderIndex(forwardBy: taken)
+            if pending[pending.startIndex].buffer.readableBytes == 0 {
+                promise = pending.removeFirst().promise
+                flushedCount -= 1
+            }
+        } else {
+            var record = context.channel.allocator.buffer(capacity: Self.recordBytes)
+            while flushedCount > 0, var next = pending.first?.buffer,
+                record.readableBytes + next.readableBytes <= Self.recordBytes
+            {
+                record.writeBuffer(&next)
+                if let follower = pending.removeFirst().promise {
+                    if let promise { promise.futureResult.cascade(to: follower) } else { promise = follower }
+                }
+                flushedCount -= 1
+            }
+            // Takes all: the engine's outgoing buffer is empty before every call.
+            do throws(TLSFailure) {
+                _ = try encrypt(record.readableBytesView)
+            } catch {
+                promise?.fail(error)
+                throw error
+            }
+        }
+        context.write(wrapOutboundOut(takeOutgoing(context)), promise: promise)
+    }
+
+    private func encrypt(_ plaintext: ByteBufferView) throws(TLSFailure) -> Int {
+        let result = plaintext.withUnsafeBytes { bytes in
+            Result { () throws(TLSFailure) in try engine.write(bytes) }
+        }
+        return try result.get()
+    }
+
+    private func takeOutgoing(_ context: ChannelHandlerContext) -> ByteBuffer {
+        let count = engine.outgoingCount
+        var buffer = context.channel.allocator.buffer(capacity: count)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { engine.takeOutgoing(into: $0) }
+        return buffer
+    }
+
+    /// Sends what the engine has produced by itself: handshake, alerts, key updates.
+    private func sendOutgoing(_ context: ChannelHandlerContext) {
+        guard engine.outgoingCount > 0 else { return }
+        let buffer = takeOutgoing(context)
+        if !context.channel.isWritable { unsolicitedBytes += buffer.readableBytes }
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    // MARK: Ending
+
+    /// Closes in order; a second call while that goes on cuts the connection. Half-closing is refused.
+    package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        guard mode == .all else {
+            promise?.fail(ChannelError.operationUnsupported)
+            return
+        }
+        switch phase {
+        case .open:
+            tell(context, .localShutdown)
+            phase = .closing
+            closePromise = promise
+            incoming.removeAll()
+            schedule(context, in: closeTimeout) { _, context in context.close(promise: nil) }
+            flushedCount = pending.count
+            encryptPending(context)
+            // A peer that waits for us to read, before it reads, gets its wish.
+            requestSocketRead(context)
+        case .idle, .handshaking:
+            end(context, .localShutdown)
+            context.close(promise: promise)
+        case .closing, .draining, .closed:
+            context.close(promise: promise)
+        }
+    }
+
+    /// Takes `TLSAbort`; passes other events on.
+    package func triggerUserOutboundEvent(
+        context: ChannelHandlerContext,
+        event: Any,
+        promise: EventLoopPromise<Void>?
+    ) {
+        guard event is TLSAbort else {
+            context.triggerUserOutboundEvent(event, promise: promise)
+            return
+        }
+        failPending(ChannelError.ioOnClosedChannel)
+        promise?.succeed()
+        close(context: context, mode: .all, promise: nil)
+    }
+
+    private func sendCloseNotify(_ context: ChannelHandlerContext) {
+        engine.shutdown()
+        drain(context)
+    }
+
+    /// Sends the last bytes and our end, and waits for the peer's.
+    private func drain(_ context: ChannelHandlerContext) {
+        phase = .draining
+        sendOutgoing(context)
+        context.close(mode: .output, promise: nil)
+        requestSocketRead(context)
+    }
+
+    /// The connection fails: tells why, sends the alert if there is one, and waits for the peer's end for a while.
+    private func fail(_ context: ChannelHandlerContext, _ reason: CloseReason) {
+        guard phase != .draining, phase != .closed else { return }
+        end(context, reason)
+        guard context.channel.isActive, engine.outgoingCount > 0 else {
+            context.close(promise: nil)
+            return
+        }
+        schedule(context, in: closeTimeout) { _, context in context.close(promise: nil) }
+        drain(context)
+    }
+
+    /// Tells the reason and drops what was queued.
+    private func end(_ context: ChannelHandlerContext, _ reason: CloseReason) {
+        phase = .closed
+        deadline?.cancel()
+        deadline = nil
+        tell(context, reason)
+        incoming.removeAll()
+        failPending(reason)
+    }
+
+    private func tell(_ context: ChannelHandlerContext, _ reason: CloseReason) {
+        guard !reasonTold else { return }
+        reasonTold = true
+        context.fireUserInboundEventTriggered(TLSHandlerEvent.closing(reason))
+    }
+
+    private func failPending(_ error: any Error) {
+        flushedCount = 0
+        let writes = pending
+        pending.removeAll()
+        for write in writes { write.promise?.fail(error) }
+    }
+
+    private func finish(_ context: ChannelHandlerContext) {
+        deadline?.cancel()
+        deadline = nil
+        incoming.removeAll()
+        failPending(ChannelError.ioOnClosedChannel)
+        closePromise?.succeed()
+        closePromise = nil
+    }
+
+    private func schedule(
+        _ context: ChannelHandlerContext,
+        in delay: TimeAmount,
+        _ body: @escaping (TLSHandler, ChannelHandlerContext) -> Void
+    ) {
+        deadline?.cancel()
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
+            guard let self, self.phase != .closed || context.channel.isActive else { return }
+            body(self, context)
+        }
+    }
+}
+
+extension CloseReason {
+    /// What an error of the system means here.
+    init(_ error: IOError) {
+        switch error.errnoCode {
+        case ECONNRESET, EPIPE, ECONNABORTED: self = .reset
+        default: self = .failed(error.description)
+        }
+    }
+}

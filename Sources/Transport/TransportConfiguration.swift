@@ -1,0 +1,44 @@
+/// Limits and deadlines of connections between peers.
+package struct TransportConfiguration: Sendable {
+    /// Longest payload of a frame, in bytes. Default and upper end 4 MiB, the protocol's limit (DESIGN.md, section 8).
+    package var frameBytesMax = Frame.bytesMax
+
+    /// How long a connection may take for its TLS handshake. Default 10 s (a guess: several lost packets on a slow link).
+    /// Longer lets silent strangers hold a place for longer.
+    package var handshakeTimeout: Duration = .seconds(10)
+
+    /// How long an orderly close may take, sending what is queued included, before the connection is cut. Default 2 s
+    /// (a guess). Longer holds the memory of connections whose peer is gone.
+    package var closeTimeout: Duration = .seconds(2)
+
+    /// Closes a connection on which nothing came for this long, while we were ready to read. Default nil: never.
+    package var idleTimeout: Duration?
+
+    /// Bytes of received frames held for the application before reading from the peer stops; it goes on at half. The
+    /// most that is ever held is this, one frame, and what the kernel had received. Default 8 MiB: two of the longest
+    /// frames. More memory per peer against fewer stops.
+    package var inboundBytesMax = 8 * 1024 * 1024
+
+    /// Bytes of frames waiting to be sent, per connection, beyond which `enqueue` refuses and `send` waits; a single
+    /// frame is always taken when none waits. Default 8 MiB: two of the longest frames.
+    package var outboundBytesMax = 8 * 1024 * 1024
+
+    /// Connections per listener whose handshake is not done. Default 64 (a guess: some 100 KiB each).
+    package var unauthenticatedMax = 64
+
+    /// The same, per remote IP address. Default 16: several nodes behind one address start at once.
+    package var unauthenticatedPerAddressMax = 16
+
+    /// Connections per listener whose handshake is done and that nobody has taken from the listener's sequence yet.
+    /// Default 64 (a guess).
+    package var acceptQueueMax = 64
+
+    /// The application protocol in the TLS handshake (RFC 7301).
+    package var applicationProtocol = "hansa/1"
+
+    /// How far the peer's certificate dates are stretched, in seconds: see `TLSEngine.Configuration`. Default 86,400.
+    package var certificateClockToleranceSeconds: Int64 = 86_400
+
+    /// The defaults.
+    package init() {}
+}

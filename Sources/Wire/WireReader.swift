@@ -1,0 +1,159 @@
+/// What is wrong with bytes that should be a protobuf message.
+package struct WireError: Error, Equatable, Sendable {
+    package let reason: String
+    package init(_ reason: String) { self.reason = reason }
+}
+
+/// Reads the protobuf wire format strictly, for the messages that are read by hand because they are read by the
+/// million: header, envelope, content and delta. Never reads beyond its stretch, and allocates nothing.
+package struct WireReader {
+    /// How a field is written.
+    package enum WireType: UInt8 {
+        case varint = 0
+        case fixed64 = 1
+        case lengthDelimited = 2
+    }
+
+    private let bytes: ArraySlice<UInt8>
+    private var position: Int
+    private let end: Int
+
+    package init(_ bytes: [UInt8]) {
+        self.init(bytes[...])
+    }
+
+    package init(_ bytes: ArraySlice<UInt8>) {
+        self.init(bytes, from: bytes.startIndex, to: bytes.endIndex)
+    }
+
+    private init(_ bytes: ArraySlice<UInt8>, from start: Int, to end: Int) {
+        self.bytes = bytes
+        position = start
+        self.end = end
+    }
+
+    package var isAtEnd: Bool { position == end }
+
+    /// The next field's number and wire type. Numbers must not descend: what an author writes in another order is no
+    /// valid structure, so that there is one reading of it only.
+    package mutating func field(after last: inout UInt32) throws(WireError) -> (number: UInt32, type: WireType) {
+        let key = try varint()
+        guard let type = WireType(rawValue: UInt8(truncatingIfNeeded: key & 7)), key >> 3 >= UInt64(last),
+            key >> 3 <= 0x1FFF_FFFF, key >> 3 > 0
+        else { throw WireError("unexpected field key \(key)") }
+        last = UInt32(key >> 3)
+        return (last, type)
+    }
+
+    /// A variable-length number.
+    package mutating func varint() throws(WireError) -> UInt64 {
+        var result: UInt64 = 0
+        var shift: UInt64 = 0
+        while position < end {
+            let byte = bytes[position]
+            position += 1
+            if shift == 63, byte > 1 { throw WireError("number of more than 64 bits") }
+            result |= UInt64(byte & 0x7F) << shift
+            if byte < 0x80 { return result }
+            shift += 7
+            if shift > 63 { throw WireError("number of more than 10 bytes") }
+        }
+        throw WireError("ends within a number")
+    }
+
+    /// A variable-length number of at most 32 bits.
+    package mutating func varint32() throws(WireError) -> UInt32 {
+        guard let number = UInt32(exactly: try varint()) else { throw WireError("number of more than 32 bits") }
+        return number
+    }
+
+    /// 8 bytes, little-endian.
+    package mutating func fixed64() throws(WireError) -> UInt64 {
+        guard end - position >= 8 else { throw WireError("ends within a fixed number") }
+        var result: UInt64 = 0
+        for offset in 0..<8 { result |= UInt64(bytes[position + offset]) << UInt64(8 * offset) }
+        position += 8
+        return result
+    }
+
+    /// The bytes of a length-delimited field, shared with the whole.
+    package mutating func slice() throws(WireError) -> ArraySlice<UInt8> {
+        let range = try stretch()
+        return bytes[range]
+    }
+
+    /// A reader of a length-delimited field that holds a message.
+    package mutating func message() throws(WireError) -> WireReader {
+        let range = try stretch()
+        return WireReader(bytes, from: range.lowerBound, to: range.upperBound)
+    }
+
+    /// A length-delimited field that holds UTF-8.
+    package mutating func string() throws(WireError) -> String {
+        let range = try stretch()
+        guard let text = String(validating: bytes[range], as: UTF8.self) else { throw WireError("text is not UTF-8") }
+        return text
+    }
+
+    private mutating func stretch() throws(WireError) -> Range<Int> {
+        let length = try varint()
+        guard length <= UInt64(end - position) else { throw WireError("ends within a field") }
+        let start = position
+        position += Int(length)
+        return start..<position
+    }
+}
+
+/// Writes the protobuf wire format. Fields with default values are left out by the caller, as proto3 does.
+package struct WireWriter {
+    package private(set) var bytes: [UInt8] = []
+
+    package init(capacity: Int = 0) {
+        bytes.reserveCapacity(capacity)
+    }
+
+    package mutating func varint(_ number: UInt64) {
+        var rest = number
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+    }
+
+    package mutating func key(_ field: UInt32, _ type: WireReader.WireType) {
+        varint(UInt64(field) << 3 | UInt64(type.rawValue))
+    }
+
+    /// A number, unless it is 0.
+    package mutating func field(_ field: UInt32, varint number: UInt64) {
+        guard number != 0 else { return }
+        key(field, .varint)
+        varint(number)
+    }
+
+    /// A fixed number, unless it is 0.
+    package mutating func field(_ field: UInt32, fixed64 number: UInt64) {
+        guard number != 0 else { return }
+        key(field, .fixed64)
+        for shift in stride(from: 0, to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
+    }
+
+    /// Bytes, also none.
+    package mutating func field(_ field: UInt32, bytes content: some Collection<UInt8>) {
+        key(field, .lengthDelimited)
+        varint(UInt64(content.count))
+        bytes.append(contentsOf: content)
+    }
+}
+
+/// The number of bytes that a length-delimited field of `count` bytes and a field number below 16 takes.
+package func wireSize(of count: Int) -> Int {
+    var size = 2
+    var rest = count >> 7
+    while rest > 0 {
+        size += 1
+        rest >>= 7
+    }
+    return size + count
+}
