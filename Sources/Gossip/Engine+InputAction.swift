@@ -1,0 +1,119 @@
+package import Catalog
+package import DeltaLog
+
+/// A connection with a peer, numbered by whoever runs the engine; never used twice.
+package struct LinkID: Hashable, Comparable, Sendable {
+    package let number: UInt64
+
+    package init(_ number: UInt64) {
+        self.number = number
+    }
+
+    package static func < (left: LinkID, right: LinkID) -> Bool { left.number < right.number }
+}
+
+/// A delta as it came from a peer, after its bytes were checked.
+package enum ReceivedDelta: Hashable, Sendable {
+    case verified(VerifiedDelta)
+    /// It breaks a rule; its log and sequence where they could be read.
+    case refused(log: LogID?, sequence: UInt64, DeltaRefusal)
+}
+
+/// A delta read for a peer: its exact bytes.
+package struct StoredDelta: Hashable, Sendable {
+    package let sequence: UInt64
+    package let bytes: [UInt8]
+
+    package init(sequence: UInt64, bytes: [UInt8]) {
+        self.sequence = sequence
+        self.bytes = bytes
+    }
+}
+
+/// What storing made of a delta.
+package enum StoreOutcome: Hashable, Sendable {
+    case applied
+    /// Held already, or deltas before it are missing.
+    case skipped
+    case refused(DeltaRefusal)
+}
+
+/// What can happen to an engine.
+package enum EngineInput: Hashable, Sendable {
+    /// A connection with a node whose key TLS has proven. `dialled` is true where this node began it.
+    case linkUp(LinkID, node: NodeKey, dialled: Bool)
+    case linkDown(LinkID)
+    case dialFailed(NodeKey)
+    case message(LinkID, PeerMessage)
+    /// A peer's Deltas message of that many bytes, checked, in its order.
+    case deltas(LinkID, [ReceivedDelta], byteCount: Int)
+    /// A frame that was no message.
+    case malformed(LinkID, String)
+    /// Own deltas that are on disk.
+    case committed([VerifiedDelta], summary: StoredSummary)
+    /// The answer to ``EngineAction/store(token:_:from:)``, in the order of its deltas: they are on disk.
+    case stored(token: UInt64, [StoreOutcome], summary: StoredSummary)
+    /// The answer to ``EngineAction/read(_:link:bytesMax:)``; empty where nothing is held of it.
+    case deltasRead(LinkID, LogRange, [StoredDelta])
+    /// The answer to ``EngineAction/readHeaders(_:purpose:)``.
+    case headersRead(LogRange, purpose: HeaderPurpose, [SignedHeader])
+    /// The answer to ``EngineAction/answerDiff(_:link:)``.
+    case diffAnswered(LinkID, PeerMessage.DiffAnswer)
+    /// A question of this node to a peer.
+    case askDiff(LinkID, PeerMessage.DiffQuestion)
+    /// Statements and announcements made by this node, stored already.
+    case stated([Statement])
+    case announced(Announcement)
+    /// The deadline of ``EngineAction/setTimer(_:)`` has come. One too early or too late does no harm.
+    case timer
+}
+
+/// What storing has made of the directory.
+package struct StoredSummary: Hashable, Sendable {
+    package var digest: CatalogDigest
+    /// Records shown.
+    package var records: UInt64
+
+    package init(digest: CatalogDigest, records: UInt64) {
+        self.digest = digest
+        self.records = records
+    }
+}
+
+/// What headers are read for.
+package enum HeaderPurpose: Hashable, Sendable {
+    /// A peer asked for them.
+    case answer(LinkID)
+    /// To be compared with a peer's.
+    case compare(LinkID, with: [SignedHeader])
+}
+
+/// What an engine asks for. Actions are carried out in their order; what must be durable comes before the message
+/// that promises it: an ack follows the ``EngineInput/stored(token:_:summary:)`` of what it acknowledges.
+package enum EngineAction: Hashable, Sendable {
+    case send(LinkID, PeerMessage)
+    /// Close the connection; where a refusal is given the peer is told first.
+    case disconnect(LinkID, SessionRefusal?)
+    case dial(NodeKey, addresses: [String])
+    /// Store and merge these in one transaction, in order, and answer with ``EngineInput/stored(token:_:summary:)``.
+    case store(token: UInt64, [VerifiedDelta], from: LinkID)
+    case storeStatement(Statement, replaced: Hash256?)
+    case storeAnnouncement(Announcement)
+    /// Read deltas from `range.from` on, at least one where it is held, and no more than about `bytesMax`.
+    case read(LogRange, link: LinkID, bytesMax: UInt64)
+    case readHeaders(LogRange, purpose: HeaderPurpose)
+    case answerDiff(PeerMessage.DiffQuestion, link: LinkID)
+    case deliverDiff(LinkID, PeerMessage.DiffAnswer)
+    /// Who may connect has changed.
+    case rosterChanged(Roster)
+    /// A delta was refused: to be counted and shown.
+    case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
+    /// A peer refused one of this node's deltas: to be shown.
+    case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
+    /// A peer's stamp lies further ahead of this node's clock than the clock takes in, or its clock differs.
+    case noteSession(NodeKey, program: String)
+    /// A peer broke the protocol.
+    case noteViolation(NodeKey, String)
+    /// Wake me at that moment with ``EngineInput/timer``; takes the place of the one before.
+    case setTimer(Instant)
+}

@@ -1,0 +1,47 @@
+/// The engine's bounds and intervals.
+package struct EngineSettings: Hashable, Sendable {
+    /// How long a connection may stay silent before its first message. A guess: ten round trips to the far side of
+    /// the earth, with room for a busy machine.
+    package var helloDeadline: Milliseconds = 10_000
+    /// How often each peer is told this node's state when nothing changes: also what keeps `last contact` fresh.
+    package var heartbeat: Milliseconds = 5_000
+    /// How often a random peer is asked for its state, so that whatever push lost is found (Demers et al. 1987,
+    /// section 1.3). Half to one and a half times this.
+    package var antiEntropy: Milliseconds = 10_000
+    /// How long changes are gathered before peers are told of them or of a new state. Longer saves messages during
+    /// an import, shorter shows progress sooner.
+    package var announceDelay: Milliseconds = 100
+    /// The first pause after a dial that failed; doubled up to `dialPauseMax`, each with jitter.
+    package var dialPauseMin: Milliseconds = 500
+    package var dialPauseMax: Milliseconds = 15_000
+    /// How long the node with the greater key leaves dialling to the other.
+    package var dialCourtesy: Milliseconds = 1_000
+    /// How long a stretch of a log that was asked for may make no progress before it is asked from somebody else.
+    package var wantDeadline: Milliseconds = 20_000
+    /// Bytes of deltas that one peer may have under way to this node: received and not yet durable, or promised.
+    package var creditBytes: UInt64 = 8 * 1024 * 1024
+    /// Bytes of deltas in one message, beyond which no further one is added.
+    package var messageBytes: UInt64 = 1024 * 1024
+    /// A new delta of at most this many bytes is pushed; of a larger one only the head is announced.
+    package var pushBytesMax = 64 * 1024
+    /// Logs asked from one peer at a time.
+    package var wantsPerLinkMax = 64
+    /// Stretches that one peer may have waiting here; more ends the connection.
+    package var servedWantsMax = 4096
+    /// Bytes of deltas waiting to be stored beyond which a push is dropped; anti-entropy brings it later.
+    package var storingBytesMax: UInt64 = 32 * 1024 * 1024
+    /// Announcements kept of nodes that no statement received so far has enrolled.
+    package var strangersMax = 256
+    /// How long a log of which a peer sent something refused is not asked of it.
+    package var distrust: Milliseconds = 60_000
+    /// Refused deltas after which a connection is closed.
+    package var refusalsMax = 100
+    /// Heads in one message of a frontier.
+    package var headsPerMessage = 10_000
+    /// Heads that a peer's frontier may have in all.
+    package var headsMax = 1_000_000
+    /// Headers compared in one step of a search for a fork.
+    package var headersPerInquiry: UInt64 = 256
+
+    package init() {}
+}

@@ -1,0 +1,100 @@
+package import Catalog
+import DeltaLog
+
+/// What an engine can tell of the alliance's nodes.
+package struct PeerStatus: Hashable, Sendable {
+    /// How a node stands against this one.
+    package enum Standing: String, Hashable, Sendable {
+        case own = "self"
+        case inStep = "in step"
+        case behind
+        case ahead
+        case unreachable
+        case unknown
+    }
+
+    package let node: NodeKey
+    package let organization: OrganizationID
+    package let standing: Standing
+    /// Deltas held here that the node lacks, as far as is known.
+    package let behindBy: UInt64?
+    /// Deltas the node holds that are lacking here.
+    package let aheadBy: UInt64?
+    package let lastContact: Instant?
+    package let isConnected: Bool
+    package let dialled: Bool
+    package let addresses: [String]
+    package let program: String?
+    /// The node's clock less this one's, in milliseconds, when it was last told.
+    package let clockAheadMilliseconds: Int64?
+    /// Logs and deltas that this node waits for from it.
+    package let fetching: Int
+}
+
+extension Engine {
+    /// The standing of every node of the roster, ascending by organization and key. Linear in nodes and their logs.
+    package func peerStatuses() -> [PeerStatus] {
+        roster.sorted.flatMap { member in
+            member.nodes.map { status(of: $0, organization: member.id) }
+        }
+    }
+
+    private func status(of peer: NodeKey, organization: OrganizationID) -> PeerStatus {
+        let acquaintance = acquaintances[peer]
+        let link = links.values.filter { $0.node == peer && $0.isOpen }.max { $0.id < $1.id }
+        let state = link?.state ?? acquaintance?.state
+        let isEqual = state?.frontier == fingerprint && state?.digest == summary.digest
+        let heads = isEqual ? durable.heads : link?.heads ?? acquaintance?.heads
+        let (behind, ahead) = heads.map(difference) ?? (nil, nil)
+        let standing: PeerStatus.Standing
+        if peer == node {
+            standing = .own
+        } else if link == nil {
+            standing = acquaintance?.hasFailed == true ? .unreachable : .unknown
+        } else if isEqual {
+            standing = .inStep
+        } else if let behind, let ahead, behind == 0, ahead > 0 {
+            standing = .ahead
+        } else if heads == nil {
+            standing = .unknown
+        } else {
+            standing = .behind
+        }
+        return PeerStatus(
+            node: peer,
+            organization: organization,
+            standing: standing,
+            behindBy: peer == node ? 0 : behind,
+            aheadBy: peer == node ? 0 : ahead,
+            lastContact: acquaintance?.lastContact,
+            isConnected: link != nil,
+            dialled: link?.dialled ?? false,
+            addresses: announcements.latest[peer]?.addresses ?? [],
+            program: acquaintance?.program,
+            clockAheadMilliseconds: acquaintance?.clockAheadMilliseconds,
+            fetching: link?.wants.count ?? 0
+        )
+    }
+
+    /// Deltas that a frontier lacks, and those it has more.
+    private func difference(_ heads: [LogID: Head]) -> (behind: UInt64?, ahead: UInt64?) {
+        var behind: UInt64 = 0
+        var ahead: UInt64 = 0
+        for (log, head) in durable.heads {
+            let theirs = heads[log]?.sequence ?? 0
+            if head.sequence > theirs { behind += head.sequence - theirs } else { ahead &+= theirs - head.sequence }
+        }
+        for (log, head) in heads where durable[log] == nil { ahead &+= head.sequence }
+        return (behind, ahead)
+    }
+
+    /// The open connection with a node.
+    package func openLink(to peer: NodeKey) -> LinkID? {
+        links.values.filter { $0.node == peer && $0.isOpen }.map(\.id).max()
+    }
+
+    /// The announcements and statements that a newcomer is told.
+    package var everything: (statements: [[UInt8]], announcements: [[UInt8]]) {
+        (governance.sorted.map(\.encoded), announcements.sorted.map(\.encoded))
+    }
+}

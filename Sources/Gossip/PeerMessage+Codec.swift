@@ -1,0 +1,354 @@
+import Catalog
+import DeltaLog
+import Foundation
+import SwiftProtobuf
+import Wire
+
+/// A frame that is no message of the protocol.
+package struct MalformedMessage: Error, Hashable, Sendable {
+    package let what: String
+}
+
+extension PeerMessage {
+    /// The bytes of a Frame message.
+    package func encoded() -> [UInt8] {
+        if case .deltas(let deltas) = self { return Self.encodeDeltas(deltas) }
+        var frame = Hansa_V0_Frame()
+        frame.message = message
+        // Serializing fails only for required fields and broken Any messages, of which proto3 here has none.
+        return (try? frame.serializedBytes()) ?? []
+    }
+
+    /// A Deltas message, which is most of all that is ever sent, without copying it through the generated code.
+    private static func encodeDeltas(_ deltas: [[UInt8]]) -> [UInt8] {
+        let inner = deltas.reduce(0) { $0 + wireSize(of: $1.count) }
+        var writer = WireWriter(capacity: inner + 16)
+        writer.key(7, .lengthDelimited)
+        writer.varint(UInt64(inner))
+        for delta in deltas { writer.field(1, bytes: delta) }
+        return writer.bytes
+    }
+
+    /// Reads a Frame message.
+    package init(decoding bytes: [UInt8]) throws(MalformedMessage) {
+        if bytes.first == 7 << 3 | 2, let deltas = try? Self.decodeDeltas(bytes) {
+            self = .deltas(deltas)
+            return
+        }
+        guard let frame = try? Hansa_V0_Frame(serializedBytes: bytes), let message = frame.message else {
+            throw MalformedMessage(what: "a frame that is no known message")
+        }
+        guard let decoded = Self.decode(message) else { throw MalformedMessage(what: "a message with a wrong field") }
+        self = decoded
+    }
+
+    private static func decodeDeltas(_ bytes: [UInt8]) throws -> [[UInt8]] {
+        var reader = WireReader(bytes)
+        var last: UInt32 = 0
+        guard try reader.field(after: &last) == (7, .lengthDelimited) else { throw WireError("not deltas") }
+        var inner = try reader.message()
+        guard reader.isAtEnd else { throw WireError("more than deltas") }
+        var deltas: [[UInt8]] = []
+        var innerLast: UInt32 = 0
+        while !inner.isAtEnd {
+            guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else { throw WireError("not a delta") }
+            deltas.append(Array(try inner.slice()))
+        }
+        return deltas
+    }
+
+    private var message: Hansa_V0_Frame.OneOf_Message {
+        switch self {
+        case .hello(let hello): .hello(hello.message)
+        case .refusal(let refusal):
+            .refusal(
+                .with {
+                    $0.code = refusal.code
+                    $0.reason = refusal.reason
+                }
+            )
+        case .governance(let known, let statements, let answer):
+            .governance(
+                .with {
+                    $0.known = known.map(\.data)
+                    $0.statements = statements.compactMap { try? Hansa_V0_SignedStatement(serializedBytes: $0) }
+                    $0.answer = answer
+                }
+            )
+        case .announcements(let announcements):
+            .announcements(
+                .with {
+                    $0.announcements = announcements.compactMap {
+                        try? Hansa_V0_SignedAnnouncement(serializedBytes: $0)
+                    }
+                }
+            )
+        case .frontier(let heads, let more, let answer):
+            .frontier(
+                .with {
+                    $0.heads = heads.map(\.message)
+                    $0.more = more
+                    $0.answer = answer
+                }
+            )
+        case .want(let range, let credit):
+            .want(
+                .with {
+                    $0.author = range.log.author.data
+                    $0.incarnation = range.log.incarnation
+                    $0.from = range.from
+                    $0.to = range.to
+                    $0.credit = credit
+                }
+            )
+        case .deltas(let deltas): .deltas(.with { $0.deltas = deltas.map(\.data) })
+        case .ack(let head, let credit):
+            .ack(
+                .with {
+                    $0.author = head.log.author.data
+                    $0.incarnation = head.log.incarnation
+                    $0.sequence = head.head.sequence
+                    $0.hash = head.head.hash.data
+                    $0.credit = credit
+                }
+            )
+        case .have(let heads): .have(.with { $0.heads = heads.map(\.message) })
+        case .state(let state, let answer): .state(state.message(answer: answer))
+        case .deltaRefused(let log, let sequence, let code, let reason):
+            .deltaRefused(
+                .with {
+                    $0.author = log.author.data
+                    $0.incarnation = log.incarnation
+                    $0.sequence = sequence
+                    $0.code = code
+                    $0.reason = reason
+                }
+            )
+        case .headersWanted(let range):
+            .headersWanted(
+                .with {
+                    $0.author = range.log.author.data
+                    $0.incarnation = range.log.incarnation
+                    $0.from = range.from
+                    $0.to = range.to
+                }
+            )
+        case .headers(let log, let from, let headers):
+            .headers(
+                .with {
+                    $0.author = log.author.data
+                    $0.incarnation = log.incarnation
+                    $0.from = from
+                    $0.headers = headers.map(\.header.data)
+                    $0.signatures = headers.map(\.signature.data)
+                }
+            )
+        case .diffQuestion(let question): .diffQuestion(question.message)
+        case .diffAnswer(let answer): .diffAnswer(answer.message)
+        }
+    }
+
+    private static func decode(_ message: Hansa_V0_Frame.OneOf_Message) -> PeerMessage? {
+        switch message {
+        case .hello(let hello): Hello(hello).map(PeerMessage.hello)
+        case .refusal(let refusal):
+            .refusal(SessionRefusal(code: refusal.code, reason: String(refusal.reason.prefix(500))))
+        case .governance(let governance):
+            all(governance.known, Hash256.init(_:)).map { known in
+                .governance(
+                    known: known,
+                    statements: governance.statements.compactMap { try? $0.serializedBytes() },
+                    answer: governance.answer
+                )
+            }
+        case .announcements(let message):
+            .announcements(message.announcements.compactMap { try? $0.serializedBytes() })
+        case .frontier(let frontier):
+            all(frontier.heads, LogHead.init).map {
+                .frontier(heads: $0, more: frontier.more, answer: frontier.answer)
+            }
+        case .want(let want):
+            log(want.author, want.incarnation).map {
+                .want(LogRange(log: $0, from: want.from, to: want.to), credit: want.credit)
+            }
+        case .deltas(let deltas): .deltas(deltas.deltas.map { Array($0) })
+        case .ack(let ack):
+            log(ack.author, ack.incarnation).flatMap { log in
+                Hash256(ack.hash).map {
+                    .ack(LogHead(log: log, head: Head(sequence: ack.sequence, hash: $0)), credit: ack.credit)
+                }
+            }
+        case .have(let have): all(have.heads, LogHead.init).map(PeerMessage.have)
+        case .state(let state): StateSummary(state).map { .state($0, answer: state.answer) }
+        case .deltaRefused(let refused):
+            log(refused.author, refused.incarnation).map {
+                .deltaRefused(
+                    log: $0,
+                    sequence: refused.sequence,
+                    code: refused.code,
+                    reason: String(refused.reason.prefix(500))
+                )
+            }
+        case .headersWanted(let wanted):
+            log(wanted.author, wanted.incarnation).map {
+                .headersWanted(LogRange(log: $0, from: wanted.from, to: wanted.to))
+            }
+        case .headers(let headers):
+            headers.headers.count != headers.signatures.count
+                ? nil
+                : log(headers.author, headers.incarnation).map {
+                    .headers(
+                        log: $0,
+                        from: headers.from,
+                        zip(headers.headers, headers.signatures).map {
+                            SignedHeader(header: Array($0), signature: Array($1))
+                        }
+                    )
+                }
+        case .diffQuestion(let question): DiffQuestion(question).map(PeerMessage.diffQuestion)
+        case .diffAnswer(let answer): DiffAnswer(answer).map(PeerMessage.diffAnswer)
+        case .joinRequest, .joinAnswer: nil
+        }
+    }
+
+    private static func log(_ author: Data, _ incarnation: UInt64) -> LogID? {
+        NodeKey(bytes: author).map { LogID(author: $0, incarnation: incarnation) }
+    }
+
+    /// Every element converted, or nil where one cannot be.
+    private static func all<Source, Target>(_ source: [Source], _ convert: (Source) -> Target?) -> [Target]? {
+        let target = source.compactMap(convert)
+        return target.count == source.count ? target : nil
+    }
+}
+
+extension LogHead {
+    fileprivate var message: Hansa_V0_Head {
+        .with {
+            $0.author = log.author.data
+            $0.incarnation = log.incarnation
+            $0.sequence = head.sequence
+            $0.hash = head.hash.data
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_Head) {
+        guard let author = NodeKey(bytes: message.author), let hash = Hash256(message.hash), message.sequence > 0 else {
+            return nil
+        }
+        self.init(
+            log: LogID(author: author, incarnation: message.incarnation),
+            head: Head(sequence: message.sequence, hash: hash)
+        )
+    }
+}
+
+extension StateSummary {
+    fileprivate func message(answer: Bool) -> Hansa_V0_State {
+        .with {
+            $0.frontier = frontier.data
+            $0.digest = digest.sum.data
+            $0.records = records
+            $0.clock = wallMilliseconds
+            $0.answer = answer
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_State) {
+        guard let frontier = Hash256(message.frontier), let digest = Hash256(message.digest) else { return nil }
+        self.init(
+            frontier: frontier,
+            digest: CatalogDigest(sum: digest),
+            records: message.records,
+            wallMilliseconds: message.clock
+        )
+    }
+}
+
+extension PeerMessage.Hello {
+    fileprivate var message: Hansa_V0_Hello {
+        .with {
+            $0.alliance = alliance.data
+            $0.formatMin = formatMin
+            $0.formatMax = formatMax
+            $0.program = program
+            $0.governance = governance.data
+            $0.announcements = announcements.data
+            $0.state = state.message(answer: false)
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_Hello) {
+        guard let alliance = AllianceID(bytes: message.alliance), let governance = Hash256(message.governance),
+            let announcements = Hash256(message.announcements), let state = StateSummary(message.state)
+        else { return nil }
+        self.init(
+            alliance: alliance,
+            formatMin: message.formatMin,
+            formatMax: message.formatMax,
+            program: String(message.program.prefix(100)),
+            governance: governance,
+            announcements: announcements,
+            state: state
+        )
+    }
+}
+
+extension PeerMessage.DiffQuestion {
+    fileprivate var message: Hansa_V0_DiffQuestion {
+        switch self {
+        case .sums(let token): .with { $0.token = token }
+        case .records(let token, let bucket, let after):
+            .with {
+                $0.token = token
+                $0.level = 1
+                $0.bucket = UInt32(bucket)
+                if let after { $0.after = after.data }
+            }
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_DiffQuestion) {
+        if message.level == 0 {
+            self = .sums(token: message.token)
+        } else {
+            guard message.level == 1, let bucket = UInt8(exactly: message.bucket) else { return nil }
+            let after = RecordID(bytes: message.after)
+            guard after != nil || message.after.isEmpty else { return nil }
+            self = .records(token: message.token, bucket: bucket, after: after)
+        }
+    }
+}
+
+extension PeerMessage.DiffAnswer {
+    fileprivate var message: Hansa_V0_DiffAnswer {
+        .with {
+            $0.token = token
+            $0.sums = sums.map(\.data)
+            $0.records = records.map { ($0.record.bytes + $0.hash.bytes).data }
+            $0.more = more
+            $0.frontier = frontier.data
+            $0.digest = digest.sum.data
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_DiffAnswer) {
+        guard let frontier = Hash256(message.frontier), let digest = Hash256(message.digest) else { return nil }
+        var records: [PeerMessage.RecordHash] = []
+        for entry in message.records {
+            guard entry.count == 64, let record = RecordID(bytes: entry.prefix(32)), let hash = Hash256(entry.suffix(32))
+            else { return nil }
+            records.append(PeerMessage.RecordHash(record: record, hash: hash))
+        }
+        let sums = message.sums.compactMap { Hash256($0) }
+        guard sums.count == message.sums.count else { return nil }
+        self.init(
+            token: message.token,
+            sums: sums,
+            records: records,
+            more: message.more,
+            frontier: frontier,
+            digest: CatalogDigest(sum: digest)
+        )
+    }
+}

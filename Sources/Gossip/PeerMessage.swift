@@ -1,0 +1,172 @@
+package import Catalog
+package import DeltaLog
+
+/// A summary of what a node holds durably.
+package struct StateSummary: Hashable, Sendable {
+    /// Fingerprint of the frontier.
+    package var frontier: Hash256
+    package var digest: CatalogDigest
+    /// Records shown.
+    package var records: UInt64
+    /// The node's wall clock, Unix milliseconds.
+    package var wallMilliseconds: UInt64
+
+    package init(frontier: Hash256, digest: CatalogDigest, records: UInt64, wallMilliseconds: UInt64) {
+        self.frontier = frontier
+        self.digest = digest
+        self.records = records
+        self.wallMilliseconds = wallMilliseconds
+    }
+}
+
+/// A log with its head.
+package struct LogHead: Hashable, Sendable {
+    package let log: LogID
+    package let head: Head
+
+    package init(log: LogID, head: Head) {
+        self.log = log
+        self.head = head
+    }
+}
+
+/// A stretch of a log, both ends included.
+package struct LogRange: Hashable, Sendable {
+    package let log: LogID
+    package let from: UInt64
+    package let to: UInt64
+
+    package init(log: LogID, from: UInt64, to: UInt64) {
+        self.log = log
+        self.from = from
+        self.to = to
+    }
+}
+
+/// A header with its signature, as bytes.
+package struct SignedHeader: Hashable, Sendable {
+    package let header: [UInt8]
+    package let signature: [UInt8]
+
+    package init(header: [UInt8], signature: [UInt8]) {
+        self.header = header
+        self.signature = signature
+    }
+}
+
+/// Why a session ends, in a number and a sentence.
+package struct SessionRefusal: Hashable, Sendable {
+    package let code: UInt32
+    package let reason: String
+
+    package init(code: UInt32, reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+
+    package static let foreignAlliance = SessionRefusal(code: 1, reason: "this node belongs to another alliance")
+    package static func format(min: UInt32, max: UInt32) -> SessionRefusal {
+        SessionRefusal(
+            code: 2,
+            reason: "no common format: this node speaks \(formatVersion), the other \(min) to \(max); "
+                + (min > formatVersion ? "this node needs a newer version" : "the other node needs a newer version")
+        )
+    }
+    package static let notAMember = SessionRefusal(code: 3, reason: "the node is not enrolled in this alliance")
+    package static func violation(_ what: String) -> SessionRefusal {
+        SessionRefusal(code: 4, reason: "breaks the protocol: \(what)")
+    }
+    package static let duplicate = SessionRefusal(code: 5, reason: "another connection with this node is kept")
+    package static let silent = SessionRefusal(code: 6, reason: "no first message in time")
+    package static let tooManyRefusals = SessionRefusal(code: 7, reason: "too many refused deltas")
+}
+
+/// A message between two nodes, decoded. Deltas are bytes here: they are checked before the engine sees them.
+package enum PeerMessage: Hashable, Sendable {
+    case hello(Hello)
+    case refusal(SessionRefusal)
+    case governance(known: [Hash256], statements: [[UInt8]], answer: Bool)
+    case announcements([[UInt8]])
+    case frontier(heads: [LogHead], more: Bool, answer: Bool)
+    case want(LogRange, credit: UInt64)
+    case deltas([[UInt8]])
+    case ack(LogHead, credit: UInt64)
+    case have([LogHead])
+    case state(StateSummary, answer: Bool)
+    case deltaRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String)
+    case headersWanted(LogRange)
+    case headers(log: LogID, from: UInt64, [SignedHeader])
+    case diffQuestion(DiffQuestion)
+    case diffAnswer(DiffAnswer)
+
+    package struct Hello: Hashable, Sendable {
+        package var alliance: AllianceID
+        package var formatMin: UInt32
+        package var formatMax: UInt32
+        /// Name and version of the program, for people.
+        package var program: String
+        package var governance: Hash256
+        package var announcements: Hash256
+        package var state: StateSummary
+
+        package init(
+            alliance: AllianceID,
+            formatMin: UInt32 = formatVersion,
+            formatMax: UInt32 = formatVersion,
+            program: String,
+            governance: Hash256,
+            announcements: Hash256,
+            state: StateSummary
+        ) {
+            self.alliance = alliance
+            self.formatMin = formatMin
+            self.formatMax = formatMax
+            self.program = program
+            self.governance = governance
+            self.announcements = announcements
+            self.state = state
+        }
+    }
+
+    package enum DiffQuestion: Hashable, Sendable {
+        /// The sums of the 256 buckets.
+        case sums(token: UInt64)
+        /// Records of one bucket with ids greater than `after`.
+        case records(token: UInt64, bucket: UInt8, after: RecordID?)
+    }
+
+    package struct RecordHash: Hashable, Sendable {
+        package let record: RecordID
+        package let hash: Hash256
+
+        package init(record: RecordID, hash: Hash256) {
+            self.record = record
+            self.hash = hash
+        }
+    }
+
+    package struct DiffAnswer: Hashable, Sendable {
+        package var token: UInt64
+        package var sums: [Hash256]
+        package var records: [RecordHash]
+        package var more: Bool
+        package var frontier: Hash256
+        package var digest: CatalogDigest
+
+        package init(
+            token: UInt64,
+            sums: [Hash256] = [],
+            records: [RecordHash] = [],
+            more: Bool = false,
+            frontier: Hash256,
+            digest: CatalogDigest
+        ) {
+            self.token = token
+            self.sums = sums
+            self.records = records
+            self.more = more
+            self.frontier = frontier
+            self.digest = digest
+        }
+    }
+}
