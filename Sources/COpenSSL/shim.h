@@ -28,6 +28,8 @@
 
 static inline int hansa_err_reason(unsigned long code) { return ERR_GET_REASON(code); }
 
+static inline int hansa_err_is_evp(unsigned long code) { return ERR_GET_LIB(code) == ERR_LIB_EVP; }
+
 static inline int hansa_err_is_ssl(unsigned long code) { return ERR_GET_LIB(code) == ERR_LIB_SSL; }
 
 // BIOs.

@@ -44,6 +44,7 @@ final class CSVReader {
     private var recordBytes = 0
     private var contentBytes = 0
     private var hasBegun = false
+    private var isValid = false
     private var problem: (code: RejectCode, offset: Int, text: String)?
 
     /// The physical line on which the current record starts, from 1.
@@ -90,6 +91,8 @@ final class CSVReader {
             if recordBytes == 0 { return .end }
             if let problem { return .problem(problem.code, offset: problem.offset, text: problem.text) }
             if cellCount == 1, contentBytes == 0 { continue }
+            // Delimiters and quotes are ASCII: if the whole is UTF-8, so is each cell.
+            isValid = isUTF8(recordText)
             return .record
         }
     }
@@ -103,15 +106,17 @@ final class CSVReader {
     /// True if the cell holds nothing.
     func isEmpty(_ cell: Int) -> Bool { cells[cell].start == cells[cell].end }
 
-    /// The byte of the record at which the cell's content begins.
-    func offset(of cell: Int) -> Int { cell < cellCount ? Int(cells[cell].start) : recordBytes }
+    /// The byte of the record at which the cell's content begins; the end of the last cell for one that is not there.
+    func offset(of cell: Int) -> Int {
+        cell < min(cellCount, cellCapacity) ? Int(cells[cell].start) : Int(cells[min(cellCount, cellCapacity) - 1].end)
+    }
 
     /// The cell's text; nil if it is not UTF-8.
     func text(of cell: Int) -> String? {
         let cell = cells[cell]
         let start = window.base + Int(cell.start)
         let count = Int(cell.end - cell.start)
-        guard cell.isDoubled else { return validText(start, count) }
+        guard cell.isDoubled else { return text(UnsafeBufferPointer(start: start, count: count)) }
         scratch.removeAll(keepingCapacity: true)
         var index = 0
         while index < count {
@@ -120,7 +125,12 @@ final class CSVReader {
             // Within quotes every quote stands twice.
             index += byte == Self.quote ? 2 : 1
         }
-        return scratch.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) }
+        return scratch.withUnsafeBufferPointer { text($0) }
+    }
+
+    @inline(__always)
+    private func text(_ bytes: UnsafeBufferPointer<UInt8>) -> String? {
+        isValid ? String(decoding: bytes, as: UTF8.self) : validText(bytes)
     }
 
     /// Finds the cells of the record that begins at `base`; its length with the line break, 0 at the end of the file,

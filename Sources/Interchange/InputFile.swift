@@ -32,9 +32,11 @@ package final class InputFile: ByteSource {
 
     /// Opens a file for reading.
     ///
+    /// - Parameter shownName: how messages call it; nil for the path.
+    ///
     /// Throws ``InterchangeError/Code/cannotRead`` with the system's reason; a directory is refused.
-    package init(path: String) throws(InterchangeError) {
-        name = path
+    package init(path: String, shownName: String? = nil) throws(InterchangeError) {
+        name = shownName ?? path
         let opened = open(path, O_RDONLY | O_CLOEXEC)
         guard opened >= 0 else {
             throw InterchangeError(.cannotRead, "\(path) cannot be opened: \(Self.systemReason())")
@@ -77,7 +79,9 @@ package final class InputFile: ByteSource {
             if count == 0 { break }
             var written = 0
             while written < count {
-                let step = Self.retrying { Self.writeSome(spool, UnsafeRawBufferPointer(rebasing: room[written..<count])) }
+                let step = Self.retrying {
+                    Self.writeSome(spool, UnsafeRawBufferPointer(rebasing: room[written..<count]))
+                }
                 guard step > 0 else {
                     failure = Self.systemReason()
                     break spooling
@@ -233,7 +237,9 @@ final class Inflater {
 
     /// One call of zlib, or one look at what stands between members.
     func step(
-        input: UnsafeRawBufferPointer, inputEnded: Bool, output: UnsafeMutableRawBufferPointer
+        input: UnsafeRawBufferPointer,
+        inputEnded: Bool,
+        output: UnsafeMutableRawBufferPointer
     ) throws(InterchangeError) -> Step {
         guard let first = input.first else {
             guard inputEnded else { return Step() }

@@ -2,7 +2,9 @@
 package struct InterchangeError: Error, Equatable, CustomStringConvertible {
     /// The reason, for callers that switch over it; a struct, so that it can grow.
     package struct Code: Hashable, Sendable, CustomStringConvertible {
-        private enum Wrapped: String { case cannotRead, badGzip, badEncoding, badHeader, badMapping, keyMissing, badFile }
+        private enum Wrapped: String {
+            case cannotRead, badGzip, badEncoding, badHeader, badMapping, keyMissing, badFile
+        }
         private let wrapped: Wrapped
         private init(_ wrapped: Wrapped) { self.wrapped = wrapped }
 
@@ -42,7 +44,8 @@ package struct InterchangeError: Error, Equatable, CustomStringConvertible {
 
     /// `line:column: message`, without the place where there is none.
     package var description: String {
-        [line.map { "\($0):" }, column.map { "\($0):" }].compactMap(\.self).joined() + (line == nil ? "" : " ") + message
+        [line.map { "\($0):" }, column.map { "\($0):" }].compactMap(\.self).joined() + (line == nil ? "" : " ")
+            + message
     }
 
     /// Equal codes; the texts are for people.

@@ -18,6 +18,8 @@ struct JSONScanner {
     let base: UnsafePointer<UInt8>
     let end: Int
     var index: Int
+    /// True if all of it is known to be UTF-8, so that no part needs a check.
+    private let isValid: Bool
     /// Names of the objects being read, all levels in one array so that none is allocated for an object.
     private var names: [NameRange] = []
 
@@ -28,7 +30,8 @@ struct JSONScanner {
         let isEscaped: Bool
     }
 
-    init(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) {
+    init(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int, isValid: Bool = false) {
+        self.isValid = isValid
         self.base = base
         self.end = end
         index = start
@@ -144,14 +147,21 @@ struct JSONScanner {
 
     /// The text of a scanned string.
     func text(of range: NameRange) throws(JSONProblem) -> String {
-        let text: String?
         if range.isEscaped {
-            text = unescaped(range).withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) }
-        } else {
-            text = validText(base + range.start, range.end - range.start)
+            return try unescaped(range).withUnsafeBufferPointer { bytes throws(JSONProblem) in
+                try text(bytes, at: range.start)
+            }
         }
-        guard let text else { throw problem("bytes that are not UTF-8", kind: .badEncoding, at: range.start) }
-        return text
+        return try text(UnsafeBufferPointer(start: base + range.start, count: range.end - range.start), at: range.start)
+    }
+
+    /// Text of bytes that stand at, or were made of what stands at, `start`.
+    @inline(__always)
+    func text(_ bytes: UnsafeBufferPointer<UInt8>, at start: Int) throws(JSONProblem) -> String {
+        guard isValid || isUTF8(bytes) else {
+            throw problem("bytes that are not UTF-8", kind: .badEncoding, at: start)
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// The bytes that a scanned string stands for; its escapes were checked.
@@ -284,7 +294,9 @@ struct JSONScanner {
         } else {
             while true {
                 let name = try scanName()
-                compact.append(contentsOf: UnsafeBufferPointer(start: base + name.start - 1, count: name.end - name.start + 2))
+                compact.append(
+                    contentsOf: UnsafeBufferPointer(start: base + name.start - 1, count: name.end - name.start + 2)
+                )
                 try checkRepeated(name, since: firstName, &seen)
                 compact.append(UInt8(ascii: ":"))
                 try scanCompact(into: &compact, depth: depth + 1)
@@ -315,7 +327,9 @@ struct JSONScanner {
     }
 
     private mutating func checkRepeated(
-        _ name: NameRange, since first: Int, _ seen: inout Set<[UInt8]>
+        _ name: NameRange,
+        since first: Int,
+        _ seen: inout Set<[UInt8]>
     ) throws(JSONProblem) {
         names.append(name)
         let count = names.count - first

@@ -61,7 +61,13 @@ package struct Reject: Equatable, Sendable, CustomStringConvertible {
     package let value: String?
 
     package init(
-        file: String, line: Int, record: Int, column: Int, field: String = "", code: RejectCode, text: String,
+        file: String,
+        line: Int,
+        record: Int,
+        column: Int,
+        field: String = "",
+        code: RejectCode,
+        text: String,
         value: String? = nil
     ) {
         self.file = file
@@ -90,7 +96,8 @@ package struct Reject: Equatable, Sendable, CustomStringConvertible {
         var count = 0
         for scalar in text.unicodeScalars {
             guard count < 40 else { return String(shortened) + "…" }
-            let isControl = scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
+            let isControl =
+                scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
             shortened.append(isControl ? " " : scalar)
             count += 1
         }

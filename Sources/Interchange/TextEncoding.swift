@@ -44,6 +44,12 @@ package struct InputSurvey: Equatable, Sendable {
     package let hasMark: Bool
     /// True if the file is UTF-8 but for a few bytes: rows that hold these are rejected as `bad-encoding`.
     package let isDamaged: Bool
+
+    package init(encoding: TextEncoding, hasMark: Bool, isDamaged: Bool) {
+        self.encoding = encoding
+        self.hasMark = hasMark
+        self.isDamaged = isDamaged
+    }
 }
 
 extension InputFile {
@@ -53,8 +59,8 @@ extension InputFile {
     ///
     /// The rule: byte order mark, then strict UTF-8, then GB18030 if every byte fits. A file in which valid UTF-8
     /// sequences outnumber invalid bytes by eight to one is taken for UTF-8 with damaged places, since GB18030 would
-    /// often accept it and turn all of its text into garbage without a word (in real GBK text about one pair in seven
-    /// happens to be valid UTF-8).
+    /// often accept it and turn all of its text into garbage without a word (in GBK text far
+    /// fewer pairs happen to be valid UTF-8: one in seven, by the ranges of the bytes in GB2312). Eight is a guess.
     ///
     /// - Parameter encoding: what the user says; taken without a doubt, except that a mark of UTF-16 decides the byte
     ///   order. Invalid bytes are then found when their row is read.
@@ -300,7 +306,7 @@ package final class Transcoder: ByteSource {
         let reason = errno
         pending = pending.dropFirst(pending.count - inputLeft)
         var produced = target.count - outputLeft
-        if result == Int.max || Int(bitPattern: UInt(result)) == -1 {
+        if result == -1 {
             switch reason {
             case E2BIG: break
             case EINVAL where !sourceEnded: needsMore = true

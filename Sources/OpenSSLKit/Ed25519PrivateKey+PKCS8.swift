@@ -162,11 +162,14 @@ private struct PEMBlock: ~Copyable {
             PKCS8_decrypt(encrypted, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(bytes.count))
         }
         if let info { return info }
-        let cause = hansa_err_reason(ERR_peek_error())
+        let code = ERR_peek_error()
+        // The libraries' reasons overlap in number; a decoder's, after decryption, mean garbage.
+        let cause = hansa_err_is_evp(code) == 1 ? hansa_err_reason(code) : 0
         let error = OpenSSLError.draining("decrypting a private key")
         switch cause {
         case EVP_R_UNKNOWN_PBE_ALGORITHM, EVP_R_UNSUPPORTED_CIPHER, EVP_R_UNSUPPORTED_KEY_DERIVATION_FUNCTION,
-            EVP_R_UNSUPPORTED_PRF, EVP_R_UNSUPPORTED_ALGORITHM, EVP_R_UNSUPPORTED_KEYLENGTH, EVP_R_DECODE_ERROR:
+            EVP_R_UNSUPPORTED_PRF, EVP_R_UNSUPPORTED_ALGORITHM, EVP_R_UNSUPPORTED_KEYLENGTH,
+            EVP_R_DECODE_ERROR:
             throw .damaged(error)
         default:
             // Bad padding or, by chance, good padding around what is no key.

@@ -1,9 +1,9 @@
 import COpenSSL
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// One TLS 1.3 connection (RFC 8446) as a state machine over bytes: no socket, no thread, no timer.

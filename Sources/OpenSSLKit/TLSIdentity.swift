@@ -86,7 +86,10 @@ private let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?
 }
 
 private let inspectClientHello:
-    @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutableRawPointer?) -> Int32 = { ssl, alert, _ in
+    @convention(c) (OpaquePointer?, UnsafeMutablePointer<Int32>?, UnsafeMutableRawPointer?) -> Int32 = {
+        ssl,
+        alert,
+        _ in
         guard let engine = TLSEngine.owner(of: ssl) else { return SSL_CLIENT_HELLO_ERROR }
         if engine.acceptsClientHello() { return SSL_CLIENT_HELLO_SUCCESS }
         alert?.pointee = Int32(TLSAlert.noApplicationProtocol.rawValue)

@@ -1,5 +1,5 @@
-package import OpenSSLKit
 import NIOCore
+package import OpenSSLKit
 import Synchronization
 
 /// An authenticated connection to a peer, carrying frames.

@@ -17,6 +17,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     private let configuration: TransportConfiguration
     private let direction: PeerConnection.Direction
     private var begun: ((Outcome) -> Void)?
+    private let gone: (PeerConnection) -> Void
     private var context: ChannelHandlerContext?
     private var connection: PeerConnection?
     private var isClosing = false
@@ -24,12 +25,16 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     private var idleTimer: Scheduled<Void>?
     private var lastReceived = NIODeadline.now()
 
-    /// - Parameter begun: called once, with the connection when the handshake is done, or with why it never was.
+    /// - Parameters:
+    ///   - begun: called once, with the connection when the handshake is done, or with why it never was.
+    ///   - gone: called once for a connection that had begun, when the channel is closed, before anybody is told.
     init(
         configuration: TransportConfiguration,
         direction: PeerConnection.Direction,
-        begun: @escaping (Outcome) -> Void
+        begun: @escaping (Outcome) -> Void,
+        gone: @escaping (PeerConnection) -> Void
     ) {
+        self.gone = gone
         self.configuration = configuration
         self.direction = direction
         self.begun = begun
@@ -54,8 +59,10 @@ final class PeerConnectionHandler: ChannelInboundHandler {
         idleTimer?.cancel()
         idleTimer = nil
         begin(.failure(reason))
-        connection?.channelClosed()
-        connection = nil
+        guard let connection else { return }
+        self.connection = nil
+        gone(connection)
+        connection.channelClosed()
     }
 
     private func begin(_ outcome: Outcome) {
@@ -82,6 +89,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
             begin(.success(connection))
             context.read()
         case .closing(let reason):
+            isClosing = true
             connection?.closingRemotely(reason)
             begin(.failure(reason))
         case nil:

@@ -2,9 +2,9 @@ package import NIOCore
 package import OpenSSLKit
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// What a `TLSHandler` tells the handlers behind it, as user inbound events.
@@ -436,8 +436,12 @@ package final class TLSHandler: ChannelDuplexHandler {
             return
         }
         failPending(ChannelError.ioOnClosedChannel)
+        switch phase {
+        case .idle, .handshaking, .open: close(context: context, mode: .all, promise: nil)
+        case .closing: encryptPending(context)  // nothing left, so on to the close_notify
+        case .draining, .closed: break  // the end is under way, and bounded
+        }
         promise?.succeed()
-        close(context: context, mode: .all, promise: nil)
     }
 
     private func sendCloseNotify(_ context: ChannelHandlerContext) {

@@ -1,0 +1,533 @@
+internal import Catalog
+
+/// Turns JSON objects into rows.
+///
+/// The names met are looked up once and remembered, and are expected in the order in which they came before, so that
+/// a file whose lines are alike costs one comparison of bytes a member.
+final class JSONMapper {
+    private enum Role { case fields, key, kind, owner, ext }
+
+    private final class Member {
+        let name: String
+        let nameBytes: [UInt8]
+        let role: Role
+        let isNameable: Bool
+        let targets: [Target]
+        let slots: [Int]
+        /// The record in which it stood last, to find names that occur twice.
+        var lastRecord = -1
+        /// The languages of the first target, or the members of `ext`.
+        var members: MemberTable?
+
+        init(_ nameBytes: [UInt8], _ name: String, role: Role, targets: [Target], slots: [Int], isNameable: Bool) {
+            self.nameBytes = nameBytes
+            self.name = name
+            self.role = role
+            self.targets = targets
+            self.slots = slots
+            self.isNameable = isNameable
+        }
+
+        func isNamed(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+            guard nameBytes.count == bytes.count else { return false }
+            return nameBytes.withUnsafeBufferPointer { own in
+                for index in 0..<own.count where own[index] != bytes[index] { return false }
+                return true
+            }
+        }
+    }
+
+    /// Names of one place in the objects (their top, `ext`, a text's languages).
+    private final class MemberTable {
+        var members: [Member] = []
+        private var positions: [ByteKey: Int] = [:]
+        private var expected = 0
+
+        func find(_ name: UnsafeBufferPointer<UInt8>) -> Member? {
+            if expected >= members.count { expected = 0 }
+            if expected < members.count, members[expected].isNamed(name) {
+                expected += 1
+                return members[expected - 1]
+            }
+            guard let position = positions[ByteKey(name)] else { return nil }
+            expected = position + 1
+            return members[position]
+        }
+
+        func insert(_ member: Member) {
+            positions[ByteKey(member.name)] = members.count
+            members.append(member)
+            expected = members.count
+        }
+    }
+
+    /// What is known of one kind's files.
+    private final class Plan {
+        let kind: String
+        let top = MemberTable()
+        /// Paths met, and the record that wrote each last, to find fields that are written twice.
+        var slots: [FieldPath: Int] = [:]
+        var lastRecords: [Int] = []
+        var nameCount = 0
+        init(_ kind: String) { self.kind = kind }
+    }
+
+    /// Names remembered; a file with more is read right, but slower.
+    private static let namesMax = 8192
+
+    private let options: ImportOptions
+    private var plan: Plan?
+    private var fieldCount = 8
+    private var scratch: [UInt8] = []
+
+    init(options: ImportOptions) {
+        self.options = options
+    }
+
+    /// Reads one object.
+    ///
+    /// - Parameters:
+    ///   - text: the record's bytes, all of them.
+    ///   - line: on which the record starts.
+    ///   - record: its number; another one for each call.
+    func row(_ text: UnsafeBufferPointer<UInt8>, line: Int, record: Int, keys: inout KeyIndex) -> MappedRow {
+        guard let base = text.baseAddress else { return .problem(RowProblem(code: .badJSON, offset: 0, text: "empty")) }
+        let isValid = isUTF8(text)
+        do throws(JSONProblem) {
+            var kind = options.kind
+            if kind == nil {
+                guard let said = try findKind(base, text.count, isValid), !said.isEmpty else {
+                    return .problem(
+                        RowProblem(
+                            code: .kindMissing,
+                            offset: 0,
+                            field: "kind",
+                            text: "no kind was given, and the row has none"
+                        )
+                    )
+                }
+                kind = said
+            }
+            return try read(base, text.count, isValid, kind: kind ?? "", line: line, record: record, keys: &keys)
+        } catch {
+            let code: RejectCode =
+                switch error.kind {
+                case .bad, .endOfText: .badJSON
+                case .notAnObject: .notAnObject
+                case .badEncoding: .badEncoding
+                }
+            return .problem(RowProblem(code: code, offset: error.offset, text: error.reason))
+        }
+    }
+
+    /// The text of the member `kind`, for files of several kinds.
+    private func findKind(
+        _ base: UnsafePointer<UInt8>,
+        _ count: Int,
+        _ isValid: Bool
+    ) throws(JSONProblem) -> String? {
+        guard options.map.isExport else { return nil }
+        var scanner = JSONScanner(base, from: 0, to: count, isValid: isValid)
+        guard try open(&scanner) else { return nil }
+        while true {
+            let name = try scanner.scanName()
+            if try scanner.text(of: name).hasSameBytes(as: "kind"), scanner.peek() == UInt8(ascii: "\"") {
+                let value = try scanner.scanString()
+                return try scanner.text(of: value)
+            }
+            scratch.removeAll(keepingCapacity: true)
+            try scanner.scanCompact(into: &scratch, depth: 2)
+            guard try goesOn(&scanner) else { return nil }
+        }
+    }
+
+    /// Consumes the opening brace; false for an object without members.
+    private func open(_ scanner: inout JSONScanner) throws(JSONProblem) -> Bool {
+        guard scanner.peek() == UInt8(ascii: "{") else {
+            let start = scanner.index
+            scratch.removeAll(keepingCapacity: true)
+            try scanner.scanCompact(into: &scratch)
+            throw scanner.problem("a JSON value, but no object", kind: .notAnObject, at: start)
+        }
+        scanner.index += 1
+        guard scanner.peek() != UInt8(ascii: "}") else {
+            scanner.index += 1
+            return false
+        }
+        return true
+    }
+
+    /// Consumes what stands behind a member; true for a comma.
+    @inline(__always)
+    private func goesOn(_ scanner: inout JSONScanner) throws(JSONProblem) -> Bool {
+        let next = scanner.peek()
+        guard next == UInt8(ascii: ",") || next == UInt8(ascii: "}") else {
+            throw scanner.problem("expected a comma or }")
+        }
+        scanner.index += 1
+        return next == UInt8(ascii: ",")
+    }
+
+    private func settledPlan(_ kind: String) -> Plan {
+        if let plan, options.kind != nil || plan.kind.hasSameBytes(as: kind), plan.nameCount <= Self.namesMax {
+            return plan
+        }
+        let plan = Plan(kind)
+        self.plan = plan
+        return plan
+    }
+
+    private func read(
+        _ base: UnsafePointer<UInt8>,
+        _ count: Int,
+        _ isValid: Bool,
+        kind: String,
+        line: Int,
+        record: Int,
+        keys: inout KeyIndex
+    ) throws(JSONProblem) -> MappedRow {
+        var scanner = JSONScanner(base, from: 0, to: count, isValid: isValid)
+        let plan = settledPlan(kind)
+        var builder = RowBuilder(capacity: fieldCount)
+        var key: RowKey?
+        var owner: String?
+        if try open(&scanner) {
+            repeat {
+                let name = try scanner.scanName()
+                let member = try member(of: plan.top, name, &scanner, record: record) { nameBytes, name in
+                    self.topMember(nameBytes, name, plan: plan)
+                }
+                let offset = name.start - 1
+                switch member.role {
+                case .fields:
+                    try readFields(member, plan, &scanner, offset: offset, record: record, &builder)
+                case .key:
+                    key = try readKey(member, scanner, offset: offset, &builder)
+                    try readFields(member, plan, &scanner, offset: offset, record: record, &builder)
+                case .kind:
+                    let said = try readText(&scanner, member, offset: offset, &builder)
+                    var asked: String? = kind
+                    let place = RowKey(localID: "", column: "", offset: 0)
+                    if let problem = place.settleKind(&asked, said: said ?? "", offset: offset) {
+                        builder.reject(problem)
+                    }
+                case .owner:
+                    owner = try readText(&scanner, member, offset: offset, &builder)
+                case .ext:
+                    try readExt(member, plan, &scanner, offset: offset, record: record, &builder)
+                }
+            } while try goesOn(&scanner)
+        }
+        if scanner.peek() != 0 || scanner.index < count { throw scanner.problem("something stands behind the object") }
+        fieldCount = max(8, builder.fields.count)
+        guard let key else {
+            return .problem(
+                builder.problem
+                    ?? RowProblem(
+                        code: .keyMissing,
+                        offset: 0,
+                        text: "there is no key '\(options.map.keyColumn)'; the members are: \(present(plan, record))"
+                    )
+            )
+        }
+        if let problem = builder.problem, problem.code == .keyNotText { return .problem(problem) }
+        if let problem = key.check(kind: kind, line: line, keys: &keys) { return .problem(problem) }
+        return builder.finish(key, line: line, record: record, kind: kind, owner: owner)
+    }
+
+    private func present(_ plan: Plan, _ record: Int) -> String {
+        let names = plan.top.members.lazy.filter { $0.lastRecord == record }.map { Reject.shortened($0.name) }
+        return names.prefix(40).joined(separator: ", ")
+    }
+
+    private func member(
+        of table: MemberTable,
+        _ range: JSONScanner.NameRange,
+        _ scanner: inout JSONScanner,
+        record: Int,
+        make: ([UInt8], String) -> Member
+    ) throws(JSONProblem) -> Member {
+        let raw = UnsafeBufferPointer(start: scanner.base + range.start, count: range.end - range.start)
+        var found: Member?
+        if range.isEscaped {
+            found = scanner.unescaped(range).withUnsafeBufferPointer { table.find($0) }
+        } else {
+            found = table.find(raw)
+        }
+        if found == nil {
+            let name = try scanner.text(of: range)
+            let made = make(Array(name.utf8), name)
+            table.insert(made)
+            found = made
+        }
+        // Found or made.
+        let member = found!
+        guard member.lastRecord != record else {
+            throw scanner.problem("a name occurs twice in one object", at: range.start)
+        }
+        member.lastRecord = record
+        return member
+    }
+
+    private func topMember(_ nameBytes: [UInt8], _ name: String, plan: Plan) -> Member {
+        let map = options.map
+        let fields = map.fields(fedBy: name, kind: plan.kind)
+        let isMapped = map.pairs.contains { $0.column.hasSameBytes(as: name) }
+        let role: Role =
+            if name.hasSameBytes(as: map.keyColumn) {
+                .key
+            } else if isMapped {
+                .fields
+            } else if name == "ext" {
+                .ext
+            } else if map.isExport, name == "kind" {
+                .kind
+            } else if map.isExport, name == "owner" {
+                .owner
+            } else {
+                .fields
+            }
+        let isNameable = !fields.isEmpty || role != .fields || name.hasPrefix("_")
+        return make(nameBytes, name, role: role, fields.map { Target($0) }, plan, isNameable: isNameable)
+    }
+
+    private func make(
+        _ nameBytes: [UInt8],
+        _ name: String,
+        role: Role,
+        _ targets: [Target],
+        _ plan: Plan,
+        isNameable: Bool
+    ) -> Member {
+        plan.nameCount += 1
+        let slots = targets.map { target -> Int in
+            if let slot = plan.slots[target.path] { return slot }
+            plan.slots[target.path] = plan.lastRecords.count
+            plan.lastRecords.append(-1)
+            return plan.lastRecords.count - 1
+        }
+        return Member(nameBytes, name, role: role, targets: targets, slots: slots, isNameable: isNameable)
+    }
+
+    private func readKey(
+        _ member: Member,
+        _ scanner: JSONScanner,
+        offset: Int,
+        _ builder: inout RowBuilder
+    ) throws(JSONProblem) -> RowKey {
+        var scanner = scanner
+        let value = try JSONValue.read(&scanner, depth: 2)
+        let localID: String
+        switch value {
+        case nil: localID = ""
+        case .text(let text), .decimal(let text): localID = text
+        case .integer(let number): localID = String(number)
+        default:
+            localID = ""
+            builder.reject(
+                RowProblem(
+                    code: .keyNotText,
+                    offset: offset,
+                    field: member.name,
+                    text: "a key is text or a number",
+                    value: value?.displayText
+                )
+            )
+        }
+        return RowKey(localID: localID, column: member.name, offset: offset)
+    }
+
+    private func readText(
+        _ scanner: inout JSONScanner,
+        _ member: Member,
+        offset: Int,
+        _ builder: inout RowBuilder
+    ) throws(JSONProblem) -> String? {
+        switch try JSONValue.read(&scanner, depth: 2) {
+        case .text(let text): return text
+        case nil: return nil
+        case let other?:
+            builder.reject(
+                RowProblem(
+                    code: .badField,
+                    offset: offset,
+                    field: member.name,
+                    text: "must be text",
+                    value: other.displayText
+                )
+            )
+            return nil
+        }
+    }
+
+    /// Reads a member's value for each field that it feeds; over it where it feeds none.
+    private func readFields(
+        _ member: Member,
+        _ plan: Plan,
+        _ scanner: inout JSONScanner,
+        offset: Int,
+        record: Int,
+        _ builder: inout RowBuilder
+    ) throws(JSONProblem) {
+        guard !member.targets.isEmpty else {
+            scratch.removeAll(keepingCapacity: true)
+            try scanner.scanCompact(into: &scratch, depth: 2)
+            if !member.isNameable { builder.reject(unnameable(member.name, offset)) }
+            return
+        }
+        let start = scanner.index
+        for position in member.targets.indices {
+            scanner.index = start
+            let target = member.targets[position]
+            if target.isLanguageMap, scanner.peek() == UInt8(ascii: "{") {
+                try readLanguages(member, target, plan, &scanner, record: record, &builder)
+            } else {
+                try readTarget(target, member.slots[position], member.name, plan, &scanner, offset, record, &builder, 2)
+            }
+        }
+    }
+
+    private func unnameable(_ name: String, _ offset: Int) -> RowProblem {
+        RowProblem(
+            code: .badField,
+            offset: offset,
+            field: name,
+            text: "the name cannot be a field's: it is empty or longer than \(FieldPath.bytesMax) bytes"
+        )
+    }
+
+    private func readTarget(
+        _ target: Target,
+        _ slot: Int,
+        _ name: @autoclosure () -> String,
+        _ plan: Plan,
+        _ scanner: inout JSONScanner,
+        _ offset: Int,
+        _ record: Int,
+        _ builder: inout RowBuilder,
+        _ depth: Int
+    ) throws(JSONProblem) {
+        let input: FieldInput
+        if target.isSet, scanner.peek() == UInt8(ascii: "[") {
+            let elements = try readElements(&scanner, depth: depth)
+            input = elements.isEmpty ? .absent : .elements(elements)
+        } else {
+            let value = try JSONValue.read(&scanner, depth: depth)
+            input = value.map { target.isSet ? .elements([$0]) : .value($0) } ?? .absent
+        }
+        if plan.lastRecords[slot] == record {
+            let field = name()
+            builder.reject(
+                RowProblem(
+                    code: .fieldRepeated,
+                    offset: offset,
+                    field: field,
+                    text: "another member of the row writes the field '\(target.path.columnName)' too"
+                )
+            )
+        } else {
+            plan.lastRecords[slot] = record
+            builder.add(target, input, offset: offset, column: name())
+        }
+    }
+
+    private func readElements(_ scanner: inout JSONScanner, depth: Int) throws(JSONProblem) -> [Value] {
+        try scanner.descend(depth)
+        scanner.index += 1
+        var elements: [Value] = []
+        if scanner.peek() == UInt8(ascii: "]") {
+            scanner.index += 1
+            return elements
+        }
+        while true {
+            if let element = try JSONValue.read(&scanner, depth: depth + 1) { elements.append(element) }
+            let next = scanner.peek()
+            guard next == UInt8(ascii: ",") || next == UInt8(ascii: "]") else {
+                throw scanner.problem("expected a comma or ]")
+            }
+            scanner.index += 1
+            if next == UInt8(ascii: "]") { return SetCell.unique(elements) }
+        }
+    }
+
+    /// Reads `{"zh":…,"en":…}`: one register for each language.
+    private func readLanguages(
+        _ member: Member,
+        _ target: Target,
+        _ plan: Plan,
+        _ scanner: inout JSONScanner,
+        record: Int,
+        _ builder: inout RowBuilder
+    ) throws(JSONProblem) {
+        let base = String(target.path.base)
+        // One table serves all targets of a member but the first by its own member below.
+        let isFirst = member.targets.first?.path == target.path
+        let table = isFirst ? member.members ?? MemberTable() : MemberTable()
+        if isFirst { member.members = table }
+        try readMembers(table, &scanner, record: record, plan, &builder, "\(member.name).") { language in
+            FieldPath("\(base)/\(language)")
+        }
+    }
+
+    private func readExt(
+        _ member: Member,
+        _ plan: Plan,
+        _ scanner: inout JSONScanner,
+        offset: Int,
+        record: Int,
+        _ builder: inout RowBuilder
+    ) throws(JSONProblem) {
+        guard scanner.peek() == UInt8(ascii: "{") else {
+            try readFields(member, plan, &scanner, offset: offset, record: record, &builder)
+            return
+        }
+        let table = member.members ?? MemberTable()
+        member.members = table
+        try readMembers(table, &scanner, record: record, plan, &builder, "ext/") { FieldPath("ext/\($0)") }
+    }
+
+    /// Reads an object whose members are fields.
+    private func readMembers(
+        _ table: MemberTable,
+        _ scanner: inout JSONScanner,
+        record: Int,
+        _ plan: Plan,
+        _ builder: inout RowBuilder,
+        _ prefix: String,
+        path: (String) -> FieldPath?
+    ) throws(JSONProblem) {
+        try scanner.descend(2)
+        guard try open(&scanner) else { return }
+        repeat {
+            let name = try scanner.scanName()
+            let member = try member(of: table, name, &scanner, record: record) { nameBytes, name in
+                let path = path(name)
+                return self.make(
+                    nameBytes,
+                    name,
+                    role: .fields,
+                    path.map { [Target($0)] } ?? [],
+                    plan,
+                    isNameable: path != nil
+                )
+            }
+            if let target = member.targets.first {
+                try readTarget(
+                    target,
+                    member.slots[0],
+                    prefix + member.name,
+                    plan,
+                    &scanner,
+                    name.start - 1,
+                    record,
+                    &builder,
+                    3
+                )
+            } else {
+                scratch.removeAll(keepingCapacity: true)
+                try scanner.scanCompact(into: &scratch, depth: 3)
+                builder.reject(unnameable(prefix + member.name, name.start - 1))
+            }
+        } while try goesOn(&scanner)
+    }
+}

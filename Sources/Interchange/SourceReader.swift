@@ -1,0 +1,124 @@
+/// Reads a file row by row and maps each to a record: the one entrance to this target for imports.
+///
+/// In order: ``InputFile``, ``InputFile/survey(encoding:)``, this, then ``next()`` until nil. Reading twice (to plan,
+/// then to apply) means two of these over one file, wound back between. Memory: the longest record (2 MiB at most),
+/// the header, 20 to 40 bytes a row for keys. Not Sendable; one task drives it.
+package final class SourceReader {
+    private enum Layout {
+        case csv(CSVReader, CSVMapper)
+        case json(JSONLinesReader, JSONMapper)
+    }
+
+    /// The file's name in rejects.
+    package let name: String
+    /// The columns in the order of the header; empty for JSON.
+    package let columns: [String]
+    /// Records read so far, rejected ones included.
+    package private(set) var recordCount = 0
+
+    private let layout: Layout
+    private var keys = KeyIndex()
+    private var hasEnded = false
+
+    /// Reads a surveyed file from its beginning.
+    ///
+    /// Throws as ``init(_:name:format:options:)`` and as ``InputFile/rewind()``.
+    package convenience init(
+        file: InputFile,
+        survey: InputSurvey,
+        format: SourceFormat,
+        options: ImportOptions
+    ) throws(InterchangeError) {
+        try file.rewind()
+        let source: any ByteSource = survey.encoding == .utf8 ? file : try Transcoder(file, from: survey.encoding)
+        try self.init(source, name: file.name, format: format, options: options)
+    }
+
+    /// Reads UTF-8 from any source; the header of CSV at once.
+    ///
+    /// Throws ``InterchangeError/Code/badHeader``, ``InterchangeError/Code/badMapping``,
+    /// ``InterchangeError/Code/keyMissing`` and what the source throws.
+    package init(
+        _ source: any ByteSource,
+        name: String,
+        format: SourceFormat,
+        options: ImportOptions,
+        windowBytes: Int = 256 * 1024
+    ) throws(InterchangeError) {
+        self.name = name
+        switch format {
+        case .csv(let delimiter):
+            let reader = CSVReader(source, delimiter: delimiter, windowBytes: windowBytes)
+            let mapper = try CSVMapper(reader, options: options)
+            layout = .csv(reader, mapper)
+            columns = mapper.header.names
+        case .jsonLines:
+            layout = .json(JSONLinesReader(source, windowBytes: windowBytes), JSONMapper(options: options))
+            columns = []
+        }
+    }
+
+    /// The next row, or why the next row is not taken; nil at the end, and from then on. A row with several faults is
+    /// rejected with the first one found.
+    ///
+    /// Throws what makes the rest of the file unreadable, ``InterchangeError/Code/badFile`` for a JSON array that is
+    /// not one; the reader must not be used after that.
+    package func next() throws(InterchangeError) -> SourceEvent? {
+        guard !hasEnded else { return nil }
+        let outcome: RecordOutcome
+        let line: Int
+        switch layout {
+        case .csv(let reader, _):
+            outcome = try reader.next()
+            line = reader.line
+        case .json(let reader, _):
+            outcome = try reader.next()
+            line = reader.line
+        }
+        switch outcome {
+        case .end:
+            hasEnded = true
+            return nil
+        case .problem(let code, let offset, let text):
+            recordCount += 1
+            return .reject(reject(RowProblem(code: code, offset: offset, text: text), line: line))
+        case .record:
+            recordCount += 1
+            let mapped: MappedRow
+            switch layout {
+            case .csv(_, let mapper): mapped = try mapper.row(record: recordCount, keys: &keys)
+            case .json(let reader, let mapper):
+                mapped = mapper.row(reader.recordText, line: line, record: recordCount, keys: &keys)
+            }
+            switch mapped {
+            case .row(let row): return .row(row)
+            case .problem(let problem): return .reject(reject(problem, line: line))
+            }
+        }
+    }
+
+    /// The bytes of the record that ``next()`` told of last, as UTF-8 and without its line break, for a file of
+    /// rejects; empty if it was too large to keep.
+    package var lastRecordText: [UInt8] {
+        var text =
+            switch layout {
+            case .csv(let reader, _): Array(reader.recordText)
+            case .json(let reader, _): Array(reader.recordText)
+            }
+        while text.last == 0x0A || text.last == 0x0D { text.removeLast() }
+        return text
+    }
+
+    private func reject(_ problem: RowProblem, line: Int) -> Reject {
+        Reject(
+            file: name,
+            line: line,
+            record: recordCount,
+            column: problem.offset + 1,
+            field: problem.field,
+            code: problem.code,
+            text: problem.text,
+            value: problem.value
+        )
+    }
+}

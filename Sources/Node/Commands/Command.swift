@@ -1,0 +1,82 @@
+package import Foundation
+
+/// Something a user asks of a node. The same code runs it whether the node is running (asked over its socket) or
+/// stopped (the folder is opened by the asking process).
+package protocol Command: Codable, Sendable {
+    associatedtype Output: Codable & Sendable
+    /// How it is named on the socket; unique.
+    static var name: String { get }
+    /// Runs it.
+    ///
+    /// - Throws: ``HansaError``.
+    func run(in context: CommandContext) async throws -> Output
+}
+
+/// What a command works on.
+package struct CommandContext: Sendable {
+    package let directory: Directory
+    /// The running node; nil where it is stopped.
+    package let service: NodeService?
+
+    package init(directory: Directory, service: NodeService?) {
+        self.directory = directory
+        self.service = service
+    }
+
+    /// The running node.
+    ///
+    /// - Throws: ``ExitCode/unreachable`` where it is stopped.
+    package func runningNode() throws -> NodeService {
+        guard let service else {
+            throw HansaError(.unreachable, "this needs the node to run; start it with 'hansa run'")
+        }
+        return service
+    }
+}
+
+/// Every command by its name, for whoever takes them as bytes.
+package enum CommandTable {
+    /// Decodes a command's JSON, runs it and encodes what it gives.
+    package typealias Handler = @Sendable (Data, CommandContext) async throws -> Data
+
+    /// All commands.
+    package static let handlers: [String: Handler] = {
+        var handlers: [String: Handler] = [:]
+        func add<C: Command>(_ type: C.Type) {
+            handlers[C.name] = { data, context in
+                let command: C
+                do {
+                    command = try JSONDecoder().decode(C.self, from: data)
+                } catch {
+                    throw HansaError(.usage, "'\(C.name)' was asked in words this node does not understand")
+                }
+                return try encode(try await command.run(in: context))
+            }
+        }
+        add(StatusCommand.self)
+        add(PeersCommand.self)
+        add(MembersCommand.self)
+        add(InviteCommand.self)
+        add(ImportCommand.self)
+        add(ExportColumnsCommand.self)
+        add(ExportPageCommand.self)
+        add(GetCommand.self)
+        add(SearchCommand.self)
+        add(EditCommand.self)
+        add(DeleteCommand.self)
+        add(ConflictsCommand.self)
+        add(SettleCommand.self)
+        add(WhyCommand.self)
+        add(LogCommand.self)
+        add(DiffCommand.self)
+        add(VerifyCommand.self)
+        return handlers
+    }()
+
+    /// JSON with sorted keys, so that equal answers have equal bytes.
+    package static func encode(_ value: some Encodable) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(value)
+    }
+}

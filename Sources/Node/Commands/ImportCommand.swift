@@ -1,0 +1,277 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Interchange
+import OpenSSLKit
+import Store
+
+/// Loads a file of records: checks all of it first, then writes what differs.
+package struct ImportCommand: Command {
+    package static let name = "import"
+    /// Absolute.
+    package let file: String
+    /// How the file is called in messages.
+    package let displayName: String
+    package let kind: String
+    package let key: String
+    /// `FIELD=COLUMN` each.
+    package let columns: [String]
+    package let isDryRun: Bool
+    /// `csv`, `tsv` or `jsonl`; nil to take it from the name.
+    package let format: String?
+    package let encoding: String?
+
+    /// Rejects listed at most; all are counted.
+    package static let rejectsShownMax = 20
+    /// Rows planned and written in one transaction, and the bytes of rows at which it is closed earlier.
+    static let rowsPerTransaction = 4000
+    static let bytesPerTransaction = 8 * 1024 * 1024
+
+    package init(
+        file: String,
+        displayName: String,
+        kind: String,
+        key: String,
+        columns: [String],
+        isDryRun: Bool,
+        format: String?,
+        encoding: String?
+    ) {
+        self.file = file
+        self.displayName = displayName
+        self.kind = kind
+        self.key = key
+        self.columns = columns
+        self.isDryRun = isDryRun
+        self.format = format
+        self.encoding = encoding
+    }
+
+    package struct Output: Codable, Sendable {
+        package var created = 0
+        package var updated = 0
+        package var unchanged = 0
+        package var rejected = 0
+        package var seconds = 0.0
+        /// The import's id, 32 hexadecimal digits; nil where nothing was written.
+        package var `import`: String?
+        package var dryRun = false
+        package var file = ""
+        package var encoding = ""
+        /// The first rejects: `file:line:column: field: code: text (value)`.
+        package var rejects: [String] = []
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        guard CatalogRules.kinds.contains(kind) else {
+            throw HansaError(
+                .usage,
+                "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+            )
+        }
+        let start = ContinuousClock.now
+        let run = try ImportRun(self, directory: context.directory)
+        var output = try await run.check()
+        if output.rejected == 0 {
+            try await run.write(&output)
+        }
+        output.seconds = ((start.duration(to: .now) / .seconds(1)) * 1000).rounded() / 1000
+        return output
+    }
+}
+
+/// One import under way. Its reader is used by one call at a time: `check` and `write` await each step on the
+/// directory's queues before they begin the next, which is why it may cross threads.
+private final class ImportRun: @unchecked Sendable {
+    private let command: ImportCommand
+    private let directory: Directory
+    private let input: InputFile
+    private let format: SourceFormat
+    private let options: ImportOptions
+    private var survey: InputSurvey?
+    private var fileHash = Hash256.zero
+
+    init(_ command: ImportCommand, directory: Directory) throws {
+        self.command = command
+        self.directory = directory
+        do throws(InterchangeError) {
+            input = try InputFile(path: command.file, shownName: command.displayName)
+            let map = try ColumnMap(keyColumn: command.key, written: command.columns)
+            options = ImportOptions(kind: command.kind, map: map)
+        } catch {
+            throw HansaError(cause: error)
+        }
+        switch command.format {
+        case "csv": format = .csv
+        case "tsv": format = .tsv
+        case "jsonl", "json", "ndjson": format = .jsonLines
+        case nil:
+            guard let byName = SourceFormat(path: command.displayName) else {
+                throw HansaError(
+                    .usage,
+                    "what format has \(command.displayName)? say it with --format csv, tsv or jsonl"
+                )
+            }
+            format = byName
+        case let other?: throw HansaError(.usage, "'\(other)' is no format; use csv, tsv or jsonl")
+        }
+    }
+
+    /// The first pass: the file's hash and encoding, and every row checked.
+    func check() async throws -> ImportCommand.Output {
+        try await directory.onReaders { [self] in
+            var output = ImportCommand.Output()
+            output.file = command.displayName
+            output.dryRun = command.isDryRun
+            let wanted = try command.encoding.map { name in
+                guard let encoding = TextEncoding(named: name) else {
+                    throw HansaError(.usage, "'\(name)' is no encoding known here; utf-8 and gb18030 are")
+                }
+                return encoding
+            }
+            let hasher = HasherBox()
+            input.onRawBytes = { hasher.update($0) }
+            let survey = try input.survey(encoding: wanted)
+            fileHash = hasher.finalized()
+            self.survey = survey
+            output.encoding = "\(survey.encoding)"
+            let reader = try SourceReader(file: input, survey: survey, format: format, options: options)
+            while let event = try reader.next() {
+                guard case .reject(let reject) = event else { continue }
+                output.rejected += 1
+                if output.rejects.count < ImportCommand.rejectsShownMax { output.rejects.append(reject.description) }
+            }
+            return output
+        }
+    }
+
+    /// The second pass: plans every row over what is held, and writes what differs, in deltas of this import.
+    func write(_ output: inout ImportCommand.Output) async throws {
+        guard let survey else { return }
+        let reader = try Directory.translatingInterchange {
+            try SourceReader(file: input, survey: survey, format: format, options: options)
+        }
+        let box = ReaderBox(reader)
+        let id = try SystemRandom.bytes(count: 16)
+        var part: UInt32 = 1
+        var isAtEnd = false
+        while !isAtEnd {
+            let mark = ImportMark(id: id, fileHash: fileHash, part: part)
+            let step: Step
+            if command.isDryRun {
+                step = try await directory.read { [self] reading in
+                    try plan(box.reader) { try reading.view(of: $0) }.step
+                }
+            } else {
+                let (deltas, result) = try await directory.commit(importMark: mark) { [self] transaction in
+                    let planned = try plan(box.reader) { try transaction.view(of: $0) }
+                    return (planned.drafts, planned.step)
+                }
+                part += UInt32(deltas.count)
+                step = result
+            }
+            output.created += step.created
+            output.updated += step.updated
+            output.unchanged += step.unchanged
+            isAtEnd = step.isAtEnd
+            try Task.checkCancellation()
+        }
+        if part > 1 { output.import = Hex.string(id) }
+    }
+
+    private struct Step: Sendable {
+        var created = 0
+        var updated = 0
+        var unchanged = 0
+        var isAtEnd = false
+    }
+
+    /// Plans the next stretch of rows.
+    private func plan(
+        _ reader: SourceReader,
+        view: (RecordID) throws -> RecordView?
+    ) throws -> (drafts: [OperationDraft], step: Step) {
+        var step = Step()
+        var drafts: [OperationDraft] = []
+        var byteCount = 0
+        while drafts.count < ImportCommand.rowsPerTransaction, byteCount < ImportCommand.bytesPerTransaction,
+            step.unchanged < 10 * ImportCommand.rowsPerTransaction
+        {
+            guard let event = try reader.next() else {
+                step.isAtEnd = true
+                break
+            }
+            guard case .row(let row) = event else {
+                throw HansaError(
+                    .rejected,
+                    "\(command.displayName) has changed while it was read; what was written so far is whole, import it again"
+                )
+            }
+            let identity = RecordIdentity(kind: row.kind, localID: row.localID)
+            let key = identity.key(directory.cryptography)
+            let id = RecordID(
+                alliance: directory.alliance,
+                owner: directory.organization,
+                key: key,
+                hasher: directory.cryptography
+            )
+            let current = try view(id)
+            guard
+                let draft = Planner.upsert(
+                    identity,
+                    key: key,
+                    over: current,
+                    changes: row.fields.compactMap { Self.change($0, over: current) },
+                    settling: .leavesConflicts
+                )
+            else {
+                step.unchanged += 1
+                continue
+            }
+            if current == nil || current?.isDeleted == true { step.created += 1 } else { step.updated += 1 }
+            byteCount += draft.estimatedSize
+            drafts.append(draft)
+        }
+        return (drafts, step)
+    }
+
+    /// An empty cell takes a value away, and says nothing where there is none.
+    private static func change(_ field: SourceField, over view: RecordView?) -> (FieldPath, FieldChange)? {
+        switch field.input {
+        case .absent:
+            guard let view, !view.isDeleted, view[field.path] != nil else { return nil }
+            return (field.path, .clear)
+        case .value(let value): return (field.path, .set(value))
+        case .elements(let elements): return (field.path, .elements(elements))
+        }
+    }
+}
+
+/// See ``ImportRun`` for why it may cross threads.
+private final class ReaderBox: @unchecked Sendable {
+    let reader: SourceReader
+    init(_ reader: SourceReader) { self.reader = reader }
+}
+
+/// SHA-256 of what is fed to it.
+private final class HasherBox {
+    private var hasher = SHA256Hasher()
+    func update(_ bytes: UnsafeRawBufferPointer) { hasher.update(bytes) }
+    // A SHA-256 has 32 bytes.
+    func finalized() -> Hash256 { Hash256(hasher.finalized())! }
+}
+
+extension Directory {
+    /// Runs a body on the readers' queue, without a snapshot.
+    func onReaders<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await onQueue(readers) { try Self.translatingInterchange(body) }
+    }
+
+    static func translatingInterchange<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as InterchangeError {
+            throw HansaError(cause: error)
+        }
+    }
+}

@@ -1,0 +1,268 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Store
+
+/// Shows one record.
+package struct GetCommand: Command {
+    package static let name = "get"
+    package let id: String
+
+    package init(id: String) { self.id = id }
+
+    package func run(in context: CommandContext) async throws -> RecordAnswer {
+        let directory = context.directory
+        return RecordAnswer(try await directory.existingView(directory.resolve(id)), directory: directory)
+    }
+}
+
+/// Searches the whole directory.
+package struct SearchCommand: Command {
+    package static let name = "search"
+    package let text: String
+    package let kind: String?
+    package let owner: String?
+    package let limit: Int
+
+    package init(text: String, kind: String?, owner: String?, limit: Int) {
+        self.text = text
+        self.kind = kind
+        self.owner = owner
+        self.limit = limit
+    }
+
+    package struct Output: Codable, Sendable {
+        package let hits: [RecordAnswer]
+        package let total: Int
+        /// False where there are more than `total`.
+        package let exact: Bool
+        package let milliseconds: Double
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let directory = context.directory
+        let query = SearchQuery(
+            text: text,
+            kind: kind,
+            owner: try owner.map { try directory.member($0) },
+            limit: limit
+        )
+        let start = ContinuousClock.now
+        let result = try await directory.read { try $0.search(query) }
+        let elapsed = start.duration(to: .now) / .milliseconds(1)
+        return Output(
+            hits: result.hits.map { RecordAnswer($0, directory: directory) },
+            total: result.total,
+            exact: result.isTotalExact,
+            milliseconds: (elapsed * 100).rounded() / 100
+        )
+    }
+}
+
+/// One word of `edit`: `field=value`, `field+=element` or `field-=element`.
+package struct EditWord: Codable, Hashable, Sendable {
+    package enum Operation: String, Codable, Sendable {
+        case set = "="
+        case add = "+="
+        case remove = "-="
+    }
+
+    package let field: String
+    package let operation: Operation
+    package let value: String
+
+    /// Reads a word; nil where it has no `=`.
+    package init?(_ text: String) {
+        guard let equals = text.firstIndex(of: "="), equals > text.startIndex else { return nil }
+        let before = text.index(before: equals)
+        switch text[before] {
+        case "+": operation = .add
+        case "-": operation = .remove
+        default: operation = .set
+        }
+        field = String(operation == .set ? text[..<equals] : text[..<before])
+        value = String(text[text.index(after: equals)...])
+        if field.isEmpty { return nil }
+    }
+}
+
+/// What writing a record gives.
+package struct WrittenAnswer: Codable, Sendable {
+    package let id: String
+    package let name: String
+    /// `created`, `updated`, `unchanged` or `deleted`.
+    package let action: String
+    /// Author's log, incarnation and sequence of the delta; nil where nothing was written.
+    package let sequence: UInt64?
+    package let delta: String?
+
+    init(_ id: RecordID, name: String, action: String, deltas: [VerifiedDelta]) {
+        self.id = id.hex
+        self.name = name
+        self.action = deltas.isEmpty ? "unchanged" : action
+        sequence = deltas.last?.header.sequence
+        delta = deltas.last?.hash.hex
+    }
+}
+
+/// Changes one own record.
+package struct EditCommand: Command {
+    package static let name = "edit"
+    package let id: String
+    package let words: [EditWord]
+    /// True if a record that is not there shall be made.
+    package let create: Bool
+
+    package init(id: String, words: [EditWord], create: Bool) {
+        self.id = id
+        self.words = words
+        self.create = create
+    }
+
+    package func run(in context: CommandContext) async throws -> WrittenAnswer {
+        let directory = context.directory
+        if create, let (owner, identity) = try directory.recordName(id) {
+            try directory.requireOwn(owner)
+            try CatalogChecks.check(identity)
+            return try await write(identity, in: directory, mayCreate: true)
+        }
+        let view = try await directory.existingView(directory.resolve(id))
+        try directory.requireOwn(view.owner)
+        guard !view.isDeleted else {
+            throw HansaError(.rejected, "the record is deleted; import it again, or use --create, to bring it back")
+        }
+        guard let identity = view.identity else {
+            throw HansaError(.rejected, "what the record is called has not arrived here yet")
+        }
+        return try await write(identity, in: directory, mayCreate: false)
+    }
+
+    private func write(
+        _ identity: RecordIdentity,
+        in directory: Directory,
+        mayCreate: Bool
+    ) async throws -> WrittenAnswer {
+        let words = try words.map { word -> (FieldPath, EditWord) in (try CatalogChecks.path(word), word) }
+        let key = identity.key(directory.cryptography)
+        let id = directory.recordID(owner: directory.organization, identity)
+        let (deltas, result) = try await directory.commit { transaction in
+            let view = try transaction.view(of: id)
+            let changes = try CatalogChecks.changes(words, over: view)
+            let draft = Planner.upsert(identity, key: key, over: view, changes: changes, settling: .settles)
+            if let draft { try CatalogChecks.check(draft) }
+            let isNew = view == nil || view?.isDeleted == true
+            return (draft.map { [$0] } ?? [], isNew)
+        }
+        let view = try await directory.existingView(id)
+        return WrittenAnswer(id, name: view.displayName(), action: result ? "created" : "updated", deltas: deltas)
+    }
+}
+
+/// Deletes one own record.
+package struct DeleteCommand: Command {
+    package static let name = "delete"
+    package let id: String
+
+    package init(id: String) { self.id = id }
+
+    package func run(in context: CommandContext) async throws -> WrittenAnswer {
+        let directory = context.directory
+        let id = try await directory.resolve(id)
+        let view = try await directory.existingView(id)
+        try directory.requireOwn(view.owner)
+        let (deltas, _) = try await directory.commit { transaction in
+            guard let view = try transaction.view(of: id), !view.isDeleted, !view.allCandidates.isEmpty else {
+                return ([], ())
+            }
+            return ([Planner.deletion(of: view)], ())
+        }
+        return WrittenAnswer(id, name: view.displayName(), action: "deleted", deltas: deltas)
+    }
+}
+
+/// Checks on what this node writes.
+enum CatalogChecks {
+    static func check(_ identity: RecordIdentity) throws {
+        guard CatalogRules.kinds.contains(identity.kind) else {
+            throw HansaError(
+                .usage,
+                "there is no kind '\(identity.kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+            )
+        }
+        guard (1...CatalogRules.Limits.localIDBytesMax).contains(identity.localID.utf8.count) else {
+            throw HansaError(.usage, "a local id has 1 to \(CatalogRules.Limits.localIDBytesMax) bytes")
+        }
+    }
+
+    /// The path that a word means; `tag` is understood as `tags`.
+    static func path(_ word: EditWord) throws -> FieldPath {
+        var name = word.field
+        if !CatalogRules.setFields.contains(name), CatalogRules.setFields.contains(name + "s") { name += "s" }
+        guard let path = FieldPath(written: name) else {
+            throw HansaError(.usage, "'\(word.field)' cannot be a field's name")
+        }
+        if path.text == "visibility", word.value != "alliance" {
+            throw HansaError(.refused, "records can only be visible to the whole alliance yet")
+        }
+        return path
+    }
+
+    static func changes(_ words: [(FieldPath, EditWord)], over view: RecordView?) throws -> [(FieldPath, FieldChange)] {
+        var byPath: [FieldPath: (set: Set<Value>, isSet: Bool)] = [:]
+        var order: [FieldPath] = []
+        var changes: [FieldPath: FieldChange] = [:]
+        for (path, word) in words {
+            let field = view?[path]
+            guard word.value.utf8.count <= CatalogRules.Limits.fieldBytesMax else {
+                throw HansaError(.usage, "the value of \(word.field) is longer than 64 KiB")
+            }
+            if changes[path] == nil, byPath[path] == nil { order.append(path) }
+            if word.operation == .set, !CatalogRules.isSet(path) {
+                changes[path] = word.value.isEmpty ? .clear : .set(typed(word.value, like: field?.winner))
+                continue
+            }
+            if field.map({ !$0.isSet && !$0.candidates.isEmpty }) == true, word.operation != .set {
+                throw HansaError(.usage, "\(path) holds one value, not a set; write \(word.field)=VALUE")
+            }
+            var elements = byPath[path]?.set ?? Set(field?.distinctValues ?? [])
+            switch word.operation {
+            case .set: elements = Set(word.value.split(separator: ";").map { .text(String($0)) })
+            case .add: elements.insert(.text(word.value))
+            case .remove: elements.remove(.text(word.value))
+            }
+            byPath[path] = (elements, true)
+        }
+        return order.map { path in
+            if let change = changes[path] { return (path, change) }
+            let elements = (byPath[path]?.set ?? []).sorted { $0.displayText < $1.displayText }
+            return (path, .elements(elements))
+        }
+    }
+
+    /// A number stays a number and a flag a flag where the new text is one.
+    private static func typed(_ text: String, like old: Value?) -> Value {
+        switch old {
+        case .integer: Int64(text).map(Value.integer) ?? .text(text)
+        case .boolean: text == "true" ? .boolean(true) : text == "false" ? .boolean(false) : .text(text)
+        default: .text(text)
+        }
+    }
+
+    static func check(_ draft: OperationDraft) throws {
+        guard draft.estimatedSize <= CatalogRules.Limits.recordBytesMax + 4096 else {
+            throw HansaError(.usage, "the record would be larger than 256 KiB")
+        }
+    }
+}
+
+extension Directory {
+    /// Only the owner writes a record.
+    func requireOwn(_ owner: OrganizationID) throws {
+        guard owner == organization else {
+            throw HansaError(
+                .refused,
+                "this record belongs to \(name(of: owner)); only that organization can change it"
+            )
+        }
+    }
+}

@@ -1,0 +1,329 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Gossip
+import Store
+
+/// Tells how the node stands: the answer to "are we all in step, who is behind, why?".
+package struct StatusCommand: Command {
+    package static let name = "status"
+
+    package init() {}
+
+    package struct Alliance: Codable, Sendable {
+        package let id: String
+        package let name: String
+    }
+
+    package struct Node: Codable, Sendable {
+        package let id: String
+        package let organization: String
+        package let organizationID: String
+        package let version: String
+        package let format: UInt32
+        package let address: String?
+    }
+
+    package struct InStep: Codable, Sendable {
+        package let members: Int
+        package let of: Int
+    }
+
+    package struct MemberNode: Codable, Sendable {
+        package let id: String
+        /// `self`, `in step`, `behind`, `ahead`, `unreachable` or `unknown`.
+        package let state: String
+        /// Deltas held here that it lacks; null where unknown.
+        package let behindBy: UInt64?
+        /// Deltas that it holds and that are lacking here; null where unknown.
+        package let aheadBy: UInt64?
+        package let lastContactSeconds: Double?
+        package let clockAheadSeconds: Double?
+
+        private enum CodingKeys: String, CodingKey {
+            case id, state, behindBy, aheadBy, lastContactSeconds, clockAheadSeconds
+        }
+
+        package func encode(to encoder: any Encoder) throws {
+            // What is not known is null, so that a script finds every key.
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(id, forKey: .id)
+            try container.encode(state, forKey: .state)
+            try container.encode(behindBy, forKey: .behindBy)
+            try container.encode(aheadBy, forKey: .aheadBy)
+            try container.encode(lastContactSeconds, forKey: .lastContactSeconds)
+            try container.encode(clockAheadSeconds, forKey: .clockAheadSeconds)
+        }
+    }
+
+    package struct Member: Codable, Sendable {
+        package let organization: String
+        package let organizationID: String
+        package let records: Int
+        package let nodes: [MemberNode]
+    }
+
+    package struct FrontierEntry: Codable, Sendable {
+        package let author: String
+        /// 16 hexadecimal digits.
+        package let incarnation: String
+        package let sequence: UInt64
+        package let head: String
+        package let organization: String
+    }
+
+    package struct Fork: Codable, Sendable {
+        package let organization: String
+        package let author: String
+        package let incarnation: String
+        package let sequence: UInt64
+    }
+
+    package struct Output: Codable, Sendable {
+        package let running: Bool
+        package let alliance: Alliance
+        package let node: Node
+        package let records: Int
+        package let digest: String
+        package let inStepWith: InStep
+        package let members: [Member]
+        package let frontier: [FrontierEntry]
+        package let forks: [Fork]
+        package let conflicts: Int
+        /// Deltas refused, operations that do not count, and citations that wait for their operation.
+        package let refused: Int
+        package let setAside: Int
+        package let waiting: Int
+        package let databaseBytes: Int
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let directory = context.directory
+        let stored = try await directory.read { reading in
+            (
+                totals: try reading.totals(), frontier: try reading.frontier(),
+                contacts: try reading.peerContacts(), statements: try reading.statements(),
+                conflicts: try reading.troubledCount(), refused: try reading.refusalCount(),
+                pending: try reading.pendingCounts()
+            )
+        }
+        let contacts = Dictionary(stored.contacts.map { ($0.node, $0.time) }, uniquingKeysWith: { $1 })
+        let members = members(context, contacts: contacts, totals: stored.totals)
+        let others = members.filter { member in member.nodes.contains { $0.state != "self" } || member.nodes.isEmpty }
+        let inStep = others.filter { member in
+            !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == "in step" || $0.state == "self" }
+        }
+        let sizes = directory.store.fileSizes()
+        return Output(
+            running: context.service?.listening != nil,
+            alliance: Alliance(id: directory.alliance.hex, name: directory.charter.name),
+            node: Node(
+                id: directory.node.hex,
+                organization: directory.name(of: directory.organization),
+                organizationID: directory.organization.hex,
+                version: programVersion,
+                format: formatVersion,
+                address: context.service?.listening?.description
+            ),
+            records: stored.totals.shown,
+            digest: stored.totals.digest.hex,
+            inStepWith: InStep(members: inStep.count, of: others.count),
+            members: members,
+            frontier: stored.frontier.sorted.map { log, head in
+                FrontierEntry(
+                    author: log.author.hex,
+                    incarnation: Hex.string(log.incarnation),
+                    sequence: head.sequence,
+                    head: head.hash.hex,
+                    organization: organization(log.author, directory)
+                )
+            },
+            forks: forks(stored.statements, directory),
+            conflicts: stored.conflicts,
+            refused: stored.refused,
+            setAside: stored.pending.aside,
+            waiting: stored.pending.waiting,
+            databaseBytes: sizes.database + sizes.log
+        )
+    }
+
+    private func organization(_ node: NodeKey, _ directory: Directory) -> String {
+        directory.roster.organization(of: node).map { directory.name(of: $0) } ?? "unknown"
+    }
+
+    private func members(
+        _ context: CommandContext,
+        contacts: [NodeKey: UInt64],
+        totals: ReadTransaction.Totals
+    ) -> [Member] {
+        let directory = context.directory
+        var live: [NodeKey: PeerStatus] = [:]
+        var now = Gossip.Instant(nanoseconds: 0)
+        if let status = context.service?.engineStatus() {
+            now = status.now
+            live = Dictionary(status.peers.map { ($0.node, $0) }, uniquingKeysWith: { $1 })
+        }
+        let wall = WallClock.milliseconds
+        return directory.roster.sorted.map { member in
+            Member(
+                organization: directory.name(of: member.id),
+                organizationID: member.id.hex,
+                records: totals.organizations[member.id]?.shown ?? 0,
+                nodes: member.nodes.map { node in
+                    let peer = live[node]
+                    var contact = peer?.lastContact.map { Double(now.milliseconds(since: $0)) / 1000 }
+                    if contact == nil, let time = contacts[node] { contact = Double(wall - min(wall, time)) / 1000 }
+                    let isOwn = node == directory.node
+                    return MemberNode(
+                        id: node.hex,
+                        state: isOwn ? "self" : peer?.standing.rawValue ?? "unknown",
+                        behindBy: isOwn ? 0 : peer?.behindBy,
+                        aheadBy: isOwn ? 0 : peer?.aheadBy,
+                        lastContactSeconds: isOwn ? 0 : contact,
+                        clockAheadSeconds: isOwn ? 0 : peer?.clockAheadMilliseconds.map { Double($0) / 1000 }
+                    )
+                }
+            )
+        }
+    }
+
+    private func forks(_ statements: [[UInt8]], _ directory: Directory) -> [Fork] {
+        statements.compactMap { bytes in
+            guard
+                let statement = try? Statement(
+                    verifying: bytes,
+                    alliance: directory.alliance,
+                    cryptography: directory.cryptography
+                ),
+                case .fork(let log, let sequence) = statement.body
+            else { return nil }
+            return Fork(
+                organization: organization(log.author, directory),
+                author: log.author.hex,
+                incarnation: Hex.string(log.incarnation),
+                sequence: sequence
+            )
+        }
+    }
+}
+
+/// Lists the other nodes with their connections.
+package struct PeersCommand: Command {
+    package static let name = "peers"
+
+    package init() {}
+
+    package struct Peer: Codable, Sendable {
+        package let organization: String
+        package let id: String
+        package let state: String
+        package let connected: Bool
+        /// `out` where this node dialled, `in` where the other did.
+        package let direction: String?
+        package let addresses: [String]
+        package let program: String?
+        package let behindBy: UInt64?
+        package let aheadBy: UInt64?
+        package let lastContactSeconds: Double?
+        package let clockAheadSeconds: Double?
+    }
+
+    package struct Output: Codable, Sendable {
+        package let running: Bool
+        package let peers: [Peer]
+        package let counters: NodeService.Counters?
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let directory = context.directory
+        guard let service = context.service else {
+            let announcements = try await directory.read { try $0.announcements() }
+            let addresses = Dictionary(
+                announcements.compactMap { bytes in
+                    (try? Announcement(
+                        verifying: bytes,
+                        alliance: directory.alliance,
+                        cryptography: directory.cryptography
+                    )).map { ($0.node, $0.addresses) }
+                },
+                uniquingKeysWith: { $1 }
+            )
+            let peers = directory.roster.sorted.flatMap { member in
+                member.nodes.filter { $0 != directory.node }.map { node in
+                    Peer(
+                        organization: directory.name(of: member.id),
+                        id: node.hex,
+                        state: "unknown",
+                        connected: false,
+                        direction: nil,
+                        addresses: addresses[node] ?? [],
+                        program: nil,
+                        behindBy: nil,
+                        aheadBy: nil,
+                        lastContactSeconds: nil,
+                        clockAheadSeconds: nil
+                    )
+                }
+            }
+            return Output(running: false, peers: peers, counters: nil)
+        }
+        let status = service.engineStatus()
+        let peers = status.peers.filter { $0.standing != .own }.map { peer in
+            Peer(
+                organization: directory.name(of: peer.organization),
+                id: peer.node.hex,
+                state: peer.standing.rawValue,
+                connected: peer.isConnected,
+                direction: peer.isConnected ? (peer.dialled ? "out" : "in") : nil,
+                addresses: peer.addresses,
+                program: peer.program,
+                behindBy: peer.behindBy,
+                aheadBy: peer.aheadBy,
+                lastContactSeconds: peer.lastContact.map { Double(status.now.milliseconds(since: $0)) / 1000 },
+                clockAheadSeconds: peer.clockAheadMilliseconds.map { Double($0) / 1000 }
+            )
+        }
+        return Output(running: service.listening != nil, peers: peers, counters: service.counts)
+    }
+}
+
+/// Lists the members.
+package struct MembersCommand: Command {
+    package static let name = "members"
+
+    package init() {}
+
+    package struct Member: Codable, Sendable {
+        package let organization: String
+        package let id: String
+        package let founder: Bool
+        /// Who admitted it.
+        package let sponsors: [String]
+        package let nodes: [String]
+        package let records: [String: Int]
+    }
+
+    package struct Output: Codable, Sendable {
+        package let alliance: String
+        package let members: [Member]
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let directory = context.directory
+        let counts = try await directory.read { try $0.counts() }
+        return Output(
+            alliance: directory.charter.name,
+            members: directory.roster.sorted.map { member in
+                let own = counts.filter { $0.owner == member.id && $0.shown > 0 }
+                return Member(
+                    organization: directory.name(of: member.id),
+                    id: member.id.hex,
+                    founder: member.isFounder,
+                    sponsors: member.sponsors.map { directory.name(of: $0) },
+                    nodes: member.nodes.map(\.hex),
+                    records: Dictionary(own.map { ($0.kind, $0.shown) }, uniquingKeysWith: +)
+                )
+            }
+        )
+    }
+}

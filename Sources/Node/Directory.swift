@@ -1,0 +1,306 @@
+package import Catalog
+package import DeltaLog
+import Dispatch
+import Foundation
+package import Store
+import Synchronization
+
+/// One organization's copy of the alliance's directory, opened for work: the store, the keys, and the pen with which
+/// this node writes its own log.
+///
+/// A running node and a command with the node stopped use it alike. Only one process at a time has it (see
+/// ``FolderLock``). All writing happens on one queue, in order; nothing here blocks a thread of Swift's pool.
+package final class Directory: Sendable {
+    package let folder: DataFolder
+    package let store: Store
+    package let charter: Charter
+    package let alliance: AllianceID
+    package let organization: OrganizationID
+    package let node: NodeKey
+    package let signer: KeySigner
+    package let cryptography: SystemCryptography
+    package let applier: DeltaApplier<SystemCryptography>
+
+    private let lock: FolderLock
+    private let token: VolatileToken?
+    private let writer = DispatchQueue(label: "hansa.writer")
+    let readers = DispatchQueue(label: "hansa.readers", attributes: .concurrent)
+    private let pen: Mutex<Pen>
+    private let clock: Mutex<HybridLogicalClock>
+    private let rosterBox: Mutex<Roster>
+    private let listener = Mutex<(@Sendable ([VerifiedDelta], StoredTotals) -> Void)?>(nil)
+
+    /// Where this node's next delta goes.
+    private struct Pen {
+        /// The own log; nil until the first write where the old one may not be continued.
+        var log: LogID?
+        var head: Head?
+    }
+
+    /// Digest and number of records after a write.
+    package struct StoredTotals: Hashable, Sendable {
+        package let digest: CatalogDigest
+        package let records: UInt64
+    }
+
+    /// Keys under which the store keeps what is this node's own.
+    package enum MetaKey {
+        package static let charter = "charter"
+        package static let organization = "organization"
+        package static let node = "node"
+        package static let log = "log"
+    }
+
+    /// Opens a folder.
+    ///
+    /// - Parameter patience: How long to wait for another process that has it open.
+    /// - Throws: ``HansaError`` with ``ExitCode/usage`` where there is no node, ``ExitCode/inUse``,
+    ///   ``ExitCode/corrupt``, ``ExitCode/disk``.
+    package init(opening folder: DataFolder, patience: Duration = .zero) throws {
+        guard folder.exists else {
+            throw HansaError(
+                .usage,
+                "there is no node in \(folder.path); found an alliance with 'hansa init' or join one with 'hansa join'"
+            )
+        }
+        lock = try FolderLock(folder, patience: patience)
+        let cryptography = SystemCryptography()
+        self.folder = folder
+        self.cryptography = cryptography
+        signer = try folder.loadNodeKey()
+        let node = NodeKey(signer.publicKey)
+        self.node = node
+        store = try Self.translating { try Store.open(folder: folder.path) }
+        let store = store
+        let loaded = try Self.translating {
+            try store.read { reading in
+                (
+                    charter: try reading.meta(MetaKey.charter),
+                    organization: try reading.meta(MetaKey.organization),
+                    node: try reading.meta(MetaKey.node),
+                    log: try reading.meta(MetaKey.log),
+                    statements: try reading.statements()
+                )
+            }
+        }
+        guard let bytes = loaded.charter, let charter = Charter(bytes: bytes),
+            let organization = loaded.organization.flatMap({ OrganizationID(bytes: $0) })
+        else { throw HansaError(.corrupt, "the data in \(folder.path) names no alliance; run 'hansa doctor'") }
+        guard loaded.node == node.bytes else {
+            throw HansaError(.passphrase, "\(folder.nodeKey) is not the key of the node that this folder belongs to")
+        }
+        self.charter = charter
+        self.organization = organization
+        let alliance = charter.alliance(cryptography)
+        self.alliance = alliance
+        applier = DeltaApplier(alliance: alliance, hasher: cryptography)
+
+        var governance = GovernanceSet()
+        for bytes in loaded.statements {
+            guard let statement = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography)
+            else { throw HansaError(.corrupt, "a governance statement in \(folder.path) is damaged") }
+            var replaced: Hash256?
+            _ = governance.insert(statement, replaced: &replaced)
+        }
+        rosterBox = Mutex(Roster(charter: charter, statements: governance, hasher: cryptography))
+
+        token = VolatileToken(folder: folder, hasher: cryptography)
+        var pen = Pen()
+        var latest = Stamp(rawValue: 0)
+        if let log = loaded.log.flatMap({ LogID(bytes: $0) }) {
+            let (head, last) = try Self.translating {
+                try store.read { reading in
+                    let head = try reading.head(of: log)
+                    return (head, try head.flatMap { try reading.deltaInfo(log: log, sequence: $0.sequence) })
+                }
+            }
+            if token?.proves(log: log, head: head) == true { pen = Pen(log: log, head: head) }
+            if let last { latest = last.header.stamp }
+        }
+        self.pen = Mutex(pen)
+        clock = Mutex(HybridLogicalClock(latest: latest))
+    }
+
+    /// Closes the store. Nothing may be called after it.
+    package func close() {
+        // What could not be checkpointed stays in the write-ahead log, and is read from there.
+        writer.sync { try? store.close() }
+    }
+
+    // MARK: - Who belongs
+
+    /// Who belongs to the alliance, as this node knows it.
+    package var roster: Roster { rosterBox.withLock { $0 } }
+
+    /// Takes the roster that governance gives now.
+    package func adopt(_ roster: Roster) { rosterBox.withLock { $0 = roster } }
+
+    /// The name of an organization, with its id's beginning where the name is not the only one.
+    package func name(of organization: OrganizationID) -> String {
+        let roster = roster
+        guard let member = roster.members[organization] else { return organization.short }
+        let isUnique = roster.members.values.count { NameFolding.fold($0.name) == NameFolding.fold(member.name) } == 1
+        return isUnique ? member.name : "\(member.name) (\(organization.short))"
+    }
+
+    /// Calls back after each own write, on the writer's queue, in order.
+    package func onCommit(_ body: @escaping @Sendable ([VerifiedDelta], StoredTotals) -> Void) {
+        listener.withLock { $0 = body }
+    }
+
+    // MARK: - Reading
+
+    /// Runs a body on a snapshot of the store, off Swift's threads.
+    package func read<Result: Sendable>(
+        _ body: @escaping @Sendable (ReadTransaction) throws -> Result
+    ) async throws -> Result {
+        let store = store
+        return try await onQueue(readers) { try store.read(body) }
+    }
+
+    func onQueue<Result: Sendable>(
+        _ queue: DispatchQueue,
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Swift.Result { try Self.translating(body) }) }
+        }
+    }
+
+    /// Runs a body on the writer's queue.
+    package func onWriter<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await onQueue(writer, body)
+    }
+
+    /// Queues a body on the writer's queue, without waiting for it.
+    package func enqueueOnWriter(_ body: @escaping @Sendable () -> Void) {
+        writer.async(execute: body)
+    }
+
+    // MARK: - Writing
+
+    /// Writes to the own log: `plan` says what, in the transaction in which it is written.
+    ///
+    /// When it returns, the deltas are on disk. Nothing is written where `plan` asks for nothing.
+    ///
+    /// - Parameters:
+    ///   - importMark: The import that these deltas belong to; the first gets this part's number, the next ones count
+    ///     on.
+    ///   - plan: Called on the writer's queue, once.
+    /// - Throws: What `plan` throws; ``HansaError``.
+    package func commit<Result: Sendable>(
+        importMark: ImportMark? = nil,
+        _ plan: @escaping @Sendable (inout WriteTransaction) throws -> (drafts: [OperationDraft], result: Result)
+    ) async throws -> (deltas: [VerifiedDelta], result: Result) {
+        try await onWriter { try self.commitNow(importMark: importMark, plan) }
+    }
+
+    private func commitNow<Result>(
+        importMark: ImportMark?,
+        _ plan: (inout WriteTransaction) throws -> (drafts: [OperationDraft], result: Result)
+    ) throws -> (deltas: [VerifiedDelta], result: Result) {
+        var pen = pen.withLock { $0 }
+        let outcome = try store.write { transaction -> (deltas: [VerifiedDelta], result: Result) in
+            let (drafts, result) = try plan(&transaction)
+            guard !drafts.isEmpty else { return ([], result) }
+            if pen.log == nil {
+                let log = LogID(author: node, incarnation: UInt64.random(in: 1...UInt64.max))
+                pen = Pen(log: log, head: nil)
+                try transaction.setMeta(MetaKey.log, log.bytes)
+            }
+            let deltas = try sign(drafts, importMark: importMark, pen: &pen)
+            for delta in deltas {
+                guard case .applied = try transaction.apply(delta, by: organization, applier: applier) else {
+                    throw HansaError(.internal, "an own delta does not continue its own log")
+                }
+            }
+            if let token, let log = pen.log {
+                try token.note(log: log, head: self.pen.withLock { $0.head }, intended: pen.head)
+            }
+            return (deltas, result)
+        }
+        guard !outcome.deltas.isEmpty else { return outcome }
+        self.pen.withLock { $0 = pen }
+        if let listener = listener.withLock({ $0 }) { listener(outcome.deltas, try totals()) }
+        return outcome
+    }
+
+    private func sign(_ drafts: [OperationDraft], importMark: ImportMark?, pen: inout Pen) throws -> [VerifiedDelta] {
+        guard let log = pen.log else { return [] }
+        var packer = DeltaPacker()
+        var batches: [[OperationDraft]] = []
+        for draft in drafts {
+            if let full = packer.add(draft) { batches.append(full) }
+        }
+        batches.append(packer.finish())
+        var deltas: [VerifiedDelta] = []
+        for (offset, batch) in batches.enumerated() {
+            let random = try SystemRandom.bytes(count: batch.count * Content.saltByteCount)
+            let salts = batch.indices.map { index in
+                Array(random[index * Content.saltByteCount..<(index + 1) * Content.saltByteCount])
+            }
+            let delta = try VerifiedDelta(
+                signing: batch,
+                salts: salts,
+                as: VerifiedDelta.Authorship(
+                    alliance: alliance,
+                    log: log,
+                    head: pen.head,
+                    stamp: clock.withLock { $0.tick(wallMilliseconds: WallClock.milliseconds) },
+                    importMark: importMark.map {
+                        ImportMark(id: $0.id, fileHash: $0.fileHash, part: $0.part + UInt32(offset))
+                    }
+                ),
+                signer: signer,
+                hasher: cryptography
+            )
+            pen.head = delta.head
+            deltas.append(delta)
+        }
+        return deltas
+    }
+
+    /// Never again writes to this log: it was found to be forked. The next write begins a new one.
+    package func abandon(_ log: LogID) {
+        writer.async { [self] in
+            pen.withLock { if $0.log == log { $0 = Pen() } }
+        }
+    }
+
+    /// Takes peers' deltas, in one transaction. Runs on the writer's queue.
+    package func applyNow(_ deltas: [VerifiedDelta]) throws -> [DeltaApplier<SystemCryptography>.Outcome] {
+        let roster = roster
+        let wall = WallClock.milliseconds
+        for delta in deltas { clock.withLock { $0.observe(delta.header.stamp, wallMilliseconds: wall) } }
+        return try store.applyBatch(deltas, organization: { roster.organization(of: $0) }, applier: applier)
+    }
+
+    /// Digest and records, as stored.
+    package func totals() throws -> StoredTotals {
+        let totals = try store.read { try $0.totals() }
+        return StoredTotals(digest: totals.digest, records: UInt64(totals.shown))
+    }
+
+    // MARK: - Errors
+
+    /// Runs a body and turns the store's errors into those that users meet.
+    package static func translating<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as StoreError {
+            throw HansaError(storeError: error)
+        }
+    }
+}
+
+/// The wall clock. Tests may set it ahead through the environment; the monotonic clock is never changed.
+package enum WallClock {
+    /// Seconds by which `HANSA_TEST_CLOCK_AHEAD` moves this node's wall clock; only for tests.
+    private static let aheadMilliseconds: Int64 =
+        (ProcessInfo.processInfo.environment["HANSA_TEST_CLOCK_AHEAD"].flatMap { Int64($0) } ?? 0) * 1000
+
+    /// Unix milliseconds.
+    package static var milliseconds: UInt64 {
+        UInt64(max(0, Int64(Date().timeIntervalSince1970 * 1000) + aheadMilliseconds))
+    }
+}

@@ -1,0 +1,118 @@
+package import Foundation
+import Glibc
+import OpenSSLKit
+
+/// The data folder of one node, and the files in it.
+package struct DataFolder: Sendable {
+    /// Absolute, without symbolic links where it exists.
+    package let path: String
+
+    package init(_ path: String) {
+        let expanded = NSString(string: path).expandingTildeInPath
+        let absolute = URL(fileURLWithPath: expanded).standardizedFileURL.path
+        self.path = URL(fileURLWithPath: absolute).resolvingSymlinksInPath().path
+    }
+
+    private func file(_ name: String) -> String { path + "/" + name }
+    package var database: String { file("directory.sqlite") }
+    package var nodeKey: String { file("node.key") }
+    package var organizationKey: String { file("organization.key") }
+    package var configuration: String { file("config.json") }
+    package var lock: String { file("lock") }
+    package var spool: String { file("spool") }
+
+    /// True if a node was founded or joined here.
+    package var exists: Bool { FileManager.default.fileExists(atPath: database) }
+
+    /// Creates the folder, for its owner only.
+    package func create() throws {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
+        } catch {
+            throw HansaError(.disk, "cannot create the data folder \(path): \(Self.words(error))")
+        }
+    }
+
+    /// Writes a whole file durably: beside it first, then in its place.
+    ///
+    /// - Parameter mode: 0600 for anything secret.
+    package func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws {
+        let temporary = path + ".new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw Self.failure("write", path) }
+        defer { close(descriptor) }
+        guard fchmod(descriptor, mode) == 0 else { throw Self.failure("write", path) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { throw Self.failure("write", path) }
+            written += count
+        }
+        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw Self.failure("write", path) }
+        let folder = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if folder >= 0 {
+            fsync(folder)
+            close(folder)
+        }
+    }
+
+    /// Reads a whole file; nil where there is none.
+    package func read(_ path: String) throws -> [UInt8]? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw HansaError(.disk, "cannot read \(path): \(String(cString: strerror(errno)))")
+        }
+        return Array(data)
+    }
+
+    private static func failure(_ what: String, _ path: String) -> HansaError {
+        HansaError(.disk, "cannot \(what) \(path): \(String(cString: strerror(errno)))")
+    }
+
+    static func words(_ error: any Error) -> String {
+        let error = error as NSError
+        if let posix = error.userInfo[NSUnderlyingErrorKey] as? NSError, posix.domain == NSPOSIXErrorDomain {
+            return String(cString: strerror(Int32(posix.code)))
+        }
+        return error.localizedDescription
+    }
+
+    /// The node's own key.
+    package func loadNodeKey() throws -> KeySigner {
+        guard let pem = try read(nodeKey) else {
+            throw HansaError(.corrupt, "\(nodeKey) is missing; without it this folder is no node any more")
+        }
+        var status = stat()
+        if stat(nodeKey, &status) == 0, status.st_mode & 0o077 != 0 {
+            throw HansaError(.passphrase, "\(nodeKey) can be read by others; run: chmod 600 \(nodeKey)")
+        }
+        do {
+            return KeySigner(try Ed25519PrivateKey(pem: pem))
+        } catch {
+            throw HansaError(.corrupt, "\(nodeKey) holds no usable key (\(error))")
+        }
+    }
+
+    /// The organization's key, which may be kept elsewhere.
+    package func loadOrganizationKey(passphrase: [UInt8]?) throws -> KeySigner {
+        guard let pem = try read(organizationKey) else {
+            throw HansaError(
+                .refused,
+                "\(organizationKey) is not here; bring it back from where it is kept, or do this on the node that has it"
+            )
+        }
+        do {
+            return KeySigner(try Ed25519PrivateKey(pem: pem, passphrase: passphrase))
+        } catch PrivateKeyFileError.wrongPassphrase {
+            throw HansaError(.passphrase, "wrong passphrase for \(organizationKey)")
+        } catch PrivateKeyFileError.passphraseNeeded {
+            throw HansaError(.passphrase, "\(organizationKey) needs its passphrase")
+        } catch {
+            throw HansaError(.corrupt, "\(organizationKey) holds no usable key (\(error))")
+        }
+    }
+}

@@ -1,0 +1,72 @@
+package import Catalog
+package import DeltaLog
+import Foundation
+import Glibc
+
+/// Proof, in memory that a reboot clears, that a data folder is the very one that was last written here.
+///
+/// A log may only be continued by a folder that holds its latest entry. A folder that was restored, copied or rolled
+/// back looks sound by itself; what it lacks is this token: the folder's path, this boot, and the head it holds or was
+/// about to hold. Without it the next write begins a new log (a new incarnation), so two different continuations of
+/// one log are never signed.
+package struct VolatileToken: Sendable {
+    private let file: String
+    private let path: String
+    private let boot: String
+
+    /// The token of a folder; nil where no temporary file system is found, and every start begins a new log.
+    package init?(folder: DataFolder, hasher: some CatalogHasher) {
+        let places = [ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], "/run", "/dev/shm"].compactMap { $0 }
+        guard let place = places.first(where: Self.isTemporary),
+            let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
+        else { return nil }
+        let name = hasher.hash(Array(folder.path.utf8)).hex.prefix(24)
+        file = "\(place)/hansa-\(getuid())-\(name).token"
+        path = folder.path
+        self.boot = boot.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// True if the place lies on a tmpfs that may be written: the type of the mount with the longest fitting path.
+    private static func isTemporary(_ place: String) -> Bool {
+        let path = URL(fileURLWithPath: place).resolvingSymlinksInPath().path
+        guard access(path, W_OK) == 0, let text = try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)
+        else { return false }
+        var best = (length: -1, type: Substring())
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: " ")
+            guard parts.count > 2 else { continue }
+            let mount = parts[1]
+            let fits = mount == "/" || path == mount || path.hasPrefix(mount + "/")
+            // Of two mounts at one place the later one covers the other.
+            if fits, mount.utf8.count >= best.length { best = (mount.utf8.count, parts[2]) }
+        }
+        return best.type == "tmpfs"
+    }
+
+    /// True if the token names this folder, this boot, and a log with this head, held or intended.
+    package func proves(log: LogID, head: Head?) -> Bool {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return false }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        guard lines.count >= 5, lines[0] == path, lines[1] == boot, lines[2] == Hex.string(log.bytes) else {
+            return false
+        }
+        let wanted = head?.hash.hex ?? "-"
+        return lines[3] == wanted || lines[4] == wanted
+    }
+
+    /// Writes the head that the folder holds, and the one it is about to hold. Called before the commit with both, so
+    /// that a kill between the two does not matter, and needs no flush: the token need not outlive the boot.
+    package func note(log: LogID, head: Head?, intended: Head?) throws {
+        let text = [
+            path, boot, Hex.string(log.bytes), head?.hash.hex ?? "-", intended?.hash.hex ?? head?.hash.hex ?? "-",
+        ].joined(separator: "\n")
+        let temporary = file + ".new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw HansaError(.disk, "cannot write \(temporary)") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard write(descriptor, bytes, bytes.count) == bytes.count, rename(temporary, file) == 0 else {
+            throw HansaError(.disk, "cannot write \(file): \(String(cString: strerror(errno)))")
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import Interchange
+import Store
+import Transport
+
+/// What a command's outcome tells scripts. The numbers are stable.
+package enum ExitCode: Int32, Codable, Hashable, Sendable {
+    case done = 0
+    /// Data was rejected, wholly or in part, or a record was not found.
+    case rejected = 1
+    case usage = 2
+    /// The node or a peer cannot be reached.
+    case unreachable = 3
+    /// Not allowed: another organization's record, a used invitation, a limit.
+    case refused = 4
+    case `internal` = 5
+    /// The disk is full or the folder cannot be written.
+    case disk = 6
+    /// The folder's data is damaged.
+    case corrupt = 7
+    /// A port or the data folder is in use.
+    case inUse = 8
+    /// Wrong passphrase, or a key that does not fit.
+    case passphrase = 9
+    /// The answer is that something differs or is pending.
+    case differs = 10
+}
+
+/// An error as its user meets it: a code for scripts, and a sentence that names the place and the mend.
+package struct HansaError: Error, Hashable, Codable, Sendable, CustomStringConvertible {
+    package let code: ExitCode
+    package let message: String
+
+    package init(_ code: ExitCode, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package var description: String { message }
+
+    /// Equal codes; messages are for people.
+    package static func == (left: HansaError, right: HansaError) -> Bool { left.code == right.code }
+    package func hash(into hasher: inout Hasher) { hasher.combine(code) }
+}
+
+/// The program's version.
+package let programVersion = "0.1.0"
+
+extension HansaError {
+    /// Any error as its user meets it; one that is none of ours is a fault of this program.
+    package init(cause: any Error) {
+        switch cause {
+        case let error as HansaError: self = error
+        case let error as StoreError: self.init(storeError: error)
+        case let error as InterchangeError: self.init(interchangeError: error)
+        case let error as CloseReason: self.init(.unreachable, error.words)
+        default: self.init(.internal, "an error that should not be: \(cause)")
+        }
+    }
+
+    init(storeError error: StoreError) {
+        let code: ExitCode =
+            switch error.code {
+            case .diskFull, .readOnly, .inputOutput: .disk
+            case .corrupt, .olderFormat, .newerFormat: .corrupt
+            case .notADataFolder: .usage
+            case .alreadyExists, .locked, .rebuilding: .inUse
+            default: .internal
+            }
+        self.init(code, error.message)
+    }
+
+    init(interchangeError error: InterchangeError) {
+        let code: ExitCode =
+            switch error.code {
+            case .cannotRead, .badMapping, .keyMissing: .usage
+            default: .rejected
+            }
+        self.init(code, error.description)
+    }
+}

@@ -1,0 +1,4 @@
+import DeltaLog
+
+/// The program and the format it speaks, as `--version` prints them.
+package let programVersionText = "hansa \(programVersion) (format \(formatVersion))"

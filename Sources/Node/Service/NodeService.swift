@@ -1,0 +1,626 @@
+package import Catalog
+import DeltaLog
+import Foundation
+package import Gossip
+package import Logging
+import OpenSSLKit
+import ServiceLifecycle
+import Store
+import SwiftProtobuf
+import Synchronization
+import Transport
+import Wire
+
+/// A running node: the owner of the engine and of the connections. It feeds inputs in order and carries out actions
+/// after each step.
+///
+/// One task steps the engine. Peers' frames are decoded and deltas checked by the task of their connection; storing
+/// happens on the directory's writer queue, reading on its readers. What they find comes back as inputs.
+package final class NodeService: Service {
+    package let directory: Directory
+    package let settings: Settings
+    let logger: Logger
+    private let engine: Mutex<Engine<SystemCryptography>>
+    private let inputs: AsyncStream<EngineInput>
+    private let input: AsyncStream<EngineInput>.Continuation
+    private let links = Mutex<LinkTable>(LinkTable())
+    private let gate: Gate
+    private let transport: PeerTransport
+    private let address = Mutex<HostPort?>(nil)
+    private let diffs = Mutex<[UInt64: CheckedContinuation<PeerMessage.DiffAnswer, any Error>]>([:])
+    private let dials: AsyncStream<Dial>
+    private let dial: AsyncStream<Dial>.Continuation
+    private let counters = Mutex(Counters())
+    private let failure = Mutex<HansaError?>(nil)
+    private let stopped: AsyncStream<Void>
+    private let stop: AsyncStream<Void>.Continuation
+
+    private struct Dial: Sendable {
+        let node: NodeKey
+        let addresses: [String]
+    }
+
+    private struct LinkTable {
+        var next: UInt64 = 1
+        var connections: [LinkID: PeerConnection] = [:]
+        var nodes: [LinkID: NodeKey] = [:]
+    }
+
+    /// What the node counts since it started.
+    package struct Counters: Hashable, Codable, Sendable {
+        package var deltasApplied = 0
+        package var deltasRefused = 0
+        package var sessionsRefused = 0
+        package var handshakesFailed = 0
+    }
+
+    /// Prepares a node; nothing listens yet.
+    package init(directory: Directory, settings: Settings, logger: Logger) throws {
+        self.directory = directory
+        self.settings = settings
+        self.logger = logger
+        let loaded = try Directory.translating {
+            try directory.store.read { reading in
+                (
+                    statements: try reading.statements(), announcements: try reading.announcements(),
+                    frontier: try reading.frontier(), totals: try reading.totals()
+                )
+            }
+        }
+        var governance = GovernanceSet()
+        for bytes in loaded.statements {
+            var replaced: Hash256?
+            _ = governance.insert(
+                try Statement(
+                    verifying: bytes,
+                    alliance: directory.alliance,
+                    cryptography: directory.cryptography
+                ),
+                replaced: &replaced
+            )
+        }
+        var announcements = AnnouncementSet()
+        for bytes in loaded.announcements {
+            let announcement = try Announcement(
+                verifying: bytes,
+                alliance: directory.alliance,
+                cryptography: directory.cryptography
+            )
+            _ = announcements.insert(announcement)
+        }
+        let engine = Engine(
+            charter: directory.charter,
+            node: directory.node,
+            program: "hansa \(programVersion)",
+            governance: governance,
+            announcements: announcements,
+            frontier: loaded.frontier,
+            summary: StoredSummary(digest: loaded.totals.digest, records: UInt64(loaded.totals.shown)),
+            cryptography: directory.cryptography,
+            random: SystemRandomNumberGenerator()
+        )
+        self.engine = Mutex(engine)
+        (inputs, input) = AsyncStream.makeStream()
+        (dials, dial) = AsyncStream.makeStream()
+        (stopped, stop) = AsyncStream.makeStream()
+        let gate = try Gate(directory: directory)
+        self.gate = gate
+        var configuration = TransportConfiguration()
+        // What a peer was promised by credit, a whole frontier and what is pushed meanwhile.
+        configuration.outboundBytesMax = 32 * 1024 * 1024
+        configuration.idleTimeout = .seconds(60)
+        transport = PeerTransport(
+            configuration: configuration,
+            identity: { gate.identity },
+            authorize: { gate.admits($0.rawBytes) }
+        )
+    }
+
+    // MARK: - Running
+
+    /// Listens, and runs until cancelled or shut down gracefully.
+    ///
+    /// - Throws: ``HansaError`` with ``ExitCode/inUse`` where the port is taken, and what the disk refuses.
+    package func run() async throws {
+        let place = try HostPort(settings.listen)
+        let listener: PeerListener
+        do {
+            listener = try await transport.listen(host: place.host, port: place.port)
+        } catch {
+            throw Self.translate(error, place: place)
+        }
+        let bound = HostPort(host: place.host, port: listener.localAddress.port)
+        address.withLock { $0 = bound }
+        directory.onCommit { [input] deltas, totals in
+            input.yield(
+                .committed(deltas, summary: StoredSummary(digest: totals.digest, records: totals.records))
+            )
+        }
+        try announce(bound)
+        input.yield(.timer)
+        logger.info(
+            "ready",
+            metadata: [
+                "address": "\(bound)", "node": "\(directory.node.hex)", "alliance": "\(directory.charter.name)",
+                "organization": "\(directory.name(of: directory.organization))",
+            ]
+        )
+        await withGracefulShutdownHandler {
+            await withTaskCancellationHandler {
+                await runTasks(listener)
+            } onCancel: {
+                stop.finish()
+            }
+        } onGracefulShutdown: {
+            self.stop.finish()
+        }
+        await listener.close()
+        await transport.shutdown()
+        saveContacts()
+        if let failure = failure.withLock({ $0 }) { throw failure }
+    }
+
+    private func runTasks(_ listener: PeerListener) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.stepEngine() }
+            group.addTask {
+                await withDiscardingTaskGroup { sessions in
+                    for await connection in listener.connections {
+                        sessions.addTask { await self.serve(connection) }
+                    }
+                }
+            }
+            group.addTask {
+                await withDiscardingTaskGroup { sessions in
+                    for await dial in self.dials {
+                        sessions.addTask { await self.dial(dial) }
+                    }
+                }
+            }
+            for await _ in stopped {}
+            // Whatever waits for a frame or a dial is cancelled with the group.
+            for connection in transport.connections { connection.close() }
+            input.finish()
+            dial.finish()
+            group.cancelAll()
+        }
+    }
+
+    /// Where the node listens; nil until it does.
+    package var listening: HostPort? { address.withLock { $0 } }
+
+    /// Stops the node because it cannot go on.
+    private func fail(_ error: HansaError) {
+        failure.withLock { if $0 == nil { $0 = error } }
+        logger.critical("stopping", metadata: ["reason": "\(error.message)"])
+        stop.finish()
+    }
+
+    /// Signs a new announcement where the addresses have changed.
+    private func announce(_ bound: HostPort) throws {
+        let wanted: [String]
+        if !settings.advertise.isEmpty {
+            wanted = settings.advertise
+        } else if bound.isWildcard {
+            wanted = []
+            logger.warning(
+                "nobody is told where to dial this node; name an address with --advertise",
+                metadata: ["listen": "\(bound)"]
+            )
+        } else {
+            wanted = [bound.description]
+        }
+        let held = engine.withLock { $0.announcements.latest[directory.node] }
+        guard held?.addresses ?? [] != wanted else { return }
+        let bytes = try Announcement.sign(
+            addresses: wanted,
+            version: max(WallClock.milliseconds, (held?.version ?? 0) + 1),
+            alliance: directory.alliance,
+            node: directory.signer
+        )
+        let announcement = try Announcement(
+            verifying: bytes,
+            alliance: directory.alliance,
+            cryptography: directory.cryptography
+        )
+        try Directory.translating { try directory.store.write { try $0.set(announcement) } }
+        input.yield(.announced(announcement))
+    }
+
+    // MARK: - The engine
+
+    private func stepEngine() async {
+        var timer: Task<Void, Never>?
+        for await next in inputs {
+            let actions = engine.withLock {
+                $0.step(next, now: Self.now, wallMilliseconds: WallClock.milliseconds)
+            }
+            for action in actions {
+                if case .setTimer(let instant) = action {
+                    timer?.cancel()
+                    // Owned by this loop: cancelled when the next one is set and when the loop ends.
+                    timer = Task { [input] in
+                        let now = Self.now
+                        let nanoseconds = instant > now ? instant.nanoseconds - now.nanoseconds : 0
+                        try? await Task.sleep(nanoseconds: nanoseconds)
+                        if !Task.isCancelled { input.yield(.timer) }
+                    }
+                } else {
+                    perform(action)
+                }
+            }
+        }
+        timer?.cancel()
+    }
+
+    private static let start = ContinuousClock.now
+
+    /// The monotonic clock, as the engine reads it.
+    static var now: Gossip.Instant {
+        let elapsed = start.duration(to: .now).components
+        return Gossip.Instant(
+            nanoseconds: UInt64(elapsed.seconds) * 1_000_000_000 + UInt64(elapsed.attoseconds / 1_000_000_000)
+        )
+    }
+
+    /// What the engine tells of the nodes, and of itself.
+    package func engineStatus() -> (peers: [PeerStatus], now: Gossip.Instant, forks: [LogID: UInt64]) {
+        engine.withLock { ($0.peerStatuses(), Self.now, $0.forks) }
+    }
+
+    package var counts: Counters { counters.withLock { $0 } }
+
+    private func perform(_ action: EngineAction) {
+        switch action {
+        case .send(let link, let message): send(link, message)
+        case .disconnect(let link, let refusal): disconnect(link, refusal)
+        case .dial(let node, let addresses): dial.yield(Dial(node: node, addresses: addresses))
+        case .store(let token, let deltas, _): store(token, deltas)
+        case .storeStatement(let statement, let replaced):
+            write { try $0.add([statement], replacing: replaced.map { [$0] } ?? []) }
+            if case .fork(let log, let sequence) = statement.body { forked(log, sequence) }
+        case .storeAnnouncement(let announcement): write { try $0.set(announcement) }
+        case .read(let range, let link, let bytesMax): read(range, for: link, bytesMax: bytesMax)
+        case .readHeaders(let range, let purpose): readHeaders(range, purpose)
+        case .answerDiff(let question, let link): answer(question, link)
+        case .deliverDiff(_, let answer):
+            diffs.withLock { $0.removeValue(forKey: answer.token) }?.resume(returning: answer)
+        case .rosterChanged(let roster):
+            directory.adopt(roster)
+            gate.adopt(roster)
+            transport.closeSessions { [gate] in !gate.admits($0.rawBytes) }
+        case .noteRefusal(let log, let sequence, let refusal, let node): noteRefusal(log, sequence, refusal, node)
+        case .noteRefused(let log, let sequence, let code, let reason, let node):
+            noteRefused(log, sequence, code, reason, node)
+        case .noteSession(let node, let program):
+            logger.info("session open", metadata: ["peer": "\(who(node))", "program": "\(program)"])
+        case .noteViolation(let node, let what):
+            counters.withLock { $0.sessionsRefused += 1 }
+            logger.warning("peer breaks the protocol", metadata: ["peer": "\(who(node))", "what": "\(what)"])
+        case .setTimer: break
+        }
+    }
+
+    private func who(_ node: NodeKey) -> String {
+        guard let organization = directory.roster.organization(of: node) else { return node.short }
+        return "\(directory.name(of: organization)) \(node.short)"
+    }
+
+    // MARK: - Storing and reading
+
+    private func store(_ token: UInt64, _ deltas: [VerifiedDelta]) {
+        directory.enqueueOnWriter { [self] in
+            do {
+                let outcomes = try Directory.translating { try directory.applyNow(deltas) }
+                let totals = try directory.totals()
+                counters.withLock { counters in
+                    for case .applied in outcomes { counters.deltasApplied += 1 }
+                }
+                input.yield(
+                    .stored(
+                        token: token,
+                        outcomes.map(StoreOutcome.init),
+                        summary: StoredSummary(digest: totals.digest, records: totals.records)
+                    )
+                )
+            } catch {
+                fail(HansaError(cause: error))
+            }
+        }
+    }
+
+    private func write(_ body: @escaping @Sendable (inout WriteTransaction) throws -> Void) {
+        directory.enqueueOnWriter { [self] in
+            do {
+                try Directory.translating { try directory.store.write(body) }
+            } catch {
+                fail(HansaError(cause: error))
+            }
+        }
+    }
+
+    /// Runs a reading body and feeds what it gives back; one that fails ends the node, since its disk is not to be
+    /// trusted.
+    private func readThen(_ body: @escaping @Sendable (ReadTransaction) throws -> EngineInput) {
+        Task {
+            do {
+                input.yield(try await directory.read(body))
+            } catch {
+                fail(HansaError(cause: error))
+            }
+        }
+    }
+
+    private func read(_ range: LogRange, for link: LinkID, bytesMax: UInt64) {
+        readThen { reading in
+            let deltas = try reading.deltas(of: range.log, from: range.from, bytesMax: Int(clamping: bytesMax))
+            return .deltasRead(
+                link,
+                range,
+                deltas.map { Gossip.StoredDelta(sequence: $0.sequence, bytes: $0.bytes) }
+            )
+        }
+    }
+
+    private func readHeaders(_ range: LogRange, _ purpose: HeaderPurpose) {
+        readThen { reading in
+            let headers = try reading.headers(of: range.log, range.from...range.to)
+            return .headersRead(
+                range,
+                purpose: purpose,
+                headers.map { SignedHeader(header: $0.header, signature: $0.signature) }
+            )
+        }
+    }
+
+    private func forked(_ log: LogID, _ sequence: UInt64) {
+        logger.error(
+            "a log is forked: two signed deltas have one sequence number",
+            metadata: ["author": "\(who(log.author))", "incarnation": "\(Hex.string(log.incarnation))", "sequence": "\(sequence)"]
+        )
+        if log.author == directory.node { directory.abandon(log) }
+    }
+
+    private func noteRefusal(_ log: LogID?, _ sequence: UInt64, _ refusal: DeltaRefusal, _ node: NodeKey) {
+        counters.withLock { $0.deltasRefused += 1 }
+        logger.warning(
+            "delta refused",
+            metadata: [
+                "from": "\(who(node))", "author": "\(log.map { who($0.author) } ?? "unknown")",
+                "sequence": "\(sequence)", "reason": "\(refusal.reason)",
+            ]
+        )
+        guard let log else { return }
+        let entry = Refusal(
+            log: log,
+            sequence: sequence,
+            code: refusal.code,
+            reason: refusal.reason,
+            peer: node,
+            time: WallClock.milliseconds
+        )
+        write { try $0.note(entry) }
+    }
+
+    private func noteRefused(_ log: LogID, _ sequence: UInt64, _ code: UInt32, _ reason: String, _ node: NodeKey) {
+        logger.warning(
+            "a peer refused a delta",
+            metadata: [
+                "peer": "\(who(node))", "author": "\(who(log.author))", "sequence": "\(sequence)",
+                "reason": "\(reason)",
+            ]
+        )
+    }
+
+    private func saveContacts() {
+        let status = engineStatus()
+        let wall = WallClock.milliseconds
+        directory.enqueueOnWriter { [directory] in
+            // A contact that is not noted costs a line of `status`, nothing else.
+            try? directory.store.write { transaction in
+                for peer in status.peers {
+                    guard let contact = peer.lastContact else { continue }
+                    let ago = status.now.milliseconds(since: contact)
+                    try transaction.note(PeerContact(node: peer.node, time: wall - min(wall, ago)))
+                }
+            }
+        }
+    }
+
+    // MARK: - Connections
+
+    private func serve(_ connection: PeerConnection) async {
+        let key = connection.peerKey.rawBytes
+        if gate.isInvitation(key) {
+            await serveNewcomer(connection)
+        } else {
+            await run(connection)
+        }
+    }
+
+    private func dial(_ dial: Dial) async {
+        var words = "no address"
+        for address in dial.addresses {
+            guard let place = try? HostPort(address) else { continue }
+            do {
+                let connection = try await transport.dial(
+                    host: place.host,
+                    port: place.port,
+                    deadline: .seconds(10),
+                    authorize: { $0.rawBytes == dial.node.bytes }
+                )
+                await run(connection)
+                return
+            } catch {
+                words = "\(address) \(error.words)"
+            }
+        }
+        logger.debug("cannot reach", metadata: ["peer": "\(who(dial.node))", "reason": "\(words)"])
+        input.yield(.dialFailed(dial.node))
+    }
+
+    /// One connection from beginning to end.
+    private func run(_ connection: PeerConnection) async {
+        // The transport gives out keys of 32 bytes only.
+        guard let node = NodeKey(bytes: connection.peerKey.rawBytes) else { return }
+        let link = links.withLock { table in
+            let link = LinkID(table.next)
+            table.next += 1
+            table.connections[link] = connection
+            table.nodes[link] = node
+            return link
+        }
+        input.yield(.linkUp(link, node: node, dialled: connection.direction == .outbound))
+        for await frame in connection.inbound {
+            receive(frame, on: link)
+        }
+        _ = links.withLock { table in
+            table.nodes[link] = nil
+            return table.connections.removeValue(forKey: link)
+        }
+        connection.close()
+        let reason = await connection.closed()
+        input.yield(.linkDown(link))
+        logger.info("session closed", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
+    }
+
+    private func receive(_ frame: [UInt8], on link: LinkID) {
+        let message: PeerMessage
+        do throws(MalformedMessage) {
+            message = try PeerMessage(decoding: frame)
+        } catch {
+            input.yield(.malformed(link, error.what))
+            return
+        }
+        guard case .deltas(let deltas) = message else {
+            if case .refusal(let refusal) = message {
+                let node = links.withLock { $0.nodes[link] }
+                logger.warning(
+                    "refused by a peer",
+                    metadata: ["peer": "\(node.map(who) ?? "unknown")", "reason": "\(refusal.reason)"]
+                )
+            }
+            input.yield(.message(link, message))
+            return
+        }
+        let checked = deltas.map { bytes -> ReceivedDelta in
+            do throws(DeltaRefusal) {
+                return .verified(
+                    try VerifiedDelta(
+                        verifying: bytes[...],
+                        alliance: directory.alliance,
+                        cryptography: directory.cryptography
+                    )
+                )
+            } catch {
+                let header = (try? RawDelta(decoding: bytes[...])).flatMap { try? Header(decoding: $0.header) }
+                return .refused(log: header?.log, sequence: header?.sequence ?? 0, error)
+            }
+        }
+        input.yield(.deltas(link, checked, byteCount: frame.count))
+    }
+
+    private func send(_ link: LinkID, _ message: PeerMessage) {
+        guard let connection = links.withLock({ $0.connections[link] }) else { return }
+        if !connection.enqueue(message.encoded()) { connection.close(.slowReader) }
+    }
+
+    private func disconnect(_ link: LinkID, _ refusal: SessionRefusal?) {
+        guard let connection = links.withLock({ $0.connections[link] }) else { return }
+        if let refusal {
+            _ = connection.enqueue(PeerMessage.refusal(refusal).encoded())
+            connection.close(.local(refusal.reason))
+        } else {
+            connection.close()
+        }
+    }
+
+    // MARK: - Newcomers
+
+    /// Invitations as they are in the store now; called when one was made.
+    package func reloadInvitations() throws { try gate.reload() }
+
+    private func serveNewcomer(_ connection: PeerConnection) async {
+        var answer = Hansa_V0_JoinAnswer()
+        guard let key = Hash256(connection.peerKey.rawBytes) else { return }
+        for await frame in connection.inbound {
+            guard let decoded = try? Hansa_V0_Frame(serializedBytes: frame),
+                case .joinRequest(let request) = decoded.message
+            else {
+                answer.refused = 1
+                answer.reason = "a newcomer may only ask to join"
+                break
+            }
+            do {
+                let admitted = try await Admission(directory: directory).admit(request, invitation: key)
+                input.yield(.stated(admitted.statements))
+                if let announcement = admitted.announcement { input.yield(.announced(announcement)) }
+                logger.info("admitted", metadata: ["organization": "\(admitted.name)", "node": "\(admitted.node.hex)"])
+                answer = admitted.answer
+            } catch {
+                let error = HansaError(cause: error)
+                logger.warning("newcomer refused", metadata: ["reason": "\(error.message)"])
+                answer.refused = UInt32(error.code.rawValue)
+                answer.reason = error.message
+            }
+            break
+        }
+        var frame = Hansa_V0_Frame()
+        frame.joinAnswer = answer
+        if let bytes: [UInt8] = try? frame.serializedBytes() { try? await connection.send(bytes) }
+        connection.close()
+        _ = await connection.closed()
+    }
+
+    // MARK: - Comparing records
+
+    /// Asks a connected node something about its records.
+    package func ask(
+        _ node: NodeKey,
+        _ question: @Sendable (UInt64) -> PeerMessage.DiffQuestion
+    ) async throws -> PeerMessage.DiffAnswer {
+        guard let link = engine.withLock({ $0.openLink(to: node) }) else {
+            throw HansaError(.unreachable, "\(who(node)) is not connected")
+        }
+        let token = UInt64.random(in: 1...UInt64.max)
+        let question = question(token)
+        // Owned by this call: it is cancelled when the answer is here.
+        let deadline = Task { [self] in
+            try await Task.sleep(for: .seconds(20))
+            diffs.withLock { $0.removeValue(forKey: token) }?
+                .resume(throwing: HansaError(.unreachable, "\(who(node)) does not answer"))
+        }
+        defer { deadline.cancel() }
+        return try await withCheckedThrowingContinuation { continuation in
+            diffs.withLock { $0[token] = continuation }
+            input.yield(.askDiff(link, question))
+        }
+    }
+
+    private func answer(_ question: PeerMessage.DiffQuestion, _ link: LinkID) {
+        readThen { [cryptography = directory.cryptography] reading in
+            .diffAnswered(link, try RecordComparison.answer(question, reading: reading, hasher: cryptography))
+        }
+    }
+
+    private static func translate(_ error: any Error, place: HostPort) -> HansaError {
+        switch error as? ListenError {
+        case .addressInUse?:
+            HansaError(
+                .inUse,
+                "port \(place.port) on \(place.host) is in use; stop what listens there, or choose another with --listen"
+            )
+        default: HansaError(.usage, "cannot listen at \(place): \(error)")
+        }
+    }
+}
+
+extension StoreOutcome {
+    fileprivate init(_ outcome: DeltaApplier<SystemCryptography>.Outcome) {
+        switch outcome {
+        case .applied: self = .applied
+        case .duplicate, .gap: self = .skipped
+        case .refused(let refusal): self = .refused(refusal)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/// Appends the numbers that rows hold, seven bits a byte, the low ones first.
+struct ByteWriter {
+    var bytes: [UInt8] = []
+
+    mutating func varint(_ number: UInt64) {
+        var rest = number
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+    }
+
+    mutating func fixed(_ number: UInt64) {
+        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
+    }
+}
+
+/// Reads what ``ByteWriter`` wrote, and the framing of protobuf messages. Never reads beyond its stretch.
+struct ByteReader {
+    /// The bytes are not what was written.
+    struct Damage: Error {}
+
+    let bytes: UnsafeRawBufferPointer
+    private(set) var position: Int
+    let end: Int
+
+    init(_ bytes: UnsafeRawBufferPointer) {
+        self.init(bytes, 0..<bytes.count)
+    }
+
+    init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+        self.bytes = bytes
+        position = range.lowerBound
+        end = range.upperBound
+    }
+
+    var isAtEnd: Bool { position >= end }
+
+    mutating func varint() throws(Damage) -> UInt64 {
+        var result: UInt64 = 0
+        var shift: UInt64 = 0
+        while position < end, shift < 70 {
+            let byte = bytes[position]
+            position += 1
+            result |= UInt64(byte & 0x7F) << shift
+            if byte < 0x80 { return result }
+            shift += 7
+        }
+        throw Damage()
+    }
+
+    mutating func skip(_ count: Int) throws(Damage) -> Range<Int> {
+        guard count >= 0, count <= end - position else { throw Damage() }
+        position += count
+        return position - count..<position
+    }
+
+    mutating func fixed() throws(Damage) -> UInt64 {
+        let range = try skip(8)
+        return UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: range.lowerBound, as: UInt64.self))
+    }
+
+    /// A length and so many bytes.
+    mutating func stretch() throws(Damage) -> Range<Int> {
+        guard let count = Int(exactly: try varint()) else { throw Damage() }
+        return try skip(count)
+    }
+
+    /// The next field of a protobuf message: its number, with its bytes or its value.
+    mutating func field() throws(Damage) -> (number: UInt64, range: Range<Int>, value: UInt64) {
+        let key = try varint()
+        switch key & 7 {
+        case 0: return (key >> 3, position..<position, try varint())
+        case 1: return (key >> 3, try skip(8), 0)
+        case 2: return (key >> 3, try stretch(), 0)
+        default: throw Damage()
+        }
+    }
+}

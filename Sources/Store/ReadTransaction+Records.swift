@@ -1,0 +1,230 @@
+package import Catalog
+package import DeltaLog
+
+extension ReadTransaction {
+    // MARK: - Single records
+
+    /// The record with its values, shown or not; nil where it never was.
+    package func view(of id: RecordID) throws -> RecordView? {
+        guard let row = try RecordRow.find(id, session) else { return nil }
+        return try view(row)
+    }
+
+    func view(_ row: RecordRow) throws -> RecordView {
+        let state = try state(row)
+        var operations: [Int64: OperationRow] = [:]
+        for live in state.operations {
+            operations[live.location] = try OperationRow.existing(at: live.location, session)
+        }
+        let key: RecordKey
+        if let held = row.key {
+            key = held
+        } else if let first = state.operations.first, let operation = operations[first.location] {
+            key = try operation.key
+        } else {
+            throw StoreError.damaged("table record")
+        }
+        return try RecordView(
+            id: row.id,
+            owner: organization(row.owner),
+            key: key,
+            state: state,
+            path: { try path(of: $0) },
+            values: { try operations[$0.location]?.values(of: $0.writes) ?? [:] }
+        )
+    }
+
+    /// The record as merging knows it; nil where it never was.
+    package func storedRecord(_ id: RecordID) throws -> StoredRecord? {
+        guard let row = try RecordRow.find(id, session) else { return nil }
+        let view = try view(row)
+        return StoredRecord(id: id, owner: view.owner, key: view.key, state: try state(row))
+    }
+
+    /// The path of a field's number.
+    package func fieldPath(_ number: FieldNumber) throws -> FieldPath { try path(of: number) }
+
+    /// Ids of records that begin with these hexadecimal digits, of either case and any number; ascending.
+    ///
+    /// - Parameter limit: At most so many; ask for one more than you show to know whether there are more.
+    /// - Returns: Nil where the text is not 1 to 64 hexadecimal digits.
+    package func records(withPrefix text: String, limit: Int) throws -> [RecordID]? {
+        let digits = text.lowercased()
+        guard (1...64).contains(digits.utf8.count),
+            let lower = Hash256(hex: digits + String(repeating: "0", count: 64 - digits.utf8.count)),
+            let upper = Hash256(hex: digits + String(repeating: "f", count: 64 - digits.utf8.count))
+        else { return nil }
+        return try ids(in: RecordID(lower)...RecordID(upper), after: nil, limit: limit).map(\.id)
+    }
+
+    /// Rows of records whose ids lie in a range, ascending by id.
+    private func ids(
+        in range: ClosedRange<RecordID>,
+        after: RecordID?,
+        limit: Int
+    ) throws -> [(id: RecordID, row: Int64)] {
+        // The index orders by the first 4 bytes only; what shares them is few, and is put in order here.
+        var found: [(id: RecordID, row: Int64)] = []
+        var group: [(id: RecordID, row: Int64)] = []
+        var groupShort: Int64 = -1
+        let start = max(range.lowerBound, after ?? range.lowerBound)
+        let sql = try session("SELECT short, rest, id FROM record WHERE short BETWEEN ? AND ? ORDER BY short")
+        sql.bind(1, RecordRow.short(of: start)).bind(2, RecordRow.short(of: range.upperBound))
+        defer { sql.reset() }
+        while try sql.step() {
+            let short = sql.int(0)
+            if short != groupShort {
+                found += group.sorted { $0.id < $1.id }
+                group = []
+                groupShort = short
+                if found.count >= limit { break }
+            }
+            let id = try RecordRow.id(short: short, rest: sql, column: 1)
+            if range.contains(id), after.map({ id > $0 }) ?? true { group.append((id, sql.int(2))) }
+        }
+        found += group.sorted { $0.id < $1.id }
+        return Array(found.prefix(limit))
+    }
+
+    // MARK: - Lists
+
+    /// Where a list was left; opaque, and good on the same database only.
+    package struct ListCursor: Hashable, Sendable {
+        let kind: String
+        let owner: OrganizationID
+        let row: Int64
+
+        /// As text, for an address.
+        package var text: String { "\(row).\(owner.hex).\(kind)" }
+
+        /// Reads ``text``.
+        package init?(text: String) {
+            let parts = text.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+            guard parts.count == 3, let row = Int64(parts[0]), let owner = OrganizationID(hex: String(parts[1]))
+            else { return nil }
+            self.init(kind: String(parts[2]), owner: owner, row: row)
+        }
+
+        init(kind: String, owner: OrganizationID, row: Int64) {
+            self.kind = kind
+            self.owner = owner
+            self.row = row
+        }
+    }
+
+    /// A page of shown records, ascending by kind, owner and arrival at this node.
+    ///
+    /// - Returns: The records, and where to go on; nil behind the last.
+    /// - Complexity: Linear in the page, wherever it lies.
+    package func records(
+        kind: String? = nil,
+        owner: OrganizationID? = nil,
+        after cursor: ListCursor? = nil,
+        limit: Int
+    ) throws -> (records: [RecordView], next: ListCursor?) {
+        var records: [RecordView] = []
+        for group in try groups(kind: kind, owner: owner) {
+            var row: Int64 = 0
+            if let cursor {
+                if group.name.hasSameBytes(as: cursor.kind) {
+                    if group.organization < cursor.owner { continue }
+                    if group.organization == cursor.owner { row = cursor.row }
+                } else if group.name.utf8.lexicographicallyPrecedes(cursor.kind.utf8) {
+                    continue
+                }
+            }
+            let rows = try session(
+                "SELECT id FROM record WHERE shown = 1 AND kind = ? AND owner = ? AND id > ? ORDER BY id LIMIT ?"
+            )
+            .bind(1, group.kind).bind(2, group.owner).bind(3, row).bind(4, Int64(limit - records.count))
+            .all { $0.int(0) }
+            for row in rows {
+                guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("index of record") }
+                records.append(try view(found))
+            }
+            if records.count >= limit, let last = rows.last {
+                return (records, ListCursor(kind: group.name, owner: group.organization, row: last))
+            }
+        }
+        return (records, nil)
+    }
+
+    /// Calls `body` with every shown record, in the order of ``records(kind:owner:after:limit:)``, in bounded memory.
+    package func forEachRecord(
+        kind: String? = nil,
+        owner: OrganizationID? = nil,
+        _ body: (RecordView) throws -> Void
+    ) throws {
+        var cursor: ListCursor?
+        repeat {
+            let page = try records(kind: kind, owner: owner, after: cursor, limit: 256)
+            for record in page.records { try body(record) }
+            cursor = page.next
+        } while cursor != nil
+    }
+
+    /// Calls `body` with every shown record, ascending by the record's id: the order that all nodes share.
+    package func forEachRecordByID(_ body: (RecordView) throws -> Void) throws {
+        var last: RecordID?
+        let all = RecordID(.zero)...RecordID(Hash256(.max, .max, .max, .max))
+        while true {
+            let page = try ids(in: all, after: last, limit: 256)
+            for (_, row) in page {
+                guard let found = try RecordRow.at(row, session), found.isShown else { continue }
+                try body(view(found))
+            }
+            guard let end = page.last else { return }
+            last = end.id
+        }
+    }
+
+    /// Records with something to settle: a register with different values, or one edited while it was deleted;
+    /// the first seen first.
+    package func troubled(after row: Int64 = 0, limit: Int) throws -> (records: [RecordView], next: Int64?) {
+        let rows = try session("SELECT id FROM record WHERE trouble > 0 AND id > ? ORDER BY id LIMIT ?")
+            .bind(1, row).bind(2, Int64(limit)).all { $0.int(0) }
+        let records = try rows.map { row in
+            guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("index of record") }
+            return try view(found)
+        }
+        return (records, rows.count == limit ? rows.last : nil)
+    }
+
+    /// How many records have something to settle.
+    package func troubledCount() throws -> Int {
+        try session("SELECT count(*) FROM record WHERE trouble > 0").first { Int($0.int(0)) } ?? 0
+    }
+
+    // MARK: - Comparing with another node
+
+    /// For each first byte of a record's id, the sum of the canonical hashes. Reads every record.
+    package func bucketSums(hasher: some CatalogHasher) throws -> [CatalogDigest] {
+        var sums = Array(repeating: CatalogDigest(), count: 256)
+        let sql = try session("SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record")
+        defer { sql.reset() }
+        while try sql.step() {
+            let row = try RecordRow(sql)
+            sums[Int(row.id.hash.word0 >> 56)].add(try state(row).canonicalHash(of: row.id, hasher: hasher))
+        }
+        return sums
+    }
+
+    /// Records whose id begins with a byte, ascending, each with its canonical hash; those with nothing live are left
+    /// out, so a page may be short, and the list ends where `next` is nil.
+    package func bucket(
+        _ byte: UInt8,
+        after id: RecordID? = nil,
+        limit: Int,
+        hasher: some CatalogHasher
+    ) throws -> (records: [(id: RecordID, hash: Hash256)], next: RecordID?) {
+        let first = UInt64(byte) << 56
+        let lower = RecordID(Hash256(first, 0, 0, 0))
+        let upper = RecordID(Hash256(first | 0x00FF_FFFF_FFFF_FFFF, .max, .max, .max))
+        let page = try ids(in: lower...upper, after: id, limit: limit)
+        let records = try page.compactMap { id, row -> (id: RecordID, hash: Hash256)? in
+            guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("index of record") }
+            return try state(found).canonicalHash(of: id, hasher: hasher).map { (id, $0) }
+        }
+        return (records, page.count == limit ? page.last?.id : nil)
+    }
+}

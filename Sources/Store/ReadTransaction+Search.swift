@@ -1,0 +1,136 @@
+package import Catalog
+
+/// What to look for.
+package struct SearchQuery: Hashable, Sendable {
+    /// Words and characters; all of them must be found. Without any, everything matches, and nothing is ranked.
+    package var text: String
+    package var kind: String?
+    package var owner: OrganizationID?
+    /// Hits returned at most, and how many better ones are left out.
+    package var limit: Int
+    package var offset: Int
+
+    package init(
+        text: String,
+        kind: String? = nil,
+        owner: OrganizationID? = nil,
+        limit: Int = 20,
+        offset: Int = 0
+    ) {
+        self.text = text
+        self.kind = kind
+        self.owner = owner
+        self.limit = limit
+        self.offset = offset
+    }
+}
+
+/// What was found.
+package struct SearchResult: Sendable {
+    /// The best first.
+    package let hits: [RecordView]
+    /// How many records match, if ``isTotalExact``; else more do.
+    package let total: Int
+    package let isTotalExact: Bool
+}
+
+extension ReadTransaction {
+    /// Matches that are looked at; of more, the first to arrive count, and the total is a lower bound. 10,000: some
+    /// milliseconds of reading the index.
+    package static let searchMatchesMax = 10_000
+    /// Matches in a name whose names are read and compared with the query; further ones follow in the order of their
+    /// arrival. 500: some milliseconds.
+    package static let searchRankedMax = 500
+
+    /// Searches the shown records.
+    ///
+    /// A record matches if every word of the query begins a word of its text, and every run of Han, Kana or Hangul
+    /// characters stands in it. Those that match by their names come first: of them those named exactly so, then those
+    /// whose words are the query's whole words, then shorter names; ties by arrival. So pages are stable while the
+    /// directory does not change.
+    package func search(_ query: SearchQuery) throws -> SearchResult {
+        guard let expression = SearchText.expression(for: query.text) else { return try list(query) }
+        var filters = ""
+        if let name = query.kind {
+            guard let number = try session("SELECT number FROM kind WHERE name = ?").bind(1, Array(name.utf8))
+                .first({ $0.int(0) })
+            else { return SearchResult(hits: [], total: 0, isTotalExact: true) }
+            filters += " AND \"\(WriteTransaction.filterTerm(kind: number))\""
+        }
+        if let owner = query.owner {
+            guard let number = try session("SELECT number FROM organization WHERE id = ?").bind(1, owner.hash)
+                .first({ $0.int(0) })
+            else { return SearchResult(hits: [], total: 0, isTotalExact: true) }
+            filters += " AND \"\(WriteTransaction.filterTerm(owner: number))\""
+        }
+
+        var matches = try rows("(\(expression))" + filters, limit: Self.searchMatchesMax + 1)
+        let isExact = matches.count <= Self.searchMatchesMax
+        if !isExact { matches.removeLast() }
+        let named = try rows("({name} : (\(expression)))" + filters, limit: Self.searchMatchesMax)
+        let first = try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text)
+            + named.dropFirst(Self.searchRankedMax)
+        let isNamed = Set(first)
+        let order = first + matches.filter { !isNamed.contains($0) }
+
+        let hits = try order.dropFirst(max(0, query.offset)).prefix(max(0, query.limit)).map { row in
+            guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("table search") }
+            return try view(found)
+        }
+        return SearchResult(hits: hits, total: isExact ? order.count : max(order.count, matches.count), isTotalExact: isExact)
+    }
+
+    private func rows(_ expression: String, limit: Int) throws -> [Int64] {
+        try session("SELECT rowid FROM search WHERE search MATCH ? LIMIT ?").bind(1, text: expression)
+            .bind(2, Int64(limit)).all { $0.int(0) }
+    }
+
+    private func rank(_ rows: [Int64], for query: String) throws -> [Int64] {
+        let wanted = SearchText.segments(of: query)
+        let ranked = try rows.map { row -> (row: Int64, score: Int) in
+            guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("table search") }
+            return (row, try score(view(found), for: wanted))
+        }
+        return ranked.sorted { $0.score != $1.score ? $0.score < $1.score : $0.row < $1.row }.map(\.row)
+    }
+
+    /// The lower, the better.
+    private func score(_ view: RecordView, for wanted: [SearchText.Segment]) -> Int {
+        var best = Int.max
+        for field in view.fields where WriterCache.isNaming(field.path) {
+            for case .text(let text)? in field.candidates.map(\.value) {
+                let segments = SearchText.segments(of: text)
+                let length = min(segments.count, 1000) * 1000 + min(text.unicodeScalars.count, 999)
+                let tier = segments == wanted ? 0 : wanted.allSatisfy(segments.contains) ? 1 : 2
+                best = min(best, tier * 10_000_000 + length)
+            }
+        }
+        return best
+    }
+
+    /// A query without words lists.
+    private func list(_ query: SearchQuery) throws -> SearchResult {
+        let groups = try groups(kind: query.kind, owner: query.owner)
+        let total = groups.reduce(0) { $0 + $1.shown }
+        var toSkip = max(0, query.offset)
+        var hits: [RecordView] = []
+        for group in groups {
+            if toSkip >= group.shown {
+                toSkip -= group.shown
+                continue
+            }
+            let rows = try session(
+                "SELECT id FROM record WHERE shown = 1 AND kind = ? AND owner = ? ORDER BY id LIMIT ? OFFSET ?"
+            )
+            .bind(1, group.kind).bind(2, group.owner).bind(3, Int64(max(0, query.limit - hits.count)))
+            .bind(4, Int64(toSkip)).all { $0.int(0) }
+            toSkip = 0
+            for row in rows {
+                guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("index of record") }
+                hits.append(try view(found))
+            }
+            if hits.count >= query.limit { break }
+        }
+        return SearchResult(hits: hits, total: total, isTotalExact: true)
+    }
+}

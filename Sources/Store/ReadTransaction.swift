@@ -1,0 +1,287 @@
+package import Catalog
+package import DeltaLog
+
+/// Reads of one snapshot of the directory. Given to the body of ``Store/read(_:)``, and of no use after it.
+///
+/// All methods throw ``StoreError``: `corrupt` where a row is not what this program wrote, `inputOutput` where the disk
+/// fails.
+package struct ReadTransaction {
+    /// What numbers stand for, as far as they were met; a snapshot's numbers do not change.
+    final class Names {
+        var fields: [FieldNumber: FieldPath] = [:]
+        var logs: [Int64: LogID] = [:]
+        var organizations: [Int64: OrganizationID] = [:]
+        var kinds: [Int64: String] = [:]
+    }
+
+    let session: Session
+    private let names = Names()
+
+    init(_ session: Session) {
+        self.session = session
+    }
+
+    func path(of number: FieldNumber) throws -> FieldPath {
+        if let known = names.fields[number] { return known }
+        let path = try Lookup.field(number, session)
+        names.fields[number] = path
+        return path
+    }
+
+    func log(_ number: Int64) throws -> LogID {
+        if let known = names.logs[number] { return known }
+        let id = try Lookup.log(number, session)
+        names.logs[number] = id
+        return id
+    }
+
+    func organization(_ number: Int64) throws -> OrganizationID {
+        if let known = names.organizations[number] { return known }
+        let id = try Lookup.organization(number, session)
+        names.organizations[number] = id
+        return id
+    }
+
+    func kind(_ number: Int64) throws -> String {
+        if let known = names.kinds[number] { return known }
+        let name = try Lookup.kind(number, session)
+        names.kinds[number] = name
+        return name
+    }
+
+    func state(_ row: RecordRow) throws -> RecordState {
+        do {
+            return try row.state.withUnsafeBytes { try StateCoding.decode($0) { try log($0) } }
+        } catch is ByteReader.Damage {
+            throw StoreError.damaged("table record")
+        }
+    }
+
+    // MARK: - Logs
+
+    /// The heads of all logs held. Linear in the number of logs.
+    package func frontier() throws -> Frontier {
+        var frontier = Frontier()
+        let sql = try session("SELECT author, incarnation, sequence, hash FROM log WHERE sequence != 0")
+        defer { sql.reset() }
+        while try sql.step() {
+            let log = LogID(author: NodeKey(try sql.hash(0)), incarnation: UInt64(bitPattern: sql.int(1)))
+            frontier[log] = Head(sequence: UInt64(bitPattern: sql.int(2)), hash: try sql.hash(3))
+        }
+        return frontier
+    }
+
+    private func number(of log: LogID) throws -> Int64? {
+        try session("SELECT id FROM log WHERE author = ? AND incarnation = ?").bind(1, log.author.hash)
+            .bind(2, Int64(bitPattern: log.incarnation)).first { $0.int(0) }
+    }
+
+    /// The last delta held of a log; nil where none is.
+    package func head(of log: LogID) throws -> Head? {
+        try session("SELECT sequence, hash FROM log WHERE author = ? AND incarnation = ? AND sequence != 0")
+            .bind(1, log.author.hash).bind(2, Int64(bitPattern: log.incarnation))
+            .first { Head(sequence: UInt64(bitPattern: $0.int(0)), hash: try $0.hash(1)) }
+    }
+
+    /// Delta messages of a log, the exact bytes as received, from a sequence on: as many as fit in `bytesMax`, and at
+    /// least one where there is one.
+    package func deltas(of log: LogID, from sequence: UInt64, bytesMax: Int) throws -> [(sequence: UInt64, bytes: [UInt8])] {
+        guard let number = try number(of: log) else { return [] }
+        var deltas: [(sequence: UInt64, bytes: [UInt8])] = []
+        var size = 0
+        let sql = try session(
+            """
+            SELECT id, sequence, count, header, signature FROM delta WHERE log = ? AND sequence >= ? ORDER BY sequence
+            """
+        )
+        sql.bind(1, number).bind(2, Int64(clamping: sequence))
+        defer { sql.reset() }
+        while try sql.step() {
+            let raw = try raw(sql.int(0), count: sql.int(2), header: sql.bytes(3), signature: sql.bytes(4))
+            let bytes = raw.encoded()
+            guard deltas.isEmpty || size + bytes.count <= bytesMax else { break }
+            size += bytes.count
+            deltas.append((UInt64(bitPattern: sql.int(1)), bytes))
+            if size >= bytesMax { break }
+        }
+        return deltas
+    }
+
+    func raw(_ id: Int64, count: Int64, header: [UInt8], signature: [UInt8]) throws -> RawDelta {
+        var operations: [(envelope: ArraySlice<UInt8>, content: ArraySlice<UInt8>)] = []
+        operations.reserveCapacity(Int(clamping: min(count, Int64(CatalogRules.Limits.operationsMax))))
+        let sql = try session("SELECT shape, envelope, content FROM operation WHERE id >= ? AND id < ? ORDER BY id")
+        sql.bind(1, id).bind(2, id &+ max(0, count))
+        defer { sql.reset() }
+        while try sql.step() {
+            let row = try OperationRow(sql, session)
+            operations.append((row.envelope[...], row.content[...]))
+        }
+        guard operations.count == Int(count) else { throw StoreError.damaged("table operation") }
+        return RawDelta(header: header[...], signature: signature[...], operations: operations)
+    }
+
+    /// A stored header.
+    package struct StoredHeader: Hashable, Sendable {
+        package let sequence: UInt64
+        package let header: [UInt8]
+        package let signature: [UInt8]
+        /// The hash of both, which the next header names.
+        package let hash: Hash256
+    }
+
+    /// The headers of a log within a range of sequences, ascending; those not held are left out.
+    package func headers(of log: LogID, _ range: ClosedRange<UInt64>) throws -> [StoredHeader] {
+        guard let number = try number(of: log) else { return [] }
+        return try session(
+            """
+            SELECT sequence, header, signature, hash FROM delta
+            WHERE log = ? AND sequence BETWEEN ? AND ? ORDER BY sequence
+            """
+        )
+        .bind(1, number).bind(2, Int64(clamping: range.lowerBound)).bind(3, Int64(clamping: range.upperBound))
+        .all {
+            StoredHeader(
+                sequence: UInt64(bitPattern: $0.int(0)),
+                header: $0.bytes(1),
+                signature: $0.bytes(2),
+                hash: try $0.hash(3)
+            )
+        }
+    }
+
+    /// A delta without its operations.
+    package struct DeltaInfo: Hashable, Sendable {
+        /// Ascending in the order in which deltas came to this node; for paging.
+        package let position: Int64
+        package let header: Header
+        /// The hash of the header with its signature.
+        package let hash: Hash256
+    }
+
+    /// Deltas, the last to arrive first.
+    ///
+    /// - Parameters:
+    ///   - author: Only deltas by this node.
+    ///   - position: Only deltas that came before this one (``DeltaInfo/position``).
+    ///   - limit: At most so many.
+    package func recentDeltas(
+        author: NodeKey? = nil,
+        before position: Int64? = nil,
+        limit: Int
+    ) throws -> [DeltaInfo] {
+        let end = position ?? .max
+        guard let author else {
+            return try session("SELECT id, header, hash FROM delta WHERE id < ? ORDER BY id DESC LIMIT ?")
+                .bind(1, end).bind(2, Int64(limit)).all(Self.info)
+        }
+        // Each log of the author's is read from its end; a node's logs are few.
+        let logs = try session("SELECT id FROM log WHERE author = ? AND sequence != 0").bind(1, author.hash)
+            .all { $0.int(0) }
+        var infos: [DeltaInfo] = []
+        for log in logs {
+            let sql = try session("SELECT id, header, hash FROM delta WHERE log = ? AND id < ? ORDER BY sequence DESC LIMIT ?")
+            infos += try sql.bind(1, log).bind(2, end).bind(3, Int64(limit)).all(Self.info)
+        }
+        return Array(infos.sorted { $0.position > $1.position }.prefix(limit))
+    }
+
+    private static func info(_ sql: SQL) throws -> DeltaInfo {
+        guard let header = try? Header(decoding: sql.bytes(1)[...]) else { throw StoreError.damaged("table delta") }
+        return DeltaInfo(position: sql.int(0), header: header, hash: try sql.hash(2))
+    }
+
+    /// The delta that holds an operation; nil where it is not held.
+    package func deltaInfo(log: LogID, sequence: UInt64) throws -> DeltaInfo? {
+        guard let number = try number(of: log) else { return nil }
+        return try session("SELECT id, header, hash FROM delta WHERE log = ? AND sequence = ?").bind(1, number)
+            .bind(2, Int64(bitPattern: sequence)).first(Self.info)
+    }
+
+    /// The delta that holds the operation at a location.
+    func deltaInfo(location: Int64) throws -> DeltaInfo {
+        let info = try session("SELECT id, header, hash FROM delta WHERE id <= ? ORDER BY id DESC LIMIT 1")
+            .bind(1, location).first(Self.info)
+        guard let info else { throw StoreError.damaged("table delta") }
+        return info
+    }
+
+    // MARK: - Totals
+
+    /// What the directory comes to.
+    package struct Totals: Hashable, Sendable {
+        /// The digest over all organizations.
+        package let digest: CatalogDigest
+        /// Records shown.
+        package let shown: Int
+        /// By organization.
+        package let organizations: [OrganizationID: OrganizationTotals]
+    }
+
+    /// What one organization's records come to.
+    package struct OrganizationTotals: Hashable, Sendable {
+        package let digest: CatalogDigest
+        package let shown: Int
+    }
+
+    /// Digests and counts. Linear in the number of organizations.
+    package func totals() throws -> Totals {
+        var digest = CatalogDigest()
+        var shown = 0
+        var organizations: [OrganizationID: OrganizationTotals] = [:]
+        let rows = try session("SELECT organization, digest, shown FROM total").all {
+            ($0.int(0), CatalogDigest(sum: try $0.hash(1)), Int($0.int(2)))
+        }
+        for row in rows {
+            digest.add(row.1.sum)
+            shown += row.2
+            organizations[try organization(row.0)] = OrganizationTotals(digest: row.1, shown: row.2)
+        }
+        return Totals(digest: digest, shown: shown, organizations: organizations)
+    }
+
+    /// Records shown of one kind and owner.
+    package struct Count: Hashable, Sendable {
+        package let kind: String
+        package let owner: OrganizationID
+        package let shown: Int
+    }
+
+    /// How many records are shown, by kind and owner; ascending by both. Linear in kinds times owners.
+    package func counts() throws -> [Count] {
+        try groups(kind: nil, owner: nil).map { Count(kind: $0.name, owner: $0.organization, shown: $0.shown) }
+    }
+
+    struct Group {
+        let kind: Int64
+        let owner: Int64
+        let name: String
+        let organization: OrganizationID
+        let shown: Int
+    }
+
+    /// Kinds and owners that have shown records, ascending by the kind's bytes and the owner.
+    func groups(kind wantedKind: String?, owner wantedOwner: OrganizationID?) throws -> [Group] {
+        try session("SELECT kind, owner, shown FROM tally WHERE shown != 0")
+            .all { ($0.int(0), $0.int(1), Int($0.int(2))) }
+            .map {
+                Group(kind: $0.0, owner: $0.1, name: try kind($0.0), organization: try organization($0.1), shown: $0.2)
+            }
+            .filter { group in
+                (wantedKind.map { $0.hasSameBytes(as: group.name) } ?? true)
+                    && (wantedOwner.map { $0 == group.organization } ?? true)
+            }
+            .sorted { left, right in
+                if left.name.hasSameBytes(as: right.name) { return left.organization < right.organization }
+                return left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
+            }
+    }
+
+    /// Operations stored and not merged, and citations that wait for their operation.
+    package func pendingCounts() throws -> (aside: Int, waiting: Int) {
+        (
+            try session("SELECT count(*) FROM aside").first { Int($0.int(0)) } ?? 0,
+            try session("SELECT count(*) FROM waiting").first { Int($0.int(0)) } ?? 0
+        )
+    }
+}

@@ -1,0 +1,223 @@
+import Catalog
+import Foundation
+import GRDB
+import GRDBSQLite
+
+/// A prepared statement, driven through SQLite's own calls.
+///
+/// GRDB prepares, caches and finalizes it. Its own way to bind arguments and read rows makes an array and a value for
+/// each column, which costs more than the statement itself where a million of them run (see Docs/Measurements.md).
+final class SQL {
+    private let statement: Statement
+    private let handle: OpaquePointer
+    private let connection: OpaquePointer
+    /// True from the first step to the reset; a statement in use must not be bound again.
+    private(set) var isRunning = false
+
+    init(_ statement: Statement, connection: OpaquePointer) {
+        self.statement = statement
+        self.connection = connection
+        handle = statement.sqliteStatement
+    }
+
+    private static let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+
+    private func fail(_ code: Int32) -> DatabaseError {
+        DatabaseError(
+            resultCode: ResultCode(rawValue: sqlite3_extended_errcode(connection)),
+            message: String(cString: sqlite3_errmsg(connection)) + " (\(code))",
+            sql: statement.sql
+        )
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, _ number: Int64) -> SQL {
+        sqlite3_bind_int64(handle, position, number)
+        return self
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, _ number: Int64?) -> SQL {
+        if let number { sqlite3_bind_int64(handle, position, number) } else { sqlite3_bind_null(handle, position) }
+        return self
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, _ bytes: UnsafeRawBufferPointer) -> SQL {
+        // No address means NULL to SQLite, and an empty array may have none.
+        if bytes.isEmpty {
+            sqlite3_bind_zeroblob(handle, position, 0)
+        } else {
+            sqlite3_bind_blob64(handle, position, bytes.baseAddress, UInt64(bytes.count), Self.transient)
+        }
+        return self
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, _ bytes: [UInt8]) -> SQL {
+        bytes.withUnsafeBytes { bind(position, $0) }
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, _ bytes: [UInt8]?) -> SQL {
+        if let bytes { return bind(position, bytes) }
+        sqlite3_bind_null(handle, position)
+        return self
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, _ hash: Hash256) -> SQL {
+        hash.withUnsafeBytes { bind(position, $0) }
+    }
+
+    /// UTF-8, as text.
+    @discardableResult
+    func bind(_ position: Int32, text bytes: [UInt8]) -> SQL {
+        _ = bytes.withUnsafeBytes { buffer in
+            if let start = buffer.baseAddress, !buffer.isEmpty {
+                sqlite3_bind_text64(
+                    handle,
+                    position,
+                    start.assumingMemoryBound(to: CChar.self),
+                    UInt64(buffer.count),
+                    Self.transient,
+                    UInt8(SQLITE_UTF8)
+                )
+            } else {
+                sqlite3_bind_text(handle, position, "", 0, Self.transient)
+            }
+        }
+        return self
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, text: String) -> SQL {
+        bind(position, text: Array(text.utf8))
+    }
+
+    @discardableResult
+    func bind(_ position: Int32, text: String?) -> SQL {
+        if let text { return bind(position, text: text) }
+        sqlite3_bind_null(handle, position)
+        return self
+    }
+
+    /// Moves to the next row; false behind the last.
+    func step() throws -> Bool {
+        isRunning = true
+        switch sqlite3_step(handle) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        case let code:
+            let error = fail(code)
+            reset()
+            throw error
+        }
+    }
+
+    /// Makes the statement ready to be bound again.
+    func reset() {
+        sqlite3_reset(handle)
+        isRunning = false
+    }
+
+    /// Runs a statement that gives no rows.
+    func run() throws {
+        defer { reset() }
+        while try step() {}
+    }
+
+    /// The first row, read by `row`; nil where there is none.
+    func first<Result>(_ row: (SQL) throws -> Result) throws -> Result? {
+        defer { reset() }
+        return try step() ? try row(self) : nil
+    }
+
+    /// Every row, read by `row`. For results that are known to be few.
+    func all<Result>(_ row: (SQL) throws -> Result) throws -> [Result] {
+        defer { reset() }
+        var results: [Result] = []
+        while try step() { results.append(try row(self)) }
+        return results
+    }
+
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+    func int(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+
+    /// The bytes of a column; they are gone with the next step.
+    func withBytes<Result>(_ column: Int32, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        let start = sqlite3_column_blob(handle, column)
+        return try body(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
+    }
+
+    /// True if the current rows of both have the same bytes in every column.
+    func hasSameRow(as other: SQL) -> Bool {
+        let count = sqlite3_column_count(handle)
+        guard count == sqlite3_column_count(other.handle) else { return false }
+        return (0..<count).allSatisfy { column in
+            guard sqlite3_column_type(handle, column) == sqlite3_column_type(other.handle, column) else { return false }
+            return withBytes(column) { bytes in other.withBytes(column) { bytes.elementsEqual($0) } }
+        }
+    }
+
+    func bytes(_ column: Int32) -> [UInt8] { withBytes(column) { Array($0) } }
+
+    func text(_ column: Int32) -> String { withBytes(column) { String(decoding: $0, as: UTF8.self) } }
+
+    /// 32 bytes; throws where the column holds anything else.
+    func hash(_ column: Int32) throws -> Hash256 {
+        guard let hash = withBytes(column, { Hash256($0) }) else { throw StoreError.damaged("a hash of 32 bytes") }
+        return hash
+    }
+}
+
+/// A connection with its prepared statements. Belongs to one transaction, or to the writer's queue, and is never used
+/// by two threads at once.
+final class Session {
+    let database: Database
+    private let connection: OpaquePointer
+    /// By the address of their text, which is a literal each: cheaper than hashing the text.
+    private var statements: [UnsafePointer<UInt8>: SQL] = [:]
+    /// Shapes that were met; a number's bytes never change once they are committed.
+    private var shapes: [Int64: [UInt8]] = [:]
+
+    init(_ database: Database) throws {
+        self.database = database
+        guard let connection = database.sqliteConnection else {
+            throw StoreError(.closed, "the directory's database was closed")
+        }
+        self.connection = connection
+    }
+
+    /// The statement, prepared once for each connection and not in use elsewhere.
+    func callAsFunction(_ text: StaticString) throws -> SQL {
+        if let statement = statements[text.utf8Start], !statement.isRunning { return statement }
+        let isNested = statements[text.utf8Start] != nil
+        let sql = text.withUTF8Buffer { String(decoding: $0, as: UTF8.self) }
+        let prepared = isNested ? try database.makeStatement(sql: sql) : try database.cachedStatement(sql: sql)
+        let statement = SQL(prepared, connection: connection)
+        if !isNested { statements[text.utf8Start] = statement }
+        return statement
+    }
+
+    /// The bytes of a shape.
+    func shape(_ number: Int64) throws -> [UInt8] {
+        if let known = shapes[number] { return known }
+        let bytes = try Shapes.bytes(number, self)
+        shapes[number] = bytes
+        return bytes
+    }
+
+    /// Forgets what a transaction that failed may have read of itself.
+    func forget() { shapes = [:] }
+
+    /// A statement whose text is made at run time, not kept.
+    func dynamic(_ text: String) throws -> SQL {
+        SQL(try database.makeStatement(sql: text), connection: connection)
+    }
+
+    /// The row id given last.
+    var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(connection) }
+    /// Rows that the last statement changed.
+    var changedRows: Int { Int(sqlite3_changes(connection)) }
+}

@@ -1,0 +1,87 @@
+import GRDB
+
+/// The tables, and how they came to be.
+///
+/// **Truth**: `meta`, `statement`, `announcement`, `invitation`, `log`, `delta`, `shape`, `operation`; what peers told is in
+/// `refusal` and `peer`. **Derived** from it, and made anew by a rebuild: everything in ``derivedTables`` and `search`.
+enum Schema {
+    /// Tells SQLite files of this program from others ("Hans").
+    static let applicationID: Int64 = 0x4861_6E73
+    /// The format of the tables; a file with another one is refused.
+    static let format: Int64 = 1
+
+    static let migrator: DatabaseMigrator = {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1: log and directory") { database in
+            try database.execute(sql: truth)
+            try database.execute(sql: derived)
+            try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(format)")
+        }
+        return migrator
+    }()
+
+    /// Rows are as small as they can be, since a million of them count: hashes are blobs, what repeats is a number.
+    ///
+    /// An operation that creates a record cites nothing, so its envelope is that of every other record with the same
+    /// fields but for the record's key. What follows the key, its shape, is kept once (``Shapes``).
+    static let truth = """
+        CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE statement(id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE announcement(node BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE invitation(
+            key BLOB PRIMARY KEY, expires INTEGER NOT NULL, name TEXT, isOwn INTEGER NOT NULL,
+            createdAt INTEGER NOT NULL, redeemer BLOB, redeemedAt INTEGER, isRevoked INTEGER NOT NULL DEFAULT 0
+        ) WITHOUT ROWID;
+        CREATE TABLE refusal(
+            id INTEGER PRIMARY KEY, author BLOB NOT NULL, incarnation INTEGER NOT NULL, sequence INTEGER NOT NULL,
+            code INTEGER NOT NULL, reason TEXT NOT NULL, peer BLOB NOT NULL, time INTEGER NOT NULL,
+            count INTEGER NOT NULL, UNIQUE(author, incarnation, sequence, code, peer)
+        );
+        CREATE TABLE peer(node BLOB PRIMARY KEY, time INTEGER NOT NULL, note TEXT NOT NULL) WITHOUT ROWID;
+
+        CREATE TABLE log(
+            id INTEGER PRIMARY KEY, author BLOB NOT NULL, incarnation INTEGER NOT NULL,
+            sequence INTEGER NOT NULL, hash BLOB, UNIQUE(author, incarnation)
+        );
+        CREATE TABLE delta(
+            id INTEGER PRIMARY KEY, log INTEGER NOT NULL, sequence INTEGER NOT NULL, count INTEGER NOT NULL,
+            header BLOB NOT NULL, signature BLOB NOT NULL, hash BLOB NOT NULL, UNIQUE(log, sequence)
+        );
+        CREATE TABLE shape(number INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+        CREATE TABLE operation(
+            id INTEGER PRIMARY KEY, shape INTEGER NOT NULL, envelope BLOB NOT NULL, content BLOB NOT NULL
+        );
+        """
+
+    /// `record.short` is the first 4 bytes of the record's id, and `rest` the other 28. The index on it has no room for
+    /// more: at a million records its leaves are what a batch of new ones writes to most.
+    static let derived = """
+        CREATE TABLE field(number INTEGER PRIMARY KEY, path BLOB NOT NULL);
+        CREATE TABLE organization(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);
+        CREATE TABLE kind(number INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);
+        CREATE TABLE record(
+            id INTEGER PRIMARY KEY, short INTEGER NOT NULL, owner INTEGER NOT NULL, kind INTEGER NOT NULL,
+            shown INTEGER NOT NULL, trouble INTEGER NOT NULL, rest BLOB NOT NULL, state BLOB NOT NULL, key BLOB
+        );
+        CREATE INDEX record_short ON record(short);
+        CREATE INDEX record_listing ON record(kind, owner) WHERE shown = 1;
+        CREATE INDEX record_trouble ON record(trouble) WHERE trouble > 0;
+        CREATE TABLE touch(record INTEGER, operation INTEGER, PRIMARY KEY(record, operation)) WITHOUT ROWID;
+        CREATE TABLE aside(operation INTEGER PRIMARY KEY, record BLOB NOT NULL, why INTEGER NOT NULL);
+        CREATE INDEX aside_record ON aside(record);
+        CREATE TABLE waiting(
+            log INTEGER, sequence INTEGER, position INTEGER, record BLOB, field INTEGER, prefix INTEGER, number INTEGER,
+            PRIMARY KEY(log, sequence, position, record, field, prefix, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE total(organization INTEGER PRIMARY KEY, digest BLOB NOT NULL, shown INTEGER NOT NULL);
+        CREATE TABLE tally(
+            kind INTEGER, owner INTEGER, shown INTEGER NOT NULL, PRIMARY KEY(kind, owner)
+        ) WITHOUT ROWID;
+        CREATE VIRTUAL TABLE search USING fts5(rest, name, content = '', columnsize = 0, tokenize = 'ascii');
+        """
+
+    /// Tables that a rebuild empties, beside `search`. Numbers given to logs stay.
+    static let derivedTables = [
+        "field", "organization", "kind", "record", "touch", "aside", "waiting", "total", "tally",
+    ]
+}

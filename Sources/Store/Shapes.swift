@@ -1,0 +1,46 @@
+import Catalog
+import DeltaLog
+
+/// Envelopes less their keys: the part that all records of an import share.
+///
+/// A row of `operation` holds, with shape 0, the envelope's exact bytes; with another, the record's key alone, and the
+/// envelope is a key's field, the key, and the shape's bytes. At 13 fields that takes 190 bytes off each record.
+enum Shapes {
+    /// Different shapes kept at most. Envelopes beyond that are stored whole, so that no author's odd envelopes fill the
+    /// memory.
+    static let countMax = 4096
+    /// The longest shape, in bytes.
+    static let bytesMax = 4096
+    /// The key's field as every envelope of ours begins: number 1, length-delimited, 32 bytes.
+    private static let start: [UInt8] = [0x0A, 0x20]
+    private static let keyEnd = 2 + Hash256.byteCount
+
+    /// The part of an envelope that is shared, if it may be.
+    static func shape(of operation: VerifiedOperation) -> ArraySlice<UInt8>? {
+        let bytes = operation.envelopeBytes
+        guard operation.envelope.kind == .ordinary, bytes.count > keyEnd, bytes.count <= keyEnd + bytesMax,
+            bytes[0] == start[0], bytes[1] == start[1],
+            operation.envelope.writes.allSatisfy({ $0.supersedes.isEmpty })
+        else { return nil }
+        return bytes[keyEnd...]
+    }
+
+    /// The envelope's exact bytes.
+    static func envelope(key: UnsafeRawBufferPointer, shape: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(start.count + key.count + shape.count)
+        bytes.append(contentsOf: start)
+        bytes.append(contentsOf: key)
+        bytes.append(contentsOf: shape)
+        return bytes
+    }
+
+    static func key(of envelope: [UInt8]) -> ArraySlice<UInt8> { envelope[start.count..<keyEnd] }
+
+    /// Reads a shape's bytes.
+    static func bytes(_ number: Int64, _ session: Session) throws -> [UInt8] {
+        guard let bytes = try session("SELECT bytes FROM shape WHERE number = ?").bind(1, number).first({ $0.bytes(0) })
+        else { throw StoreError.damaged("table shape") }
+        return bytes
+    }
+}

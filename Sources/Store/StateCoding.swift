@@ -1,0 +1,116 @@
+import Catalog
+import DeltaLog
+
+/// A record's state as its row holds it.
+///
+/// For each live operation, ascending by dot: row of the operation, number of the log, sequence, index (variable-length
+/// numbers), stamp (8 bytes), hash (32 bytes), number of live writes; for each write its field's number shifted by two
+/// bits, with the mode (set 0, add 1) in the second and, in the lowest, whether the write's number is not the one after
+/// the one before: then the distance follows. A write of a usual field so takes one byte.
+enum StateCoding {
+    static func encode(_ state: RecordState, log: (LogID) throws -> Int64) rethrows -> [UInt8] {
+        var writer = ByteWriter()
+        writer.bytes.reserveCapacity(state.operations.count * 72)
+        for operation in state.operations {
+            writer.varint(UInt64(operation.location))
+            writer.varint(UInt64(try log(operation.dot.log)))
+            writer.varint(operation.dot.sequence)
+            writer.varint(UInt64(operation.dot.index))
+            writer.fixed(operation.stamp.rawValue)
+            operation.hash.withUnsafeBytes { writer.bytes.append(contentsOf: $0) }
+            writer.varint(UInt64(operation.writes.count))
+            var next: UInt32 = 0
+            for write in operation.writes {
+                let mode: UInt64 = write.mode == .add ? 2 : 0
+                let isApart: UInt64 = write.number == next ? 0 : 1
+                writer.varint(UInt64(write.field.rawValue) << 2 | mode | isApart)
+                if isApart == 1 { writer.varint(UInt64(write.number - next)) }
+                next = write.number + 1
+            }
+        }
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: UnsafeRawBufferPointer, log: (Int64) throws -> LogID) throws -> RecordState {
+        var reader = ByteReader(bytes)
+        var operations: [LiveOperation] = []
+        while !reader.isAtEnd {
+            let location = Int64(truncatingIfNeeded: try reader.varint())
+            let id = try log(Int64(truncatingIfNeeded: try reader.varint()))
+            let sequence = try reader.varint()
+            guard let index = UInt32(exactly: try reader.varint()) else { throw ByteReader.Damage() }
+            let stamp = Stamp(rawValue: try reader.fixed())
+            let hash = Hash256(try reader.fixed(), try reader.fixed(), try reader.fixed(), try reader.fixed())
+            let count = try reader.varint()
+            guard count <= UInt64(bytes.count) else { throw ByteReader.Damage() }
+            var writes: [LiveWrite] = []
+            writes.reserveCapacity(Int(count))
+            var next: UInt64 = 0
+            for _ in 0..<count {
+                let code = try reader.varint()
+                let number = code & 1 == 0 ? next : next &+ (try reader.varint())
+                guard let number32 = UInt32(exactly: number), let field = Int32(exactly: code >> 2) else {
+                    throw ByteReader.Damage()
+                }
+                writes.append(
+                    LiveWrite(
+                        number: number32,
+                        field: FieldNumber(rawValue: field),
+                        mode: code & 2 == 0 ? .set : .add
+                    )
+                )
+                next = number + 1
+            }
+            let dot = Dot(log: id, sequence: sequence, index: index)
+            operations.append(LiveOperation(dot: dot, stamp: stamp, hash: hash, location: location, writes: writes))
+        }
+        return RecordState(operations: operations)
+    }
+}
+
+/// Where the values of a stored operation lie, found without decoding the operation.
+///
+/// Only rows whose delta was verified are read by it, so the messages have the shape that verification demands.
+struct OperationLayout {
+    /// The record's key, within the envelope.
+    private(set) var key: Range<Int> = 0..<0
+    /// For each write in order, the place of its value among the content's, or nil where it has none.
+    private(set) var valuePositions: [Int?] = []
+    /// The values' bytes, within the content.
+    private(set) var values: [Range<Int>] = []
+
+    init(envelope: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer) throws(ByteReader.Damage) {
+        var reader = ByteReader(envelope)
+        var valueCount = 0
+        while !reader.isAtEnd {
+            let field = try reader.field()
+            if field.number == 1 { key = field.range }
+            guard field.number == 4 else { continue }
+            var write = ByteReader(envelope, field.range)
+            var isMark = true
+            var mode: UInt64 = 0
+            // A write's field and mode stand before its citations.
+            while !write.isAtEnd {
+                let part = try write.field()
+                if part.number == 1 { isMark = part.range.isEmpty }
+                if part.number == 2 { mode = part.value }
+                if part.number > 2 { break }
+            }
+            let hasValue = mode != UInt64(Write.Mode.remove.rawValue) && !isMark
+            valuePositions.append(hasValue ? valueCount : nil)
+            if hasValue { valueCount += 1 }
+        }
+        reader = ByteReader(content)
+        while !reader.isAtEnd {
+            let field = try reader.field()
+            if field.number == 2 { values.append(field.range) }
+        }
+    }
+
+    /// The bytes of the value that a write gave; nil where it gave none.
+    func value(of number: UInt32) -> Range<Int>? {
+        guard Int(number) < valuePositions.count, let position = valuePositions[Int(number)], position < values.count
+        else { return nil }
+        return values[position]
+    }
+}

@@ -1,0 +1,150 @@
+package import Catalog
+package import DeltaLog
+
+/// How far a rebuild has come: kept in `meta`, in the transactions of the rebuild itself.
+enum RebuildMark {
+    private static let key = "rebuilding"
+
+    /// The position of the last delta that was merged anew, 0 before the first; nil while no rebuild is under way.
+    static func read(_ session: Session) throws -> Int64? {
+        try session("SELECT value FROM meta WHERE key = ?").bind(1, text: key)
+            .first { $0.bytes(0).reduce(Int64(0)) { $0 << 8 | Int64($1) } }
+    }
+
+    static func write(_ position: Int64?, _ session: Session) throws {
+        guard let position else {
+            try session("DELETE FROM meta WHERE key = ?").bind(1, text: key).run()
+            return
+        }
+        try session("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)").bind(1, text: key)
+            .bind(2, withUnsafeBytes(of: position.bigEndian) { Array($0) }).run()
+    }
+}
+
+extension Store {
+    /// How far something that reads the whole log has come.
+    package struct Progress: Hashable, Sendable {
+        /// Operations done, and all there are.
+        package let done: Int
+        package let total: Int
+    }
+
+    /// Operations merged in one transaction of a rebuild. A guess: some tenths of a second.
+    private static let rebuildOperations = 10_000
+
+    /// True if a rebuild was begun and not finished: only ``rebuild(applier:organization:progress:)`` may write then.
+    package func isRebuilding() throws -> Bool {
+        try read { try RebuildMark.read($0.session) != nil }
+    }
+
+    /// Makes everything that is derived from the log anew: records, index, digests, counts, what waits or is aside.
+    ///
+    /// It goes in steps, each durable; if the process dies, the next call goes on where it stopped. Until it is done,
+    /// reads see what is made so far, and other writes are refused with `rebuilding`.
+    ///
+    /// - Parameters:
+    ///   - applier: Its hasher also checks the signatures of what is read.
+    ///   - organization: As for ``applyBatch(_:organization:applier:)``; a stranger's deltas are stepped over.
+    ///   - progress: Called after each step.
+    /// - Throws: ``StoreError``; `corrupt` where the log itself is damaged, which no rebuild can mend.
+    package func rebuild(
+        applier: DeltaApplier<some Cryptography>,
+        organization: (NodeKey) -> OrganizationID?,
+        progress: (Progress) -> Void = { _ in }
+    ) throws {
+        let isBegun = try write(whileRebuilding: true) { transaction in
+            let session = transaction.session
+            guard try RebuildMark.read(session) == nil else { return true }
+            for table in Schema.derivedTables { try session.dynamic("DELETE FROM \(table)").run() }
+            try session("INSERT INTO search(search) VALUES('delete-all')").run()
+            try RebuildMark.write(0, session)
+            return false
+        }
+        if !isBegun { forgetCaches() }
+        var isDone = false
+        while !isDone {
+            let step = try write(whileRebuilding: true) { transaction in
+                try Self.rebuildStep(&transaction, applier: applier, organization: organization)
+            }
+            isDone = step.isDone
+            progress(step.progress)
+        }
+        forgetCaches()
+    }
+
+    private static func rebuildStep(
+        _ transaction: inout WriteTransaction,
+        applier: DeltaApplier<some Cryptography>,
+        organization: (NodeKey) -> OrganizationID?
+    ) throws -> (isDone: Bool, progress: Progress) {
+        let session = transaction.session
+        let position = try RebuildMark.read(session) ?? 0
+        if transaction.cache.mergedHeads == nil {
+            transaction.cache.mergedHeads = try mergedHeads(transaction.reading, upTo: position)
+        }
+        let (last, isDone) = try remerge(
+            &transaction,
+            after: position,
+            operationsMax: rebuildOperations,
+            applier: applier,
+            organization: organization
+        )
+        try RebuildMark.write(isDone ? nil : last, session)
+        let total = try session("SELECT max(id) FROM operation").first { Int($0.int(0)) } ?? 0
+        return (isDone, Progress(done: isDone ? total : Int(last), total: total))
+    }
+
+    /// The heads of the logs as they were when the delta at a position was the last.
+    private static func mergedHeads(_ reading: ReadTransaction, upTo position: Int64) throws -> [LogID: Head] {
+        let rows = try reading.session("SELECT log, max(sequence), hash FROM delta WHERE id <= ? GROUP BY log")
+            .bind(1, position)
+            .all { ($0.int(0), Head(sequence: UInt64(bitPattern: $0.int(1)), hash: try $0.hash(2))) }
+        var heads: [LogID: Head] = [:]
+        for (log, head) in rows { heads[try reading.log(log)] = head }
+        return heads
+    }
+
+    /// Merges stored deltas in the order of their arrival, from behind a position on, until enough operations are done.
+    static func remerge(
+        _ transaction: inout WriteTransaction,
+        after position: Int64,
+        operationsMax: Int,
+        applier: DeltaApplier<some Cryptography>,
+        organization: (NodeKey) -> OrganizationID?
+    ) throws -> (last: Int64, isDone: Bool) {
+        let reading = transaction.reading
+        var last = position
+        var operations = 0
+        while operations < operationsMax {
+            let row = try transaction.session(
+                "SELECT id, count, header, signature FROM delta WHERE id > ? ORDER BY id LIMIT 1"
+            ).bind(1, last).first { ($0.int(0), $0.int(1), $0.bytes(2), $0.bytes(3)) }
+            guard let (id, count, header, signature) = row else { return (last, true) }
+            let bytes = try reading.raw(id, count: count, header: header, signature: signature).encoded()
+            let delta: VerifiedDelta
+            do throws(DeltaRefusal) {
+                delta = try VerifiedDelta(
+                    verifying: bytes[...],
+                    alliance: applier.alliance,
+                    cryptography: applier.hasher
+                )
+            } catch {
+                throw StoreError(
+                    .corrupt,
+                    "the log is damaged at delta \(id) (\(error.reason)): restore a backup, or join again",
+                    cause: error
+                )
+            }
+            // While a delta is merged it is its log's head already.
+            transaction.cache.mergedHeads?[delta.log] = delta.head
+            if let owner = organization(delta.log.author) {
+                transaction.begin(delta, at: id)
+                _ = try applier.merge(delta, at: id, by: owner, into: &transaction)
+                try transaction.noteUnaccounted(in: delta, by: owner, applier: applier)
+            }
+            last = id
+            operations += Int(count)
+        }
+        return (last, false)
+    }
+}

@@ -1,0 +1,326 @@
+package import Catalog
+package import DeltaLog
+import Foundation
+import GRDB
+
+/// What an examination of the database found.
+package struct VerifyReport: Sendable {
+    /// Something that is not as it must be.
+    package struct Finding: Hashable, Sendable {
+        /// What is wrong, for people.
+        package let what: String
+        /// The table, with the row or the log and sequence.
+        package let place: String
+    }
+
+    /// Findings listed at most; further ones are only counted.
+    package static let findingsMax = 1000
+
+    package private(set) var findings: [Finding] = []
+    package private(set) var findingCount = 0
+    package internal(set) var deltaCount = 0
+    package internal(set) var operationCount = 0
+    /// Rows of derived tables compared; 0 unless the examination was deep.
+    package internal(set) var derivedRowCount = 0
+
+    package var isSound: Bool { findingCount == 0 }
+
+    mutating func add(_ what: String, at place: String) {
+        findingCount += 1
+        if findings.count < Self.findingsMax { findings.append(Finding(what: what, place: place)) }
+    }
+
+    /// Runs `body`; damage that stops it becomes a finding.
+    mutating func guarding(_ place: String, _ body: (inout VerifyReport) throws -> Void) {
+        do {
+            try body(&self)
+        } catch {
+            let text = (error as? StoreError)?.message ?? (error as? DatabaseError)?.message ?? "\(error)"
+            add(text, at: place)
+        }
+    }
+}
+
+extension Store {
+    /// Reads the whole database and checks it: SQLite's own structures, each statement's and each delta's signature,
+    /// every chain, Merkle root and hash, and the heads. If `deep`, everything derived is also made anew, in a file of
+    /// its own beside the database, and compared row by row. Nothing is changed, writers are not held up, and memory is
+    /// bounded.
+    ///
+    /// - Parameters:
+    ///   - applier: Its hasher also checks signatures.
+    ///   - organization: As for ``applyBatch(_:organization:applier:)``.
+    ///   - progress: Called for every delta, twice if deep.
+    /// - Throws: ``StoreError`` where the examination itself fails; damage is a finding, never an error.
+    package func verify(
+        deep: Bool,
+        applier: DeltaApplier<some Cryptography>,
+        organization: (NodeKey) -> OrganizationID?,
+        progress: (Progress) -> Void = { _ in }
+    ) throws -> VerifyReport {
+        var report = VerifyReport()
+        do {
+            try read { reading in
+                Self.verifyStructure(reading, &report)
+                Self.verifyGovernance(reading, applier: applier, &report)
+                Self.verifyLog(reading, applier: applier, &report, progress)
+                report.guarding("meta") { report in
+                    if try RebuildMark.read(reading.session) != nil {
+                        report.add("a rebuild was begun and not finished: run `hansa verify --rebuild`", at: "meta")
+                    }
+                }
+            }
+        } catch let error as StoreError where error.code == .corrupt {
+            report.add(error.message, at: "file")
+        }
+        if deep {
+            if report.isSound {
+                try verifyDerived(applier: applier, organization: organization, &report, progress)
+            } else {
+                report.guarding("derived tables") { report in
+                    try verifyDerived(applier: applier, organization: organization, &report, progress)
+                }
+            }
+        }
+        return report
+    }
+
+    private static func verifyStructure(_ reading: ReadTransaction, _ report: inout VerifyReport) {
+        report.guarding("file") { report in
+            let lines = try reading.session("PRAGMA quick_check(100)").all { $0.text(0) }
+            for line in lines where line != "ok" { report.add(line, at: "file") }
+        }
+        report.guarding("search") { report in
+            // FTS5 checks its own b-tree and checksums, without a content table to compare with.
+            _ = try reading.session("SELECT rowid FROM search WHERE search MATCH ? LIMIT 1").bind(1, text: "\"a\" *")
+                .first { $0.int(0) }
+        }
+    }
+
+    private static func verifyGovernance(
+        _ reading: ReadTransaction,
+        applier: DeltaApplier<some Cryptography>,
+        _ report: inout VerifyReport
+    ) {
+        report.guarding("statement") { report in
+            let rows = try reading.session("SELECT id, bytes FROM statement").all { ($0.bytes(0), $0.bytes(1)) }
+            for (id, bytes) in rows {
+                let statement = try? Statement(
+                    verifying: bytes,
+                    alliance: applier.alliance,
+                    cryptography: applier.hasher
+                )
+                if statement?.id.bytes != id {
+                    report.add("a governance statement is damaged", at: "statement \(Hex.string(id))")
+                }
+            }
+        }
+        report.guarding("announcement") { report in
+            let rows = try reading.session("SELECT node, bytes FROM announcement").all { ($0.bytes(0), $0.bytes(1)) }
+            for (node, bytes) in rows {
+                let announcement = try? Announcement(
+                    verifying: bytes,
+                    alliance: applier.alliance,
+                    cryptography: applier.hasher
+                )
+                if announcement?.node.bytes != node {
+                    report.add("an announcement is damaged", at: "announcement \(Hex.string(node))")
+                }
+            }
+        }
+    }
+
+    private static func verifyLog(
+        _ reading: ReadTransaction,
+        applier: DeltaApplier<some Cryptography>,
+        _ report: inout VerifyReport,
+        _ progress: (Progress) -> Void
+    ) {
+        report.guarding("log") { report in
+            let session = reading.session
+            let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
+            var heads: [LogID: Head] = [:]
+            var next: Int64 = 1
+            let sql = try session(
+                "SELECT id, count, header, signature, hash, log, sequence FROM delta ORDER BY id"
+            )
+            defer { sql.reset() }
+            while try sql.step() {
+                let id = sql.int(0)
+                report.guarding("delta \(id)") { report in
+                    if id != next { report.add("operations lie between deltas, or are missing", at: "delta \(id)") }
+                    next = id + sql.int(1)
+                    let raw = try reading.raw(id, count: sql.int(1), header: sql.bytes(2), signature: sql.bytes(3))
+                    let delta: VerifiedDelta
+                    do throws(DeltaRefusal) {
+                        delta = try VerifiedDelta(
+                            verifying: raw.encoded()[...],
+                            alliance: applier.alliance,
+                            cryptography: applier.hasher
+                        )
+                    } catch {
+                        report.add(error.reason, at: "delta \(id)")
+                        return
+                    }
+                    let place = "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
+                    if delta.hash.bytes != sql.bytes(4) { report.add("its stored hash is not its hash", at: place) }
+                    if try reading.log(sql.int(5)) != delta.log || UInt64(bitPattern: sql.int(6)) != delta.header.sequence {
+                        report.add("it is filed under another log or sequence", at: place)
+                    }
+                    if delta.header.previous != heads[delta.log]?.hash
+                        || delta.header.sequence != (heads[delta.log]?.sequence ?? 0) + 1
+                    {
+                        report.add("it does not continue its log", at: place)
+                    }
+                    heads[delta.log] = delta.head
+                    report.deltaCount += 1
+                    report.operationCount += delta.operations.count
+                }
+                progress(Progress(done: report.operationCount, total: total))
+            }
+            if report.operationCount != total, report.isSound {
+                report.add("\(total) operations are stored, the deltas have \(report.operationCount)", at: "operation")
+            }
+            let frontier = try reading.frontier()
+            for (log, head) in frontier.sorted where heads[log] != head {
+                report.add("the head is not the last delta", at: "log \(log.author.short).\(Hex.string(log.incarnation))")
+            }
+            for log in heads.keys.sorted() where frontier[log] == nil {
+                report.add("a log with deltas has no head", at: "log \(log.author.short).\(Hex.string(log.incarnation))")
+            }
+        }
+    }
+
+    // MARK: - What is derived
+
+    /// Merges the log anew into a file that holds derived tables alone, and compares.
+    ///
+    /// Merging is deterministic and goes in the order of arrival, so numbers and row ids come out the same, and rows can
+    /// be compared byte by byte.
+    private func verifyDerived(
+        applier: DeltaApplier<some Cryptography>,
+        organization: (NodeKey) -> OrganizationID?,
+        _ report: inout VerifyReport,
+        _ progress: (Progress) -> Void
+    ) throws {
+        let temporary = folder + "/verify-\(UUID().uuidString).tmp"
+        defer { for end in ["", "-journal"] { try? FileManager.default.removeItem(atPath: temporary + end) } }
+        try StoreError.mapping {
+            var configuration = GRDB.Configuration()
+            configuration.foreignKeysEnabled = false
+            configuration.busyMode = .timeout(5)
+            let queue = try DatabaseQueue(path: temporary, configuration: configuration)
+            defer { try? queue.close() }
+            try queue.inDatabase { database in
+                // Nobody needs this file after a crash.
+                try database.execute(
+                    sql: "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.cache_size = -65536"
+                )
+                try database.execute(sql: "ATTACH DATABASE ? AS source", arguments: [databasePath])
+                try database.execute(sql: Schema.derived)
+                try database.execute(
+                    sql: """
+                        CREATE TABLE log(
+                            id INTEGER PRIMARY KEY, author BLOB NOT NULL, incarnation INTEGER NOT NULL,
+                            sequence INTEGER NOT NULL, hash BLOB, UNIQUE(author, incarnation)
+                        );
+                        CREATE VIRTUAL TABLE temp.found USING fts5vocab(source, search, instance);
+                        CREATE VIRTUAL TABLE temp.expected USING fts5vocab(main, search, instance);
+                        """
+                )
+                let session = try Session(database)
+                // One transaction, so that the source is one snapshot throughout.
+                try database.inTransaction(.deferred) {
+                    try session("INSERT INTO main.log SELECT id, author, incarnation, 0, NULL FROM source.log").run()
+                    let cache = try WriterCache(session)
+                    cache.mergedHeads = [:]
+                    var transaction = WriteTransaction(session: session, cache: cache)
+                    let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
+                    var position: Int64 = 0
+                    var isDone = false
+                    while !isDone {
+                        (position, isDone) = try Self.remerge(
+                            &transaction,
+                            after: position,
+                            operationsMax: Self.verifyOperations,
+                            applier: applier,
+                            organization: organization
+                        )
+                        progress(Progress(done: isDone ? total : Int(position), total: total))
+                    }
+                    try transaction.flushTallies()
+                    try Self.compareDerived(session, &report)
+                    return .commit
+                }
+            }
+        }
+    }
+
+    /// Operations merged between two reports of progress.
+    private static let verifyOperations = 5000
+
+    private static func compareDerived(_ session: Session, _ report: inout VerifyReport) throws {
+        for (table, order) in [
+            ("field", "number"), ("organization", "number"), ("kind", "number"), ("record", "id"),
+            ("touch", "record, operation"), ("aside", "operation"),
+            ("waiting", "log, sequence, position, record, field, prefix, number"), ("total", "organization"),
+            ("tally", "kind, owner"),
+        ] {
+            report.guarding(table) { report in
+                try compare(
+                    table,
+                    session.dynamic("SELECT * FROM source.\(table) ORDER BY \(order)"),
+                    session.dynamic("SELECT * FROM main.\(table) ORDER BY \(order)"),
+                    &report
+                )
+            }
+        }
+        report.guarding("search") { report in
+            let columns = "term, doc, col, \"offset\""
+            try compare(
+                "search",
+                session.dynamic("SELECT \(columns) FROM temp.found"),
+                session.dynamic("SELECT \(columns) FROM temp.expected"),
+                &report
+            )
+        }
+        // Indexes are not read by the comparison above; SQLite's quick check leaves them out too.
+        for (index, expression) in [
+            ("record_short", "short >= 0"), ("record_listing", "shown = 1 AND kind >= 0"), ("record_trouble", "trouble > 0"),
+        ] {
+            report.guarding(index) { report in
+                let byIndex = try session.dynamic(
+                    "SELECT count(*), sum(id) FROM source.record INDEXED BY \(index) WHERE \(expression)"
+                ).first { [$0.int(0), $0.int(1)] }
+                let byTable = try session.dynamic(
+                    "SELECT count(*), sum(id) FROM source.record NOT INDEXED WHERE \(expression)"
+                ).first { [$0.int(0), $0.int(1)] }
+                if byIndex != byTable { report.add("the index does not agree with its table", at: index) }
+            }
+        }
+    }
+
+    /// Compares two statements' rows one by one; after a row too many or too few the rest is not compared.
+    private static func compare(_ table: String, _ found: SQL, _ expected: SQL, _ report: inout VerifyReport) throws {
+        var row = 0
+        defer {
+            found.reset()
+            expected.reset()
+        }
+        while true {
+            let (hasFound, hasExpected) = (try found.step(), try expected.step())
+            guard hasFound, hasExpected else {
+                if hasFound != hasExpected {
+                    report.add(hasFound ? "has rows too many" : "lacks rows", at: "\(table) after row \(row)")
+                }
+                return
+            }
+            row += 1
+            report.derivedRowCount += 1
+            if !found.hasSameRow(as: expected) {
+                report.add("is not what the log gives", at: "\(table) row \(row) (\(found.int(0)))")
+                if report.findingCount > VerifyReport.findingsMax { return }
+            }
+        }
+    }
+}

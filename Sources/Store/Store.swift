@@ -1,0 +1,296 @@
+package import Catalog
+package import DeltaLog
+import Foundation
+import GRDB
+import Synchronization
+
+/// The directory's database: the log, and what is derived from it, in one SQLite file in the node's data folder.
+///
+/// Calls block, and may be made from any thread; writes wait for each other, reads see the last committed state and
+/// wait for nobody. Do not call the store from within the body of one of its calls.
+package final class Store: Sendable {
+    /// The database's file, in the data folder.
+    package static let fileName = "directory.sqlite"
+
+    /// How the store uses the machine.
+    package struct Configuration: Sendable {
+        /// Snapshots read at one time; further readers wait. 8: more than two cores' worth, so that a slow export
+        /// does not hold up searches. A guess.
+        package var readersMax = 8
+        /// Memory for pages of the file, per connection, in KiB. 64 MiB: the leaves of the index on record ids, which
+        /// every new record writes to at random, take 20 MB at a million records.
+        package var writerCacheKiB = 64 * 1024
+        /// As above for each reader. 8 MiB; the system's own cache is behind it.
+        package var readerCacheKiB = 8 * 1024
+        /// Pages in the write-ahead log at which it is copied back into the file. 16,384 (64 MiB) instead of SQLite's
+        /// 1,000: pages that several batches write to are copied once (measured: Docs/Measurements.md).
+        package var checkpointPages = 16_384
+        /// How long to wait for another process that holds the file, in seconds.
+        package var busyTimeoutSeconds = 5.0
+        package init() {}
+    }
+
+    /// What belongs to the writer's queue.
+    final class Writer {
+        var session: Session?
+        var cache: WriterCache?
+    }
+
+    private struct Condition {
+        /// Why nothing more may be written; nil while all is well.
+        var failure: StoreError?
+    }
+
+    private let pool: DatabasePool
+    /// Used on the pool's writer queue alone.
+    private nonisolated(unsafe) let writer = Writer()
+    private let condition = Mutex(Condition())
+    /// The data folder's path.
+    package let folder: String
+    private let configuration: Configuration
+
+    var databasePath: String { folder + "/" + Self.fileName }
+
+    // MARK: - Opening and closing
+
+    /// Creates the database in a folder that exists and has none.
+    ///
+    /// - Throws: ``StoreError`` with `alreadyExists`, `readOnly`, `diskFull`, `inputOutput`.
+    package static func create(in folder: String, configuration: Configuration = Configuration()) throws -> Store {
+        let path = folder + "/" + fileName
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw StoreError(.alreadyExists, "\(folder) holds a directory already: choose another folder")
+        }
+        // The file is made first, so that it never has a mode that lets others read it.
+        guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+        else { throw StoreError(.readOnly, "cannot write in \(folder): check that it exists, its owner and its mode") }
+        return try Store(folder: folder, isNew: true, configuration: configuration)
+    }
+
+    /// Opens the database of a folder, and brings an older format's tables up to date.
+    ///
+    /// - Throws: ``StoreError`` with `notADataFolder`, `corrupt`, `olderFormat`, `newerFormat`, `locked`, `readOnly`,
+    ///   `diskFull`, `inputOutput`.
+    package static func open(folder: String, configuration: Configuration = Configuration()) throws -> Store {
+        guard FileManager.default.fileExists(atPath: folder + "/" + fileName) else {
+            throw StoreError(
+                .notADataFolder,
+                "\(folder) holds no directory: name the data folder, or begin with `hansa init` or `hansa join`"
+            )
+        }
+        return try Store(folder: folder, isNew: false, configuration: configuration)
+    }
+
+    private init(folder: String, isNew: Bool, configuration: Configuration) throws {
+        self.folder = folder
+        self.configuration = configuration
+        let path = folder + "/" + Self.fileName
+        pool = try StoreError.mapping {
+            if !isNew { try Self.checkFormat(path, configuration) }
+            return try DatabasePool(path: path, configuration: Self.grdbConfiguration(configuration))
+        }
+        try StoreError.mapping {
+            try Schema.migrator.migrate(pool)
+            try pool.writeWithoutTransaction { database in
+                // GRDB sets NORMAL when it turns the write-ahead log on; with that, a commit may be lost with power.
+                try database.execute(
+                    sql: """
+                        PRAGMA synchronous = FULL;
+                        PRAGMA cache_size = -\(configuration.writerCacheKiB);
+                        PRAGMA wal_autocheckpoint = \(configuration.checkpointPages);
+                        PRAGMA journal_size_limit = \(configuration.checkpointPages * 4096)
+                        """
+                )
+            }
+            guard try synchronous() == 2 else {
+                throw StoreError(.internal, "SQLite does not keep synchronous=FULL: commits would not be safe")
+            }
+        }
+    }
+
+    private static func grdbConfiguration(_ configuration: Configuration) -> GRDB.Configuration {
+        var result = GRDB.Configuration()
+        result.label = "directory"
+        result.maximumReaderCount = configuration.readersMax
+        result.busyMode = .timeout(configuration.busyTimeoutSeconds)
+        // No foreign keys are declared, so there is nothing to check.
+        result.foreignKeysEnabled = false
+        result.prepareDatabase { database in
+            // 4 KiB, SQLite's own size: larger pages waste less on long rows, but each random write to the index on
+            // record ids then costs a larger page in the write-ahead log.
+            try database.execute(
+                sql: """
+                    PRAGMA page_size = 4096;
+                    PRAGMA secure_delete = ON;
+                    PRAGMA temp_store = MEMORY;
+                    PRAGMA cache_size = -\(configuration.readerCacheKiB)
+                    """
+            )
+        }
+        return result
+    }
+
+    /// Looks at a file before anything may change it.
+    private static func checkFormat(_ path: String, _ configuration: Configuration) throws {
+        var look = GRDB.Configuration()
+        look.busyMode = .timeout(configuration.busyTimeoutSeconds)
+        let queue = try DatabaseQueue(path: path, configuration: look)
+        defer { try? queue.close() }
+        let (application, format) = try queue.read { database in
+            (
+                try Int64.fetchOne(database, sql: "PRAGMA application_id") ?? 0,
+                try Int64.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+            )
+        }
+        guard application == Schema.applicationID else {
+            throw StoreError(.notADataFolder, "\(path) is not a directory's database: name the data folder")
+        }
+        if format > Schema.format {
+            throw StoreError(.newerFormat, "the data folder has format \(format); this program reads \(Schema.format): install the newer one")
+        }
+        if format < Schema.format {
+            throw StoreError(.olderFormat, "the data folder has format \(format), which this program no longer reads: begin a new one by `hansa join`")
+        }
+    }
+
+    /// The writer's `PRAGMA synchronous`, read back: 2 is FULL.
+    package func synchronous() throws -> Int {
+        try StoreError.mapping {
+            try pool.writeWithoutTransaction { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 }
+        }
+    }
+
+    /// Copies the write-ahead log back into the file and closes it. Nothing may be called after it.
+    package func close() throws {
+        try StoreError.mapping {
+            try? pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
+            pool.writeWithoutTransaction { _ in
+                writer.cache = nil
+                writer.session = nil
+            }
+            try pool.close()
+        }
+    }
+
+    /// Copies the write-ahead log back into the file as far as readers allow, and empties it where they allow that.
+    package func checkpoint() throws {
+        try StoreError.mapping {
+            try pool.writeWithoutTransaction { database in
+                do {
+                    _ = try database.checkpoint(.truncate)
+                } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+                    return
+                }
+            }
+        }
+    }
+
+    /// The sizes of the file and of its write-ahead log, in bytes.
+    package func fileSizes() -> (database: Int, log: Int) {
+        func size(_ path: String) -> Int {
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+            return (attributes?[.size] as? NSNumber)?.intValue ?? 0
+        }
+        return (size(databasePath), size(databasePath + "-wal"))
+    }
+
+    // MARK: - Transactions
+
+    /// Runs `body` in one durable transaction: when this returns, what it did is on disk; when it throws, nothing of it
+    /// is kept.
+    ///
+    /// - Throws: ``StoreError``, and whatever `body` throws. After `inputOutput` the store takes no more writes.
+    package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
+        try write(whileRebuilding: false, body)
+    }
+
+    func write<Result>(
+        whileRebuilding: Bool,
+        _ body: (inout WriteTransaction) throws -> Result
+    ) throws -> Result {
+        if let failure = condition.withLock({ $0.failure }) { throw failure }
+        do {
+            return try StoreError.mapping {
+                try pool.writeWithoutTransaction { database in
+                    try transact(database, whileRebuilding: whileRebuilding, body)
+                }
+            }
+        } catch let error as StoreError where error.code == .inputOutput {
+            condition.withLock { $0.failure = error }
+            throw error
+        }
+    }
+
+    private func transact<Result>(
+        _ database: Database,
+        whileRebuilding: Bool,
+        _ body: (inout WriteTransaction) throws -> Result
+    ) throws -> Result {
+        let session: Session
+        if let known = writer.session {
+            session = known
+        } else {
+            session = try Session(database)
+            writer.session = session
+        }
+        var result: Result?
+        do {
+            try database.inTransaction(.immediate) {
+                let cache = try writer.cache ?? WriterCache(session)
+                writer.cache = cache
+                if !whileRebuilding, try RebuildMark.read(session) != nil {
+                    throw StoreError(.rebuilding, "the directory is being made anew: run `hansa verify --rebuild`")
+                }
+                var transaction = WriteTransaction(session: session, cache: cache)
+                result = try body(&transaction)
+                try transaction.flushTallies()
+                return .commit
+            }
+        } catch {
+            // What the caches took in is not in the file.
+            writer.cache = nil
+            session.forget()
+            throw error
+        }
+        guard let result else { throw StoreError(.internal, "a transaction without a result") }
+        return result
+    }
+
+    /// Runs `body` on a snapshot of what is committed: all its reads see one state, and no writer waits for it.
+    ///
+    /// - Throws: ``StoreError``, and whatever `body` throws.
+    package func read<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result {
+        try StoreError.mapping {
+            try pool.read { database in try body(ReadTransaction(try Session(database))) }
+        }
+    }
+
+    /// Stores and merges deltas in one durable transaction, in the order given.
+    ///
+    /// - Parameter organization: The organization of a node by the roster; a delta of a stranger is refused.
+    /// - Returns: What became of each.
+    package func applyBatch<Hasher>(
+        _ deltas: [VerifiedDelta],
+        organization: (NodeKey) -> OrganizationID?,
+        applier: DeltaApplier<Hasher>
+    ) throws -> [DeltaApplier<Hasher>.Outcome] {
+        try write { transaction in
+            try deltas.map { delta in
+                guard let owner = organization(delta.log.author) else { return .refused(.unknownAuthor) }
+                return try transaction.apply(delta, by: owner, applier: applier)
+            }
+        }
+    }
+
+    /// Has the next transaction read anew what the writer keeps in memory.
+    func forgetCaches() {
+        pool.writeWithoutTransaction { _ in writer.cache = nil }
+    }
+
+    // MARK: - For tools of this target
+
+    /// Runs `body` on the writer's connection, outside any transaction.
+    func withWriter<Result>(_ body: (Database) throws -> Result) throws -> Result {
+        try StoreError.mapping { try pool.writeWithoutTransaction(body) }
+    }
+}

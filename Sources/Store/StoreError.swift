@@ -1,0 +1,110 @@
+import GRDB
+
+/// Why the directory's database could not do what was asked of it.
+package struct StoreError: Error, Equatable, CustomStringConvertible {
+    /// What kind of failure it is; programs decide by it. More may be added.
+    package struct Code: Hashable, Sendable, CustomStringConvertible {
+        private enum Name: String {
+            case notADataFolder, alreadyExists, corrupt, diskFull, readOnly, olderFormat, newerFormat, locked
+            case inputOutput, rebuilding, closed, `internal`
+        }
+
+        private let name: Name
+
+        /// There is no directory's database in the folder, or the file is another program's.
+        package static let notADataFolder = Code(name: .notADataFolder)
+        /// The folder holds a database already, so none is created.
+        package static let alreadyExists = Code(name: .alreadyExists)
+        /// The file's contents are damaged.
+        package static let corrupt = Code(name: .corrupt)
+        /// No room left; nothing of the transaction was kept, and the store may be used on.
+        package static let diskFull = Code(name: .diskFull)
+        /// The file or its folder may not be written.
+        package static let readOnly = Code(name: .readOnly)
+        /// The database was written by an older program in a format that this one does not read.
+        package static let olderFormat = Code(name: .olderFormat)
+        /// The database was written by a newer program.
+        package static let newerFormat = Code(name: .newerFormat)
+        /// Another process has the database in use.
+        package static let locked = Code(name: .locked)
+        /// The system could not read or write. **Fatal for the process**: what is on disk is unknown until the file is
+        /// opened anew, and until then this store refuses every write.
+        package static let inputOutput = Code(name: .inputOutput)
+        /// What is derived is being made anew; until it is done, nothing else is written.
+        package static let rebuilding = Code(name: .rebuilding)
+        /// The store was closed.
+        package static let closed = Code(name: .closed)
+        /// A fault of this program.
+        package static let `internal` = Code(name: .internal)
+
+        package var description: String { name.rawValue }
+    }
+
+    package let code: Code
+    /// What happened and what to do, for people.
+    package let message: String
+    /// The error below it.
+    package let cause: (any Error)?
+
+    init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    /// True if the process should end rather than go on with this store.
+    package var isFatal: Bool { code == .inputOutput || code == .corrupt }
+
+    package var description: String { "\(code): \(message)" }
+    /// Errors are told apart by their codes alone.
+    package static func == (left: StoreError, right: StoreError) -> Bool { left.code == right.code }
+}
+
+extension StoreError {
+    /// What an error of SQLite's means for a directory.
+    init(_ error: DatabaseError) {
+        let detail = error.message ?? "code \(error.extendedResultCode.rawValue)"
+        switch error.resultCode {
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            self.init(
+                .corrupt,
+                "the directory's database is damaged (\(detail)): run `hansa verify`, or restore a backup",
+                cause: error
+            )
+        case .SQLITE_FULL:
+            self.init(.diskFull, "no room left on the disk: nothing was changed; free some and try again", cause: error)
+        case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_CANTOPEN:
+            self.init(
+                .readOnly,
+                "the directory's database cannot be opened for writing (\(detail)): check the folder's owner and mode",
+                cause: error
+            )
+        case .SQLITE_BUSY, .SQLITE_LOCKED:
+            self.init(.locked, "another process is using the directory's database: stop it, or wait", cause: error)
+        case .SQLITE_IOERR:
+            self.init(
+                .inputOutput,
+                "the disk failed (\(detail)): the node must stop; check the disk, then start it again",
+                cause: error
+            )
+        case .SQLITE_MISUSE where detail.contains("closed"):
+            self.init(.closed, "the directory's database was closed", cause: error)
+        default:
+            self.init(.internal, "the database refused: \(detail)", cause: error)
+        }
+    }
+
+    /// Bytes in a table that this program never wrote there.
+    static func damaged(_ place: String) -> StoreError {
+        StoreError(.corrupt, "\(place) is damaged: run `hansa verify --rebuild`, or restore a backup")
+    }
+
+    /// Runs `body`; errors of SQLite come out as errors of the store, all others as they are.
+    static func mapping<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as DatabaseError {
+            throw StoreError(error)
+        }
+    }
+}

@@ -1,0 +1,340 @@
+import NIOCore
+import NIOPosix
+package import OpenSSLKit
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Connections to peers: listens, dials, and knows all that are open, so that those of a key can be closed at once.
+///
+/// Every connection is TLS 1.3 with both sides' certificates, and is handed out only when the peer's key is proven and
+/// authorised. The loops it runs on are the process's shared ones; they are not its to stop.
+///
+/// Isolation: any task may call anything.
+package final class PeerTransport: Sendable {
+    /// Gives the identity for a new connection. Called once per connection, on an event loop: it must not block. A new
+    /// certificate is rolled out by answering with it; open connections keep theirs.
+    package typealias IdentityProvider = @Sendable () -> TLSIdentity
+
+    /// Whether to talk to a key. Called on an event loop, during the handshake and once more when it is done: it must
+    /// not block.
+    package typealias Authorization = @Sendable (Ed25519PublicKey) -> Bool
+
+    private let configuration: TransportConfiguration
+    private let identity: IdentityProvider
+    private let authorize: Authorization
+    private let group: any EventLoopGroup
+    private let state = Mutex(State())
+
+    private struct State {
+        var connections: [ObjectIdentifier: PeerConnection] = [:]
+        var listeners: [ObjectIdentifier: PeerListener] = [:]
+        var isShutDown = false
+    }
+
+    /// A transport with neither listener nor connection.
+    ///
+    /// - Parameters:
+    ///   - identity: who we are, asked per connection.
+    ///   - authorize: whose connections to take, and who may answer where we dial.
+    package init(
+        configuration: TransportConfiguration = TransportConfiguration(),
+        identity: @escaping IdentityProvider,
+        authorize: @escaping Authorization
+    ) {
+        precondition((1...Frame.bytesMax).contains(configuration.frameBytesMax), "frameBytesMax is 1 to 4 MiB")
+        self.configuration = configuration
+        self.identity = identity
+        self.authorize = authorize
+        self.group = MultiThreadedEventLoopGroup.singleton
+    }
+
+    // MARK: Listening
+
+    /// Listens at a TCP address. Port 0 takes any that is free; `PeerListener.localAddress` tells which.
+    ///
+    /// - Throws: `ListenError`.
+    package func listen(host: String, port: Int) async throws(ListenError) -> PeerListener {
+        let intake = PeerListener.Intake(configuration: configuration)
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.setUpAccepted(channel, intake: intake) }
+            }
+        let channel: any Channel
+        do {
+            channel = try await bootstrap.bind(host: host, port: port).get()
+        } catch let error as IOError {
+            switch error.errnoCode {
+            case EADDRINUSE: throw .addressInUse
+            case EADDRNOTAVAIL: throw .addressNotAvailable
+            case EACCES, EPERM: throw .permissionDenied
+            default: throw .failed(error.description)
+            }
+        } catch {
+            throw .failed("\(error)")
+        }
+        let listener = PeerListener(channel: channel, intake: intake)
+        let isShutDown = state.withLock { state in
+            if !state.isShutDown { state.listeners[ObjectIdentifier(listener)] = listener }
+            return state.isShutDown
+        }
+        if isShutDown {
+            await listener.close()
+            throw .shutDown
+        }
+        channel.closeFuture.whenComplete { [weak listener] _ in
+            guard let listener else { return }
+            self.state.withLock { $0.listeners[ObjectIdentifier(listener)] = nil }
+        }
+        return listener
+    }
+
+    /// On the channel's event loop.
+    private func setUpAccepted(_ channel: any Channel, intake: PeerListener.Intake) throws {
+        let host = channel.remoteAddress?.ipAddress ?? ""
+        guard intake.admit(channel, host: host) else { throw CloseReason.tooManyConnections }
+        var isAdmitted = true
+        let leave = {
+            if isAdmitted { intake.leave(channel, host: host) }
+            isAdmitted = false
+        }
+        do {
+            try addHandlers(
+                to: channel,
+                role: .server,
+                identity: identity(),
+                authorize: authorize,
+                leave: leave
+            ) { result in
+                if case .success(let connection) = result { intake.accept(connection) }
+            }
+        } catch {
+            leave()
+            throw error
+        }
+    }
+
+    // MARK: Dialling
+
+    /// Connects to a peer.
+    ///
+    /// Success means that the other side has proven an authorised key. Whether it takes ours it tells only afterwards
+    /// (RFC 8446, section 4.4.2.4): if not, the connection ends with `.refusedByPeer`.
+    ///
+    /// - Parameters:
+    ///   - host: an IP address or a name; of a name's addresses the first to answer is used (RFC 8305).
+    ///   - deadline: for everything: name, connection and handshake. Default 15 s (a guess).
+    ///   - identity: who we are on this connection; default the transport's. An invitation's one-time key goes here.
+    ///   - authorize: who may answer; default the transport's. The key that an invitation names goes here.
+    /// - Throws: `CloseReason`: `.connectFailed`, `.dialTimedOut`, `.cancelled`, or why the handshake failed.
+    package func dial(
+        host: String,
+        port: Int,
+        deadline: Duration = .seconds(15),
+        identity: TLSIdentity? = nil,
+        authorize: Authorization? = nil
+    ) async throws(CloseReason) -> PeerConnection {
+        let loop = group.next()
+        let attempt = DialAttempt(loop)
+        let timer = loop.scheduleTask(in: TimeAmount(deadline)) { attempt.complete(.failure(.dialTimedOut)) }
+        defer { timer.cancel() }
+        ClientBootstrap(group: loop)
+            .connectTimeout(TimeAmount(deadline))
+            .channelOption(.autoRead, value: false)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .connect(host: host, port: port)
+            .whenComplete { result in
+                switch result {
+                case .failure(let error):
+                    attempt.complete(.failure(.connectFailed(Self.words(for: error))))
+                case .success(let channel):
+                    guard attempt.begin(channel) else { return }
+                    // Handlers are added only now, because of several addresses several channels may have been tried.
+                    do {
+                        try self.addHandlers(
+                            to: channel,
+                            role: .client,
+                            identity: identity ?? self.identity(),
+                            authorize: authorize ?? self.authorize,
+                            leave: {}
+                        ) { attempt.complete($0) }
+                    } catch {
+                        attempt.complete(.failure(.failed("\(error)")))
+                        channel.close(promise: nil)
+                    }
+                }
+            }
+        return try await attempt.value()
+    }
+
+    private static func words(for error: any Error) -> String {
+        guard let error = error as? NIOConnectionError else { return "\(error)" }
+        if let failure = error.connectionErrors.first { return "\(failure.error)" }
+        return "\(error.dnsAError ?? error.dnsAAAAError ?? error)"
+    }
+
+    // MARK: Connections
+
+    /// Closes every connection to a key for which `condition` holds, at once and without sending what is queued: for keys
+    /// that have left the roster. A connection whose handshake is under way is asked about again when that is done, so
+    /// change what `authorize` answers before calling this. Complexity: linear in the open connections.
+    ///
+    /// - Parameters:
+    ///   - condition: called outside of any lock.
+    ///   - reason: what `closed()` of those connections tells; default `.unknownKey` with each one's key.
+    /// - Returns: how many were closed.
+    @discardableResult
+    package func closeSessions(reason: CloseReason? = nil, where condition: (Ed25519PublicKey) -> Bool) -> Int {
+        let victims = connections.filter { condition($0.peerKey) }
+        for victim in victims { victim.abort(reason ?? .unknownKey(victim.peerKey)) }
+        return victims.count
+    }
+
+    /// The connections open now, in no particular order.
+    package var connections: [PeerConnection] { state.withLock { Array($0.connections.values) } }
+
+    /// Closes all listeners and, in order, all connections; returns when they are closed. Nothing can be begun after it.
+    package func shutdown() async {
+        let (listeners, connections) = state.withLock { state in
+            state.isShutDown = true
+            return (Array(state.listeners.values), Array(state.connections.values))
+        }
+        for listener in listeners { await listener.close() }
+        for connection in connections { connection.close(.localShutdown) }
+        for connection in connections { _ = await connection.closed() }
+    }
+
+    /// Sets up a channel, on its event loop.
+    ///
+    /// - Parameters:
+    ///   - leave: called when the handshake has ended, well or not; it may be called twice.
+    ///   - begun: called once, with the authorised connection or why there is none.
+    private func addHandlers(
+        to channel: any Channel,
+        role: TLSEngine.Role,
+        identity: TLSIdentity,
+        authorize: @escaping Authorization,
+        leave: @escaping () -> Void,
+        begun: @escaping (PeerConnectionHandler.Outcome) -> Void
+    ) throws {
+        let engine = try TLSEngine(
+            role: role,
+            identity: identity,
+            configuration: TLSEngine.Configuration(
+                applicationProtocol: configuration.applicationProtocol,
+                clockToleranceSeconds: configuration.certificateClockToleranceSeconds,
+                authorize: authorize
+            )
+        )
+        let handler = PeerConnectionHandler(
+            configuration: configuration,
+            direction: role == .client ? .outbound : .inbound,
+            begun: { result in
+                leave()
+                begun(result.flatMap { self.register($0, authorize: authorize) })
+            },
+            gone: { connection in
+                self.state.withLock { $0.connections[ObjectIdentifier(connection)] = nil }
+            }
+        )
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandlers([
+            TLSHandler(
+                engine: engine,
+                handshakeTimeout: configuration.handshakeTimeout,
+                closeTimeout: configuration.closeTimeout
+            ),
+            ByteToMessageHandler(FrameDecoder(bytesMax: configuration.frameBytesMax)),
+            FrameEncoder(),
+            handler,
+        ])
+    }
+
+    /// Puts a connection where `closeSessions` finds it, and only then asks once more whether its key is authorised: a key
+    /// that left the roster during the handshake is caught by the one or the other.
+    private func register(
+        _ connection: PeerConnection,
+        authorize: Authorization
+    ) -> PeerConnectionHandler.Outcome {
+        let id = ObjectIdentifier(connection)
+        let isShutDown = state.withLock { state in
+            if !state.isShutDown { state.connections[id] = connection }
+            return state.isShutDown
+        }
+        let refusal: CloseReason? =
+            if isShutDown {
+                .localShutdown
+            } else if !authorize(connection.peerKey) {
+                .unknownKey(connection.peerKey)
+            } else {
+                nil
+            }
+        guard let refusal else { return .success(connection) }
+        connection.abort(refusal)
+        return .failure(refusal)
+    }
+}
+
+/// One dial: whatever comes first, of connection, failure, deadline and cancellation, is its outcome.
+private final class DialAttempt: Sendable {
+    private let promise: EventLoopPromise<PeerConnection>
+    private let state = Mutex(State())
+
+    private struct State {
+        var isComplete = false
+        var channel: (any Channel)?
+    }
+
+    init(_ loop: any EventLoop) {
+        promise = loop.makePromise()
+    }
+
+    /// Keeps the channel, to be closed should the attempt fail; closes it and answers false if it already has.
+    func begin(_ channel: any Channel) -> Bool {
+        let isComplete = state.withLock { state in
+            state.channel = channel
+            return state.isComplete
+        }
+        if isComplete { channel.close(promise: nil) }
+        return !isComplete
+    }
+
+    func complete(_ result: PeerConnectionHandler.Outcome) {
+        let (isFirst, channel) = state.withLock { state in
+            defer { state.isComplete = true }
+            return (!state.isComplete, state.channel)
+        }
+        switch result {
+        case .success(let connection):
+            if isFirst { promise.succeed(connection) } else { connection.abort(.cancelled) }
+        case .failure(let reason):
+            guard isFirst else { return }
+            promise.fail(reason)
+            // An alert may be on its way; the handler closes by itself where the failure is the handshake's.
+            if reason == .dialTimedOut || reason == .cancelled { channel?.close(promise: nil) }
+        }
+    }
+
+    func value() async throws(CloseReason) -> PeerConnection {
+        do {
+            return try await withTaskCancellationHandler {
+                try await promise.futureResult.get()
+            } onCancel: {
+                complete(.failure(.cancelled))
+            }
+        } catch {
+            // Nothing else fails the promise.
+            throw error as? CloseReason ?? .failed("\(error)")
+        }
+    }
+}

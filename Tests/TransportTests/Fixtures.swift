@@ -1,0 +1,276 @@
+import Foundation
+import NIOCore
+import NIOEmbedded
+import NIOPosix
+import OpenSSLKit
+import Synchronization
+import Testing
+import Transport
+
+/// The longest any test waits for something that must happen. Generous: two cores, many tests at once.
+let patience = Duration.seconds(60)
+
+struct TimedOut: Error {}
+
+/// Runs `body`, or throws after `patience`.
+func patiently<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: patience)
+            throw TimedOut()
+        }
+        defer { group.cancelAll() }
+        guard let value = try await group.next() else { throw TimedOut() }
+        return value
+    }
+}
+
+/// Waits until `condition` holds.
+func eventually(_ condition: @escaping @Sendable () async -> Bool) async throws {
+    let end = ContinuousClock.now + patience
+    while !(await condition()) {
+        guard ContinuousClock.now < end else { throw TimedOut() }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+}
+
+/// The keys that a transport under test talks to; can change while it runs.
+final class Roster: Sendable {
+    private let keys = Mutex<Set<Ed25519PublicKey>>([])
+
+    func insert(_ key: Ed25519PublicKey) { keys.withLock { _ = $0.insert(key) } }
+    func remove(_ key: Ed25519PublicKey) { keys.withLock { _ = $0.remove(key) } }
+    func contains(_ key: Ed25519PublicKey) -> Bool { keys.withLock { $0.contains(key) } }
+}
+
+/// A node's key, identity, roster and transport.
+final class Peer: Sendable {
+    let key: Ed25519PrivateKey
+    let roster = Roster()
+    let transport: PeerTransport
+
+    init(
+        _ configuration: TransportConfiguration = TransportConfiguration(),
+        certificateEndsIn seconds: Int64 = 86_400 * 30
+    ) throws {
+        let key = try Ed25519PrivateKey.generate()
+        self.key = key
+        let identity = try Peer.makeIdentity(key, endsIn: seconds)
+        let box = IdentityBox(identity)
+        self.box = box
+        transport = PeerTransport(
+            configuration: configuration,
+            identity: { box.identity.withLock { $0 } },
+            authorize: { [roster] in roster.contains($0) }
+        )
+    }
+
+    private final class IdentityBox: Sendable {
+        let identity: Mutex<TLSIdentity>
+        init(_ identity: TLSIdentity) { self.identity = Mutex(identity) }
+    }
+
+    private let box: IdentityBox
+
+    var publicKey: Ed25519PublicKey { key.publicKey }
+
+    static func makeIdentity(_ key: Ed25519PrivateKey, endsIn seconds: Int64 = 86_400 * 30) throws -> TLSIdentity {
+        let now = Int64(Date().timeIntervalSince1970)
+        return try TLSIdentity(
+            key: key,
+            certificate: .selfSigned(
+                key: key,
+                commonName: "node",
+                notBefore: now - 86_400 * 10,
+                notAfter: now + seconds
+            )
+        )
+    }
+
+    /// A new certificate for the same key.
+    func renewCertificate() throws {
+        let identity = try Peer.makeIdentity(key, endsIn: 86_400 * 60)
+        box.identity.withLock { $0 = identity }
+    }
+
+    func knows(_ peers: Peer...) {
+        for peer in peers { roster.insert(peer.publicKey) }
+    }
+
+    func listen() async throws -> PeerListener { try await transport.listen(host: "127.0.0.1", port: 0) }
+
+    func dial(_ listener: PeerListener) async throws -> PeerConnection {
+        try await transport.dial(host: "127.0.0.1", port: listener.localAddress.port, deadline: patience)
+    }
+}
+
+extension PeerListener {
+    /// The next connection.
+    func accept() async throws -> PeerConnection {
+        try await patiently {
+            for await connection in self.connections { return connection }
+            throw TimedOut()
+        }
+    }
+}
+
+extension PeerConnection {
+    /// The next frame; nil at the end.
+    func nextFrame() async throws -> [UInt8]? {
+        try await patiently {
+            var frames = self.inbound.makeAsyncIterator()
+            return await frames.next()
+        }
+    }
+
+    /// Why it ended; should it not, it is ended here.
+    func outcome() async throws -> CloseReason {
+        let watchdog = Task {
+            try await Task.sleep(for: patience)
+            self.abort(.local("the test's patience"))
+        }
+        defer { watchdog.cancel() }
+        return await closed()
+    }
+}
+
+/// A plain TCP connection that says what it is told to and keeps what it hears.
+final class RawClient: Sendable {
+    let channel: any Channel
+    private let heard: Heard
+
+    private final class Heard: Sendable {
+        let bytes = Mutex<[UInt8]>([])
+    }
+
+    private final class Collector: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        let heard: Heard
+        init(_ heard: Heard) { self.heard = heard }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let buffer = unwrapInboundIn(data)
+            heard.bytes.withLock { $0 += Array(buffer.readableBytesView) }
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
+    }
+
+    init(port: Int, reads: Bool = true) async throws {
+        let heard = Heard()
+        self.heard = heard
+        channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.autoRead, value: reads)
+            .channelOption(.allowRemoteHalfClosure, value: false)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Collector(heard))
+                }
+            }
+            .connect(host: "127.0.0.1", port: port).get()
+    }
+
+    var bytes: [UInt8] { heard.bytes.withLock { $0 } }
+
+    func say(_ bytes: [UInt8]) async throws {
+        try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+    }
+
+    /// Waits until the other side has closed.
+    func ended() async throws { try await patiently { try await self.channel.closeFuture.get() } }
+
+    /// Ends with a reset instead of a FIN.
+    func reset() async throws {
+        try await channel.closeWithReset()
+    }
+}
+
+extension Channel {
+    /// Closes a socket so that the other end sees a reset.
+    func closeWithReset() async throws {
+        let provider = try #require(self as? any SocketOptionProvider)
+        try await provider.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+        try await close().get()
+    }
+}
+
+/// A folder that goes when the fixture does.
+final class TemporaryFolder: Sendable {
+    let url: URL
+
+    init() throws {
+        url = FileManager.default.temporaryDirectory.appendingPathComponent("transport-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: url) }
+
+    func write(_ bytes: [UInt8], to name: String) throws -> String {
+        let file = url.appendingPathComponent(name)
+        try Data(bytes).write(to: file)
+        return file.path
+    }
+}
+
+/// A process of OpenSSL's command line, with pipes. Whoever starts it stops it.
+final class OpenSSLProcess: @unchecked Sendable {
+    // Unchecked: `process` and `input` are used by one test; what is shared is behind the lock.
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Mutex<[UInt8]>([])
+    // The process reads files in it.
+    private let folder: TemporaryFolder?
+
+    init(_ arguments: [String], keeping folder: TemporaryFolder?) throws {
+        self.folder = folder
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        process.arguments = arguments
+        process.standardInput = input
+        for pipe in [Pipe(), Pipe()] {
+            if process.standardOutput is Pipe { process.standardError = pipe } else { process.standardOutput = pipe }
+            pipe.fileHandleForReading.readabilityHandler = { [weak self] handle in
+                let data = handle.availableData
+                if data.isEmpty { handle.readabilityHandler = nil }
+                self?.output.withLock { $0 += data }
+            }
+        }
+        try process.run()
+    }
+
+    func stop() {
+        // Not SIGTERM: the child inherits the mask of the thread that started it, which may block that.
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    }
+
+    var bytes: [UInt8] { output.withLock { $0 } }
+
+    var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    func say(_ bytes: [UInt8]) throws { try input.fileHandleForWriting.write(contentsOf: Data(bytes)) }
+
+    func endInput() throws { try input.fileHandleForWriting.close() }
+
+    var isRunning: Bool { process.isRunning }
+
+    func waitForExit() async throws {
+        try await eventually { !self.isRunning }
+    }
+}
+
+/// A frame's bytes.
+func framed(_ payload: [UInt8]) -> [UInt8] {
+    withUnsafeBytes(of: UInt32(payload.count).bigEndian) { Array($0) } + payload
+}
+
+extension EmbeddedChannel {
+    /// One read's worth of bytes. In place of `writeInbound`, whose unused result Swift 6.3.1 releases twice when it is
+    /// called in a loop in an optimized build (seen with swift-nio 2.101.2 and no code of ours).
+    func feed(_ buffer: ByteBuffer) throws {
+        pipeline.fireChannelRead(buffer)
+        pipeline.fireChannelReadComplete()
+        try throwIfErrorCaught()
+    }
+}

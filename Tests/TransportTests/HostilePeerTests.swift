@@ -1,0 +1,288 @@
+import NIOCore
+import NIOPosix
+import OpenSSLKit
+import Synchronization
+import Testing
+import Transport
+
+/// A listener that accepts and says nothing.
+final class SilentServer: Sendable {
+    private let channel: any Channel
+    private let counter: Counter
+
+    private final class Counter: Sendable {
+        let value = Mutex(0)
+    }
+
+    init() async throws {
+        let counter = Counter()
+        self.counter = counter
+        channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                counter.value.withLock { $0 += 1 }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+    }
+
+    var port: Int { channel.localAddress?.port ?? 0 }
+    var connectionCount: Int { counter.value.withLock { $0 } }
+    func close() async { try? await channel.close().get() }
+}
+
+/// What strangers and broken peers do to a listener, and what it does to them.
+@Suite struct HostilePeerTests {
+    private func listening(
+        _ change: (inout TransportConfiguration) -> Void = { _ in }
+    ) async throws -> (peer: Peer, socket: PeerListener) {
+        var configuration = TransportConfiguration()
+        change(&configuration)
+        let peer = try Peer(configuration)
+        return (peer, try await peer.listen())
+    }
+
+    /// The listener still serves.
+    private func expectService(_ peer: Peer, _ socket: PeerListener) async throws {
+        try await eventually { socket.unauthenticatedCount == 0 }
+        let friend = try Peer()
+        friend.knows(peer)
+        peer.knows(friend)
+        let dialled = try await friend.dial(socket)
+        let accepted = try await socket.accept()
+        try await dialled.send([1])
+        #expect(try await accepted.nextFrame() == [1])
+        dialled.close()
+        #expect(try await accepted.outcome() == .closedByPeer)
+        await peer.transport.shutdown()
+    }
+
+    @Test(arguments: [
+        Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8), [0], [UInt8](repeating: 0xFF, count: 200_000),
+        [22, 3, 1, 0xFF, 0xFF] + [UInt8](repeating: 1, count: 70_000),
+    ])
+    func garbageIsCutOff(bytes: [UInt8]) async throws {
+        let (peer, socket) = try await listening()
+        let client = try await RawClient(port: socket.localAddress.port)
+        // The other side may have closed before all is written.
+        try? await client.say(bytes)
+        try await client.ended()
+        try await expectService(peer, socket)
+    }
+
+    @Test func aSilentClientIsCutOffAtTheDeadline() async throws {
+        let (peer, socket) = try await listening { $0.handshakeTimeout = .milliseconds(100) }
+        let client = try await RawClient(port: socket.localAddress.port)
+        try await client.ended()
+        try await expectService(peer, socket)
+    }
+
+    @Test func aSilentServerIsGivenUp() async throws {
+        var configuration = TransportConfiguration()
+        configuration.handshakeTimeout = .milliseconds(100)
+        let peer = try Peer(configuration)
+        let silent = try await SilentServer()
+        await #expect(throws: CloseReason.handshakeTimedOut) {
+            try await peer.transport.dial(host: "127.0.0.1", port: silent.port, deadline: patience)
+        }
+        await silent.close()
+    }
+
+    @Test func handshakesUnderWayAreBounded() async throws {
+        let (peer, socket) = try await listening {
+            $0.unauthenticatedPerAddressMax = 3
+            $0.handshakeTimeout = patience
+        }
+        var clients: [RawClient] = []
+        for _ in 0..<3 { clients.append(try await RawClient(port: socket.localAddress.port)) }
+        try await eventually { socket.unauthenticatedCount == 3 }
+        let oneTooMany = try await RawClient(port: socket.localAddress.port)
+        try await oneTooMany.ended()
+        #expect(socket.unauthenticatedCount == 3)
+        for client in clients { try await client.channel.close().get() }
+        try await expectService(peer, socket)
+    }
+
+    @Test func finishedConnectionsThatNobodyTakesAreBounded() async throws {
+        let (peer, socket) = try await listening { $0.acceptQueueMax = 2 }
+        let friend = try Peer()
+        friend.knows(peer)
+        peer.knows(friend)
+        var dialled: [PeerConnection] = []
+        for _ in 0..<2 {
+            dialled.append(try await friend.dial(socket))
+            let count = dialled.count
+            try await eventually { peer.transport.connections.count == count }
+        }
+        let oneTooMany = try await friend.dial(socket)
+        #expect(try await oneTooMany.outcome() == .closedByPeer)
+        #expect(dialled.allSatisfy { $0.closeReason == nil })
+        await peer.transport.shutdown()
+        for connection in dialled { #expect(try await connection.outcome() == .closedByPeer) }
+    }
+
+    @Test func closingTheListenerEndsHandshakesUnderWay() async throws {
+        let (_, socket) = try await listening { $0.handshakeTimeout = patience }
+        let client = try await RawClient(port: socket.localAddress.port)
+        try await eventually { socket.unauthenticatedCount == 1 }
+        await socket.close()
+        try await client.ended()
+        try await eventually { socket.unauthenticatedCount == 0 }
+        for await _ in socket.connections { Issue.record("a connection after the end") }
+    }
+
+    @Test func aResetIsTold() async throws {
+        let (listener, dialler) = (try Peer(), try Peer())
+        listener.knows(dialler)
+        dialler.knows(listener)
+        let socket = try await listener.listen()
+        let relay = try await Relay(to: socket.localAddress.port)
+        let dialled = try await dialler.transport.dial(host: "127.0.0.1", port: relay.port, deadline: patience)
+        let accepted = try await socket.accept()
+        try await dialled.send([1])
+        #expect(try await accepted.nextFrame() == [1])
+        try await relay.reset()
+        let outcome = try await accepted.outcome()
+        #expect(outcome == .reset)
+        #expect(try await accepted.nextFrame() == nil)
+        await relay.close()
+        #expect([.reset, .truncated].contains(try await dialled.outcome()))
+    }
+
+    @Test func anEndWithoutCloseNotifyIsTruncation() async throws {
+        let (listener, dialler) = (try Peer(), try Peer())
+        listener.knows(dialler)
+        dialler.knows(listener)
+        let socket = try await listener.listen()
+        let relay = try await Relay(to: socket.localAddress.port)
+        let dialled = try await dialler.transport.dial(host: "127.0.0.1", port: relay.port, deadline: patience)
+        let accepted = try await socket.accept()
+        try await dialled.send([1])
+        #expect(try await accepted.nextFrame() == [1])
+        try await relay.halfClose()
+        #expect(try await accepted.outcome() == .truncated)
+        #expect(try await accepted.nextFrame() == nil)
+        await relay.close()
+        _ = try await dialled.outcome()
+    }
+
+    /// The end comes while nobody reads; all that came before it is still delivered.
+    @Test func whatCameBeforeTheEndIsDelivered() async throws {
+        var configuration = TransportConfiguration()
+        configuration.inboundBytesMax = 1_000
+        let (listener, dialler) = (try Peer(configuration), try Peer())
+        listener.knows(dialler)
+        dialler.knows(listener)
+        let socket = try await listener.listen()
+        let dialled = try await dialler.dial(socket)
+        let accepted = try await socket.accept()
+        for number in 0..<100 { try await dialled.send([UInt8](repeating: UInt8(number), count: 1_000)) }
+        dialled.close()
+        #expect(try await dialled.outcome() == .localShutdown)
+        for number in 0..<100 { #expect(try await accepted.nextFrame()?.first == UInt8(number)) }
+        #expect(try await accepted.nextFrame() == nil)
+        #expect(try await accepted.outcome() == .closedByPeer)
+    }
+
+    @Test func anIdleConnectionIsClosed() async throws {
+        let (peer, socket) = try await listening { $0.idleTimeout = .milliseconds(150) }
+        let friend = try Peer()
+        friend.knows(peer)
+        peer.knows(friend)
+        let dialled = try await friend.dial(socket)
+        let accepted = try await socket.accept()
+        #expect(try await accepted.outcome() == .idle)
+        #expect(try await dialled.outcome() == .closedByPeer)
+    }
+
+    @Test func aPeerThatNeverEndsIsCutAtTheCloseTimeout() async throws {
+        var configuration = TransportConfiguration()
+        configuration.closeTimeout = .milliseconds(100)
+        let (listener, dialler) = (try Peer(configuration), try Peer())
+        listener.knows(dialler)
+        dialler.knows(listener)
+        let socket = try await listener.listen()
+        let relay = try await Relay(to: socket.localAddress.port)
+        let dialled = try await dialler.transport.dial(host: "127.0.0.1", port: relay.port, deadline: patience)
+        let accepted = try await socket.accept()
+        await relay.freeze()
+        accepted.close()
+        #expect(try await accepted.outcome() == .localShutdown)
+        await relay.close()
+        _ = try await dialled.outcome()
+    }
+}
+
+/// A TCP relay for one connection, to do to it what networks do.
+final class Relay: Sendable {
+    private let server: any Channel
+    private let state: RelayState
+
+    final class RelayState: Sendable {
+        let channels = Mutex<(near: (any Channel)?, far: (any Channel)?)>((nil, nil))
+        let isFrozen = Mutex(false)
+    }
+
+    private final class Forward: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        let state: RelayState
+        let fromNear: Bool
+
+        init(_ state: RelayState, fromNear: Bool) {
+            self.state = state
+            self.fromNear = fromNear
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            if state.isFrozen.withLock({ $0 }) { return }
+            let other = state.channels.withLock { fromNear ? $0.far : $0.near }
+            other?.writeAndFlush(unwrapInboundIn(data), promise: nil)
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {}
+    }
+
+    init(to port: Int) async throws {
+        let state = RelayState()
+        self.state = state
+        server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { near in
+                state.channels.withLock { $0.near = near }
+                return ClientBootstrap(group: near.eventLoop)
+                    .channelOption(.allowRemoteHalfClosure, value: true)
+                    .channelInitializer { far in
+                        far.eventLoop.makeCompletedFuture {
+                            try far.pipeline.syncOperations.addHandler(Forward(state, fromNear: false))
+                        }
+                    }
+                    .connect(host: "127.0.0.1", port: port)
+                    .flatMapThrowing { far in
+                        state.channels.withLock { $0.far = far }
+                        try near.pipeline.syncOperations.addHandler(Forward(state, fromNear: true))
+                    }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+    }
+
+    var port: Int { server.localAddress?.port ?? 0 }
+
+    private var far: (any Channel)? { state.channels.withLock { $0.far } }
+    private var near: (any Channel)? { state.channels.withLock { $0.near } }
+
+    /// Resets the connection to the listener.
+    func reset() async throws {
+        try await far?.closeWithReset()
+    }
+
+    /// Ends the stream towards the listener, without TLS's consent.
+    func halfClose() async throws { try await far?.close(mode: .output).get() }
+
+    /// Passes nothing on any more.
+    func freeze() async { state.isFrozen.withLock { $0 = true } }
+
+    func close() async {
+        try? await server.close().get()
+        try? await far?.close().get()
+        try? await near?.close().get()
+    }
+}
