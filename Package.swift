@@ -95,8 +95,48 @@ let package = Package(
         ),
         .executableTarget(
             name: "hansa",
-            dependencies: ["LocalAPI", "Node", argumentParser, logging],
+            dependencies: ["LocalAPI", "Node", argumentParser, logging, lifecycle],
             swiftSettings: settings
         ),
+
+        // Tests.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Catalog", "DeltaLog", "Gossip", "OpenSSLKit"],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
+        .testTarget(name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "DeltaLogTests",
+            dependencies: ["Catalog", "DeltaLog", "Wire", "TestSupport", protobuf],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "GossipTests",
+            dependencies: ["Catalog", "DeltaLog", "Gossip", "Wire", "TestSupport", protobuf],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "StoreTests",
+            dependencies: ["Catalog", "DeltaLog", "Store", "TestSupport", grdb],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "InterchangeTests",
+            dependencies: ["Interchange", "Catalog", "CZlib"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "OpenSSLKitTests",
+            dependencies: ["OpenSSLKit", "COpenSSL"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: ["Transport", "OpenSSLKit", nioCore, nioPosix, nioEmbedded],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "ProcessTests", dependencies: ["hansa", "TestSupport"], swiftSettings: settings),
     ]
 )

@@ -32,11 +32,13 @@ package struct FieldPath: Hashable, Comparable, Sendable, CustomStringConvertibl
     package static func ext(_ column: String) -> FieldPath { FieldPath(unchecked: "ext/" + column) }
 
     /// The part before the first slash.
-    package var base: Substring { text.prefix { $0 != "/" } }
+    package var base: Substring { text[..<(firstSlash ?? text.endIndex)] }
     /// The part behind the first slash; nil where there is none.
     package var key: Substring? {
-        text.firstIndex(of: "/").map { text[text.index(after: $0)...] }
+        firstSlash.map { text[text.utf8.index(after: $0)...] }
     }
+    /// By bytes: a slash with a combining mark behind it is no slash to Swift's comparison of characters.
+    private var firstSlash: String.Index? { text.utf8.firstIndex(of: UInt8(ascii: "/")) }
     /// True for what users and imports write.
     package var isOrdinary: Bool { !text.isEmpty && text.utf8.first != UInt8(ascii: "@") }
 
@@ -60,7 +62,7 @@ extension FieldPath {
     /// Reads a path as people write it: `name` gives `name/und` for a text that has languages, `name.zh` gives
     /// `name/zh`; a path with a slash is taken as it is. Nil where no user may name it.
     package init?(written text: String) {
-        if text.contains("/") {
+        if text.utf8.contains(UInt8(ascii: "/")) {
             self.init(text)
         } else if CatalogRules.languageFields.contains(text) {
             self.init(text + "/und")

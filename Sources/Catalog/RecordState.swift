@@ -126,23 +126,73 @@ package struct RecordState: Hashable, Sendable {
     }
 
     /// Takes in an operation that is new here. `superseded` are the citations of it that came before it. Writes that
-    /// only remove must not be listed in `operation.writes`. Linear in the number of live operations.
+    /// only remove must not be listed in `operation.writes`. Linear in the number of live operations, writes and
+    /// citations.
     package mutating func insert(_ operation: LiveOperation, superseded: [Supersession] = []) {
         var operation = operation
         if !superseded.isEmpty {
-            operation.writes.removeAll { write in superseded.contains { $0.hits(write, of: operation.hash) } }
+            let targets = Targets(superseded, of: operation.hash)
+            operation.writes.removeAll { targets.contain($0) }
         }
         guard !operation.writes.isEmpty else { return }
-        let position = operations.firstIndex { operation.dot < $0.dot } ?? operations.endIndex
-        operations.insert(operation, at: position)
+        operations.insert(operation, at: firstPosition(notBefore: operation.dot))
     }
 
     /// Applies a citation of an operation that has come already. One that hits nothing live changes nothing.
     package mutating func supersede(_ supersession: Supersession) {
-        guard let position = operations.firstIndex(where: { $0.dot == supersession.citation.dot }) else { return }
-        let hash = operations[position].hash
-        operations[position].writes.removeAll { supersession.hits($0, of: hash) }
-        if operations[position].writes.isEmpty { operations.remove(at: position) }
+        supersede([supersession])
+    }
+
+    /// Applies citations of operations that have come already, in any order. Those that hit nothing live change
+    /// nothing. Linear in citations and live operations, and in the writes of those that are cited, however many
+    /// citations name one operation: a peer chooses these numbers.
+    package mutating func supersede(_ supersessions: [Supersession]) {
+        var byDot: [Dot: [Supersession]] = [:]
+        for supersession in supersessions { byDot[supersession.citation.dot, default: []].append(supersession) }
+        var isEmptied = false
+        for (dot, supersessions) in byDot {
+            let position = firstPosition(notBefore: dot)
+            guard position < operations.endIndex, operations[position].dot == dot else { continue }
+            let targets = Targets(supersessions, of: operations[position].hash)
+            operations[position].writes.removeAll { targets.contain($0) }
+            if operations[position].writes.isEmpty { isEmptied = true }
+        }
+        if isEmptied { operations.removeAll { $0.writes.isEmpty } }
+    }
+
+    /// Where an operation with the dot is, or would be inserted. Logarithmic.
+    private func firstPosition(notBefore dot: Dot) -> Int {
+        var low = operations.startIndex
+        var high = operations.endIndex
+        while low < high {
+            let middle = low + (high - low) / 2
+            if operations[middle].dot < dot { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// The writes of one operation that some citations supersede: ``Supersession/hits(_:of:)`` for many at once.
+    private struct Targets {
+        private var isWhole = false
+        private var fields: Set<FieldNumber> = []
+        private var numbers: Set<UInt32> = []
+        private var numbersOfField: [FieldNumber: Set<UInt32>] = [:]
+
+        init(_ supersessions: [Supersession], of hash: Hash256) {
+            for supersession in supersessions where supersession.citation.prefix == hash.prefix {
+                switch (supersession.field, supersession.citation.number) {
+                case (nil, nil): isWhole = true
+                case (nil, let number?): numbers.insert(number)
+                case (let field?, nil): fields.insert(field)
+                case (let field?, let number?): numbersOfField[field, default: []].insert(number)
+                }
+            }
+        }
+
+        func contain(_ write: LiveWrite) -> Bool {
+            isWhole || fields.contains(write.field) || numbers.contains(write.number)
+                || numbersOfField[write.field]?.contains(write.number) == true
+        }
     }
 
     /// The hash of the canonical state: SHA-256 of "hansa/state\0", the record's id behind its length, the number of

@@ -16,6 +16,13 @@ package struct Announcement: Hashable, Sendable {
     package static let addressesMax = 16
     /// The longest address in bytes.
     package static let addressBytesMax = 300
+    /// Versions are Unix milliseconds of 48 bits, as clocks are: one more than the highest never overflows.
+    package static let versionMax: UInt64 = 0xFFFF_FFFF_FFFF
+
+    /// 1 to 300 visible characters of ASCII, so that an address can be shown as it is.
+    package static func isAddress(_ address: String) -> Bool {
+        (1...addressBytesMax).contains(address.utf8.count) && address.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
 
     /// Checks a SignedAnnouncement message.
     package init(
@@ -24,10 +31,10 @@ package struct Announcement: Hashable, Sendable {
         cryptography: some Cryptography
     ) throws(StatementRefusal) {
         guard encoded.count <= Statement.bytesMax else { throw .tooLarge }
-        guard let signed = try? Hansa_V0_SignedAnnouncement(serializedBytes: encoded),
-            let announcement = try? Hansa_V0_Announcement(serializedBytes: signed.announcement),
+        guard let signed = Hansa_V0_SignedAnnouncement(canonical: encoded),
+            let announcement = Hansa_V0_Announcement(canonical: Array(signed.announcement)),
             let node = NodeKey(bytes: announcement.node), announcement.addresses.count <= Self.addressesMax,
-            announcement.addresses.allSatisfy({ $0.utf8.count <= Self.addressBytesMax })
+            announcement.version <= Self.versionMax, announcement.addresses.allSatisfy(Self.isAddress)
         else { throw .malformed }
         guard announcement.alliance == alliance.data else { throw .foreignAlliance }
         let message = SignatureTag.announcement.message(signed.announcement)
@@ -39,12 +46,17 @@ package struct Announcement: Hashable, Sendable {
     }
 
     /// Signs an announcement; returns the bytes of a SignedAnnouncement message.
+    ///
+    /// - Throws: ``StatementRefusal/malformed`` where everybody would refuse it, and what the signer throws.
     package static func sign(
         addresses: [String],
         version: UInt64,
         alliance: AllianceID,
         node: some Signer
     ) throws -> [UInt8] {
+        guard version <= versionMax, addresses.count <= addressesMax, addresses.allSatisfy(isAddress) else {
+            throw StatementRefusal.malformed
+        }
         let announcement: Hansa_V0_Announcement = .with {
             $0.alliance = alliance.data
             $0.node = node.publicKey.data

@@ -56,7 +56,7 @@ package struct TotalsChange: Hashable, Sendable {
 ///
 /// All calls belong to one transaction, which the implementation's owner begins and ends.
 package protocol DeltaStorage {
-    /// The last delta held of a log.
+    /// The last delta held of a log, which means: stored and merged, or being merged.
     func head(of log: LogID) throws -> Head?
     /// Stores a delta that continues its log, and makes it the log's head. Returns the location of its first
     /// operation; the others follow one by one.
@@ -64,8 +64,9 @@ package protocol DeltaStorage {
     /// The path's number in this storage, given now if it had none.
     mutating func number(of field: FieldPath) throws -> FieldNumber
     func record(_ id: RecordID) throws -> StoredRecord?
-    /// Stores a record's new state, with its entries in whatever is derived from it. `before` is what
-    /// ``record(_:)`` gave. `arrived` is the operation that changed it, where the caller has its content at hand.
+    /// Stores a record's new state, with its entries in whatever is derived from it. Called once a record for each
+    /// delta. `before` is what ``record(_:)`` gave. `arrived` is the operation that changed it, where it was a single
+    /// one, whose content is at hand.
     mutating func save(
         _ record: StoredRecord,
         before: StoredRecord?,
@@ -124,15 +125,18 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
 
     /// Merges a delta that is stored already; rebuilding calls this for every one. Deltas of one log come in their
     /// order; among logs any order gives the same.
+    ///
+    /// While it rebuilds, a storage must answer ``DeltaStorage/head(of:)`` with what has been merged so far, not with
+    /// all that it stores: a citation of what is yet to be merged has to wait for it.
     package func merge(
         _ delta: VerifiedDelta,
         at location: Int64,
         by organization: OrganizationID,
         into storage: inout some DeltaStorage
     ) throws -> Set<RecordID> {
-        let waiting = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence)
-        var changed: Set<RecordID> = []
-        var totals = TotalsChange()
+        var waiting = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence)
+        var touched: [RecordID: Touched] = [:]
+        var order: [RecordID] = []
         for (index, operation) in delta.operations.enumerated() {
             let envelope = operation.envelope
             let owner = envelope.owner ?? organization
@@ -146,34 +150,58 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 try storage.setAside(dot, record: id, why: .notOwner)
                 continue
             }
-            let before = try storage.record(id)
-            var record = before ?? StoredRecord(id: id, owner: owner, key: envelope.key, state: RecordState())
+            if touched[id] == nil {
+                let before = try storage.record(id)
+                let record = before ?? StoredRecord(id: id, owner: owner, key: envelope.key, state: RecordState())
+                touched[id] = Touched(before: before, record: record)
+                order.append(id)
+            }
+            let location = location + Int64(index)
             try merge(
                 operation,
-                at: (dot, location + Int64(index), delta.header.stamp),
-                waiting: waiting[UInt32(index)] ?? [],
-                into: &record,
+                at: (dot, location, delta.header.stamp),
+                waiting: &waiting,
+                into: &touched[id]!.record,
                 storage: &storage
             )
-            guard record.state != before?.state ?? RecordState() else { continue }
-            try storage.save(record, before: before, arrived: (location + Int64(index), operation))
-            totals.digest.subtract(before?.state.canonicalHash(of: id, hasher: hasher))
-            totals.digest.add(record.state.canonicalHash(of: id, hasher: hasher))
-            totals.shown += (record.state.isShown ? 1 : 0) - (before?.state.isShown == true ? 1 : 0)
+            touched[id]?.operations += 1
+            touched[id]?.last = (location, operation)
+        }
+
+        // Once a record, however many of the delta's operations are about it: hashing and saving cost as much as the
+        // record has live writes, and a peer chooses both numbers.
+        var changed: Set<RecordID> = []
+        var totals = TotalsChange()
+        for id in order {
+            guard let entry = touched[id], entry.record.state != entry.before?.state ?? RecordState() else { continue }
+            let before = entry.before?.state
+            try storage.save(entry.record, before: entry.before, arrived: entry.operations == 1 ? entry.last : nil)
+            totals.digest.subtract(before?.canonicalHash(of: id, hasher: hasher))
+            totals.digest.add(entry.record.state.canonicalHash(of: id, hasher: hasher))
+            totals.shown += (entry.record.state.isShown ? 1 : 0) - (before?.isShown == true ? 1 : 0)
             changed.insert(id)
         }
         if !changed.isEmpty { try storage.change(totals, of: organization) }
         return changed
     }
 
+    /// A record that a delta is about.
+    private struct Touched {
+        let before: StoredRecord?
+        var record: StoredRecord
+        var operations = 0
+        var last: (location: Int64, operation: VerifiedOperation)?
+    }
+
     private func merge(
         _ operation: VerifiedOperation,
         at place: (dot: Dot, location: Int64, stamp: Stamp),
-        waiting: [WaitingCitation],
+        waiting: inout [UInt32: [WaitingCitation]],
         into record: inout StoredRecord,
         storage: inout some DeltaStorage
     ) throws {
         var live: [LiveWrite] = []
+        var held: [Supersession] = []
         for (number, write) in operation.envelope.writes.enumerated() {
             let field = try storage.number(of: write.field)
             for citation in write.supersedes {
@@ -181,8 +209,16 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                     citation: citation,
                     field: operation.envelope.kind == .deletion ? nil : field
                 )
-                if try isHeld(citation.dot, before: place.dot, in: storage) {
-                    record.state.supersede(supersession)
+                let cited = citation.dot
+                if try isHeld(cited, before: place.dot, in: storage) {
+                    held.append(supersession)
+                } else if cited.log == place.dot.log, cited.sequence == place.dot.sequence,
+                    cited.index > place.dot.index
+                {
+                    // A later operation of this delta: it has come, and is yet to be merged.
+                    waiting[cited.index, default: []].append(
+                        WaitingCitation(record: record.id, supersession: supersession)
+                    )
                 } else {
                     try storage.addWaiting(WaitingCitation(record: record.id, supersession: supersession))
                 }
@@ -191,6 +227,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 live.append(LiveWrite(number: UInt32(number), field: field, mode: write.mode))
             }
         }
+        if !held.isEmpty { record.state.supersede(held) }
         let operation = LiveOperation(
             dot: place.dot,
             stamp: place.stamp,
@@ -200,7 +237,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         )
         record.state.insert(
             operation,
-            superseded: waiting.filter { $0.record == record.id }.map(\.supersession)
+            superseded: (waiting[place.dot.index] ?? []).filter { $0.record == record.id }.map(\.supersession)
         )
     }
 

@@ -63,14 +63,17 @@ package struct Charter: Hashable, Sendable {
         }
     }
 
-    /// Nil where a key or number in it is impossible.
+    /// Nil where a key, name or number in it is impossible.
     package init?(_ message: Hansa_V0_Charter) {
         var founders: [Founder] = []
         for founder in message.founders {
             guard let key = Hash256(founder.organizationKey) else { return nil }
             founders.append(Founder(name: founder.name, key: key))
         }
-        guard !founders.isEmpty, message.nonce.count == 16, message.policy.sponsors > 0 else { return nil }
+        guard !founders.isEmpty, Set(founders.map(\.key)).count == founders.count, message.nonce.count == 16,
+            message.policy.sponsors > 0, (50..<100).contains(message.policy.removalPercent),
+            Statement.isName(message.name), founders.allSatisfy({ Statement.isName($0.name) })
+        else { return nil }
         self.init(
             name: message.name,
             founders: founders,

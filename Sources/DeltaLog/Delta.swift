@@ -84,10 +84,14 @@ package struct RawDelta {
                 guard try reader.field(after: &last) == (3, .lengthDelimited) else {
                     throw WireError("unknown field \(last)")
                 }
-                guard operations.count < CatalogRules.Limits.operationsMax else { throw WireError("too many operations") }
+                guard operations.count < CatalogRules.Limits.operationsMax else {
+                    throw WireError("too many operations")
+                }
                 var inner = try reader.message()
                 var innerLast: UInt32 = 0
-                guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else { throw WireError("no envelope") }
+                guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else {
+                    throw WireError("no envelope")
+                }
                 let envelope = try inner.slice()
                 guard try inner.field(after: &innerLast) == (2, .lengthDelimited) else { throw WireError("no content") }
                 let content = try inner.slice()
@@ -224,6 +228,8 @@ extension VerifiedDelta {
     /// - Parameters:
     ///   - drafts: 1 to 4,096, together at most 1 MiB when encoded; the caller sees to that by ``DeltaPacker``.
     ///   - salts: 16 random bytes for each draft.
+    /// - Throws: ``DeltaRefusal`` where everybody would refuse the delta, since signing it would end the log: a draft
+    ///   that is too large, that cites too many logs, or that is malformed; and what the signer throws.
     package init(
         signing drafts: [OperationDraft],
         salts: [[UInt8]],
@@ -231,12 +237,22 @@ extension VerifiedDelta {
         signer: some Signer,
         hasher: some CatalogHasher
     ) throws {
-        precondition(!drafts.isEmpty && drafts.count <= CatalogRules.Limits.operationsMax && drafts.count == salts.count)
+        precondition(
+            !drafts.isEmpty && drafts.count <= CatalogRules.Limits.operationsMax && drafts.count == salts.count
+        )
         var cited = CitedLogs(own: authorship.log)
         var operations: [VerifiedOperation] = []
         operations.reserveCapacity(drafts.count)
         for (draft, salt) in zip(drafts, salts) {
             let content = Content(salt: salt, values: draft.values)
+            let index = operations.count
+            do throws(WireError) {
+                try draft.envelope.checkShape()
+                guard salt.count == Content.saltByteCount else { throw WireError("content: salt is not 16 bytes") }
+                try Self.check(content, fits: draft.envelope, hasher: hasher)
+            } catch {
+                throw DeltaRefusal.malformed("operation \(index): " + error.reason)
+            }
             let envelopeBytes = draft.envelope.encoded(citing: &cited)
             let contentBytes = content.encoded()
             operations.append(
@@ -264,6 +280,9 @@ extension VerifiedDelta {
             importMark: authorship.importMark,
             cited: cited.others
         )
+        guard cited.others.count <= Header.citedMax else {
+            throw DeltaRefusal.malformed("header: more than \(Header.citedMax) cited logs")
+        }
         let headerBytes = header.encoded()
         let signature = try signer.sign(SignatureTag.header.message(headerBytes))
         var byteCount = wireSize(of: headerBytes.count) + wireSize(of: signature.count)
@@ -271,6 +290,7 @@ extension VerifiedDelta {
             let inner = wireSize(of: operation.envelopeBytes.count) + wireSize(of: operation.contentBytes.count)
             byteCount += wireSize(of: inner)
         }
+        guard byteCount <= CatalogRules.Limits.deltaBytesMax else { throw DeltaRefusal.tooLarge }
         self.init(
             header: header,
             headerBytes: headerBytes,

@@ -11,6 +11,7 @@ package struct DeltaPacker {
 
     private var drafts: [OperationDraft] = []
     private var byteCount = 0
+    private var cited: Set<LogID> = []
 
     package init() {}
 
@@ -19,10 +20,18 @@ package struct DeltaPacker {
     /// Adds a draft. Returns the drafts gathered before it, where it would not fit with them: the next delta.
     package mutating func add(_ draft: OperationDraft) -> [OperationDraft]? {
         let size = draft.estimatedSize
+        var logs: Set<LogID> = []
+        for write in draft.envelope.writes {
+            for citation in write.supersedes { logs.insert(citation.dot.log) }
+        }
         var full: [OperationDraft]?
-        if !drafts.isEmpty, drafts.count >= Self.operationsMax || byteCount + size > Self.bytesMax {
+        if !drafts.isEmpty,
+            drafts.count >= Self.operationsMax || byteCount + size > Self.bytesMax
+                || cited.count + logs.subtracting(cited).count > Header.citedMax
+        {
             full = finish()
         }
+        cited.formUnion(logs)
         drafts.append(draft)
         byteCount += size
         return full
@@ -33,6 +42,7 @@ package struct DeltaPacker {
         defer {
             drafts = []
             byteCount = 0
+            cited = []
         }
         return drafts
     }

@@ -1,15 +1,24 @@
 package import Catalog
 
-/// The set of governance statements: grow-only, except that of the fork proofs of one log only the strongest is kept.
-/// A join-semilattice: the same statements give the same set in any order.
+/// The set of governance statements: grow-only, except that of the fork proofs of one log, and of the enrolments by one
+/// voucher, only the strongest is kept, and of more statements by one key than anybody needs only the lowest.
+/// A join-semilattice: the same statements give the same set in any order, also beyond the bounds.
 package struct GovernanceSet: Hashable, Sendable {
     /// By id.
     package private(set) var statements: [Hash256: Statement] = [:]
 
+    /// The statement kept in each place that has room for one.
+    private var places: [Place: Hash256] = [:]
+    /// The ids of what each key is answerable for.
+    private var accounts: [Account: Set<Hash256>] = [:]
+
     package init() {}
 
-    /// Statements of one signer that are kept at most, so that no member can fill the others' memory.
+    /// Admissions by one node, and enrolments by one organization, that are kept at most, so that no member can fill the
+    /// others' memory. A guess, far beyond what any needs.
     package static let statementsPerSignerMax = 4096
+    /// Fork proofs of one author's logs that are kept at most. A key that has forked more is beyond saving.
+    package static let forksPerAuthorMax = 64
 
     /// Ascending by id.
     package var sorted: [Statement] { statements.values.sorted { $0.id < $1.id } }
@@ -19,19 +28,86 @@ package struct GovernanceSet: Hashable, Sendable {
     package mutating func insert(_ statement: Statement, replaced: inout Hash256?) -> Bool {
         replaced = nil
         guard statements[statement.id] == nil else { return false }
-        if case .fork(let log, let sequence) = statement.body {
-            let held = statements.values.first { if case .fork(log, _) = $0.body { true } else { false } }
-            if let held, case .fork(_, let heldSequence) = held.body {
-                guard (sequence, statement.id) < (heldSequence, held.id) else { return false }
-                statements[held.id] = nil
-                replaced = held.id
-            }
-        } else {
-            let count = statements.values.count { $0.signer == statement.signer }
-            guard count < Self.statementsPerSignerMax else { return false }
+        let account = Account(statement)
+        if let place = Place(statement), let held = places[place].flatMap({ statements[$0] }) {
+            guard statement.isStronger(than: held) else { return false }
+            remove(held)
+            replaced = held.id
+        } else if let ids = accounts[account], ids.count >= account.countMax,
+            let last = ids.compactMap({ statements[$0] }).max(by: { $0.ranksBefore($1) })
+        {
+            guard statement.ranksBefore(last) else { return false }
+            remove(last)
+            replaced = last.id
         }
         statements[statement.id] = statement
+        if let place = Place(statement) { places[place] = statement.id }
+        accounts[account, default: []].insert(statement.id)
         return true
+    }
+
+    private mutating func remove(_ statement: Statement) {
+        statements[statement.id] = nil
+        if let place = Place(statement) { places[place] = nil }
+        accounts[Account(statement)]?.remove(statement.id)
+    }
+
+    /// Adds those statements that come from somebody the roster knows once all are added (``Roster/hasStanding(_:)``),
+    /// and leaves out the others: they change nothing, and anybody can make any number of them.
+    ///
+    /// - Returns: What was added, with the ids of what it replaced; and the roster that the set now gives.
+    /// - Complexity: That of deriving the roster once.
+    package mutating func merge(
+        _ others: [Statement],
+        charter: Charter,
+        hasher: some CatalogHasher
+    ) -> (taken: [(statement: Statement, replaced: Hash256?)], roster: Roster) {
+        var all = self
+        var ignored: Hash256?
+        for statement in others { _ = all.insert(statement, replaced: &ignored) }
+        let roster = Roster(charter: charter, statements: all, hasher: hasher)
+        var taken: [(statement: Statement, replaced: Hash256?)] = []
+        for statement in others where roster.hasStanding(statement) {
+            var replaced: Hash256?
+            if insert(statement, replaced: &replaced) { taken.append((statement, replaced)) }
+        }
+        return (taken, roster)
+    }
+
+    /// A place for one statement, of which the strongest is kept.
+    private enum Place: Hashable {
+        case fork(LogID)
+        case voucher(organizationKey: Hash256, oneTimeKey: Hash256)
+
+        init?(_ statement: Statement) {
+            switch statement.body {
+            case .fork(let log, _): self = .fork(log)
+            case .enrolment(_, let key, _, let voucher?): self = .voucher(organizationKey: key, oneTimeKey: voucher)
+            case .enrolment, .admission: return nil
+            }
+        }
+    }
+
+    /// Whose doing a statement is. Every one is signed by that key, so nobody can fill another's account.
+    private enum Account: Hashable {
+        case admissions(by: Hash256)
+        case enrolments(by: Hash256)
+        case forks(by: NodeKey)
+
+        init(_ statement: Statement) {
+            switch statement.body {
+            case .admission: self = .admissions(by: statement.signer)
+            case .enrolment(_, let key, _, _): self = .enrolments(by: key)
+            case .fork(let log, _): self = .forks(by: log.author)
+            }
+        }
+
+        var countMax: Int {
+            switch self {
+            case .admissions, .enrolments: statementsPerSignerMax
+            case .forks: forksPerAuthorMax
+            }
+        }
     }
 
     /// Logs with a fork proof, and the lowest sequence proven.
@@ -72,14 +148,31 @@ package struct Roster: Hashable, Sendable {
     /// Ascending by name, then id.
     package var sorted: [Member] { members.values.sorted { ($0.name, $0.id) < ($1.name, $1.id) } }
 
-    /// Derives the roster: founders belong; an organization belongs once enough member organizations have admitted it
-    /// by nodes of theirs; a member's enrolments count. Repeated until nothing changes, so at most as many rounds as
-    /// there are members.
+    /// Organization keys that some member's node has admitted, and that are short of sponsors.
+    package private(set) var candidates: Set<Hash256> = []
+
+    /// Derives the roster from the founders outward, step by step. In each step the enrolments by the organizations that
+    /// have become members in the step before count, then the admissions by the nodes so enrolled, and who has enough
+    /// sponsors for one name becomes a member. Statements of the same step are taken in the order of their ids.
+    ///
+    /// So nobody who does not descend from the founders has any influence, and what a step has settled (a member's name
+    /// and sponsors, a node's organization) no later one alters.
+    ///
+    /// - Complexity: Each statement is looked at once; sorting them costs most.
     package init(charter: Charter, statements: GovernanceSet, hasher: some CatalogHasher) {
-        for founder in charter.founders {
-            let id = OrganizationID(firstKey: founder.key, hasher: hasher)
-            members[id] = Member(
-                id: id,
+        var enrolments: [OrganizationID: [Statement]] = [:]
+        var admissions: [NodeKey: [Statement]] = [:]
+        for statement in statements.sorted {
+            switch statement.body {
+            case .enrolment(let organization, _, _, _): enrolments[organization, default: []].append(statement)
+            case .admission: admissions[NodeKey(statement.signer), default: []].append(statement)
+            case .fork: break
+            }
+        }
+        var support = Support()
+        var joined = charter.founders.map { founder in
+            Member(
+                id: OrganizationID(firstKey: founder.key, hasher: hasher),
                 name: founder.name,
                 key: founder.key,
                 isFounder: true,
@@ -87,63 +180,104 @@ package struct Roster: Hashable, Sendable {
                 sponsors: []
             )
         }
-        let ordered = statements.sorted
-        var isChanged = true
-        while isChanged {
-            isChanged = false
-            if enrol(ordered) { isChanged = true }
-            if admit(ordered, charter: charter, hasher: hasher) { isChanged = true }
+        while !joined.isEmpty {
+            for member in joined { members[member.id] = member }
+            let enrolled = enrol(joined.flatMap { enrolments[$0.id] ?? [] })
+            let vouched = support.add(enrolled.flatMap { admissions[$0] ?? [] }, organizations: organizations)
+            joined = vouched.compactMap { key in
+                let id = OrganizationID(firstKey: key, hasher: hasher)
+                guard members[id] == nil, let (name, sponsors) = support.name(of: key, sponsors: charter.sponsors)
+                else { return nil }
+                return Member(id: id, name: name, key: key, isFounder: false, nodes: [], sponsors: sponsors)
+            }
         }
+        let memberKeys = Set(members.values.map(\.key))
+        candidates = Set(support.keys).subtracting(memberKeys)
         for id in members.keys { members[id]?.nodes.sort() }
     }
 
-    /// Of several enrolments of one node, and of several by one voucher, the one with the lowest id counts. Each round
-    /// derives all enrolments anew from the members known, so the outcome does not depend on the rounds before.
-    private mutating func enrol(_ statements: [Statement]) -> Bool {
-        var derived: [NodeKey: OrganizationID] = [:]
-        var usedVouchers: Set<Hash256> = []
-        for statement in statements {
-            guard case .enrolment(let organization, let key, let node, let voucher) = statement.body,
-                members[organization]?.key == key, derived[node] == nil
+    /// Counts enrolments by organizations that are members. Returns the nodes that are new.
+    private mutating func enrol(_ statements: [Statement]) -> [NodeKey] {
+        var nodes: [NodeKey] = []
+        for statement in statements.sorted(by: { $0.id < $1.id }) {
+            guard case .enrolment(let organization, let key, let node, _) = statement.body,
+                members[organization]?.key == key, organizations[node] == nil
             else { continue }
-            if let voucher, !usedVouchers.insert(voucher).inserted { continue }
-            derived[node] = organization
+            organizations[node] = organization
+            members[organization]?.nodes.append(node)
+            nodes.append(node)
         }
-        guard derived != organizations else { return false }
-        organizations = derived
-        for id in members.keys { members[id]?.nodes = [] }
-        for (node, organization) in derived { members[organization]?.nodes.append(node) }
-        return true
+        return nodes
     }
 
-    private mutating func admit(_ statements: [Statement], charter: Charter, hasher: some CatalogHasher) -> Bool {
-        var sponsors: [Hash256: Set<OrganizationID>] = [:]
-        var names: [Hash256: String] = [:]
-        for statement in statements {
-            guard case .admission(let name, let key) = statement.body,
-                let sponsor = organizations[NodeKey(statement.signer)]
-            else { continue }
-            sponsors[key, default: []].insert(sponsor)
-            // Sponsors sign the name too; of different ones the statement with the lowest id counts.
-            if names[key] == nil { names[key] = name }
+    /// Who has vouched for whom, by which name. Sponsors sign the name too, so those of another name do not count.
+    private struct Support {
+        private struct Backing {
+            let name: String
+            /// The lowest id of a statement that says so.
+            let statement: Hash256
+            var sponsors: Set<OrganizationID>
         }
-        var isChanged = false
-        for (key, sponsors) in sponsors.sorted(by: { $0.key < $1.key }) {
-            let id = OrganizationID(firstKey: key, hasher: hasher)
-            guard members[id] == nil, sponsors.count >= Int(charter.sponsors), let name = names[key] else { continue }
-            members[id] = Member(
-                id: id,
-                name: name,
-                key: key,
-                isFounder: false,
-                nodes: [],
-                sponsors: sponsors.sorted()
-            )
-            isChanged = true
+
+        /// By organization key, then by the bytes of the name.
+        private var backings: [Hash256: [[UInt8]: Backing]] = [:]
+
+        var keys: [Hash256] { Array(backings.keys) }
+
+        /// Adds admissions by nodes in `organizations`. Returns the organization keys that they name, ascending.
+        mutating func add(_ statements: [Statement], organizations: [NodeKey: OrganizationID]) -> [Hash256] {
+            var vouched: Set<Hash256> = []
+            for statement in statements.sorted(by: { $0.id < $1.id }) {
+                guard case .admission(let name, let key) = statement.body,
+                    let sponsor = organizations[NodeKey(statement.signer)]
+                else { continue }
+                let bytes = Array(name.utf8)
+                backings[key, default: [:]][
+                    bytes,
+                    default: Backing(name: name, statement: statement.id, sponsors: [])
+                ].sponsors.insert(sponsor)
+                vouched.insert(key)
+            }
+            return vouched.sorted()
         }
-        return isChanged
+
+        /// The name that enough sponsors have signed, with them, ascending; of several the one that the statement with
+        /// the lowest id of its first step gives.
+        func name(of key: Hash256, sponsors: UInt32) -> (name: String, sponsors: [OrganizationID])? {
+            backings[key]?.values.filter { $0.sponsors.count >= Int(sponsors) }
+                .min { $0.statement < $1.statement }
+                .map { ($0.name, $0.sponsors.sorted()) }
+        }
+    }
+
+    /// True if the statement comes from somebody whom this roster knows: an admission from an enrolled node, an enrolment
+    /// from a member or a candidate, a fork proof about an enrolled node's log. No other has any effect.
+    package func hasStanding(_ statement: Statement) -> Bool {
+        switch statement.body {
+        case .admission: organizations[NodeKey(statement.signer)] != nil
+        case .enrolment(let organization, let key, _, _):
+            members[organization]?.key == key || candidates.contains(key)
+        case .fork(let log, _): organizations[log.author] != nil
+        }
     }
 
     /// The organization of a node; nil for a stranger.
     package func organization(of node: NodeKey) -> OrganizationID? { organizations[node] }
+}
+
+extension Statement {
+    /// Of two in one place, the one that is kept: the lower sequence of a fork, then the lower id.
+    fileprivate func isStronger(than held: Statement) -> Bool {
+        if case .fork(_, let sequence) = body, case .fork(_, let heldSequence) = held.body, sequence != heldSequence {
+            return sequence < heldSequence
+        }
+        return id < held.id
+    }
+
+    /// The order in which statements of one key keep their place when there are too many. A fork proof's rank goes by its
+    /// log, since which proof of a log is held may change.
+    fileprivate func ranksBefore(_ other: Statement) -> Bool {
+        if case .fork(let log, _) = body, case .fork(let otherLog, _) = other.body { return log < otherLog }
+        return id < other.id
+    }
 }

@@ -100,8 +100,8 @@ package struct Header: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// Reads a Header message strictly. A header of a newer format is told apart before anything else of it is
-    /// judged.
+    /// Reads a Header message strictly: what is accepted is byte for byte what ``encoded()`` gives for it. A header of a
+    /// newer format is told apart before anything else of it is judged.
     package init(decoding bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
         do {
             try self.init(reading: WireReader(bytes))
@@ -115,6 +115,8 @@ package struct Header: Hashable, Sendable {
     }
 
     private init(reading whole: WireReader) throws {
+        let format = try Self.format(of: whole)
+        guard format == formatVersion else { throw DeltaRefusal.newerFormat(format) }
         var alliance: AllianceID?
         var author: NodeKey?
         var incarnation: UInt64 = 0
@@ -123,52 +125,40 @@ package struct Header: Hashable, Sendable {
         var root: Hash256?
         var count: UInt32 = 0
         var clock: UInt64 = 0
-        var format: UInt32 = 0
         var importMark: ImportMark?
         var cited: [LogID] = []
         var reader = whole
         var last: UInt32 = 0
-        var previousNumber: UInt32 = 0
-        var unknown: UInt32?
         while !reader.isAtEnd {
-            let field = try reader.field(after: &last)
-            if field.number == previousNumber, field.number != 11 { throw WireError("field \(field.number) twice") }
-            previousNumber = field.number
-            switch (field.number, field.type) {
+            let field = try reader.field(after: &last, repeated: 11)
+            switch field {
             case (1, .lengthDelimited): alliance = AllianceID(bytes: try reader.slice())
             case (2, .lengthDelimited): author = NodeKey(bytes: try reader.slice())
-            case (3, .fixed64): incarnation = try reader.fixed64()
+            case (3, .fixed64): incarnation = try WireReader.present(reader.fixed64())
             case (4, .varint): sequence = try reader.varint()
             case (5, .lengthDelimited):
                 previous = Hash256(try reader.slice())
                 if previous == nil { throw WireError("previous is not 32 bytes") }
             case (6, .lengthDelimited): root = Hash256(try reader.slice())
-            case (7, .varint): count = try reader.varint32()
-            case (8, .fixed64): clock = try reader.fixed64()
-            case (9, .varint): format = try reader.varint32()
+            case (7, .varint): count = try WireReader.present(reader.varint32())
+            case (8, .fixed64): clock = try WireReader.present(reader.fixed64())
+            case (9, .varint): _ = try WireReader.present(reader.varint32())
             case (10, .lengthDelimited): importMark = try ImportMark(reading: reader.message())
             case (11, .lengthDelimited):
                 guard let log = LogID(bytes: try reader.slice()) else { throw WireError("cited log is not 40 bytes") }
                 cited.append(log)
-            case (_, .varint):
-                _ = try reader.varint()
-                unknown = field.number
-            case (_, .fixed64):
-                _ = try reader.fixed64()
-                unknown = field.number
-            case (_, .lengthDelimited):
-                _ = try reader.slice()
-                unknown = field.number
+            default: throw WireError("unknown field \(field.number)")
             }
         }
-        guard format == formatVersion else { throw DeltaRefusal.newerFormat(format) }
-        if let unknown { throw WireError("unknown field \(unknown)") }
         guard let alliance, let author, let root else { throw WireError("alliance, author or root missing") }
-        guard sequence > 0 else { throw WireError("sequence 0") }
+        guard (1...Self.sequenceMax).contains(sequence) else { throw WireError("sequence \(sequence)") }
         guard (sequence == 1) == (previous == nil) else { throw WireError("previous does not fit the sequence") }
+        let log = LogID(author: author, incarnation: incarnation)
+        guard cited.count <= Self.citedMax else { throw WireError("more than \(Self.citedMax) cited logs") }
+        guard !cited.contains(log), Set(cited).count == cited.count else { throw WireError("a log cited twice") }
         self.init(
             alliance: alliance,
-            log: LogID(author: author, incarnation: incarnation),
+            log: log,
             sequence: sequence,
             previous: previous,
             root: root,
@@ -181,6 +171,29 @@ package struct Header: Hashable, Sendable {
     }
 }
 
+extension Header {
+    /// The highest sequence: 2^63 - 1, so that every implementation can count and store it.
+    package static let sequenceMax = UInt64(Int64.max)
+    /// The most logs that one delta cites; so bounded, two headers always fit into a fork proof.
+    package static let citedMax = 1024
+
+    /// The format version that a header names, read before anything else is judged: a newer header keeps to the
+    /// grammar, and to nothing else that this version knows.
+    private static func format(of whole: WireReader) throws -> UInt32 {
+        var reader = whole
+        var last: UInt32 = 0
+        while !reader.isAtEnd {
+            switch try reader.field(after: &last) {
+            case (9, .varint): return try reader.varint32()
+            case (_, .varint): _ = try reader.varint()
+            case (_, .fixed64): _ = try reader.fixed64()
+            case (_, .lengthDelimited): _ = try reader.slice()
+            }
+        }
+        return 0
+    }
+}
+
 extension ImportMark {
     fileprivate init(reading whole: WireReader) throws {
         var reader = whole
@@ -189,7 +202,7 @@ extension ImportMark {
         var fileHash: Hash256?
         var part: UInt32 = 0
         while !reader.isAtEnd {
-            switch try reader.field(after: &last) {
+            switch try reader.field(after: &last, repeated: nil) {
             case (1, .lengthDelimited): id = Array(try reader.slice())
             case (2, .lengthDelimited): fileHash = Hash256(try reader.slice())
             case (3, .varint): part = try reader.varint32()

@@ -5,7 +5,8 @@ package struct MemoryStorage: DeltaStorage {
     package private(set) var deltas: [LogID: [VerifiedDelta]] = [:]
     package private(set) var records: [RecordID: StoredRecord] = [:]
     package private(set) var totals: [OrganizationID: (digest: CatalogDigest, shown: Int)] = [:]
-    package private(set) var waiting: [Dot: [WaitingCitation]] = [:]
+    /// By the delta that they wait for, then by the operation's index.
+    private var waitingByDelta: [LogID: [UInt64: [UInt32: [WaitingCitation]]]] = [:]
     package private(set) var aside: [Dot: (record: RecordID, why: SetAside)] = [:]
     package private(set) var fields = FieldTable()
     private var operations: [VerifiedOperation] = []
@@ -38,15 +39,25 @@ package struct MemoryStorage: DeltaStorage {
     }
 
     package mutating func addWaiting(_ citation: WaitingCitation) {
-        waiting[citation.supersession.citation.dot, default: []].append(citation)
+        let dot = citation.supersession.citation.dot
+        waitingByDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
     }
 
     package mutating func takeWaiting(log: LogID, sequence: UInt64) -> [UInt32: [WaitingCitation]] {
-        var taken: [UInt32: [WaitingCitation]] = [:]
-        for dot in waiting.keys where dot.log == log && dot.sequence == sequence {
-            taken[dot.index] = waiting.removeValue(forKey: dot)
+        waitingByDelta[log]?.removeValue(forKey: sequence) ?? [:]
+    }
+
+    /// The citations that wait, by the operation that they wait for.
+    package var waiting: [Dot: [WaitingCitation]] {
+        var waiting: [Dot: [WaitingCitation]] = [:]
+        for (log, sequences) in waitingByDelta {
+            for (sequence, indices) in sequences {
+                for (index, citations) in indices {
+                    waiting[Dot(log: log, sequence: sequence, index: index)] = citations
+                }
+            }
         }
-        return taken
+        return waiting
     }
 
     package mutating func change(_ change: TotalsChange, of organization: OrganizationID) {

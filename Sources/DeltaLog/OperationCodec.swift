@@ -110,17 +110,21 @@ extension Content {
 package struct CitedLogs {
     package let own: LogID
     package private(set) var others: [LogID] = []
+    private var positions: [LogID: UInt32] = [:]
 
-    package init(own: LogID) {
+    package init(own: LogID, others: [LogID] = []) {
         self.own = own
+        for log in others { _ = position(of: log) }
     }
 
     /// The position by which citations name the log; 0 is the delta's own.
     package mutating func position(of log: LogID) -> UInt32 {
         if log == own { return 0 }
-        if let position = others.firstIndex(of: log) { return UInt32(position) + 1 }
+        if let position = positions[log] { return position }
         others.append(log)
-        return UInt32(others.count)
+        let position = UInt32(others.count)
+        positions[log] = position
+        return position
     }
 }
 
@@ -153,7 +157,8 @@ extension Envelope {
         return writer.bytes
     }
 
-    /// Reads an Envelope message strictly; `header` tells which logs its citations name.
+    /// Reads an Envelope message strictly; `header` tells which logs its citations name. What is accepted is byte for
+    /// byte what ``encoded(citing:)`` gives for it.
     package init(decoding bytes: ArraySlice<UInt8>, in header: Header) throws(WireError) {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
@@ -161,19 +166,18 @@ extension Envelope {
         var owner: OrganizationID?
         var kind = Kind.ordinary
         var writes: [Write] = []
-        var before: UInt32 = 0
         while !reader.isAtEnd {
-            let field = try reader.field(after: &last)
-            if field.number == before, field.number != 4 { throw WireError("envelope: field \(before) twice") }
-            before = field.number
+            let field = try reader.field(after: &last, repeated: 4)
             switch field {
             case (1, .lengthDelimited): key = RecordKey(bytes: try reader.slice())
             case (2, .lengthDelimited):
                 owner = OrganizationID(bytes: try reader.slice())
                 if owner == nil { throw WireError("envelope: owner is not 32 bytes") }
             case (3, .varint):
-                let number = try reader.varint()
-                kind = number == 0 ? .ordinary : number == 1 ? .deletion : .unknown(number)
+                // Protobuf libraries read an enum as 31 bits and drop the rest, which would be another reading.
+                let number = try WireReader.present(reader.varint())
+                guard number <= UInt64(Int32.max) else { throw WireError("envelope: type \(number)") }
+                kind = number == 1 ? .deletion : .unknown(number)
             case (4, .lengthDelimited): writes.append(try Write(reading: reader.message(), in: header))
             default: throw WireError("envelope: unknown field \(field.number)")
             }
@@ -184,8 +188,11 @@ extension Envelope {
     }
 
     /// Marks are written by deletions, and by nothing else; every operation writes something.
-    private func checkShape() throws(WireError) {
+    func checkShape() throws(WireError) {
         guard !writes.isEmpty else { throw WireError("envelope: no writes") }
+        for write in writes where write.supersedes.count > CatalogRules.Limits.citationsMax {
+            throw WireError("write: more than \(CatalogRules.Limits.citationsMax) citations")
+        }
         switch kind {
         case .unknown: break
         case .ordinary:
@@ -209,15 +216,14 @@ extension Write {
         var field = FieldPath.mark
         var mode = Mode.set
         var supersedes: [Citation] = []
-        var before: UInt32 = 0
         while !reader.isAtEnd {
-            let next = try reader.field(after: &last)
-            if next.number == before, next.number != 3 { throw WireError("write: field \(before) twice") }
-            before = next.number
+            let next = try reader.field(after: &last, repeated: 3)
             switch next {
-            case (1, .lengthDelimited): field = FieldPath(unchecked: try reader.string())
+            case (1, .lengthDelimited):
+                field = FieldPath(unchecked: try reader.string())
+                if field == .mark { throw WireError("write: an empty field that is written out") }
             case (2, .varint):
-                guard let known = Mode(rawValue: UInt8(clamping: try reader.varint())) else {
+                guard let known = Mode(rawValue: UInt8(clamping: try WireReader.present(reader.varint()))) else {
                     throw WireError("write: unknown mode")
                 }
                 mode = known
@@ -242,22 +248,19 @@ extension Citation {
         var index: UInt32 = 0
         var prefix: UInt64 = 0
         var number: UInt32 = 0
-        var before: UInt32 = 0
         while !reader.isAtEnd {
-            let field = try reader.field(after: &last)
-            if field.number == before { throw WireError("citation: field \(before) twice") }
-            before = field.number
+            let field = try reader.field(after: &last, repeated: nil)
             switch field {
-            case (1, .varint): log = try reader.varint32()
+            case (1, .varint): log = try WireReader.present(reader.varint32())
             case (2, .varint): sequence = try reader.varint()
-            case (3, .varint): index = try reader.varint32()
-            case (4, .fixed64): prefix = try reader.fixed64()
-            case (5, .varint): number = try reader.varint32()
+            case (3, .varint): index = try WireReader.present(reader.varint32())
+            case (4, .fixed64): prefix = try WireReader.present(reader.fixed64())
+            case (5, .varint): number = try WireReader.present(reader.varint32())
             default: throw WireError("citation: unknown field \(field.number)")
             }
         }
         guard let cited = header.log(at: log) else { throw WireError("citation: log \(log) is not in the header") }
-        guard sequence > 0 else { throw WireError("citation: sequence 0") }
+        guard (1...Header.sequenceMax).contains(sequence) else { throw WireError("citation: sequence \(sequence)") }
         self.init(
             dot: Dot(log: cited, sequence: sequence, index: index),
             prefix: prefix,

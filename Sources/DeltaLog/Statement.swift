@@ -34,8 +34,10 @@ package struct Statement: Hashable, Sendable {
     /// The bytes of a SignedStatement message.
     package let encoded: [UInt8]
 
-    /// The largest SignedStatement, in bytes.
+    /// The largest SignedStatement, in bytes, of any kind but a fork proof.
     package static let bytesMax = 8 * 1024
+    /// The largest fork proof: two headers of the largest size (``Header/citedMax``) with their framing fit.
+    package static let forkProofBytesMax = 96 * 1024
 }
 
 extension Statement {
@@ -45,16 +47,20 @@ extension Statement {
         alliance: AllianceID,
         cryptography: some Cryptography
     ) throws(StatementRefusal) {
-        guard encoded.count <= Self.bytesMax else { throw .tooLarge }
-        guard let signed = try? Hansa_V0_SignedStatement(serializedBytes: encoded),
+        guard encoded.count <= Self.forkProofBytesMax else { throw .tooLarge }
+        guard let signed = Hansa_V0_SignedStatement(canonical: encoded),
             let statement = try? Hansa_V0_Statement(serializedBytes: signed.statement)
         else { throw .malformed }
         guard statement.alliance == alliance.data else { throw .foreignAlliance }
+        // How a newer kind is signed and shaped is not for this version to judge.
+        guard statement.body != nil else { throw .unknownKind }
+        guard Hansa_V0_Statement(canonical: Array(signed.statement)) != nil else { throw .malformed }
 
         var signer = Hash256.zero
         if case .forkProof = statement.body {
             guard signed.signer.isEmpty, signed.signature.isEmpty else { throw .malformed }
         } else {
+            guard encoded.count <= Self.bytesMax else { throw .tooLarge }
             guard let key = Hash256(signed.signer) else { throw .malformed }
             signer = key
             let message = SignatureTag.statement.message(signed.statement)
@@ -83,14 +89,32 @@ extension Statement {
 
     /// An organization's name: 1 to 200 bytes, no slash (names and paths of records are split at it), nothing that
     /// does not print, no blank at either end.
+    ///
+    /// The characters are listed here, not asked of a Unicode library: two nodes with libraries of different versions
+    /// must not differ over a statement.
     package static func isName(_ name: String) -> Bool {
-        guard (1...200).contains(name.utf8.count), !name.contains("/") else { return false }
-        guard name.first?.isWhitespace == false, name.last?.isWhitespace == false else { return false }
-        return name.unicodeScalars.allSatisfy { scalar in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
-            default: true
-            }
+        let scalars = name.unicodeScalars
+        guard (1...200).contains(name.utf8.count), let first = scalars.first, let last = scalars.last else {
+            return false
+        }
+        return !isBlank(first) && !isBlank(last) && scalars.allSatisfy { $0 != "/" && !isUnprintable($0) }
+    }
+
+    /// The characters with the property White_Space that ``isUnprintable(_:)`` leaves.
+    private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x20, 0xA0, 0x1680, 0x2000...0x200A, 0x202F, 0x205F, 0x3000: true
+        default: false
+        }
+    }
+
+    /// Controls, characters that are invisible or turn the direction of text, private use, and what is no character.
+    private static func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0...0x1F, 0x7F...0x9F, 0xAD, 0x61C, 0x180E, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F,
+            0xE000...0xF8FF, 0xFDD0...0xFDEF, 0xFEFF, 0xFFF0...0xFFFB, 0xE0000...0xE0FFF, 0xF0000...0x10FFFF:
+            true
+        case let value: value & 0xFFFE == 0xFFFE
         }
     }
 
@@ -110,7 +134,7 @@ extension Statement {
         guard enrolment.hasVoucher else {
             return .enrolment(organization: organization, organizationKey: signer, node: node, voucher: nil)
         }
-        guard let voucher = try? Hansa_V0_Voucher(serializedBytes: enrolment.voucher.voucher),
+        guard let voucher = Hansa_V0_Voucher(canonical: Array(enrolment.voucher.voucher)),
             let organizationKey = Hash256(voucher.organizationKey), voucher.organization == organization.data,
             voucher.oneTimeKey == signer.data
         else { throw .malformed }
@@ -134,7 +158,11 @@ extension Statement {
     ) throws(StatementRefusal) -> Body {
         guard let first = try? Header(decoding: Array(proof.firstHeader)[...]),
             let second = try? Header(decoding: Array(proof.secondHeader)[...]),
-            first.log == second.log, first.sequence == second.sequence, proof.firstHeader != proof.secondHeader
+            first.log == second.log, first.sequence == second.sequence,
+            Self.precedes(
+                (Array(proof.firstHeader), Array(proof.firstSignature)),
+                (Array(proof.secondHeader), Array(proof.secondSignature))
+            )
         else { throw .malformed }
         guard first.alliance == alliance, second.alliance == alliance else { throw .foreignAlliance }
         for (header, signature) in [
@@ -146,6 +174,16 @@ extension Statement {
             }
         }
         return .fork(log: first.log, sequence: first.sequence)
+    }
+
+    /// The order of the two halves of a fork proof: by header, then by signature, as bytes. Two signatures of one header
+    /// are a fork too, since the next header names the hash of both: an honest node signs a header once.
+    private static func precedes(
+        _ one: (header: [UInt8], signature: [UInt8]),
+        _ other: (header: [UInt8], signature: [UInt8])
+    ) -> Bool {
+        if one.header != other.header { return one.header.lexicographicallyPrecedes(other.header) }
+        return one.signature.lexicographicallyPrecedes(other.signature)
     }
 
     private static func possessionMessage(
@@ -222,15 +260,14 @@ extension Statement {
         }
     }
 
-    /// A fork proof of two headers with their signatures, the lower hash first, so that whoever finds them writes the
+    /// A fork proof of two headers with their signatures, the lower bytes first, so that whoever finds them writes the
     /// same bytes.
     package static func forkProof(
         alliance: AllianceID,
         _ one: (header: [UInt8], signature: [UInt8]),
         _ other: (header: [UInt8], signature: [UInt8])
     ) throws -> Hansa_V0_SignedStatement {
-        let inOrder = one.header.lexicographicallyPrecedes(other.header)
-        let (first, second) = inOrder ? (one, other) : (other, one)
+        let (first, second) = precedes(one, other) ? (one, other) : (other, one)
         let statement: Hansa_V0_Statement = .with {
             $0.alliance = alliance.data
             $0.forkProof.firstHeader = first.header.data

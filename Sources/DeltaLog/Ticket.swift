@@ -13,6 +13,8 @@ package enum TicketText {
     }
 
     private static let start = "hansa1"
+    /// The end of the year 9999, in Unix seconds: whoever computes with a ticket's expiry is safe from overflow.
+    private static let expiryMax: UInt64 = 253_402_300_799
 
     /// The text, without a line break.
     package static func encode(_ ticket: Hansa_V0_Ticket, hasher: some CatalogHasher) throws -> String {
@@ -48,7 +50,7 @@ package enum TicketText {
         let bytes = Array(data.dropLast(4))
         guard Array(data.suffix(4)) == checksum(bytes, hasher: hasher),
             let ticket = try? Hansa_V0_Ticket(serializedBytes: bytes), ticket.alliance.count == 32,
-            ticket.inviter.count == 32, ticket.oneTimeSeed.count == 32
+            ticket.inviter.count == 32, ticket.oneTimeSeed.count == 32, ticket.expires <= expiryMax
         else { throw .damaged }
         return ticket
     }

@@ -45,7 +45,19 @@ package struct WireReader {
         return (last, type)
     }
 
-    /// A variable-length number.
+    /// As ``field(after:)``; a field may come again only if its number is `repeated`, so that no second value can take
+    /// the place of a first.
+    package mutating func field(
+        after last: inout UInt32,
+        repeated: UInt32?
+    ) throws(WireError) -> (number: UInt32, type: WireType) {
+        let before = last
+        let next = try field(after: &last)
+        if next.number == before, next.number != repeated { throw WireError("field \(before) twice") }
+        return next
+    }
+
+    /// A variable-length number, in as few bytes as it takes: one number has one way to be written.
     package mutating func varint() throws(WireError) -> UInt64 {
         var result: UInt64 = 0
         var shift: UInt64 = 0
@@ -54,7 +66,10 @@ package struct WireReader {
             position += 1
             if shift == 63, byte > 1 { throw WireError("number of more than 64 bits") }
             result |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 { return result }
+            if byte < 0x80 {
+                if byte == 0, shift > 0 { throw WireError("number in more bytes than it takes") }
+                return result
+            }
             shift += 7
             if shift > 63 { throw WireError("number of more than 10 bytes") }
         }
@@ -64,6 +79,12 @@ package struct WireReader {
     /// A variable-length number of at most 32 bits.
     package mutating func varint32() throws(WireError) -> UInt32 {
         guard let number = UInt32(exactly: try varint()) else { throw WireError("number of more than 32 bits") }
+        return number
+    }
+
+    /// The number, where it is not 0: a field with its default value is left out, and has no second way to be written.
+    package static func present<Number: FixedWidthInteger>(_ number: Number) throws(WireError) -> Number {
+        guard number != 0 else { throw WireError("a default value that is written out") }
         return number
     }
 

@@ -1,5 +1,5 @@
 package import Catalog
-package import DeltaLog
+import DeltaLog
 import OpenSSLKit
 
 /// The system's SHA-256 and Ed25519.

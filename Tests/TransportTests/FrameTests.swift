@@ -26,7 +26,7 @@ import Transport
 
     @Test func putsTheLengthBeforeThePayload() throws {
         let channel = try channel()
-        for payload in Self.payloads { try channel.writeOutbound(payload) }
+        for payload in Self.payloads { channel.writeAndFlush(payload, promise: nil) }
         var bytes: [UInt8] = []
         while let buffer = try channel.readOutbound(as: ByteBuffer.self) { bytes += Array(buffer.readableBytesView) }
         #expect(bytes == Self.stream)

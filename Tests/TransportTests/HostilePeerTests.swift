@@ -73,7 +73,9 @@ final class SilentServer: Sendable {
         let (peer, socket) = try await listening { $0.handshakeTimeout = .milliseconds(100) }
         let client = try await RawClient(port: socket.localAddress.port)
         try await client.ended()
-        try await expectService(peer, socket)
+        // No friend is served after it: on a busy machine its handshake too may take longer than that.
+        try await eventually { socket.unauthenticatedCount == 0 }
+        await peer.transport.shutdown()
     }
 
     @Test func aSilentServerIsGivenUp() async throws {
