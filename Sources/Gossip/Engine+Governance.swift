@@ -11,8 +11,10 @@ extension Engine {
         on id: LinkID,
         now: Instant
     ) {
+        // Checking a signature costs far more than finding that a statement is held.
+        let held = encoded.count < 8 ? [] : Set(governance.statements.values.map(\.encoded))
         var fresh: [Statement] = []
-        for bytes in encoded {
+        for bytes in encoded where !held.contains(bytes) {
             do throws(StatementRefusal) {
                 fresh.append(try Statement(verifying: bytes, alliance: alliance, cryptography: cryptography))
             } catch .unknownKind {
@@ -23,52 +25,86 @@ extension Engine {
                 return
             }
         }
-        adopt(fresh, except: id, store: true, now: now)
+        if !fresh.isEmpty {
+            // What does not count yet may count with what comes in the next message.
+            let all = (links[id]?.homeless ?? []) + fresh
+            adopt(all, except: id, store: true, now: now)
+            let homeless = all.filter { !roster.hasStanding($0) }.suffix(settings.strangersMax)
+            links[id]?.homeless = Array(homeless)
+        }
         guard answer || !known.isEmpty else { return }
+        if answer {
+            guard isAllowed(links[id]?.governanceAnswered, now: now) else { return }
+            links[id]?.governanceAnswered = now
+        }
         let knownSet = Set(known)
         let missing = governance.sorted.filter { !knownSet.contains($0.id) }
         if answer {
-            send(
-                id,
-                .governance(
-                    known: governance.sorted.map(\.id),
-                    statements: missing.map(\.encoded),
-                    answer: false
-                )
-            )
-        } else if !missing.isEmpty {
-            send(id, .governance(known: [], statements: missing.map(\.encoded), answer: false))
+            sendStatements(missing, known: governance.sorted.map(\.id), to: id)
+        } else {
+            sendStatements(missing, known: [], to: id)
         }
     }
+
+    /// Sends statements, in as many messages as they take; the first one tells what is known here.
+    private mutating func sendStatements(_ statements: [Statement], known: [Hash256], to id: LinkID) {
+        if !known.isEmpty { send(id, .governance(known: knownShare(known), statements: [], answer: false)) }
+        for part in Parts(statements.map(\.encoded), bytesMax: Int(settings.messageBytes)) {
+            send(id, .governance(known: [], statements: part, answer: false))
+        }
+    }
+
+    /// Asks for what is lacking here, and tells what is held, where both sides' sets differ.
+    mutating func askGovernance(_ id: LinkID) {
+        send(id, .governance(known: knownShare(governance.sorted.map(\.id)), statements: [], answer: true))
+    }
+
+    /// As many ids as fit into a message; of those left out the peer sends statements that are held already.
+    private func knownShare(_ known: [Hash256]) -> [Hash256] { Array(known.prefix(65_536)) }
 
     /// Takes in statements; new ones are stored, told to the other peers, and may change the roster.
     mutating func adopt(_ statements: [Statement], except source: LinkID?, store: Bool, now: Instant) {
-        var fresh: [Statement] = []
-        for statement in statements {
-            var replaced: Hash256?
-            guard governance.insert(statement, replaced: &replaced) else { continue }
-            fresh.append(statement)
-            if store || replaced != nil { actions.append(.storeStatement(statement, replaced: replaced)) }
+        let unheld = statements.filter { governance.statements[$0.id] == nil }
+        guard !unheld.isEmpty else { return }
+        let (taken, changed) = governance.merge(unheld, charter: charter, hasher: cryptography)
+        guard !taken.isEmpty else { return }
+        for (statement, replaced) in taken where store || replaced != nil {
+            actions.append(.storeStatement(statement, replaced: replaced))
         }
-        guard !fresh.isEmpty else { return }
-        for id in openLinks where id != source {
-            send(id, .governance(known: [], statements: fresh.map(\.encoded), answer: false))
-        }
+        let held = taken.map(\.statement).filter { governance.statements[$0.id] != nil }
+        for id in openLinks where id != source { sendStatements(held, known: [], to: id) }
         forks = governance.forks
-        let changed = Roster(charter: charter, statements: governance, hasher: cryptography)
-        if changed != roster {
-            roster = changed
-            actions.append(.rosterChanged(roster))
-            for link in links.values.sorted(by: { $0.id < $1.id }) where roster.organization(of: link.node) == nil {
-                close(link.id, .notAMember, now: now)
+        if changed != roster { enrol(changed, now: now) }
+        for (log, fork) in forks {
+            for id in links.keys where links[id]?.wants[log].map({ $0.to >= fork }) ?? false {
+                links[id]?.wants[log] = nil
             }
         }
+        refreshCandidates()
+        show(Set(durable.heads.keys), now: now)
         planWants(now: now)
     }
 
+    private mutating func enrol(_ changed: Roster, now: Instant) {
+        let before = roster
+        roster = changed
+        actions.append(.rosterChanged(roster))
+        for link in links.values.sorted(by: { $0.id < $1.id }) {
+            if roster.organization(of: link.node) == nil {
+                close(link.id, .notAMember, now: now)
+                continue
+            }
+            for log in link.distrusted.keys
+            where before.organization(of: log.author) == nil && roster.organization(of: log.author) != nil {
+                links[link.id]?.distrusted[log] = nil
+            }
+        }
+    }
+
     mutating func receivedAnnouncements(_ encoded: [[UInt8]], on id: LinkID, now: Instant) {
+        let held = encoded.count < 8 ? [] : Set(announcements.latest.values.map(\.encoded))
         var fresh: [Announcement] = []
-        for bytes in encoded {
+        for bytes in encoded where !held.contains(bytes) {
             do throws(StatementRefusal) {
                 fresh.append(try Announcement(verifying: bytes, alliance: alliance, cryptography: cryptography))
             } catch {
@@ -88,7 +124,9 @@ extension Engine {
         var adopted: [[UInt8]] = []
         for announcement in fresh {
             // One of a node that is not enrolled here may be ahead of the statement that enrols it.
-            guard roster.organization(of: announcement.node) != nil || strangers < settings.strangersMax,
+            guard
+                roster.organization(of: announcement.node) != nil || announcements.latest[announcement.node] != nil
+                    || strangers < settings.strangersMax,
                 announcements.insert(announcement)
             else { continue }
             adopted.append(announcement.encoded)
@@ -97,7 +135,10 @@ extension Engine {
             acquaintances[announcement.node]?.pause = nil
             acquaintances[announcement.node]?.nextDial = nil
         }
-        guard !adopted.isEmpty else { return }
-        for id in openLinks where id != source { send(id, .announcements(adopted)) }
+        for id in openLinks where id != source { sendAnnouncements(adopted, to: id) }
+    }
+
+    mutating func sendAnnouncements(_ encoded: [[UInt8]], to id: LinkID) {
+        for part in Parts(encoded, bytesMax: Int(settings.messageBytes)) { send(id, .announcements(part)) }
     }
 }

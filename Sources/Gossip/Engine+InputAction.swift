@@ -86,6 +86,8 @@ package enum HeaderPurpose: Hashable, Sendable {
     case answer(LinkID)
     /// To be compared with a peer's.
     case compare(LinkID, with: [SignedHeader])
+    /// To learn which head comes before a fork.
+    case cut
 }
 
 /// What an engine asks for. Actions are carried out in their order; what must be durable comes before the message

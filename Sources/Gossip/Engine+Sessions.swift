@@ -5,24 +5,37 @@ import DeltaLog
 
 extension Engine {
     mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, now: Instant) {
-        acquaintances[peer, default: Acquaintance()].isDialling = false
         guard roster.organization(of: peer) != nil, peer != node else {
+            acquaintances[peer]?.isDialling = false
             actions.append(.disconnect(id, .notAMember))
             return
         }
-        links[id] = Link(id: id, node: peer, dialled: dialled, helloDeadline: now + settings.helloDeadline)
-        acquaintances[peer, default: Acquaintance()].nextDial = nil
-        actions.append(
-            .send(
-                id,
-                .hello(
-                    PeerMessage.Hello(
-                        alliance: alliance,
-                        program: program,
-                        governance: governance.fingerprint(hasher: cryptography),
-                        announcements: announcements.fingerprint(hasher: cryptography),
-                        state: ownState
-                    )
+        acquaintances[peer, default: Acquaintance()].isDialling = false
+        guard !isShunned(peer, now: now) else {
+            actions.append(.disconnect(id, .shunned))
+            return
+        }
+        guard links.values.count(where: { $0.node == peer }) < settings.linksPerNodeMax else {
+            actions.append(.disconnect(id, .duplicate))
+            return
+        }
+        links[id] = Link(
+            id: id,
+            node: peer,
+            dialled: dialled,
+            now: now,
+            helloDeadline: now + settings.helloDeadline
+        )
+        acquaintances[peer]?.nextDial = nil
+        send(
+            id,
+            .hello(
+                PeerMessage.Hello(
+                    alliance: alliance,
+                    program: program,
+                    governance: governance.fingerprint(hasher: cryptography),
+                    announcements: announcements.fingerprint(hasher: cryptography),
+                    state: ownState
                 )
             )
         )
@@ -32,16 +45,35 @@ extension Engine {
         guard let link = links.removeValue(forKey: id) else { return }
         var acquaintance = acquaintances[link.node] ?? Acquaintance()
         if link.isOpen {
-            acquaintance.heads = link.heads ?? acquaintance.heads
+            if link.isWhole { acquaintance.heads = link.heads }
             acquaintance.state = link.state ?? acquaintance.state
         }
         acquaintance.hasFailed = true
         if !links.values.contains(where: { $0.node == link.node }) {
-            if link.isOpen { acquaintance.pause = nil }
+            // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
+            // either side, would be again.
+            if let openedAt = link.openedAt, openedAt + settings.dialPauseMax <= now { acquaintance.pause = nil }
             scheduleDial(&acquaintance, now: now)
         }
         acquaintances[link.node] = acquaintance
         planWants(now: now)
+    }
+
+    /// The peer broke the protocol: no session with it for a while.
+    mutating func shun(_ peer: NodeKey, now: Instant) {
+        acquaintances[peer, default: Acquaintance()].shunnedUntil = now + settings.shunTime
+    }
+
+    private func isShunned(_ peer: NodeKey, now: Instant) -> Bool {
+        acquaintances[peer]?.shunnedUntil.map { $0 > now } ?? false
+    }
+
+    /// Notes that something came on a link.
+    mutating func heard(_ id: LinkID, now: Instant) {
+        guard let peer = links[id]?.node else { return }
+        links[id]?.lastHeard = now
+        acquaintances[peer, default: Acquaintance()].lastContact = now
+        acquaintances[peer]?.hasFailed = false
     }
 
     mutating func dialFailed(_ peer: NodeKey, now: Instant) {
@@ -53,7 +85,8 @@ extension Engine {
     }
 
     private mutating func scheduleDial(_ acquaintance: inout Acquaintance, now: Instant) {
-        let pause = acquaintance.pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) }
+        let pause =
+            acquaintance.pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) }
             ?? settings.dialPauseMin
         acquaintance.pause = pause
         acquaintance.nextDial = now + jittered(pause)
@@ -75,6 +108,9 @@ extension Engine {
                 // Both sides would dial at once; the one with the lesser key goes first.
                 acquaintance.nextDial = node < peer ? now : now + settings.dialCourtesy
             }
+            if let shunned = acquaintance.shunnedUntil, let nextDial = acquaintance.nextDial {
+                acquaintance.nextDial = max(shunned, nextDial)
+            }
             if let nextDial = acquaintance.nextDial, nextDial <= now,
                 let addresses = announcements.latest[peer]?.addresses
             {
@@ -91,10 +127,10 @@ extension Engine {
     }
 
     mutating func received(_ message: PeerMessage, on id: LinkID, now: Instant) {
-        guard var link = links[id] else { return }
-        acquaintances[link.node, default: Acquaintance()].lastContact = now
-        acquaintances[link.node]?.hasFailed = false
-        if case .refusal = message {
+        guard let link = links[id] else { return }
+        heard(id, now: now)
+        if case .refusal(let refusal) = message {
+            if refusal.code != SessionRefusal.duplicate.code { acquaintances[link.node]?.refusal = refusal }
             close(id, nil, now: now)
             return
         }
@@ -103,8 +139,8 @@ extension Engine {
                 violate(id, "a first message that is not Hello", now: now)
                 return
             }
-            link.helloDeadline = nil
-            links[id] = link
+            links[id]?.helloDeadline = nil
+            links[id]?.openedAt = now
             opened(id, hello, now: now)
             return
         }
@@ -118,20 +154,17 @@ extension Engine {
             receivedFrontier(heads, more: more, answer: answer, on: id, now: now)
         case .want(let range, let credit): receivedWant(range, credit: credit, on: id, now: now)
         case .deltas: violate(id, "unchecked deltas", now: now)
-        case .ack(let head, let credit):
-            links[id]?.credit = min(link.credit &+ min(credit, UInt64(Int32.max)), UInt64(Int32.max))
-            links[id]?.learn(head)
-            serve(id)
-        case .have(let heads):
-            for head in heads { links[id]?.learn(head) }
-            compareHeads(heads, on: id)
-            planWants(now: now)
+        case .ack(let head, let credit): receivedAck(head, credit: credit, on: id)
+        case .have(let heads): receivedHeads(heads, on: id, now: now)
         case .state(let state, let answer): receivedState(state, answer: answer, on: id, now: now)
         case .deltaRefused(let log, let sequence, let code, let reason):
+            // About others' deltas it is for their authors to know.
+            guard log.author == node, link.refusedByPeer < settings.notedRefusalsMax else { break }
+            links[id]?.refusedByPeer += 1
             actions.append(.noteRefused(log: log, sequence: sequence, code: code, reason: reason, by: link.node))
         case .headersWanted(let range): receivedHeadersWanted(range, on: id, now: now)
         case .headers(let log, let from, let headers): receivedHeaders(log, from: from, headers, on: id, now: now)
-        case .diffQuestion(let question): actions.append(.answerDiff(question, link: id))
+        case .diffQuestion(let question): lookUp(.answerDiff(question, link: id), for: id, now: now)
         case .diffAnswer(let answer): actions.append(.deliverDiff(id, answer))
         }
     }
@@ -149,52 +182,34 @@ extension Engine {
         guard keepsLink(id, now: now) else { return }
         actions.append(.noteSession(link.node, program: hello.program))
         acquaintances[link.node]?.program = hello.program
-        if hello.governance != governance.fingerprint(hasher: cryptography) {
-            send(id, .governance(known: governance.sorted.map(\.id), statements: [], answer: true))
-        }
+        acquaintances[link.node]?.refusal = nil
+        if hello.governance != governance.fingerprint(hasher: cryptography) { askGovernance(id) }
         if hello.announcements != announcements.fingerprint(hasher: cryptography) {
-            send(id, .announcements(announcements.sorted.map(\.encoded)))
+            sendAnnouncements(announcements.sorted.map(\.encoded), to: id)
         }
-        // Also where both are equal: the peer's heads tell later which pushes fit, and for whom they are news.
-        if hello.state.frontier == fingerprint {
-            links[id]?.heads = durable.heads
-        } else {
+        if hello.state.frontier != fingerprint {
+            // The peer does likewise: no need to ask for its own.
             sendFrontier(id, answer: false)
+            links[id]?.frontierAsked = now
         }
         receivedState(hello.state, answer: false, on: id, now: now)
     }
 
     /// Of two connections between the same nodes both sides keep the same one: that which the lesser key dialled, and
-    /// of two dialled by one side the newer, since the older may be dead without knowing it.
+    /// of two dialled by one side the newer, since the older may be dead without knowing it. A node dials only where it
+    /// knows of no connection; so beside one that has been open for longer than dialling takes, the newer is kept too.
     private mutating func keepsLink(_ id: LinkID, now: Instant) -> Bool {
         guard let link = links[id] else { return false }
         func isPreferred(_ link: Link) -> Bool { link.dialled == (node < link.node) }
         for other in links.values.sorted(by: { $0.id < $1.id })
         where other.id != id && other.node == link.node && other.isOpen {
-            if isPreferred(other), !isPreferred(link) {
+            let isFresh = other.openedAt.map { now < $0 + settings.helloDeadline } ?? true
+            if isPreferred(other), !isPreferred(link), isFresh {
                 close(id, .duplicate, now: now)
                 return false
             }
             close(other.id, .duplicate, now: now)
         }
         return true
-    }
-
-    mutating func receivedState(_ state: StateSummary, answer: Bool, on id: LinkID, now: Instant) {
-        guard let link = links[id] else { return }
-        links[id]?.state = state
-        acquaintances[link.node, default: Acquaintance()].state = state
-        let ahead = Int64(clamping: state.wallMilliseconds) - Int64(clamping: wallMilliseconds)
-        acquaintances[link.node]?.clockAheadMilliseconds = ahead
-        if answer { send(id, .state(ownState, answer: false)) }
-        if state.frontier == fingerprint {
-            links[id]?.heads = durable.heads
-            return
-        }
-        // Different frontiers are nothing unusual while deltas are under way; what is asked for comes.
-        guard storing.isEmpty, link.wants.isEmpty, unannounced.isEmpty else { return }
-        if let asked = link.frontierAsked, now.milliseconds(since: asked) < 1000 { return }
-        links[id]?.frontierAsked = now
-        if link.heads != nil || link.frontierAsked != nil { sendFrontier(id, answer: true) }
     }
 }

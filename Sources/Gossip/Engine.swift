@@ -25,9 +25,15 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     package internal(set) var durable: Frontier
     /// What is on disk or on its way there.
     var accepted: Frontier
+    /// What peers are told: of ``durable`` the logs of enrolled nodes, forked ones up to before the fork.
+    package internal(set) var shown: Frontier
     package internal(set) var summary: StoredSummary
-    /// The fingerprint of ``durable``.
+    /// The fingerprint of ``shown``.
     package internal(set) var fingerprint: Hash256
+    /// The last delta before the fork of logs that are held beyond it, as read from the disk.
+    var cutHeads: [LogID: Head] = [:]
+    /// The forks whose heads are being read.
+    var cutReads: [LogID: UInt64] = [:]
 
     var links: [LinkID: Link] = [:]
     var acquaintances: [NodeKey: Acquaintance] = [:]
@@ -77,9 +83,11 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         self.summary = summary
         durable = frontier
         accepted = frontier
-        fingerprint = frontier.fingerprint(hasher: cryptography)
+        shown = Frontier()
+        fingerprint = .zero
         roster = Roster(charter: charter, statements: governance, hasher: cryptography)
         forks = governance.forks
+        showAll()
     }
 
     /// Takes one input.
@@ -101,13 +109,17 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         case .stored(let token, let outcomes, let summary): stored(token, outcomes, summary: summary, now: now)
         case .deltasRead(let link, let range, let deltas): deltasRead(link, range, deltas)
         case .headersRead(let range, let purpose, let headers): headersRead(range, purpose, headers, now: now)
-        case .diffAnswered(let link, let answer): send(link, .diffAnswer(answer))
+        case .diffAnswered(let link, let answer):
+            lookedUp(for: link)
+            send(link, .diffAnswer(answer))
         case .askDiff(let link, let question): send(link, .diffQuestion(question))
         case .stated(let statements): adopt(statements, except: nil, store: false, now: now)
         case .announced(let announcement): adopt([announcement], except: nil, store: false, now: now)
         case .timer: timerSetTo = nil
         }
         runTimers(now: now)
+        readCuts()
+        setTimer()
         defer { actions.removeAll() }
         return actions
     }
@@ -135,10 +147,12 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         )
     }
 
-    /// Ends a session: a peer's violation is told, counted and shown, and disturbs nobody else.
+    /// Ends a session: a peer's violation is told, counted and shown, and disturbs nobody else. The peer is shunned for
+    /// a while.
     mutating func violate(_ id: LinkID, _ what: String, now: Instant) {
         guard let link = links[id] else { return }
         actions.append(.noteViolation(link.node, what))
+        shun(link.node, now: now)
         close(id, .violation(what), now: now)
     }
 
@@ -151,16 +165,13 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     // MARK: - Timers
 
     private mutating func runTimers(now: Instant) {
-        for link in links.values.sorted(by: { $0.id < $1.id }) {
-            if let deadline = link.helloDeadline, deadline <= now { close(link.id, .silent, now: now) }
+        for link in links.values.sorted(by: { $0.id < $1.id }) where deadline(of: link) <= now {
+            close(link.id, .silent, now: now)
         }
         dropStalledWants(now: now)
         dialWhatIsDue(now: now)
         if let announceAt, announceAt <= now { announce(now: now) }
-        if let stateChangedAt, stateChangedAt <= now {
-            self.stateChangedAt = nil
-            sendStates(now: now)
-        }
+        if let stateChangedAt, stateChangedAt <= now { sendStates(now: now) }
         if heartbeatAt == nil { heartbeatAt = now + settings.heartbeat }
         if let heartbeatAt, heartbeatAt <= now { sendStates(now: now) }
         if antiEntropyAt == nil { antiEntropyAt = now + jittered(settings.antiEntropy) }
@@ -168,15 +179,19 @@ package struct Engine<Crypto: Cryptography>: Sendable {
             self.antiEntropyAt = now + jittered(settings.antiEntropy)
             if let peer = openLinks.randomElement(using: &random) { send(peer, .state(ownState, answer: true)) }
         }
-        setTimer(now: now)
     }
 
-    private mutating func setTimer(now: Instant) {
+    /// When a link is closed unless something comes before.
+    private func deadline(of link: Link) -> Instant {
+        link.helloDeadline ?? link.lastHeard + settings.silenceMax
+    }
+
+    private mutating func setTimer() {
         var deadlines = [announceAt, stateChangedAt, heartbeatAt, antiEntropyAt].compactMap { $0 }
         for link in links.values {
-            if let deadline = link.helloDeadline { deadlines.append(deadline) }
+            deadlines.append(deadline(of: link))
             deadlines.append(contentsOf: link.wants.values.map(\.deadline))
-            deadlines.append(contentsOf: link.distrusted.values)
+            if let check = link.distrustCheckAt { deadlines.append(check) }
         }
         deadlines.append(contentsOf: nextDials)
         guard let next = deadlines.min(), next != timerSetTo else { return }
@@ -190,6 +205,7 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     }
 
     private mutating func sendStates(now: Instant) {
+        stateChangedAt = nil
         heartbeatAt = now + settings.heartbeat
         for id in openLinks { send(id, .state(ownState, answer: false)) }
     }

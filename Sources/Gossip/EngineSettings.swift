@@ -11,6 +11,17 @@ package struct EngineSettings: Hashable, Sendable {
     /// How long changes are gathered before peers are told of them or of a new state. Longer saves messages during
     /// an import, shorter shows progress sooner.
     package var announceDelay: Milliseconds = 100
+    /// How long a session may go without hearing anything: twelve heartbeats, since a large message on a slow line
+    /// holds them up.
+    package var silenceMax: Milliseconds = 60_000
+    /// How long a peer that broke the protocol is not spoken to. A guess: long enough that its trouble costs little.
+    package var shunTime: Milliseconds = 60_000
+    /// Connections with one node at a time, open or not.
+    package var linksPerNodeMax = 4
+    /// How long at least between two requests for a peer's whole frontier; doubled while it does not help, up to
+    /// `frontierPauseMax`.
+    package var frontierPauseMin: Milliseconds = 1_000
+    package var frontierPauseMax: Milliseconds = 60_000
     /// The first pause after a dial that failed; doubled up to `dialPauseMax`, each with jitter.
     package var dialPauseMin: Milliseconds = 500
     package var dialPauseMax: Milliseconds = 15_000
@@ -20,28 +31,41 @@ package struct EngineSettings: Hashable, Sendable {
     package var wantDeadline: Milliseconds = 20_000
     /// Bytes of deltas that one peer may have under way to this node: received and not yet durable, or promised.
     package var creditBytes: UInt64 = 8 * 1024 * 1024
-    /// Bytes of deltas in one message, beyond which no further one is added.
-    package var messageBytes: UInt64 = 1024 * 1024
+    /// Bytes of deltas in one message, beyond which no further one is added; of statements and headers likewise. At 256
+    /// kbit/s such a message takes 8 seconds, well below `wantDeadline`.
+    package var messageBytes: UInt64 = 256 * 1024
     /// A new delta of at most this many bytes is pushed; of a larger one only the head is announced.
     package var pushBytesMax = 64 * 1024
+    /// Bytes pushed to a peer that it has not acknowledged, beyond which it is only told of new heads.
+    package var pushWindow = 1024 * 1024
     /// Logs asked from one peer at a time.
     package var wantsPerLinkMax = 64
     /// Stretches that one peer may have waiting here; more ends the connection.
-    package var servedWantsMax = 4096
+    package var servedWantsMax = 1024
     /// Bytes of deltas waiting to be stored beyond which a push is dropped; anti-entropy brings it later.
     package var storingBytesMax: UInt64 = 32 * 1024 * 1024
-    /// Announcements kept of nodes that no statement received so far has enrolled.
+    /// Announcements kept of nodes that no statement received so far has enrolled; and for each peer, statements that
+    /// do not count so far.
     package var strangersMax = 256
     /// How long a log of which a peer sent something refused is not asked of it.
     package var distrust: Milliseconds = 60_000
-    /// Refused deltas after which a connection is closed.
+    /// How exactly the end of distrust is kept.
+    package var distrustCheck: Milliseconds = 5_000
+    /// Refused deltas for which the peer is to blame after which a connection is closed.
     package var refusalsMax = 100
     /// Heads in one message of a frontier.
     package var headsPerMessage = 10_000
     /// Heads that a peer's frontier may have in all.
-    package var headsMax = 1_000_000
+    /// 100 bytes each, for every peer. A guess: a thousand nodes with a hundred logs each.
+    package var headsMax = 100_000
     /// Headers compared in one step of a search for a fork.
     package var headersPerInquiry: UInt64 = 256
+    /// Searches for forks under way with one peer.
+    package var inquiriesMax = 8
+    /// Questions of one peer, about headers and records, that are being looked up.
+    package var lookupsMax = 32
+    /// Deltas of this node that a peer refused, noted in one session.
+    package var notedRefusalsMax = 1000
 
     package init() {}
 }

@@ -25,6 +25,8 @@ package struct PeerStatus: Hashable, Sendable {
     package let dialled: Bool
     package let addresses: [String]
     package let program: String?
+    /// Why the node last ended or refused a session, in its own words; nil once a session is open again.
+    package let refusal: SessionRefusal?
     /// The node's clock less this one's, in milliseconds, when it was last told.
     package let clockAheadMilliseconds: Int64?
     /// Logs and deltas that this node waits for from it.
@@ -44,7 +46,7 @@ extension Engine {
         let link = links.values.filter { $0.node == peer && $0.isOpen }.max { $0.id < $1.id }
         let state = link?.state ?? acquaintance?.state
         let isEqual = state?.frontier == fingerprint && state?.digest == summary.digest
-        let heads = isEqual ? durable.heads : link?.heads ?? acquaintance?.heads
+        let heads = isEqual ? shown.heads : link.flatMap { $0.isWhole ? $0.heads : nil } ?? acquaintance?.heads
         let (behind, ahead) = heads.map(difference) ?? (nil, nil)
         let standing: PeerStatus.Standing
         if peer == node {
@@ -71,6 +73,7 @@ extension Engine {
             dialled: link?.dialled ?? false,
             addresses: announcements.latest[peer]?.addresses ?? [],
             program: acquaintance?.program,
+            refusal: acquaintance?.refusal,
             clockAheadMilliseconds: acquaintance?.clockAheadMilliseconds,
             fetching: link?.wants.count ?? 0
         )
@@ -80,11 +83,11 @@ extension Engine {
     private func difference(_ heads: [LogID: Head]) -> (behind: UInt64?, ahead: UInt64?) {
         var behind: UInt64 = 0
         var ahead: UInt64 = 0
-        for (log, head) in durable.heads {
+        for (log, head) in shown.heads {
             let theirs = heads[log]?.sequence ?? 0
-            if head.sequence > theirs { behind += head.sequence - theirs } else { ahead &+= theirs - head.sequence }
+            if head.sequence > theirs { behind &+= head.sequence - theirs } else { ahead &+= theirs - head.sequence }
         }
-        for (log, head) in heads where durable[log] == nil { ahead &+= head.sequence }
+        for (log, head) in heads where shown[log] == nil { ahead &+= head.sequence }
         return (behind, ahead)
     }
 

@@ -29,11 +29,29 @@ extension PeerMessage {
         return writer.bytes
     }
 
+    /// The bytes of the frame of a Deltas message; 0 for any other. Both sides of a link reckon credit by it.
+    var encodedDeltasByteCount: Int {
+        guard case .deltas(let deltas) = self else { return 0 }
+        return wireSize(of: deltas.reduce(0) { $0 + wireSize(of: $1.count) })
+    }
+
+    /// The most elements of a message: more are not decoded, since each takes far more room than its bytes.
+    private static let elementsMax = 131_072
+    /// The most deltas of a message.
+    package static let deltasMax = 16_384
+
     /// Reads a Frame message.
     package init(decoding bytes: [UInt8]) throws(MalformedMessage) {
-        if bytes.first == 7 << 3 | 2, let deltas = try? Self.decodeDeltas(bytes) {
-            self = .deltas(deltas)
+        if bytes.first == 7 << 3 | 2 {
+            do throws(WireError) {
+                self = .deltas(try Self.decodeDeltas(bytes))
+            } catch {
+                throw MalformedMessage(what: "deltas: \(error.reason)")
+            }
             return
+        }
+        guard let count = try? Self.countElements(bytes), count <= Self.elementsMax else {
+            throw MalformedMessage(what: "a frame that is malformed or holds too much")
         }
         guard let frame = try? Hansa_V0_Frame(serializedBytes: bytes), let message = frame.message else {
             throw MalformedMessage(what: "a frame that is no known message")
@@ -42,7 +60,27 @@ extension PeerMessage {
         self = decoded
     }
 
-    private static func decodeDeltas(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    /// The fields of the message in a frame, which hold nothing but numbers, bytes and messages.
+    private static func countElements(_ bytes: [UInt8]) throws(WireError) -> Int {
+        var reader = WireReader(bytes)
+        var last: UInt32 = 0
+        guard try reader.field(after: &last).type == .lengthDelimited else { throw WireError("no message") }
+        var inner = try reader.message()
+        guard reader.isAtEnd else { throw WireError("more than one message") }
+        var count = 0
+        last = 0
+        while !inner.isAtEnd {
+            switch try inner.field(after: &last).type {
+            case .varint: _ = try inner.varint()
+            case .fixed64: _ = try inner.fixed64()
+            case .lengthDelimited: _ = try inner.slice()
+            }
+            count += 1
+        }
+        return count
+    }
+
+    private static func decodeDeltas(_ bytes: [UInt8]) throws(WireError) -> [[UInt8]] {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
         guard try reader.field(after: &last) == (7, .lengthDelimited) else { throw WireError("not deltas") }
@@ -52,6 +90,7 @@ extension PeerMessage {
         var innerLast: UInt32 = 0
         while !inner.isAtEnd {
             guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else { throw WireError("not a delta") }
+            guard deltas.count < deltasMax else { throw WireError("too many") }
             deltas.append(Array(try inner.slice()))
         }
         return deltas
@@ -233,9 +272,9 @@ extension LogHead {
     }
 
     fileprivate init?(_ message: Hansa_V0_Head) {
-        guard let author = NodeKey(bytes: message.author), let hash = Hash256(message.hash), message.sequence > 0 else {
-            return nil
-        }
+        guard let author = NodeKey(bytes: message.author), let hash = Hash256(message.hash),
+            (1...Header.sequenceMax).contains(message.sequence)
+        else { return nil }
         self.init(
             log: LogID(author: author, incarnation: message.incarnation),
             head: Head(sequence: message.sequence, hash: hash)
@@ -336,7 +375,8 @@ extension PeerMessage.DiffAnswer {
         guard let frontier = Hash256(message.frontier), let digest = Hash256(message.digest) else { return nil }
         var records: [PeerMessage.RecordHash] = []
         for entry in message.records {
-            guard entry.count == 64, let record = RecordID(bytes: entry.prefix(32)), let hash = Hash256(entry.suffix(32))
+            guard entry.count == 64, let record = RecordID(bytes: entry.prefix(32)),
+                let hash = Hash256(entry.suffix(32))
             else { return nil }
             records.append(PeerMessage.RecordHash(record: record, hash: hash))
         }

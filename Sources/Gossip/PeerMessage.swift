@@ -77,8 +77,12 @@ package struct SessionRefusal: Hashable, Sendable {
         SessionRefusal(code: 4, reason: "breaks the protocol: \(what)")
     }
     package static let duplicate = SessionRefusal(code: 5, reason: "another connection with this node is kept")
-    package static let silent = SessionRefusal(code: 6, reason: "no first message in time")
+    package static let silent = SessionRefusal(code: 6, reason: "no message in time")
     package static let tooManyRefusals = SessionRefusal(code: 7, reason: "too many refused deltas")
+    package static let shunned = SessionRefusal(
+        code: 8,
+        reason: "the node broke the protocol a short while ago; it may try again later"
+    )
 }
 
 /// A message between two nodes, decoded. Deltas are bytes here: they are checked before the engine sees them.

@@ -102,9 +102,11 @@ extension ReadTransaction {
 
     /// Operations that are stored but not merged, in the order of their arrival.
     package func aside(after position: Int64 = 0, limit: Int) throws -> [AsideEntry] {
-        let rows = try session("SELECT operation, record, why FROM aside WHERE operation > ? ORDER BY operation LIMIT ?")
-            .bind(1, position).bind(2, Int64(limit))
-            .all { ($0.int(0), RecordID(try $0.hash(1)), try Self.why($0.int(2))) }
+        let rows = try session(
+            "SELECT operation, record, why FROM aside WHERE operation > ? ORDER BY operation LIMIT ?"
+        )
+        .bind(1, position).bind(2, Int64(limit))
+        .all { ($0.int(0), RecordID(try $0.hash(1)), try Self.why($0.int(2))) }
         return try rows.map { location, record, why in
             let delta = try deltaInfo(location: location)
             let dot = Dot(

@@ -52,14 +52,16 @@ extension ReadTransaction {
         guard let expression = SearchText.expression(for: query.text) else { return try list(query) }
         var filters = ""
         if let name = query.kind {
-            guard let number = try session("SELECT number FROM kind WHERE name = ?").bind(1, Array(name.utf8))
-                .first({ $0.int(0) })
+            guard
+                let number = try session("SELECT number FROM kind WHERE name = ?").bind(1, Array(name.utf8))
+                    .first({ $0.int(0) })
             else { return SearchResult(hits: [], total: 0, isTotalExact: true) }
             filters += " AND \"\(WriteTransaction.filterTerm(kind: number))\""
         }
         if let owner = query.owner {
-            guard let number = try session("SELECT number FROM organization WHERE id = ?").bind(1, owner.hash)
-                .first({ $0.int(0) })
+            guard
+                let number = try session("SELECT number FROM organization WHERE id = ?").bind(1, owner.hash)
+                    .first({ $0.int(0) })
             else { return SearchResult(hits: [], total: 0, isTotalExact: true) }
             filters += " AND \"\(WriteTransaction.filterTerm(owner: number))\""
         }
@@ -68,7 +70,8 @@ extension ReadTransaction {
         let isExact = matches.count <= Self.searchMatchesMax
         if !isExact { matches.removeLast() }
         let named = try rows("({name} : (\(expression)))" + filters, limit: Self.searchMatchesMax)
-        let first = try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text)
+        let first =
+            try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text)
             + named.dropFirst(Self.searchRankedMax)
         let isNamed = Set(first)
         let order = first + matches.filter { !isNamed.contains($0) }
@@ -77,7 +80,11 @@ extension ReadTransaction {
             guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("table search") }
             return try view(found)
         }
-        return SearchResult(hits: hits, total: isExact ? order.count : max(order.count, matches.count), isTotalExact: isExact)
+        return SearchResult(
+            hits: hits,
+            total: isExact ? order.count : max(order.count, matches.count),
+            isTotalExact: isExact
+        )
     }
 
     private func rows(_ expression: String, limit: Int) throws -> [Int64] {

@@ -85,7 +85,9 @@ package struct ReadTransaction {
 
     /// Delta messages of a log, the exact bytes as received, from a sequence on: as many as fit in `bytesMax`, and at
     /// least one where there is one.
-    package func deltas(of log: LogID, from sequence: UInt64, bytesMax: Int) throws -> [(sequence: UInt64, bytes: [UInt8])] {
+    package func deltas(of log: LogID, from sequence: UInt64, bytesMax: Int) throws -> [(
+        sequence: UInt64, bytes: [UInt8]
+    )] {
         guard let number = try number(of: log) else { return [] }
         var deltas: [(sequence: UInt64, bytes: [UInt8])] = []
         var size = 0
@@ -180,7 +182,9 @@ package struct ReadTransaction {
             .all { $0.int(0) }
         var infos: [DeltaInfo] = []
         for log in logs {
-            let sql = try session("SELECT id, header, hash FROM delta WHERE log = ? AND id < ? ORDER BY sequence DESC LIMIT ?")
+            let sql = try session(
+                "SELECT id, header, hash FROM delta WHERE log = ? AND id < ? ORDER BY sequence DESC LIMIT ?"
+            )
             infos += try sql.bind(1, log).bind(2, end).bind(3, Int64(limit)).all(Self.info)
         }
         return Array(infos.sorted { $0.position > $1.position }.prefix(limit))

@@ -123,7 +123,9 @@ struct OperationRow {
     /// The record's key.
     var key: RecordKey {
         get throws {
-            guard let key = RecordKey(bytes: envelope[try layout.key]) else { throw StoreError.damaged("table operation") }
+            guard let key = RecordKey(bytes: envelope[try layout.key]) else {
+                throw StoreError.damaged("table operation")
+            }
             return key
         }
     }

@@ -173,7 +173,9 @@ enum SearchText {
             run = []
         }
         let isPlain = text.utf8.allSatisfy { $0 < 0x80 }
-        let normal = isPlain ? text : text.precomposedStringWithCompatibilityMapping
+        // NFKC in its two steps: Foundation's method for both at once leaves marks behind half-width Kana uncomposed.
+        let normal =
+            isPlain ? text : text.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
         for scalar in normal.unicodeScalars {
             switch role(of: scalar) {
             case .ignored: continue

@@ -29,9 +29,6 @@ extension Store {
         package let total: Int
     }
 
-    /// Operations merged in one transaction of a rebuild. A guess: some tenths of a second.
-    private static let rebuildOperations = 10_000
-
     /// True if a rebuild was begun and not finished: only ``rebuild(applier:organization:progress:)`` may write then.
     package func isRebuilding() throws -> Bool {
         try read { try RebuildMark.read($0.session) != nil }
@@ -64,7 +61,7 @@ extension Store {
         var isDone = false
         while !isDone {
             let step = try write(whileRebuilding: true) { transaction in
-                try Self.rebuildStep(&transaction, applier: applier, organization: organization)
+                try rebuildStep(&transaction, applier: applier, organization: organization)
             }
             isDone = step.isDone
             progress(step.progress)
@@ -72,7 +69,7 @@ extension Store {
         forgetCaches()
     }
 
-    private static func rebuildStep(
+    private func rebuildStep(
         _ transaction: inout WriteTransaction,
         applier: DeltaApplier<some Cryptography>,
         organization: (NodeKey) -> OrganizationID?
@@ -80,16 +77,18 @@ extension Store {
         let session = transaction.session
         let position = try RebuildMark.read(session) ?? 0
         if transaction.cache.mergedHeads == nil {
-            transaction.cache.mergedHeads = try mergedHeads(transaction.reading, upTo: position)
+            transaction.cache.mergedHeads = try Self.mergedHeads(transaction.reading, upTo: position)
         }
-        let (last, isDone) = try remerge(
+        let (last, isDone) = try Self.remerge(
             &transaction,
             after: position,
-            operationsMax: rebuildOperations,
+            operationsMax: configuration.rebuildOperations,
             applier: applier,
             organization: organization
         )
         try RebuildMark.write(isDone ? nil : last, session)
+        // With this step's commit, other writers may come.
+        if isDone { transaction.cache.mergedHeads = nil }
         let total = try session("SELECT max(id) FROM operation").first { Int($0.int(0)) } ?? 0
         return (isDone, Progress(done: isDone ? total : Int(last), total: total))
     }

@@ -162,9 +162,12 @@ extension Store {
                         report.add(error.reason, at: "delta \(id)")
                         return
                     }
-                    let place = "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
+                    let place =
+                        "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
                     if delta.hash.bytes != sql.bytes(4) { report.add("its stored hash is not its hash", at: place) }
-                    if try reading.log(sql.int(5)) != delta.log || UInt64(bitPattern: sql.int(6)) != delta.header.sequence {
+                    if try reading.log(sql.int(5)) != delta.log
+                        || UInt64(bitPattern: sql.int(6)) != delta.header.sequence
+                    {
                         report.add("it is filed under another log or sequence", at: place)
                     }
                     if delta.header.previous != heads[delta.log]?.hash
@@ -183,10 +186,16 @@ extension Store {
             }
             let frontier = try reading.frontier()
             for (log, head) in frontier.sorted where heads[log] != head {
-                report.add("the head is not the last delta", at: "log \(log.author.short).\(Hex.string(log.incarnation))")
+                report.add(
+                    "the head is not the last delta",
+                    at: "log \(log.author.short).\(Hex.string(log.incarnation))"
+                )
             }
             for log in heads.keys.sorted() where frontier[log] == nil {
-                report.add("a log with deltas has no head", at: "log \(log.author.short).\(Hex.string(log.incarnation))")
+                report.add(
+                    "a log with deltas has no head",
+                    at: "log \(log.author.short).\(Hex.string(log.incarnation))"
+                )
             }
         }
     }
@@ -214,7 +223,8 @@ extension Store {
             try queue.inDatabase { database in
                 // Nobody needs this file after a crash.
                 try database.execute(
-                    sql: "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.cache_size = -65536"
+                    sql:
+                        "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.cache_size = -65536"
                 )
                 try database.execute(sql: "ATTACH DATABASE ? AS source", arguments: [databasePath])
                 try database.execute(sql: Schema.derived)
@@ -286,7 +296,8 @@ extension Store {
         }
         // Indexes are not read by the comparison above; SQLite's quick check leaves them out too.
         for (index, expression) in [
-            ("record_short", "short >= 0"), ("record_listing", "shown = 1 AND kind >= 0"), ("record_trouble", "trouble > 0"),
+            ("record_short", "short >= 0"), ("record_listing", "shown = 1 AND kind >= 0"),
+            ("record_trouble", "trouble > 0"),
         ] {
             report.guarding(index) { report in
                 let byIndex = try session.dynamic(

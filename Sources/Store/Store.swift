@@ -25,6 +25,11 @@ package final class Store: Sendable {
         /// Pages in the write-ahead log at which it is copied back into the file. 16,384 (64 MiB) instead of SQLite's
         /// 1,000: pages that several batches write to are copied once (measured: Docs/Measurements.md).
         package var checkpointPages = 16_384
+        /// Pages of 4 KiB that the file may have at most; nil for as many as the disk holds. Beyond it writes fail with
+        /// `diskFull`, as they do on a full disk.
+        package var pagesMax: Int?
+        /// Operations merged in one transaction of a rebuild. 10,000, a guess: some tenths of a second.
+        package var rebuildOperations = 10_000
         /// How long to wait for another process that holds the file, in seconds.
         package var busyTimeoutSeconds = 5.0
         package init() {}
@@ -47,7 +52,7 @@ package final class Store: Sendable {
     private let condition = Mutex(Condition())
     /// The data folder's path.
     package let folder: String
-    private let configuration: Configuration
+    let configuration: Configuration
 
     var databasePath: String { folder + "/" + Self.fileName }
 
@@ -101,6 +106,9 @@ package final class Store: Sendable {
                         PRAGMA journal_size_limit = \(configuration.checkpointPages * 4096)
                         """
                 )
+                if let pages = configuration.pagesMax {
+                    try database.execute(sql: "PRAGMA max_page_count = \(pages)")
+                }
             }
             guard try synchronous() == 2 else {
                 throw StoreError(.internal, "SQLite does not keep synchronous=FULL: commits would not be safe")
@@ -146,10 +154,16 @@ package final class Store: Sendable {
             throw StoreError(.notADataFolder, "\(path) is not a directory's database: name the data folder")
         }
         if format > Schema.format {
-            throw StoreError(.newerFormat, "the data folder has format \(format); this program reads \(Schema.format): install the newer one")
+            throw StoreError(
+                .newerFormat,
+                "the data folder has format \(format); this program reads \(Schema.format): install the newer one"
+            )
         }
         if format < Schema.format {
-            throw StoreError(.olderFormat, "the data folder has format \(format), which this program no longer reads: begin a new one by `hansa join`")
+            throw StoreError(
+                .olderFormat,
+                "the data folder has format \(format), which this program no longer reads: begin a new one by `hansa join`"
+            )
         }
     }
 

@@ -361,7 +361,8 @@ package struct WriteTransaction: DeltaStorage {
         of record: StoredRecord,
         arrived: (location: Int64, operation: VerifiedOperation)?
     ) throws -> Int64? {
-        if let arrived, case .identity(let identity) = arrived.operation.content.values.first(where: { $0.isIdentity }) {
+        if let arrived, case .identity(let identity) = arrived.operation.content.values.first(where: { $0.isIdentity })
+        {
             return try cache.kindNumber(identity.kind, session)
         }
         guard arrived == nil else { return nil }

@@ -27,3 +27,26 @@ package struct TicketReading: Sendable {
     /// The alliance's name.
     package var allianceName: String { ticket.allianceName }
 }
+
+extension NodeFolder {
+    /// Checks that no node was made in a folder yet, before anything is asked for.
+    ///
+    /// - Throws: ``HansaError`` with ``ExitCode/inUse``.
+    package static func requireEmpty(_ folder: DataFolder) throws {
+        guard !folder.exists else {
+            throw HansaError(.inUse, "\(folder.path) holds a node already; name another folder with --data")
+        }
+    }
+
+    /// Checks that there is a node in a folder.
+    ///
+    /// - Throws: ``HansaError`` with ``ExitCode/usage``.
+    package static func requireNode(_ folder: DataFolder) throws {
+        guard folder.exists else {
+            throw HansaError(
+                .usage,
+                "there is no node in \(folder.path); found an alliance with 'hansa init' or join one with 'hansa join'"
+            )
+        }
+    }
+}

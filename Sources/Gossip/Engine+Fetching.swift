@@ -1,0 +1,292 @@
+import Catalog
+import DeltaLog
+
+// Fetching what is lacking: wants, credit, and judging what arrives.
+
+extension Engine {
+    // MARK: - Wants
+
+    /// Asks for every log that a peer holds further than this node, each of one peer: of those that have it, the one
+    /// that has least to do.
+    mutating func planWants(now: Instant) {
+        var free = openLinks.filter {
+            guard let link = links[$0] else { return false }
+            return !link.candidates.isEmpty && link.wants.count < settings.wantsPerLinkMax
+        }
+        guard !free.isEmpty else { return }
+        var asked: Set<LogID> = []
+        for link in links.values { asked.formUnion(link.wants.keys) }
+        var logs: Set<LogID> = []
+        for id in free { logs.formUnion(links[id]?.candidates ?? []) }
+        for log in logs.subtracting(asked).sorted() {
+            let held = accepted[log]?.sequence ?? 0
+            let limit = limit(of: log)
+            var best: (id: LinkID, load: Int, target: UInt64)?
+            for id in free {
+                guard let link = links[id], link.candidates.contains(log) else { continue }
+                let target = min(link.heads[log]?.sequence ?? 0, limit)
+                guard target > held else {
+                    links[id]?.candidates.remove(log)
+                    continue
+                }
+                guard link.distrusted[log] == nil, link.wants.count < best?.load ?? Int.max else { continue }
+                best = (id, link.wants.count, target)
+            }
+            guard let best else { continue }
+            want(LogRange(log: log, from: held + 1, to: best.target), of: best.id, now: now)
+            if best.load + 1 >= settings.wantsPerLinkMax { free.removeAll { $0 == best.id } }
+            if free.isEmpty { return }
+        }
+    }
+
+    private mutating func want(_ range: LogRange, of id: LinkID, now: Instant) {
+        guard let order = links[id]?.nextOrder else { return }
+        links[id]?.nextOrder = order + 1
+        let deadline = now + settings.wantDeadline
+        links[id]?.wants[range.log] = Want(from: range.from, to: range.to, deadline: deadline, order: order)
+        send(id, .want(range, credit: takeCredit(id)))
+    }
+
+    /// What the peer may be given on top of what it has.
+    private mutating func takeCredit(_ id: LinkID) -> UInt64 {
+        guard let link = links[id] else { return 0 }
+        let free = Int64(clamping: settings.creditBytes) - link.creditGiven - Int64(clamping: link.bytesPending)
+        guard free > 0 else { return 0 }
+        links[id]?.creditGiven += free
+        return UInt64(free)
+    }
+
+    /// Gives the peer the credit that is free, where it still has something to send.
+    private mutating func grant(_ id: LinkID) {
+        guard let log = links[id]?.wants.keys.min() else { return }
+        let credit = takeCredit(id)
+        guard credit > 0 else { return }
+        send(id, .ack(LogHead(log: log, head: durable[log] ?? Head(sequence: 0, hash: .zero)), credit: credit))
+    }
+
+    /// Stretches that make no progress are asked of another peer; the one that let them lie is asked again later.
+    mutating func dropStalledWants(now: Instant) {
+        var isChanged = false
+        for id in links.keys.sorted() {
+            guard let link = links[id] else { continue }
+            if let check = link.distrustCheckAt, check <= now {
+                let rest = link.distrusted.filter { $0.value > now }
+                if rest.count < link.distrusted.count { isChanged = true }
+                links[id]?.distrusted = rest
+                let next = now + settings.distrustCheck
+                links[id]?.distrustCheckAt = rest.isEmpty ? nil : next
+            }
+            for (log, want) in link.wants where want.deadline <= now {
+                if link.creditGiven <= 0 {
+                    // It is this node's own disk that holds everything up.
+                    let deadline = now + settings.wantDeadline
+                    links[id]?.wants[log]?.deadline = deadline
+                    continue
+                }
+                isChanged = true
+                links[id]?.wants[log] = nil
+                if accepted[log]?.sequence ?? 0 < want.to {
+                    distrust(log, on: id, for: settings.wantDeadline, now: now)
+                }
+            }
+        }
+        if isChanged { planWants(now: now) }
+    }
+
+    func isDistrusted(_ log: LogID, on id: LinkID) -> Bool { links[id]?.distrusted[log] != nil }
+
+    mutating func distrust(_ log: LogID, on id: LinkID, for time: Milliseconds, now: Instant) {
+        guard links[id] != nil else { return }
+        links[id]?.distrusted[log] = now + time
+        let check = now + settings.distrustCheck
+        if links[id]?.distrustCheckAt == nil { links[id]?.distrustCheckAt = check }
+    }
+
+    /// What was asked for has come up to there.
+    private mutating func progress(_ log: LogID, _ sequence: UInt64, on id: LinkID, now: Instant) {
+        guard let want = links[id]?.wants[log], (want.from...want.to).contains(sequence) else { return }
+        links[id]?.wants[log]?.from = sequence + 1
+        let deadline = now + settings.wantDeadline
+        for (other, later) in links[id]?.wants ?? [:] where later.order >= want.order && later.deadline < deadline {
+            links[id]?.wants[other]?.deadline = deadline
+        }
+        if sequence == want.to { links[id]?.wants[log] = nil }
+    }
+
+    // MARK: - Arrivals
+
+    mutating func receivedDeltas(_ deltas: [ReceivedDelta], _ byteCount: Int, on id: LinkID, now: Instant) {
+        guard let link = links[id] else { return }
+        heard(id, now: now)
+        guard link.isOpen else {
+            violate(id, "a first message that is not Hello", now: now)
+            return
+        }
+        let bytes = UInt64(max(0, byteCount))
+        links[id]?.creditGiven -= Int64(clamping: bytes)
+        let isAsked = deltas.contains {
+            if case .verified(let delta) = $0 { link.wants[delta.log] != nil } else { false }
+        }
+        // A peer may send what it has credit for, and push somewhat more. What is too much is not stored: that it exists
+        // is known now, so it is asked for when there is room.
+        let room = settings.creditBytes * (isAsked ? 2 : 1)
+        let hasRoom =
+            link.bytesPending + bytes <= room && (isAsked || storingBytes + bytes <= settings.storingBytesMax)
+        var batch: [VerifiedDelta] = []
+        for delta in deltas {
+            switch delta {
+            case .refused(let log, let sequence, let refusal):
+                refuse(log, sequence, refusal, from: id, now: now)
+            case .verified(let delta):
+                if accept(delta, hasRoom: hasRoom, from: id, now: now) { batch.append(delta) }
+            }
+            if links[id] == nil { break }
+        }
+        if batch.isEmpty {
+            grant(id)
+        } else {
+            let size = batch.reduce(0) { $0 + UInt64($1.byteCount) }
+            links[id]?.bytesPending += size
+            storingBytes += size
+            let token = nextToken
+            nextToken += 1
+            storing[token] = (id, batch)
+            actions.append(.store(token: token, batch, from: id))
+        }
+        planWants(now: now)
+    }
+
+    /// True if the delta continues its log here, and is to be stored.
+    private mutating func accept(_ delta: VerifiedDelta, hasRoom: Bool, from id: LinkID, now: Instant) -> Bool {
+        let log = delta.log
+        let sequence = delta.header.sequence
+        guard roster.organization(of: log.author) != nil else {
+            refuse(log, sequence, .unknownAuthor, from: id, now: now)
+            return false
+        }
+        learn(LogHead(log: log, head: delta.head), on: id)
+        guard sequence <= limit(of: log) else {
+            refuse(log, sequence, .fork, from: id, now: now)
+            return false
+        }
+        let held = accepted[log]
+        let heldSequence = held?.sequence ?? 0
+        if sequence <= heldSequence {
+            progress(log, sequence, on: id, now: now)
+            if sequence == heldSequence, delta.hash != held?.hash {
+                refuse(log, sequence, .fork, from: id, now: now)
+                inquire(log, upTo: sequence, on: id)
+            }
+            return false
+        }
+        // A gap: something pushed before it was lost, or dropped. Wants fill it.
+        guard sequence == heldSequence + 1, hasRoom else { return false }
+        guard delta.header.previous == held?.hash else {
+            refuse(log, sequence, .wrongChain, from: id, now: now)
+            if heldSequence > 0 { inquire(log, upTo: heldSequence, on: id) }
+            return false
+        }
+        accepted[log] = delta.head
+        progress(log, sequence, on: id, now: now)
+        return true
+    }
+
+    /// Does not take a delta: the peer is told the reason, and not asked for that log for a while.
+    ///
+    /// Where the peer is to blame it counts, and too many end the session. A fork or a wrong chain is its author's
+    /// doing, whoever passes it on: two honest nodes must not fall out over it. It is told once, not each time.
+    mutating func refuse(
+        _ log: LogID?,
+        _ sequence: UInt64,
+        _ refusal: DeltaRefusal,
+        from id: LinkID,
+        now: Instant
+    ) {
+        guard let node = links[id]?.node else { return }
+        let isKnown = log.map { isDistrusted($0, on: id) } ?? false
+        if refusal.isSendersFault { links[id]?.faults += 1 }
+        if refusal.isSendersFault || !isKnown {
+            actions.append(.noteRefusal(log: log, sequence: sequence, refusal, from: node))
+        }
+        if let log {
+            links[id]?.wants[log] = nil
+            if !isKnown {
+                send(id, .deltaRefused(log: log, sequence: sequence, code: refusal.code, reason: refusal.reason))
+            }
+            // What only waits for a statement is asked for as soon as that has come.
+            if refusal.isSendersFault || !isKnown { distrust(log, on: id, for: settings.distrust, now: now) }
+        }
+        if links[id]?.faults ?? 0 > settings.refusalsMax {
+            shun(node, now: now)
+            close(id, .tooManyRefusals, now: now)
+        }
+    }
+
+    // MARK: - Storing
+
+    mutating func stored(_ token: UInt64, _ outcomes: [StoreOutcome], summary: StoredSummary, now: Instant) {
+        guard let (id, deltas) = storing.removeValue(forKey: token) else { return }
+        let size = deltas.reduce(0) { $0 + UInt64($1.byteCount) }
+        storingBytes -= min(storingBytes, size)
+        let pending = links[id]?.bytesPending ?? 0
+        links[id]?.bytesPending = pending - min(pending, size)
+        self.summary = summary
+        var advanced: Set<LogID> = []
+        var failed: Set<LogID> = []
+        for (delta, outcome) in zip(deltas, outcomes) {
+            switch outcome {
+            case .applied:
+                durable[delta.log] = delta.head
+                advanced.insert(delta.log)
+            case .skipped:
+                failed.insert(delta.log)
+                if delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
+                    // Not what the disk thinks comes next: not to be asked for in a loop.
+                    distrust(delta.log, on: id, for: settings.wantDeadline, now: now)
+                }
+            case .refused(let refusal):
+                failed.insert(delta.log)
+                refuse(delta.log, delta.header.sequence, refusal, from: id, now: now)
+                if refusal == .fork || refusal == .wrongChain, let held = durable[delta.log] {
+                    inquire(delta.log, upTo: held.sequence, on: id)
+                }
+            }
+        }
+        for log in failed { resetAccepted(log) }
+        show(advanced, now: now)
+        for log in advanced.sorted() {
+            guard let head = durable[log] else { continue }
+            if accepted[log]?.sequence ?? 0 < head.sequence { accepted[log] = head }
+            let isLast = log == advanced.max() && links[id]?.wants.isEmpty == false
+            send(id, .ack(LogHead(log: log, head: head), credit: isLast ? takeCredit(id) : 0))
+        }
+        grant(id)
+        planWants(now: now)
+    }
+
+    /// After a delta was not stored: accepted is what is on disk, and what on its way there continues it.
+    private mutating func resetAccepted(_ log: LogID) {
+        var head = durable[log]
+        for token in storing.keys.sorted() {
+            for delta in storing[token]?.deltas ?? [] where delta.log == log {
+                if delta.header.sequence == (head?.sequence ?? 0) + 1, delta.header.previous == head?.hash {
+                    head = delta.head
+                }
+            }
+        }
+        accepted[log] = head
+        for (id, link) in links {
+            if let theirs = link.heads[log], theirs.sequence > head?.sequence ?? 0 { links[id]?.candidates.insert(log) }
+        }
+    }
+}
+
+extension DeltaRefusal {
+    /// True for what no honest node passes on, since it can be judged from the delta alone, or from who its author is.
+    var isSendersFault: Bool {
+        switch self {
+        case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount, .unknownAuthor: true
+        case .wrongChain, .fork, .newerFormat: false
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Catalog
+import DeltaLog
+
+// Telling peers what is new here, and giving them what they ask for.
+
+extension Engine {
+    // MARK: - Telling
+
+    mutating func committed(_ deltas: [VerifiedDelta], summary: StoredSummary, now: Instant) {
+        self.summary = summary
+        var logs: Set<LogID> = []
+        for delta in deltas {
+            durable[delta.log] = delta.head
+            accepted[delta.log] = delta.head
+            logs.insert(delta.log)
+        }
+        show(logs, now: now)
+        let size = deltas.reduce(0) { $0 + $1.byteCount }
+        guard size <= settings.pushBytesMax else { return }
+        let message = PeerMessage.deltas(deltas.map { $0.encoded() })
+        let frameBytes = Int64(message.encodedDeltasByteCount)
+        for id in openLinks where fits(deltas, size: size, on: id) {
+            for delta in deltas { links[id]?.pushed[delta.log] = delta.header.sequence }
+            links[id]?.pushOutstanding += size
+            links[id]?.credit -= frameBytes
+            send(id, message)
+        }
+    }
+
+    /// True if the peer, by all that is known, has just what comes before these deltas, and keeps up with pushes.
+    private func fits(_ deltas: [VerifiedDelta], size: Int, on id: LinkID) -> Bool {
+        guard let link = links[id], link.pushOutstanding + size <= settings.pushWindow else { return false }
+        return deltas.allSatisfy { delta in
+            let known = max(link.heads[delta.log]?.sequence ?? 0, link.pushed[delta.log] ?? 0)
+            return known >= delta.header.sequence - min(delta.header.sequence, UInt64(deltas.count))
+                && shown[delta.log]?.sequence ?? 0 >= delta.header.sequence
+                && !link.served.contains { $0.log == delta.log }
+        }
+    }
+
+    mutating func receivedAck(_ head: LogHead, credit: UInt64, on id: LinkID) {
+        addCredit(credit, on: id)
+        learn(head, on: id)
+        if let pushed = links[id]?.pushed[head.log], head.head.sequence >= pushed { links[id]?.pushOutstanding = 0 }
+        serve(id)
+    }
+
+    /// Never more than this node would give itself, whatever a peer says: it bounds what waits to be sent to it.
+    private mutating func addCredit(_ credit: UInt64, on id: LinkID) {
+        guard let before = links[id]?.credit else { return }
+        let (sum, isOverflow) = before.addingReportingOverflow(Int64(clamping: credit))
+        let after = max(before, min(isOverflow ? Int64.max : sum, Int64(clamping: settings.creditBytes)))
+        links[id]?.credit = after
+    }
+
+    /// Peers are to know of new heads: at once where it is the first for a while, else together with what follows.
+    mutating func tell(_ logs: Set<LogID>, now: Instant) {
+        guard !logs.isEmpty else { return }
+        unannounced.formUnion(logs)
+        if announceAt == nil { announceAt = now + settings.announceDelay }
+        if stateChangedAt == nil { stateChangedAt = now + Milliseconds(settings.announceDelay.count * 2) }
+    }
+
+    mutating func announce(now: Instant) {
+        announceAt = nil
+        let logs = unannounced.sorted()
+        unannounced.removeAll()
+        for id in openLinks {
+            guard let link = links[id] else { continue }
+            let heads = logs.compactMap { log -> LogHead? in
+                guard let head = shown[log] else { return nil }
+                if let known = link.heads[log], known.sequence >= head.sequence { return nil }
+                if let pushed = link.pushed[log], pushed >= head.sequence { return nil }
+                return LogHead(log: log, head: head)
+            }
+            for start in stride(from: 0, to: heads.count, by: settings.headsPerMessage) {
+                send(id, .have(Array(heads[start..<min(start + settings.headsPerMessage, heads.count)])))
+            }
+        }
+    }
+
+    // MARK: - Serving
+
+    mutating func receivedWant(_ range: LogRange, credit: UInt64, on id: LinkID, now: Instant) {
+        guard range.from > 0, range.from <= range.to else {
+            violate(id, "a want of no deltas", now: now)
+            return
+        }
+        guard var served = links[id]?.served else { return }
+        served.removeAll { $0.log == range.log }
+        served.append(LogRange(log: range.log, from: range.from, to: min(range.to, Header.sequenceMax)))
+        guard served.count <= settings.servedWantsMax else {
+            violate(id, "too many wants", now: now)
+            return
+        }
+        links[id]?.served = served
+        addCredit(credit, on: id)
+        serve(id)
+    }
+
+    /// Reads the next stretch for a peer, if it waits for one and has credit. Nothing beyond a fork is given.
+    mutating func serve(_ id: LinkID) {
+        guard let link = links[id], !link.isReading, link.credit > 0 else { return }
+        // Most of the time the first one is there, and the others are not looked at.
+        let missing = link.served.prefix { $0.from > min(limit(of: $0.log), durable[$0.log]?.sequence ?? 0) }.count
+        links[id]?.served.removeFirst(missing)
+        guard let range = links[id]?.served.first else { return }
+        links[id]?.isReading = true
+        let readable = LogRange(log: range.log, from: range.from, to: min(range.to, limit(of: range.log)))
+        actions.append(.read(readable, link: id, bytesMax: min(UInt64(link.credit), settings.messageBytes)))
+    }
+
+    mutating func deltasRead(_ id: LinkID, _ range: LogRange, _ deltas: [StoredDelta]) {
+        guard let link = links[id] else { return }
+        links[id]?.isReading = false
+        let wanted = deltas.filter { $0.sequence <= range.to }
+        // A new want of the log may have come meanwhile; where it begins elsewhere, it is read anew.
+        if let position = link.served.firstIndex(where: { $0.log == range.log && $0.from == range.from }) {
+            let current = link.served[position]
+            links[id]?.served.remove(at: position)
+            if let last = wanted.last?.sequence, last < current.to {
+                links[id]?.served.insert(LogRange(log: range.log, from: last + 1, to: current.to), at: position)
+            }
+        }
+        for part in Parts(wanted.map(\.bytes), bytesMax: Int(settings.messageBytes)) {
+            let message = PeerMessage.deltas(part)
+            links[id]?.credit -= Int64(message.encodedDeltasByteCount)
+            send(id, message)
+        }
+        serve(id)
+    }
+}
+
+/// Cuts what is to be sent into parts of about so many bytes, so that each fits into a frame.
+struct Parts: Sequence, IteratorProtocol {
+    private let items: [[UInt8]]
+    private let bytesMax: Int
+    private var position = 0
+
+    /// The most items in one part.
+    static let countMax = 8192
+
+    init(_ items: [[UInt8]], bytesMax: Int) {
+        self.items = items
+        self.bytesMax = bytesMax
+    }
+
+    mutating func next() -> [[UInt8]]? {
+        guard position < items.count else { return nil }
+        var size = items[position].count
+        var end = position + 1
+        while end < items.count, end - position < Self.countMax, size + items[end].count <= bytesMax {
+            size += items[end].count
+            end += 1
+        }
+        defer { position = end }
+        return Array(items[position..<end])
+    }
+}

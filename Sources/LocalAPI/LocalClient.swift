@@ -1,0 +1,114 @@
+import Foundation
+import Glibc
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+package import Node
+
+/// Asks a running node over its socket.
+package struct LocalClient: Sendable {
+    /// The socket.
+    package let path: String
+    private let owner: uid_t
+
+    /// What is said when a node goes away in the middle of a request.
+    package static let stoppedMessage =
+        "the node has stopped while it worked on this; start it again with 'hansa run' and see what was done, then "
+        + "ask again"
+
+    /// The node of a folder, if one listens.
+    ///
+    /// - Throws: ``HansaError`` with ``ExitCode/refused`` where the socket is another user's.
+    package init?(folder: DataFolder) async throws {
+        owner = RuntimeSocket.owner(of: folder)
+        for path in RuntimeSocket.candidates(for: folder) where Self.isSocket(path) {
+            if let connection = try await Self.connect(path, owner: owner) {
+                try? await connection.channel.close()
+                self.path = path
+                return
+            }
+        }
+        return nil
+    }
+
+    private static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
+
+    /// Runs a command in the node.
+    ///
+    /// - Throws: What the command throws there; ``HansaError`` with ``ExitCode/unreachable`` at once where the node
+    ///   stops meanwhile.
+    package func call<C: Command>(_ command: C) async throws -> C.Output {
+        let (status, body) = try await exchange(C.name, try CommandTable.encode(command))
+        do {
+            guard status == 200 else { throw try JSONDecoder().decode(HansaError.self, from: body) }
+            return try JSONDecoder().decode(C.Output.self, from: body)
+        } catch is DecodingError {
+            throw HansaError(
+                .internal,
+                "the running node answers in words that this program (version \(programVersion)) does not know; "
+                    + "restart the node, so that both are of one version"
+            )
+        }
+    }
+
+    private typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+
+    /// Nil where nobody listens.
+    private static func connect(_ path: String, owner: uid_t) async throws -> Connection? {
+        let connection: Connection
+        do {
+            connection = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(unixDomainSocketPath: path) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                        return try Connection(wrappingChannelSynchronously: channel)
+                    }
+                }
+        } catch let error as IOError {
+            guard error.errnoCode == EACCES || error.errnoCode == EPERM else { return nil }
+            throw HansaError(.refused, "\(path) belongs to another user; ask as that user")
+        }
+        let user = try await PeerCredentials.user(of: connection.channel)
+        guard user == owner || user == geteuid() else {
+            try? await connection.channel.close()
+            throw HansaError(.refused, "\(path) is held by another user than the data folder's; it is not asked")
+        }
+        return connection
+    }
+
+    private func exchange(_ name: String, _ body: Data) async throws -> (status: Int, body: Data) {
+        guard let connection = try await Self.connect(path, owner: owner) else {
+            throw HansaError(.unreachable, Self.stoppedMessage)
+        }
+        var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: LocalProtocol.prefix + name)
+        head.headers.add(name: "Host", value: "hansa")
+        head.headers.add(name: "Content-Type", value: "application/json")
+        head.headers.add(name: "Content-Length", value: "\(body.count)")
+        head.headers.add(name: "Connection", value: "close")
+        do {
+            return try await connection.executeThenClose { [head] inbound, outbound in
+                try await outbound.write(.head(head))
+                try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body))))
+                try await outbound.write(.end(nil))
+                var status = 0
+                var answer = Data()
+                for try await part in inbound {
+                    switch part {
+                    case .head(let head): status = Int(head.status.code)
+                    case .body(let buffer): answer.append(contentsOf: buffer.readableBytesView)
+                    case .end: return (status, answer)
+                    }
+                }
+                throw ChannelError.eof
+            }
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            // Whatever broke the connection: the node is gone, and the folder is never gone on with behind its back.
+            throw HansaError(.unreachable, Self.stoppedMessage)
+        }
+    }
+}

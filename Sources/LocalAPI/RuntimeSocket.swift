@@ -1,0 +1,69 @@
+import Foundation
+package import Glibc
+package import Node
+
+/// Where the socket of a data folder's node lies: a short path, in a folder that only its owner can enter.
+package enum RuntimeSocket {
+    /// A Unix socket's path has at most 107 bytes on Linux; the rest is room for the name.
+    private static let folderBytesMax = 80
+
+    /// The paths at which a node of this folder may listen, the likeliest first. The node and whoever asks it may have
+    /// been started with different environments (a service and a shell), so all are looked at.
+    ///
+    /// They are those of the folder's owner, so that root finds another user's node.
+    package static func candidates(for folder: DataFolder) -> [String] {
+        let name = name(of: folder)
+        return folders(of: owner(of: folder)).map { "\($0)/\(name)" }
+    }
+
+    /// Who owns a data folder; this process's user where there is none.
+    package static func owner(of folder: DataFolder) -> uid_t {
+        var status = stat()
+        return stat(folder.path, &status) == 0 ? status.st_uid : geteuid()
+    }
+
+    /// The path at which to listen. Creates the last resort, a folder of our own in `/tmp`.
+    ///
+    /// - Throws: ``HansaError`` with ``ExitCode/refused`` where that folder's name is taken by somebody else.
+    package static func prepare(for folder: DataFolder) throws -> String {
+        let name = name(of: folder)
+        let places = folders(of: geteuid())
+        for place in places.dropLast() where isOurs(place) { return "\(place)/\(name)" }
+        // The list is never empty.
+        let last = places[places.count - 1]
+        guard mkdir(last, 0o700) == 0 || errno == EEXIST else {
+            throw HansaError(.disk, "cannot create \(last): \(String(cString: strerror(errno)))")
+        }
+        guard isOurs(last), chmod(last, 0o700) == 0 else {
+            throw HansaError(
+                .refused,
+                "\(last) belongs to somebody else; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
+            )
+        }
+        return "\(last)/\(name)"
+    }
+
+    private static func name(of folder: DataFolder) -> String {
+        "hansa-\(folder.tag).sock"
+    }
+
+    private static func folders(of user: uid_t) -> [String] {
+        var places: [String] = []
+        if let place = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], place.hasPrefix("/"),
+            place.utf8.count <= folderBytesMax
+        {
+            places.append(place)
+        }
+        let standard = "/run/user/\(user)"
+        if !places.contains(standard) { places.append(standard) }
+        places.append("/tmp/hansa-\(user)")
+        return places
+    }
+
+    /// True for a folder, not a symbolic link, that is ours and that nobody else can write.
+    private static func isOurs(_ place: String) -> Bool {
+        var status = stat()
+        return lstat(place, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR && status.st_uid == geteuid()
+            && status.st_mode & 0o022 == 0 && access(place, W_OK | X_OK) == 0
+    }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Node
+
+struct Diff: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compare the whole directory with a member's, record by record.",
+        discussion: "Both nodes must run. Exits 10 if they are not identical."
+    )
+
+    @Argument(help: ArgumentHelp("The member's name, or the beginning of a node's id.", valueName: "member"))
+    var member: String
+    @OptionGroup var shared: SharedOptions
+
+    private static let shownMax = 20
+
+    func run() async throws {
+        let answer = try await shared.ask(DiffCommand(member: member))
+        shared.show(answer) { $0.nodes.map(describe).joined(separator: "\n\n") }
+        if !answer.identical { throw Stop(.differs) }
+    }
+
+    private func describe(_ node: DiffCommand.NodeAnswer) -> String {
+        let peer = "\(DisplayText.line(node.organization)) (node \(Words.short(node.node)))"
+        if node.identical {
+            return Console.styled("identical", .good) + " with \(peer)\ndigest here and there \(node.digestHere)"
+        }
+        var lines: [String] = []
+        if node.differing == 0 {
+            lines.append(Console.styled("the same records", .warning) + " as \(peer), but not the same history yet")
+        } else {
+            let count = Words.count(node.differing, "record differs", "records differ")
+            lines.append(Console.styled(count, .warning) + " from \(peer)")
+            var table = Table(["ID", "DIFFERENCE", "NAME"], flexible: [2])
+            for record in node.records.prefix(Self.shownMax) {
+                table.add([Words.short(record.id), record.difference, record.name ?? "-"])
+            }
+            lines.append(table.text())
+            if node.differing > Self.shownMax {
+                lines.append("and \(Words.count(node.differing - Self.shownMax, "record")) more; see --json")
+            }
+        }
+        lines += ["digest here   \(node.digestHere)", "digest there  \(node.digestThere)"]
+        return lines.joined(separator: "\n")
+    }
+}

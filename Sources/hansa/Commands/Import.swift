@@ -1,0 +1,91 @@
+import ArgumentParser
+import Foundation
+import LocalAPI
+import Node
+
+struct Import: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Load a file of your organization's records; loading it again changes only what differs.",
+        discussion: """
+            The whole file is checked first; if a row is rejected, nothing is written. Columns named like fields are \
+            taken as they are, the others are kept under ext/.
+
+            EXAMPLES
+              hansa import capabilities.csv --kind capability --key code \\
+                  --column name.zh=name_zh --column name.en=name_en
+              hansa import capabilities.csv --kind capability --key code --dry-run
+              zcat needs.jsonl.gz | hansa import - --kind need --key id --format jsonl
+            """
+    )
+
+    @Argument(help: ArgumentHelp("CSV, TSV or JSON lines; - for standard input.", valueName: "file"))
+    var file: String
+    @Option(help: ArgumentHelp("The records' kind: capability, resource, need, …", valueName: "kind"))
+    var kind: String
+    @Option(help: ArgumentHelp("The column with the records' own ids, unique in the file.", valueName: "column"))
+    var key: String
+    @Option(help: ArgumentHelp("Read a field from a column; repeatable.", valueName: "field=column"))
+    var column: [String] = []
+    @Flag(help: "Say what would change and write nothing; exit 10 if anything would.")
+    var dryRun = false
+    @Option(help: ArgumentHelp("csv, tsv or jsonl (default: by the file's name).", valueName: "format"))
+    var format: String?
+    @Option(help: ArgumentHelp("utf-8 or gb18030 (default: found out).", valueName: "name"))
+    var encoding: String?
+    @OptionGroup var shared: SharedOptions
+
+    func validate() throws {
+        if file == "-", isatty(STDIN_FILENO) == 1 {
+            throw ValidationError("nothing comes on standard input; name a file, or put a pipe before it")
+        }
+    }
+
+    func run() async throws {
+        let spool = try Spool.ifNeeded(file, in: shared.folder)
+        defer { spool?.remove() }
+        let answer = try await shared.ask(
+            ImportCommand(
+                file: spool?.path ?? absolute(file),
+                displayName: file == "-" ? "standard input" : file,
+                kind: kind,
+                key: key,
+                columns: column,
+                isDryRun: dryRun,
+                format: format ?? spool?.guessedFormat(name: file),
+                encoding: encoding
+            )
+        )
+        shared.show(answer, text)
+        if answer.rejected > 0 {
+            if !shared.json { tellRejects(answer) }
+            throw Stop(.rejected)
+        }
+        if dryRun, answer.created + answer.updated > 0 { throw Stop(.differs) }
+    }
+
+    private func absolute(_ file: String) -> String {
+        URL(fileURLWithPath: NSString(string: file).expandingTildeInPath).standardizedFileURL.path
+    }
+
+    private func text(_ answer: ImportCommand.Output) -> String {
+        if answer.rejected > 0 {
+            return "\(Words.count(answer.rejected, "row")) rejected, nothing was written"
+        }
+        let rows = answer.created + answer.updated + answer.unchanged
+        let rate = answer.seconds > 0 ? ", \(Words.grouped(Int(Double(rows) / answer.seconds))) rows/s" : ""
+        let counts =
+            "\(Words.grouped(answer.created)) created, \(Words.grouped(answer.updated)) updated, "
+            + "\(Words.grouped(answer.unchanged)) unchanged"
+        let seconds = String(format: "%.2f s", answer.seconds)
+        let head = answer.dryRun ? "dry run, nothing was written; there would be: " : ""
+        let tail = answer.import.map { ", import \(Words.short($0))" } ?? ""
+        return "\(head)\(counts)\n\(Words.count(rows, "row")) in \(seconds)\(rate)\(tail)"
+    }
+
+    private func tellRejects(_ answer: ImportCommand.Output) {
+        for reject in answer.rejects { Console.printError(DisplayText.line(reject)) }
+        let hidden = answer.rejected - answer.rejects.count
+        if hidden > 0 { Console.printError("and \(Words.count(hidden, "reject")) more, not shown") }
+        Console.printError("hansa: mend these rows and import the file again")
+    }
+}

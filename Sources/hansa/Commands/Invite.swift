@@ -1,0 +1,55 @@
+import ArgumentParser
+import LocalAPI
+import Node
+
+struct Invite: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a ticket that admits one new member, or one more node of your own.",
+        discussion: """
+            Whoever has the ticket can use it, once: hand it over where nobody reads along. It is redeemed at this \
+            node, which must run then.
+
+            EXAMPLES
+              hansa invite --for "Hunan Aerospace" --expires 7d
+              hansa invite --own > ticket.txt
+            """
+    )
+
+    @Option(help: ArgumentHelp("Let it expire after this time: 30m, 24h, 7d.", valueName: "time"))
+    var expires = TimeSpan(seconds: 86_400)
+    @Option(name: .customLong("for"), help: ArgumentHelp("Admit only an organization of this name.", valueName: "name"))
+    var expectedName: String?
+    @Flag(help: "Invite a further node of your own organization; needs the organization's key.")
+    var own = false
+    @OptionGroup var passphrase: PassphraseOptions
+    @OptionGroup var shared: SharedOptions
+
+    func validate() throws {
+        if own, expectedName != nil { throw ValidationError("--own and --for exclude each other; leave one out") }
+    }
+
+    func run() async throws {
+        let secret = own ? try passphrase.passphrase() : nil
+        let answer = try await CommandSession.with(shared.folder) { session in
+            guard own else {
+                return try await session.run(
+                    InviteCommand(expiresSeconds: expires.seconds, expectedName: expectedName)
+                )
+            }
+            let status = try await session.run(StatusCommand())
+            return try await session.run(
+                try OwnInvitation.command(
+                    folder: shared.folder,
+                    passphrase: secret,
+                    alliance: status.alliance.id,
+                    organization: status.node.organizationID,
+                    expiresSeconds: expires.seconds
+                )
+            )
+        }
+        shared.show(answer, \.ticket)
+        if !shared.json, Console.isTerminal {
+            Console.printError("valid until \(Words.time(answer.expires)), for one use; the newcomer runs: hansa join TICKET")
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Node
+
+struct Log: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List signed changes, the newest first, and what was refused or does not count."
+    )
+
+    @Option(help: ArgumentHelp("Only this member's or node's.", valueName: "name"))
+    var author: String?
+    @Option(help: ArgumentHelp("Show at most this many.", valueName: "number"))
+    var limit = 20
+    @OptionGroup var shared: SharedOptions
+
+    func validate() throws {
+        guard (1...10_000).contains(limit) else { throw ValidationError("--limit is 1 to 10000") }
+    }
+
+    func run() async throws {
+        shared.show(try await shared.ask(LogCommand(author: author, limit: limit)), describe)
+    }
+
+    private func describe(_ answer: LogCommand.Output) -> String {
+        var parts = [answer.deltas.isEmpty ? "no changes yet" : deltas(answer.deltas)]
+        if !answer.refused.isEmpty { parts.append(refused(answer.refused)) }
+        if !answer.setAside.isEmpty { parts.append(setAside(answer.setAside)) }
+        return parts.joined(separator: "\n\n")
+    }
+
+    private func deltas(_ entries: [LogCommand.Entry]) -> String {
+        var table = Table(
+            ["TIME", "AUTHOR", "NODE", "SEQ", "CHANGES", "IMPORT"],
+            rightAligned: [3, 4],
+            flexible: [1]
+        )
+        for entry in entries {
+            let part = entry.importPart.map { "/\($0)" } ?? ""
+            table.add([
+                Words.time(entry.time), entry.organization, Words.short(entry.node), "\(entry.sequence)",
+                Words.grouped(entry.operations), entry.importID.map { Words.short($0) + part } ?? "",
+            ])
+        }
+        return table.text()
+    }
+
+    private func refused(_ entries: [LogCommand.RefusedEntry]) -> String {
+        var table = Table(["TIME", "AUTHOR", "SEQ", "FROM", "WHY"], rightAligned: [2], flexible: [4, 1, 3])
+        for entry in entries {
+            table.add([
+                Words.time(entry.time), "\(entry.organization) \(Words.short(entry.node))", "\(entry.sequence)",
+                entry.from, entry.reason + (entry.count > 1 ? " (\(entry.count) times)" : ""),
+            ])
+        }
+        return Console.styled("refused", .warning) + "\n" + table.text()
+    }
+
+    private func setAside(_ entries: [LogCommand.AsideEntry]) -> String {
+        var table = Table(["AUTHOR", "SEQ", "RECORD", "WHY"], rightAligned: [1], flexible: [3, 0])
+        for entry in entries {
+            table.add([entry.organization, "\(entry.sequence)", Words.short(entry.record), entry.reason])
+        }
+        return Console.styled("kept, but not counted", .warning) + "\n" + table.text()
+    }
+}

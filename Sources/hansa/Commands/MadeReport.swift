@@ -1,0 +1,51 @@
+import Node
+
+/// Tells what `init` or `join` made, and what comes next.
+struct MadeReport: Encodable {
+    let alliance: Named
+    let organization: Named
+    let node: String
+    let folder: String
+    let listen: String
+    let organizationKeyFile: String?
+
+    struct Named: Encodable {
+        let id: String
+        let name: String
+    }
+
+    init(_ made: NodeFolder.Made) {
+        alliance = Named(id: made.allianceHex, name: made.allianceName)
+        organization = Named(id: made.organizationHex, name: made.organizationName)
+        node = made.nodeHex
+        folder = made.folder
+        listen = made.listen
+        organizationKeyFile = made.organizationKeyFile
+    }
+
+    /// - Parameters:
+    ///   - headline: What was done.
+    ///   - hint: What must stand behind `hansa` for this folder.
+    ///   - hasPassphrase: True if the organization's key was made with one.
+    func text(_ headline: String, hint: String, hasPassphrase: Bool) -> String {
+        var lines = [
+            Console.styled(headline, .bold), "",
+            "  data folder       \(folder)",
+            "  node              \(Words.short(node)), listens at \(listen)",
+            "  organization      \(Words.short(organization.id)), \(DisplayText.line(organization.name))",
+        ]
+        if let organizationKeyFile {
+            lines += [
+                "  organization key  \(organizationKeyFile)", "",
+                "Back up the organization key now\(hasPassphrase ? ", and remember its passphrase" : ""): nobody can make it anew. It can be",
+                "kept off line, since the node runs without it.",
+            ]
+        }
+        lines += [
+            "", "Next:",
+            "  hansa run\(hint)       start the node",
+            "  hansa invite\(hint)    in another terminal: a ticket for the next member",
+        ]
+        return lines.joined(separator: "\n")
+    }
+}

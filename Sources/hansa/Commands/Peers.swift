@@ -1,0 +1,38 @@
+import ArgumentParser
+import Node
+
+struct Peers: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the other nodes and their connections.")
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() async throws {
+        shared.show(try await shared.ask(PeersCommand()), describe)
+    }
+
+    private func describe(_ answer: PeersCommand.Output) -> String {
+        guard !answer.peers.isEmpty else { return "no other node yet; invite a member with 'hansa invite'" }
+        var table = Table(
+            ["MEMBER", "NODE", "STATE", "LINK", "BEHIND", "AHEAD", "CONTACT", "ADDRESS"],
+            rightAligned: [4, 5],
+            flexible: [0, 7]
+        )
+        for peer in answer.peers {
+            table.add([
+                peer.organization, Words.short(peer.id), peer.state, peer.direction ?? "-",
+                peer.behindBy.map { Words.grouped($0) } ?? "?", peer.aheadBy.map { Words.grouped($0) } ?? "?",
+                Words.ago(peer.lastContactSeconds), peer.addresses.joined(separator: " "),
+            ])
+        }
+        var lines = [table.text()]
+        for peer in answer.peers {
+            guard let ahead = peer.clockAheadSeconds, abs(ahead) >= 1 else { continue }
+            lines.append(
+                "the clock of \(DisplayText.line(peer.organization)) is \(Words.duration(abs(ahead))) "
+                    + (ahead > 0 ? "ahead" : "behind")
+            )
+        }
+        if !answer.running { lines.append("not running, so nobody is connected; start it with 'hansa run'") }
+        return lines.joined(separator: "\n")
+    }
+}

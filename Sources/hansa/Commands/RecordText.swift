@@ -1,0 +1,41 @@
+import Node
+
+/// A record for people.
+enum RecordText {
+    static func describe(_ record: RecordAnswer) -> String {
+        var lines = [Console.styled(DisplayText.line(record.name), .bold)]
+        var facts = ["\(record.kind ?? "record") of \(record.owner)"]
+        if let localId = record.localId { facts.append("own id \(localId)") }
+        facts.append("id \(Words.short(record.id))")
+        lines.append(DisplayText.line(facts.joined(separator: ", ")))
+        if let updated = record.updated { lines.append("changed \(Words.time(updated))") }
+        if record.deleted { lines.append(Console.styled("deleted", .warning)) }
+        if !record.fields.isEmpty { lines.append("") }
+        let column = record.fields.keys.map(DisplayText.width).max() ?? 0
+        for (path, value) in record.fields.sorted(by: { $0.key < $1.key }) {
+            lines += field(path, Words.value(value), column: column)
+        }
+        if !record.conflicts.isEmpty {
+            lines += [
+                "",
+                Console.styled("different values wait to be settled: \(record.conflicts.joined(separator: ", "))", .warning),
+                "  see them with: hansa conflicts \(Words.short(record.id))",
+            ]
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    /// A value beside its name, wrapped under itself on a terminal.
+    private static func field(_ path: String, _ value: String, column: Int) -> [String] {
+        let indent = String(repeating: " ", count: column + 2)
+        let width = Console.width.map { max(20, $0 - column - 2) } ?? Int.max
+        return DisplayText.wrapped(value, to: width).enumerated().map { position, text in
+            position == 0 ? "\(DisplayText.padded(DisplayText.line(path), to: column))  \(text)" : indent + text
+        }
+    }
+
+    /// What writing gave, in a line.
+    static func describe(_ written: WrittenAnswer) -> String {
+        "\(written.action): \(DisplayText.line(written.name)) (\(Words.short(written.id)))"
+    }
+}

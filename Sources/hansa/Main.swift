@@ -1,0 +1,39 @@
+import ArgumentParser
+import Foundation
+import Node
+
+/// Runs the command line and turns every outcome into its exit code.
+@main
+enum Main {
+    static func main() async {
+        // A reader that goes away is met where something is written.
+        signal(SIGPIPE, SIG_IGN)
+        exit(await run(Array(CommandLine.arguments.dropFirst())))
+    }
+
+    private static func run(_ arguments: [String]) async -> Int32 {
+        let options = arguments.prefix { $0 != "--" }
+        let report = ErrorReport(isJSON: options.contains("--json"))
+        do {
+            var command = try Hansa.parseAsRoot(arguments)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+            return 0
+        } catch let stop as Stop {
+            return stop.code.rawValue
+        } catch let error as HansaError {
+            return report.print(error)
+        } catch where Hansa.exitCode(for: error) == .success {
+            // Help and version.
+            Console.print(Hansa.fullMessage(for: error))
+            return 0
+        } catch where error is ValidationError || Hansa.exitCode(for: error) == .validationFailure {
+            return report.printUsage(Hansa.message(for: error), full: Hansa.fullMessage(for: error))
+        } catch {
+            return report.print(HansaError(cause: error))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import Node
+
+/// Where a node listens and is dialled.
+struct AddressOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Listen for other nodes here (default: \(Settings.defaultListen); port 0 for any free one).",
+            valueName: "host:port"
+        )
+    )
+    var listen: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Tell others to dial this address, where it is not the listening one; repeatable.",
+            valueName: "host:port"
+        )
+    )
+    var advertise: [String] = []
+
+    var flags: Settings.Flags { Settings.Flags(listen: listen, advertise: advertise) }
+
+    func validate() throws {
+        do {
+            for address in advertise + (listen.map { [$0] } ?? []) { _ = try HostPort(address) }
+        } catch let error as HansaError {
+            throw ValidationError(error.message)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import ArgumentParser
+import Foundation
+import Node
+
+/// Where the passphrase of the organization's key comes from. Never from the command line, where others see it.
+struct PassphraseOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Read the passphrase of the organization's key from this file (default: HANSA_PASSPHRASE, else ask).",
+            valueName: "file"
+        )
+    )
+    var passphraseFile: String?
+
+    @Flag(help: "Keep the organization's key without a passphrase.")
+    var noPassphrase = false
+
+    func validate() throws {
+        if passphraseFile != nil, noPassphrase {
+            throw ValidationError("--passphrase-file and --no-passphrase exclude each other; leave one out")
+        }
+    }
+
+    /// How a new key shall be protected; asks twice on a terminal.
+    ///
+    /// - Throws: ``HansaError`` with `usage` at once where there is nothing to take it from.
+    func protection() throws -> KeyProtection {
+        guard let passphrase = try given() else {
+            if noPassphrase {
+                Console.printError(
+                    "note: without a passphrase, whoever reads the organization's key file can act as your organization"
+                )
+                return .none
+            }
+            try requireTerminal()
+            let first = try ask("New passphrase for the organization's key: ")
+            guard try ask("The same again: ") == first else {
+                throw HansaError(.passphrase, "the two passphrases differ; try again")
+            }
+            return .passphrase(first)
+        }
+        return .passphrase(passphrase)
+    }
+
+    /// The passphrase of a key that is there; nil for none.
+    ///
+    /// - Throws: As ``protection()``.
+    func passphrase() throws -> [UInt8]? {
+        if let passphrase = try given() { return passphrase }
+        if noPassphrase { return nil }
+        try requireTerminal()
+        return try ask("Passphrase of the organization's key: ")
+    }
+
+    private func given() throws -> [UInt8]? {
+        if noPassphrase { return nil }
+        if let file = passphraseFile {
+            guard let data = FileManager.default.contents(atPath: NSString(string: file).expandingTildeInPath) else {
+                throw HansaError(.usage, "cannot read the passphrase file \(file)")
+            }
+            return try checked(Array(data), from: "the file \(file)")
+        }
+        guard let text = ProcessInfo.processInfo.environment["HANSA_PASSPHRASE"] else { return nil }
+        return try checked(Array(text.utf8), from: "HANSA_PASSPHRASE")
+    }
+
+    private func checked(_ bytes: [UInt8], from place: String) throws -> [UInt8] {
+        var bytes = bytes[...]
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+        guard !bytes.isEmpty else {
+            throw HansaError(
+                .usage,
+                "the passphrase in \(place) is empty; choose one, or say --no-passphrase if you want none"
+            )
+        }
+        return Array(bytes)
+    }
+
+    private func requireTerminal() throws {
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw HansaError(
+                .usage,
+                "the organization's key needs a passphrase, and there is no terminal to ask for it; "
+                    + "use --passphrase-file FILE, HANSA_PASSPHRASE or --no-passphrase"
+            )
+        }
+    }
+
+    /// Asks on the terminal, without showing what is typed.
+    private func ask(_ question: String) throws -> [UInt8] {
+        try? Console.write(Array(question.utf8), to: STDERR_FILENO)
+        var before = termios()
+        let hasSettings = tcgetattr(STDIN_FILENO, &before) == 0
+        var silent = before
+        silent.c_lflag &= ~tcflag_t(ECHO)
+        if hasSettings { tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) }
+        let answer = readLine(strippingNewline: true)
+        if hasSettings { tcsetattr(STDIN_FILENO, TCSAFLUSH, &before) }
+        Console.printError("")
+        guard let answer else { throw HansaError(.usage, "no passphrase was given") }
+        return try checked(Array(answer.utf8), from: "your answer")
+    }
+}

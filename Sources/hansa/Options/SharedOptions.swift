@@ -1,0 +1,40 @@
+import ArgumentParser
+import Foundation
+import LocalAPI
+import Node
+
+/// What every command takes.
+struct SharedOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Use the node in this folder (default: HANSA_DATA of the environment, else ~/.hansa).",
+            valueName: "dir"
+        )
+    )
+    var data: String?
+
+    @Flag(help: "Print JSON instead of text for people.")
+    var json = false
+
+    /// The data folder.
+    var folder: DataFolder {
+        DataFolder(data ?? environment("HANSA_DATA") ?? "~/.hansa")
+    }
+
+    private func environment(_ name: String) -> String? {
+        ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// What must stand behind `hansa` in another command for the same folder.
+    var hint: String { data.map { " --data \(Words.quoted($0))" } ?? "" }
+
+    /// Runs one command in the folder's node, or on the folder.
+    func ask<C: Command>(_ command: C) async throws -> C.Output {
+        try await CommandSession.with(folder) { try await $0.run(command) }
+    }
+
+    /// Prints an answer as JSON if that is wanted, else as `text` says.
+    func show<Answer: Encodable>(_ answer: Answer, _ text: (Answer) -> String) {
+        Console.print(json ? JSONText.pretty(answer) : text(answer))
+    }
+}

@@ -1,0 +1,38 @@
+import Foundation
+import Node
+
+/// Ends a command whose answer was printed with a code that is no error.
+struct Stop: Error {
+    let code: Node.ExitCode
+
+    init(_ code: Node.ExitCode) {
+        self.code = code
+    }
+}
+
+/// How errors are told: on standard error, as a sentence or as JSON.
+struct ErrorReport {
+    let isJSON: Bool
+
+    private struct Document: Encodable {
+        let error: HansaError
+    }
+
+    /// Prints an error and returns its exit code.
+    func print(_ error: HansaError) -> Int32 {
+        if isJSON {
+            Console.printError(JSONText.pretty(Document(error: error)))
+        } else {
+            Console.printError("hansa: \(error.message)")
+        }
+        return error.code.rawValue
+    }
+
+    /// Prints what is wrong with the command line, and how it is used.
+    func printUsage(_ message: String, full: String) -> Int32 {
+        if isJSON { return print(HansaError(.usage, message)) }
+        let prefix = "Error: "
+        Console.printError("hansa: " + (full.hasPrefix(prefix) ? String(full.dropFirst(prefix.count)) : full))
+        return Node.ExitCode.usage.rawValue
+    }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Node
+
+/// Ids, times and amounts as people read them.
+enum Words {
+    /// The first 12 digits of an id.
+    static func short(_ id: String) -> String { String(id.prefix(12)) }
+
+    /// `1 record`, `3 records`.
+    static func count(_ number: some BinaryInteger, _ noun: String, _ plural: String? = nil) -> String {
+        "\(grouped(number)) \(number == 1 ? noun : plural ?? noun + "s")"
+    }
+
+    /// Digits in groups of three.
+    static func grouped(_ number: some BinaryInteger) -> String {
+        let digits = Array("\(number)".reversed())
+        var text: [Character] = []
+        for (position, digit) in digits.enumerated() {
+            if position > 0, position.isMultiple(of: 3), digit != "-" { text.append(",") }
+            text.append(digit)
+        }
+        return String(text.reversed())
+    }
+
+    /// `12 s`, `3 min`, `5 h`, `2 d`.
+    static func duration(_ seconds: Double) -> String {
+        switch abs(seconds) {
+        case ..<120: "\(Int(seconds.rounded())) s"
+        case ..<7200: "\(Int((seconds / 60).rounded())) min"
+        case ..<172_800: "\(Int((seconds / 3600).rounded())) h"
+        default: "\(Int((seconds / 86_400).rounded())) d"
+        }
+    }
+
+    /// `740 kB`, `12.3 MB`.
+    static func size(_ bytes: Int) -> String {
+        switch bytes {
+        case ..<1_000_000: "\(bytes / 1000) kB"
+        case ..<1_000_000_000: String(format: "%.1f MB", Double(bytes) / 1e6)
+        default: String(format: "%.1f GB", Double(bytes) / 1e9)
+        }
+    }
+
+    /// `12 s ago`, `never`.
+    static func ago(_ seconds: Double?) -> String {
+        guard let seconds else { return "never" }
+        return seconds < 1 ? "now" : "\(duration(max(0, seconds))) ago"
+    }
+
+    /// Local time of an ISO 8601 text, to the second; the text itself where it is none.
+    static func time(_ text: String) -> String {
+        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        guard let date = (try? style.parse(text)) ?? (try? Date.ISO8601FormatStyle().parse(text)) else { return text }
+        var seconds = time_t(date.timeIntervalSince1970)
+        var parts = tm()
+        localtime_r(&seconds, &parts)
+        var buffer = [CChar](repeating: 0, count: 32)
+        let count = strftime(&buffer, buffer.count, "%Y-%m-%d %H:%M:%S", &parts)
+        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// A value on one line.
+    static func value(_ value: JSONValue) -> String {
+        switch value {
+        case .null: "(nothing)"
+        case .boolean(let flag): flag ? "true" : "false"
+        case .integer(let number): "\(number)"
+        case .number(let number): "\(number)"
+        case .string(let text): text
+        case .array(let elements): elements.map(Words.value).joined(separator: "; ")
+        case .object(let members):
+            members.sorted { $0.key < $1.key }.map { "\($0.key): \(Words.value($0.value))" }.joined(separator: ", ")
+        }
+    }
+
+    /// A word as a shell takes it.
+    static func quoted(_ word: String) -> String {
+        let plain = word.unicodeScalars.allSatisfy { scalar in
+            scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "/._-:,+@%=".unicodeScalars.contains(scalar)
+        }
+        return plain && !word.isEmpty ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    }
+}

@@ -1,0 +1,132 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Gossip
+import SwiftProtobuf
+import TestSupport
+import Testing
+import Wire
+
+/// Frames: every message reads as it was written, and no bytes do harm.
+struct CodecTests {
+    private static var messages: [PeerMessage] {
+        let alliance = VirtualAlliance(founders: 2)
+        let delta = alliance.delta(by: 0, after: nil, names: [("a", "b")])
+        let state = StateSummary(
+            frontier: delta.hash,
+            digest: CatalogDigest(sum: delta.header.root),
+            records: 7,
+            wallMilliseconds: 1_700_000_000_000
+        )
+        let head = LogHead(log: delta.log, head: delta.head)
+        let range = LogRange(log: delta.log, from: 1, to: .max)
+        return [
+            .hello(
+                PeerMessage.Hello(
+                    alliance: alliance.id,
+                    formatMin: 1,
+                    formatMax: 3,
+                    program: "hansa 1",
+                    governance: delta.hash,
+                    announcements: delta.header.root,
+                    state: state
+                )
+            ),
+            .refusal(.duplicate),
+            .governance(known: [delta.hash], statements: alliance.enrolments.map(\.encoded), answer: true),
+            .governance(known: [], statements: [], answer: false),
+            .announcements([alliance.announcement(of: 1).encoded]),
+            .frontier(heads: [head, head], more: true, answer: false),
+            .frontier(heads: [], more: false, answer: true),
+            .want(range, credit: .max),
+            .deltas([]),
+            .deltas([[], delta.encoded(), [1, 2, 3]]),
+            .ack(head, credit: 9),
+            .ack(LogHead(log: delta.log, head: Head(sequence: 0, hash: .zero)), credit: 1),
+            .have([head]),
+            .have([]),
+            .state(state, answer: true),
+            .deltaRefused(log: delta.log, sequence: 3, code: 4, reason: "reason"),
+            .headersWanted(range),
+            .headers(log: delta.log, from: 2, [SignedHeader(header: delta.headerBytes, signature: delta.signature)]),
+            .diffQuestion(.sums(token: 1)),
+            .diffQuestion(.records(token: 1, bucket: 255, after: nil)),
+            .diffQuestion(.records(token: 1, bucket: 0, after: RecordID(delta.hash))),
+            .diffAnswer(
+                PeerMessage.DiffAnswer(
+                    token: 4,
+                    sums: [delta.hash],
+                    records: [PeerMessage.RecordHash(record: RecordID(delta.hash), hash: delta.header.root)],
+                    more: true,
+                    frontier: delta.hash,
+                    digest: CatalogDigest(sum: delta.hash)
+                )
+            ),
+        ]
+    }
+
+    @Test(arguments: messages)
+    func `every message reads as it was written`(message: PeerMessage) throws {
+        #expect(try PeerMessage(decoding: message.encoded()) == message)
+    }
+
+    @Test
+    func `the hand-written Deltas equal the generated ones`() throws {
+        for deltas in [[], [[]], [[1]], [[UInt8]](repeating: Array(repeating: 5, count: 200), count: 100)] {
+            let hand = PeerMessage.deltas(deltas).encoded()
+            var frame = Hansa_V0_Frame()
+            frame.deltas.deltas = deltas.map { Data($0) }
+            #expect(hand == (try frame.serializedBytes()))
+            #expect(try Hansa_V0_Frame(serializedBytes: hand) == frame)
+            #expect(try PeerMessage(decoding: frame.serializedBytes()) == .deltas(deltas))
+        }
+    }
+
+    @Test
+    func `mutated and cut frames never crash, and an engine bears what they read as`() {
+        var random = SplitMix64(seed: 3)
+        for message in Self.messages {
+            let whole = message.encoded()
+            for end in 0...whole.count { Self.feed(Array(whole[..<end])) }
+            for _ in 0..<300 {
+                var bytes = whole
+                for _ in 0...Int.random(in: 0...3, using: &random) where !bytes.isEmpty {
+                    bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                }
+                Self.feed(bytes)
+            }
+        }
+        for _ in 0..<2_000 { Self.feed(random.bytes(Int.random(in: 0...40, using: &random))) }
+    }
+
+    private static func feed(_ bytes: [UInt8]) {
+        guard let message = try? PeerMessage(decoding: bytes) else { return }
+        var lone = LoneEngine(alliance: alliance)
+        let link = lone.open(1)
+        if case .deltas(let deltas) = message {
+            _ = lone.receive(deltas: deltas, on: link)
+        } else {
+            lone.receive(message, on: link)
+        }
+        _ = lone.wait(milliseconds: 1_000)
+    }
+
+    private static let alliance = VirtualAlliance(founders: 2)
+
+    @Test
+    func `more elements than a message may hold are not decoded`() {
+        var writer = WireWriter()
+        let inner = [UInt8](repeating: 0, count: 0) + (0..<200_000).flatMap { _ in [UInt8(10), 0] }
+        writer.field(9, bytes: inner)
+        #expect(throws: MalformedMessage.self) { try PeerMessage(decoding: writer.bytes) }
+        let many = PeerMessage.deltas(Array(repeating: [], count: PeerMessage.deltasMax + 1)).encoded()
+        #expect(throws: MalformedMessage.self) { try PeerMessage(decoding: many) }
+    }
+
+    @Test
+    func `heads beyond the highest sequence are no heads`() {
+        let delta = VirtualAlliance(founders: 1).delta(by: 0, after: nil, names: [("a", "b")])
+        let head = LogHead(log: delta.log, head: Head(sequence: Header.sequenceMax + 1, hash: delta.hash))
+        #expect(throws: MalformedMessage.self) { try PeerMessage(decoding: PeerMessage.have([head]).encoded()) }
+    }
+}

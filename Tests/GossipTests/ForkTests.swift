@@ -1,0 +1,136 @@
+import Catalog
+import DeltaLog
+import Gossip
+import SwiftProtobuf
+import TestSupport
+import Testing
+
+/// Logs with two continuations: proven, told to everybody, and nothing beyond the fork taken.
+struct ForkTests {
+    /// Two branches of one log of node 3: the same up to `common`, then different.
+    private static func branches(common: Int, first: Int, second: Int) -> ([VerifiedDelta], [VerifiedDelta]) {
+        let alliance = VirtualAlliance(founders: 4)
+        func extend(_ deltas: [VerifiedDelta], by count: Int, tag: String) -> [VerifiedDelta] {
+            (0..<count).reduce(into: deltas) { deltas, index in
+                deltas.append(
+                    alliance.delta(by: 3, after: deltas.last?.head, names: [("\(tag)\(index)", tag)])
+                )
+            }
+        }
+        let shared = extend([], by: common, tag: "shared")
+        return (extend(shared, by: first, tag: "one"), extend(shared, by: second, tag: "two"))
+    }
+
+    private static func cluster(
+        seed: UInt64,
+        _ one: [VerifiedDelta],
+        _ two: [VerifiedDelta]
+    ) -> VirtualCluster {
+        var settings = VirtualCluster.Settings()
+        settings.engine.headersPerInquiry = 4
+        var cluster = VirtualCluster(nodes: 4, seed: seed, settings: settings)
+        for delta in one { cluster.put(delta, into: 1) }
+        for delta in two { cluster.put(delta, into: 2) }
+        // The author stays away; the nodes between whom it told two stories find out by themselves.
+        for node in 0..<3 { cluster.start(node) }
+        return cluster
+    }
+
+    @Test(arguments: [(0, 1, 1), (0, 3, 5), (3, 1, 1), (5, 2, 6), (6, 6, 1), (20, 15, 15), (1, 30, 3)])
+    func `two continuations are proven at the first difference`(common: Int, first: Int, second: Int) {
+        let (one, two) = Self.branches(common: common, first: first, second: second)
+        let log = one[0].log
+        var cluster = Self.cluster(seed: UInt64(common * 100 + first), one, two)
+        for node in 0..<3 { cluster.write(node, [("other", "\(node)")]) }
+        cluster.run(milliseconds: 120_000)
+        for node in 0..<3 {
+            #expect(cluster.engine(node)?.forks == [log: UInt64(common) + 1])
+            #expect(cluster.notes(node).violations.isEmpty)
+            // Other logs go on undisturbed.
+            for other in 0..<3 {
+                #expect(cluster.storage(node).frontier.heads.contains { $0.key.author == VirtualAlliance.node(other) })
+            }
+        }
+        // All show the same, and say so to each other, although two of them hold more on disk.
+        #expect(Set((0..<3).map { cluster.engine($0)?.fingerprint }).count == 1, "\(cluster.summary)")
+        #expect(cluster.engine(0)?.shown[log]?.sequence ?? 0 == UInt64(common))
+        #expect(cluster.storage(1).head(of: log)?.sequence == UInt64(common + first))
+        #expect(cluster.storage(2).head(of: log)?.sequence == UInt64(common + second))
+        #expect(cluster.violations.isEmpty, "\(cluster.violations)")
+        // And it costs nothing to go on like that.
+        let before = cluster.notes(1).bytesSent
+        cluster.run(milliseconds: 600_000)
+        #expect(cluster.notes(1).bytesSent - before < 10 * 2 * 2_000)
+        // Who comes late learns of the fork, and takes what lies before it.
+        cluster.start(3)
+        cluster.run(milliseconds: 60_000)
+        #expect(cluster.engine(3)?.forks == [log: UInt64(common) + 1])
+        #expect(cluster.storage(3).head(of: log)?.sequence ?? 0 == UInt64(common))
+    }
+
+    @Test
+    func `a restart shows no more than before`() {
+        let (one, two) = Self.branches(common: 3, first: 4, second: 2)
+        var cluster = Self.cluster(seed: 1, one, two)
+        cluster.run(milliseconds: 60_000)
+        let fingerprint = cluster.engine(0)?.fingerprint
+        cluster.crash(1)
+        cluster.start(1)
+        cluster.run(milliseconds: 20_000)
+        #expect(cluster.engine(1)?.fingerprint == fingerprint)
+        #expect(cluster.engine(1)?.forks.count == 1)
+        #expect(cluster.violations.isEmpty, "\(cluster.violations)")
+    }
+
+    @Test
+    func `what waits to be stored when the fork is proven does not leave the shown frontier behind`() {
+        let (one, two) = Self.branches(common: 2, first: 2, second: 2)
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 4))
+        let link = lone.open(1)
+        let store = lone.receive(deltas: one.map { $0.encoded() }, on: link).stores
+        #expect(store.first?.deltas.count == 4)
+        let proof = try! Statement.forkProof(
+            alliance: lone.alliance.id,
+            (one[2].headerBytes, one[2].signature),
+            (two[2].headerBytes, two[2].signature)
+        )
+        lone.receive(.governance(known: [], statements: [try! proof.serializedBytes()], answer: false), on: link)
+        #expect(lone.engine.forks[one[0].log] == 3)
+        let actions = lone.step(
+            .stored(
+                token: store[0].token,
+                Array(repeating: .applied, count: 4),
+                summary: StoredSummary(digest: CatalogDigest(), records: 0)
+            )
+        )
+        #expect(actions.contains(.readHeaders(LogRange(log: one[0].log, from: 3, to: 3), purpose: .cut)))
+        #expect(lone.engine.shown[one[0].log] == nil)
+        let header = SignedHeader(header: one[2].headerBytes, signature: one[2].signature)
+        lone.step(.headersRead(LogRange(log: one[0].log, from: 3, to: 3), purpose: .cut, [header]))
+        #expect(lone.engine.shown[one[0].log] == one[1].head)
+        // Nothing beyond the fork is given to anybody.
+        let reads = lone.receive(.want(LogRange(log: one[0].log, from: 1, to: 4), credit: 10_000), on: link).reads
+        #expect(reads == [LogRange(log: one[0].log, from: 1, to: 2)])
+    }
+
+    @Test
+    func `headers that prove nothing end the session with who sent them`() {
+        let alliance = VirtualAlliance(founders: 3)
+        let own = alliance.delta(by: 1, after: nil, names: [("a", "own")])
+        let other = alliance.delta(by: 1, after: nil, names: [("a", "other")])
+        var lone = LoneEngine(alliance: alliance, frontier: Frontier([own.log: own.head]))
+        let link = lone.open(2)
+        lone.receive(.have([LogHead(log: own.log, head: other.head)]), on: link)
+        let forged = SignedHeader(header: other.headerBytes, signature: own.signature)
+        lone.receive(.headers(log: own.log, from: 1, [forged]), on: link)
+        let actions = lone.step(
+            .headersRead(
+                LogRange(log: own.log, from: 1, to: 1),
+                purpose: .compare(link, with: [forged]),
+                [SignedHeader(header: own.headerBytes, signature: own.signature)]
+            )
+        )
+        #expect(actions.violations == ["headers that prove nothing"])
+        #expect(lone.engine.forks.isEmpty)
+    }
+}

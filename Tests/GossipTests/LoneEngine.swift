@@ -1,0 +1,124 @@
+import Catalog
+import DeltaLog
+import Gossip
+import TestSupport
+
+/// One engine, node 0 of an alliance, with a hand-made peer at the other end of each link.
+struct LoneEngine {
+    let alliance: VirtualAlliance
+    var engine: Engine<KeyedHashCryptography>
+    var milliseconds: UInt64 = 0
+    private var links: UInt64 = 0
+
+    init(
+        alliance: VirtualAlliance = VirtualAlliance(founders: 3),
+        frontier: Frontier = Frontier(),
+        settings: EngineSettings = EngineSettings()
+    ) {
+        self.alliance = alliance
+        engine = Engine(
+            settings: settings,
+            charter: alliance.charter,
+            node: VirtualAlliance.node(0),
+            program: "test",
+            governance: alliance.governance(alliance.enrolments),
+            announcements: AnnouncementSet(),
+            frontier: frontier,
+            summary: StoredSummary(digest: CatalogDigest(), records: 0),
+            cryptography: alliance.cryptography,
+            random: SplitMix64(seed: 1)
+        )
+    }
+
+    @discardableResult
+    mutating func step(_ input: EngineInput) -> [EngineAction] {
+        engine.step(input, now: Instant(nanoseconds: milliseconds * 1_000_000), wallMilliseconds: milliseconds)
+    }
+
+    /// Lets time pass, waking the engine every second as timers would.
+    mutating func wait(milliseconds time: UInt64) -> [EngineAction] {
+        var actions: [EngineAction] = []
+        for _ in 0..<(time / 1000) {
+            milliseconds += 1000
+            actions += step(.timer)
+        }
+        return actions
+    }
+
+    func hello(frontier: Hash256? = nil) -> PeerMessage.Hello {
+        PeerMessage.Hello(
+            alliance: alliance.id,
+            program: "peer",
+            governance: engine.governance.fingerprint(hasher: alliance.cryptography),
+            announcements: engine.announcements.fingerprint(hasher: alliance.cryptography),
+            state: StateSummary(
+                frontier: frontier ?? engine.fingerprint,
+                digest: CatalogDigest(),
+                records: 0,
+                wallMilliseconds: 0
+            )
+        )
+    }
+
+    /// A new link with a node, before its first message.
+    mutating func connect(_ number: Int, dialled: Bool = false) -> (link: LinkID, actions: [EngineAction]) {
+        links += 1
+        let link = LinkID(links)
+        return (link, step(.linkUp(link, node: VirtualAlliance.node(number), dialled: dialled)))
+    }
+
+    /// A link on which both have said Hello.
+    mutating func open(_ number: Int, dialled: Bool = false) -> LinkID {
+        let link = connect(number, dialled: dialled).link
+        step(.message(link, .hello(hello())))
+        return link
+    }
+
+    @discardableResult
+    mutating func receive(_ message: PeerMessage, on link: LinkID) -> [EngineAction] {
+        step(.message(link, message))
+    }
+
+    /// Deltas as bytes, checked on the way in.
+    mutating func receive(deltas: [[UInt8]], on link: LinkID) -> [EngineAction] {
+        let checked = deltas.map { ReceivedDelta(checking: $0, in: alliance) }
+        return step(.deltas(link, checked, byteCount: PeerMessage.deltas(deltas).encoded().count))
+    }
+
+    /// A log of so many deltas.
+    func log(by number: Int, incarnation: UInt64 = 1, count: Int, tag: String = "x") -> [VerifiedDelta] {
+        var deltas: [VerifiedDelta] = []
+        for index in 0..<count {
+            deltas.append(
+                alliance.delta(
+                    by: number,
+                    incarnation: incarnation,
+                    after: deltas.last?.head,
+                    names: [("\(tag)\(index)", "\(tag)\(index)")]
+                )
+            )
+        }
+        return deltas
+    }
+}
+
+extension [EngineAction] {
+    var disconnects: [SessionRefusal?] {
+        compactMap { if case .disconnect(_, let refusal) = $0 { .some(refusal) } else { nil } }
+    }
+    var violations: [String] { compactMap { if case .noteViolation(_, let what) = $0 { what } else { nil } } }
+    var refusals: [DeltaRefusal] {
+        compactMap { if case .noteRefusal(_, _, let refusal, _) = $0 { refusal } else { nil } }
+    }
+    var stores: [(token: UInt64, deltas: [VerifiedDelta])] {
+        compactMap { if case .store(let token, let deltas, _) = $0 { (token, deltas) } else { nil } }
+    }
+    var reads: [LogRange] { compactMap { if case .read(let range, _, _) = $0 { range } else { nil } } }
+    var sent: [PeerMessage] { compactMap { if case .send(_, let message) = $0 { message } else { nil } } }
+    var wants: [(range: LogRange, credit: UInt64)] {
+        sent.compactMap { if case .want(let range, let credit) = $0 { (range, credit) } else { nil } }
+    }
+    func sent(on link: LinkID) -> [PeerMessage] {
+        compactMap { if case .send(link, let message) = $0 { message } else { nil } }
+    }
+}

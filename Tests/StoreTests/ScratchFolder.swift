@@ -1,0 +1,67 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Store
+import TestSupport
+
+/// A folder of its own, removed with the last reference to it.
+final class ScratchFolder: Sendable {
+    let path: String
+
+    init() {
+        // In memory where the system has such a place: these tests are about logic, not about disks.
+        let root = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
+        path = root + "/hansa-store-tests-" + UUID().uuidString
+        try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+extension Store {
+    /// What the store holds, for comparison with memory.
+    func summary() throws -> StorageSummary {
+        try read { try $0.summary() }
+    }
+
+    /// Applies a history in an order, in transactions of some deltas each.
+    func apply(_ deltas: [VerifiedDelta], of history: RandomHistory, perTransaction: Int = 3) throws {
+        var early = deltas
+        while true {
+            var left: [VerifiedDelta] = []
+            for start in stride(from: 0, to: early.count, by: perTransaction) {
+                let batch = Array(early[start..<min(early.count, start + perTransaction)])
+                let outcomes = try applyBatch(
+                    batch,
+                    organization: { history.organizations[$0] },
+                    applier: history.applier
+                )
+                for (delta, outcome) in zip(batch, outcomes) where outcome == .gap { left.append(delta) }
+            }
+            if left.isEmpty || left.count == early.count { return }
+            early = left
+        }
+    }
+}
+
+extension ReadTransaction {
+    func allRecords() throws -> [StoredRecord] {
+        try (records(withPrefix: "0", limit: .max) ?? []).map { try storedRecord($0)! }
+            + "123456789abcdef".flatMap { digit in
+                try (records(withPrefix: String(digit), limit: .max) ?? []).map { try storedRecord($0)! }
+            }
+    }
+
+    func summary() throws -> StorageSummary {
+        var summary = StorageSummary()
+        for record in try allRecords() { try summary.add(record.id, record.state) { try fieldPath($0) } }
+        summary.heads = try frontier().heads
+        for waiting in try waiting(limit: .max) { try summary.add(waiting) { try fieldPath($0) } }
+        for entry in try aside(limit: .max) { summary.aside[entry.dot] = entry.why }
+        for (organization, total) in try totals().organizations {
+            summary.digests[organization] = total.digest
+            summary.shown[organization] = total.shown
+        }
+        return summary
+    }
+}

@@ -1,0 +1,206 @@
+import Catalog
+import DeltaLog
+import Store
+import TestSupport
+import Testing
+
+@Suite("Search") struct SearchTests {
+    /// One author's directory whose records are texts, with a plain list beside it.
+    final class Directory {
+        let folder = ScratchFolder()
+        let store: Store
+        let applier = DeltaApplier(alliance: AllianceID(Hash256(1, 1, 1, 1)), hasher: KeyedHashCryptography())
+        let owner = OrganizationID(Hash256(2, 2, 2, 2))
+        let signer = KeyedHashSigner(number: 1)
+        var texts: [RecordID: [String]] = [:]
+        var random = SplitMix64(seed: 3)
+        private var clock: UInt64 = 1
+
+        init() throws { store = try Store.create(in: folder.path) }
+
+        func identity(_ number: Int, kind: String = "resource") -> RecordIdentity {
+            RecordIdentity(kind: kind, localID: "id\(number)")
+        }
+
+        func id(_ identity: RecordIdentity) -> RecordID {
+            RecordID(
+                alliance: applier.alliance,
+                owner: owner,
+                key: identity.key(applier.hasher),
+                hasher: applier.hasher
+            )
+        }
+
+        func write(_ drafts: [OperationDraft]) throws {
+            let log = LogID(author: NodeKey(signer.publicKey), incarnation: 1)
+            clock += 1
+            let delta = try VerifiedDelta(
+                signing: drafts,
+                salts: drafts.map { _ in random.bytes(16) },
+                as: VerifiedDelta.Authorship(
+                    alliance: applier.alliance,
+                    log: log,
+                    head: store.read { try $0.head(of: log) },
+                    stamp: Stamp(milliseconds: clock, counter: 0),
+                    importMark: nil
+                ),
+                signer: signer,
+                hasher: applier.hasher
+            )
+            let outcomes = try store.applyBatch([delta], organization: { _ in owner }, applier: applier)
+            guard case .applied = outcomes[0] else { throw StoreFailure() }
+        }
+
+        struct StoreFailure: Error {}
+
+        func set(_ number: Int, name: String, description: String, kind: String = "resource") throws {
+            let identity = identity(number, kind: kind)
+            let view = try store.read { try $0.view(of: id(identity)) }
+            let draft = Planner.upsert(
+                identity,
+                key: identity.key(applier.hasher),
+                over: view,
+                changes: [
+                    (FieldPath(unchecked: "name/und"), .set(.text(name))),
+                    (FieldPath(unchecked: "description/und"), .set(.text(description))),
+                ],
+                settling: .settles
+            )
+            if let draft { try write([draft]) }
+            texts[id(identity)] = [name, description, identity.localID]
+        }
+
+        func delete(_ number: Int) throws {
+            let id = id(identity(number))
+            guard let view = try store.read({ try $0.view(of: id) }), !view.isDeleted else { return }
+            try write([Planner.deletion(of: view)])
+            texts[id] = nil
+        }
+
+        func find(_ text: String) throws -> Set<RecordID> {
+            try Set(store.read { try $0.search(SearchQuery(text: text, limit: 10_000)) }.hits.map(\.id))
+        }
+    }
+
+    private static let han = Array("水泵监测中心智慧城市农业数据平台")
+    private static let words = ["Pump", "pumpkin", "Water", "waterworks", "A1", "b2c", "CENTER", "data"]
+
+    private func text(_ random: inout SplitMix64) -> String {
+        (0..<Int.random(in: 0...5, using: &random)).map { _ -> String in
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0, 1: Self.words.randomElement(using: &random)! + [" ", "-", ", ", "、"].randomElement(using: &random)!
+            case 2:
+                String((0..<Int.random(in: 1...6, using: &random)).map { _ in Self.han.randomElement(using: &random)! })
+            default: "，"
+            }
+        }.joined()
+    }
+
+    /// Runs and words of a text, plainly.
+    private func words(of text: String) -> [String] {
+        text.lowercased().split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }.map(String.init)
+    }
+
+    private func check(_ directory: Directory) throws {
+        for one in Self.han {
+            for other in Self.han {
+                let pair = String([one, other])
+                let wanted = Set(directory.texts.filter { $0.value.contains { $0.contains(pair) } }.keys)
+                #expect(try directory.find(pair) == wanted, "\(pair)")
+            }
+            let wanted = Set(directory.texts.filter { $0.value.contains { $0.contains(one) } }.keys)
+            #expect(try directory.find(String(one)) == wanted, "\(one)")
+        }
+        for text in directory.texts.values.joined() {
+            let run = text.split { !Self.han.contains($0) }.map(String.init).max { $0.count < $1.count } ?? ""
+            guard run.count > 2 else { continue }
+            let wanted = Set(directory.texts.filter { $0.value.contains { $0.contains(run) } }.keys)
+            #expect(try directory.find(run) == wanted, "\(run)")
+        }
+        var prefixes: Set<String> = []
+        for word in Self.words {
+            for length in 1...word.count { prefixes.insert(String(word.prefix(length)).lowercased()) }
+        }
+        for prefix in prefixes {
+            let wanted = Set(
+                directory.texts.filter { $0.value.contains { words(of: $0).contains { $0.hasPrefix(prefix) } } }.keys
+            )
+            #expect(try directory.find(prefix) == wanted, "\(prefix)")
+            #expect(try directory.find(prefix.uppercased()) == wanted, "\(prefix)")
+        }
+    }
+
+    @Test("every pair of characters and every beginning of a word is found, and nothing of what was edited or deleted")
+    func againstNaiveSearch() throws {
+        let directory = try Directory()
+        var random = SplitMix64(seed: 11)
+        for number in 0..<60 { try directory.set(number, name: text(&random), description: text(&random)) }
+        try check(directory)
+        for _ in 0..<120 {
+            let number = Int.random(in: 0..<60, using: &random)
+            if Int.random(in: 0..<3, using: &random) == 0 {
+                try directory.delete(number)
+            } else {
+                try directory.set(number, name: text(&random), description: text(&random))
+            }
+        }
+        try check(directory)
+        for number in 0..<60 { try directory.delete(number) }
+        for query in ["p", "水", "水泵", "id", "id1"] { #expect(try directory.find(query).isEmpty) }
+        let report = try directory.store.verify(
+            deep: true,
+            applier: directory.applier,
+            organization: { _ in directory.owner }
+        )
+        #expect(report.isSound)
+    }
+
+    @Test(
+        "forms of letters do not matter",
+        arguments: [
+            ("ＡＢＣ１２３", "abc12"), ("abc", "ＡＢＣ"), ("Straße", "STRASSE"), ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+            ("e\u{301}tude", "ÉTUDE"),
+            ("ﬁsh", "FISH"), ("서울센터", "울센"), ("農業、データ", "デー"), ("ﾃﾞｰﾀ", "データ"), ("Московский", "МОСК"), ("㍿", "株式"),
+            ("x水y", "水"), ("naïve café", "CAFÉ naïv"), ("v2.0水务Water", "水务 wat"), ("𠮷野家", "𠮷野"),
+        ]
+    )
+    func forms(text: String, query: String) throws {
+        let directory = try Directory()
+        try directory.set(1, name: "", description: text)
+        try directory.set(2, name: "", description: "zzz 其他")
+        #expect(try directory.find(query) == [directory.id(directory.identity(1))])
+    }
+
+    @Test(
+        "queries of odd characters find nothing and break nothing",
+        arguments: [
+            "\"", "*", "a\"b", "NEAR(", "name:", "^x", "-", "OR", "AND NOT", "\u{E000}k1", "\0", "水\"", "(", "'; DROP",
+        ]
+    )
+    func oddQueries(query: String) throws {
+        let directory = try Directory()
+        try directory.set(1, name: "plain", description: "plain")
+        _ = try directory.find(query)
+        #expect(try directory.find("plain").count == 1)
+    }
+
+    @Test("names come first, exact ones before all; kinds and owners filter; pages do not overlap")
+    func ranking() throws {
+        let directory = try Directory()
+        try directory.set(1, name: "other", description: "pump")
+        try directory.set(2, name: "pumpkin seed oil", description: "")
+        try directory.set(3, name: "pump", description: "")
+        try directory.set(4, name: "big pump", description: "", kind: "need")
+        func hits(_ query: SearchQuery) throws -> [String] {
+            try directory.store.read { try $0.search(query) }.hits.map { $0.identity!.localID }
+        }
+        #expect(try hits(SearchQuery(text: "pump")) == ["id3", "id4", "id2", "id1"])
+        #expect(try hits(SearchQuery(text: "pump", limit: 2, offset: 1)) == ["id4", "id2"])
+        #expect(try hits(SearchQuery(text: "pump", kind: "need")) == ["id4"])
+        #expect(try hits(SearchQuery(text: "pump", kind: "event")) == [])
+        #expect(try hits(SearchQuery(text: "pump", owner: directory.owner)).count == 4)
+        #expect(try hits(SearchQuery(text: "pump", owner: OrganizationID(.zero))) == [])
+        let result = try directory.store.read { try $0.search(SearchQuery(text: "pump", limit: 1)) }
+        #expect(result.total == 4 && result.isTotalExact)
+    }
+}
