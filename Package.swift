@@ -29,6 +29,8 @@ let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swift")
 let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -75,7 +77,7 @@ let package = Package(
         .target(name: "Interchange", dependencies: ["Catalog", "CZlib"], swiftSettings: settings),
 
         // The world: disk, cryptography, network.
-        .target(name: "Store", dependencies: ["DeltaLog", "Catalog", grdb], swiftSettings: settings),
+        .target(name: "Store", dependencies: ["DeltaLog", "Catalog", grdb, sqlite], swiftSettings: settings),
         .target(name: "OpenSSLKit", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(name: "Transport", dependencies: ["OpenSSLKit", nioCore, nioPosix], swiftSettings: settings),
 
@@ -90,7 +92,7 @@ let package = Package(
         ),
         .target(
             name: "LocalAPI",
-            dependencies: ["Node", hummingbird, nioCore, nioPosix, nioHTTP1, logging, lifecycle],
+            dependencies: ["Node", hummingbird, nioCore, nioPosix, nioHTTP1, logging, lifecycle, signals],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -99,10 +101,19 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        // Beside: measures real nodes.
+        .executableTarget(
+            name: "hansa-bench",
+            dependencies: [
+                "LocalAPI", "Node", "TestSupport", argumentParser, .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings
+        ),
+
         // Tests.
         .target(
             name: "TestSupport",
-            dependencies: ["Catalog", "DeltaLog", "Gossip", "OpenSSLKit"],
+            dependencies: ["Catalog", "DeltaLog", "Gossip", "Wire", "OpenSSLKit", protobuf],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -137,6 +148,11 @@ let package = Package(
             dependencies: ["Transport", "OpenSSLKit", nioCore, nioPosix, nioEmbedded],
             swiftSettings: settings
         ),
-        .testTarget(name: "ProcessTests", dependencies: ["hansa", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "ProcessTests",
+            dependencies: ["hansa", "TestSupport"],
+            exclude: ["kill-seeds.txt"],
+            swiftSettings: settings
+        ),
     ]
 )

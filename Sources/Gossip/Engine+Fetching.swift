@@ -127,9 +127,10 @@ extension Engine {
         let isAsked = deltas.contains {
             if case .verified(let delta) = $0 { link.wants[delta.log] != nil } else { false }
         }
-        // A peer may send what it has credit for, and push somewhat more. What is too much is not stored: that it exists
+        // A peer may send what it has credit for and the rest of a delta, and push somewhat more. What is too much is not stored: that it exists
         // is known now, so it is asked for when there is room.
-        let room = settings.creditBytes * (isAsked ? 2 : 1)
+        let asked = 2 * settings.creditBytes + UInt64(CatalogRules.Limits.deltaBytesMax)
+        let room = isAsked ? asked : settings.creditBytes
         let hasRoom =
             link.bytesPending + bytes <= room && (isAsked || storingBytes + bytes <= settings.storingBytesMax)
         var batch: [VerifiedDelta] = []
@@ -236,6 +237,8 @@ extension Engine {
         for (delta, outcome) in zip(deltas, outcomes) {
             switch outcome {
             case .applied:
+                // Answers may overtake each other; what is on disk never gets less.
+                guard delta.header.sequence > durable[delta.log]?.sequence ?? 0 else { continue }
                 durable[delta.log] = delta.head
                 advanced.insert(delta.log)
             case .skipped:

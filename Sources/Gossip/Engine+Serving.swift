@@ -9,7 +9,7 @@ extension Engine {
     mutating func committed(_ deltas: [VerifiedDelta], summary: StoredSummary, now: Instant) {
         self.summary = summary
         var logs: Set<LogID> = []
-        for delta in deltas {
+        for delta in deltas where delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
             durable[delta.log] = delta.head
             accepted[delta.log] = delta.head
             logs.insert(delta.log)

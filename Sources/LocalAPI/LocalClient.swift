@@ -21,7 +21,7 @@ package struct LocalClient: Sendable {
     /// - Throws: ``HansaError`` with ``ExitCode/refused`` where the socket is another user's.
     package init?(folder: DataFolder) async throws {
         owner = RuntimeSocket.owner(of: folder)
-        for path in RuntimeSocket.candidates(for: folder) where Self.isSocket(path) {
+        for path in RuntimeSocket.candidates(for: folder) where RuntimeSocket.isSocket(path) {
             if let connection = try await Self.connect(path, owner: owner) {
                 try? await connection.channel.close()
                 self.path = path
@@ -29,11 +29,6 @@ package struct LocalClient: Sendable {
             }
         }
         return nil
-    }
-
-    private static func isSocket(_ path: String) -> Bool {
-        var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
     }
 
     /// Runs a command in the node.

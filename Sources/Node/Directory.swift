@@ -85,7 +85,7 @@ package final class Directory: Sendable {
         }
         guard let bytes = loaded.charter, let charter = Charter(bytes: bytes),
             let organization = loaded.organization.flatMap({ OrganizationID(bytes: $0) })
-        else { throw HansaError(.corrupt, "the data in \(folder.path) names no alliance; run 'hansa doctor'") }
+        else { throw HansaError(.corrupt, "\(folder.path) was left half made; delete it and found or join again, or restore a backup") }
         guard loaded.node == node.bytes else {
             throw HansaError(.passphrase, "\(folder.nodeKey) is not the key of the node that this folder belongs to")
         }
@@ -114,7 +114,11 @@ package final class Directory: Sendable {
                     return (head, try head.flatMap { try reading.deltaInfo(log: log, sequence: $0.sequence) })
                 }
             }
-            if token?.proves(log: log, head: head) == true { pen = Pen(log: log, head: head) }
+            if let token, token.proves(log: log, head: head) {
+                pen = Pen(log: log, head: head)
+                // Where a kill came between the commit and the settling.
+                token.settle(log: log, head: head)
+            }
             if let last { latest = last.header.stamp }
         }
         self.pen = Mutex(pen)
@@ -220,6 +224,8 @@ package final class Directory: Sendable {
             return (deltas, result)
         }
         guard !outcome.deltas.isEmpty else { return outcome }
+        // Before anybody hears of the new head: from now on a folder that holds only the one before is a restored one.
+        if let token, let log = pen.log { token.settle(log: log, head: pen.head) }
         self.pen.withLock { $0 = pen }
         if let listener = listener.withLock({ $0 }) { listener(outcome.deltas, try totals()) }
         return outcome

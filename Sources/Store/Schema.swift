@@ -55,6 +55,10 @@ enum Schema {
 
     /// `record.short` is the first 4 bytes of the record's id, and `rest` the other 28. The index on it has no room for
     /// more: at a million records its leaves are what a batch of new ones writes to most.
+    ///
+    /// The index gathers terms in 16 MiB of memory before it writes a segment, instead of 1 MiB: a batch then gives one
+    /// segment, and merging them costs less (measured: 8 percent of an import, for 1.7 percent of the file). It keeps no
+    /// lengths of documents (`columnsize`), since its own ranking is not used.
     static let derived = """
         CREATE TABLE field(number INTEGER PRIMARY KEY, path BLOB NOT NULL);
         CREATE TABLE organization(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);
@@ -78,6 +82,7 @@ enum Schema {
             kind INTEGER, owner INTEGER, shown INTEGER NOT NULL, PRIMARY KEY(kind, owner)
         ) WITHOUT ROWID;
         CREATE VIRTUAL TABLE search USING fts5(rest, name, content = '', columnsize = 0, tokenize = 'ascii');
+        INSERT INTO search(search, rank) VALUES('hashsize', 16777216);
         """
 
     /// Tables that a rebuild empties, beside `search`. Numbers given to logs stay.

@@ -64,7 +64,7 @@ enum SearchText {
     /// what it appended until then is for the caller to remove.
     private static func appendUsual(_ bytes: UnsafeBufferPointer<UInt8>, to terms: inout [UInt8]) -> Bool {
         // A character of three bytes makes at most seven, the last of a run four more. Room for all of them is made
-        // first, since checking for it at every byte takes three times as long.
+        // first, so that no byte has to ask for it.
         let start = terms.count
         terms.append(contentsOf: repeatElement(0, count: 3 * bytes.count + 8))
         var end = start

@@ -23,7 +23,8 @@ package final class Store: Sendable {
         /// As above for each reader. 8 MiB; the system's own cache is behind it.
         package var readerCacheKiB = 8 * 1024
         /// Pages in the write-ahead log at which it is copied back into the file. 16,384 (64 MiB) instead of SQLite's
-        /// 1,000: pages that several batches write to are copied once (measured: Docs/Measurements.md).
+        /// 1,000: pages that several batches write to are copied once. With the larger cache, plain inserts took a
+        /// quarter less time for it.
         package var checkpointPages = 16_384
         /// Pages of 4 KiB that the file may have at most; nil for as many as the disk holds. Beyond it writes fail with
         /// `diskFull`, as they do on a full disk.

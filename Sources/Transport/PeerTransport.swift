@@ -24,9 +24,13 @@ package final class PeerTransport: Sendable {
     /// not block.
     package typealias Authorization = @Sendable (Ed25519PublicKey) -> Bool
 
+    /// Told of a connection that came in and never got past its handshake. Called on an event loop: it must not block.
+    package typealias RefusalObserver = @Sendable (PeerAddress, CloseReason) -> Void
+
     private let configuration: TransportConfiguration
     private let identity: IdentityProvider
     private let authorize: Authorization
+    private let refused: RefusalObserver
     private let group: any EventLoopGroup
     private let state = Mutex(State())
 
@@ -41,15 +45,18 @@ package final class PeerTransport: Sendable {
     /// - Parameters:
     ///   - identity: who we are, asked per connection.
     ///   - authorize: whose connections to take, and who may answer where we dial.
+    ///   - refused: told of each connection whose handshake failed at a listener.
     package init(
         configuration: TransportConfiguration = TransportConfiguration(),
         identity: @escaping IdentityProvider,
-        authorize: @escaping Authorization
+        authorize: @escaping Authorization,
+        refused: @escaping RefusalObserver = { _, _ in }
     ) {
         precondition((1...Frame.bytesMax).contains(configuration.frameBytesMax), "frameBytesMax is 1 to 4 MiB")
         self.configuration = configuration
         self.identity = identity
         self.authorize = authorize
+        self.refused = refused
         self.group = MultiThreadedEventLoopGroup.singleton
     }
 
@@ -100,8 +107,13 @@ package final class PeerTransport: Sendable {
 
     /// On the channel's event loop.
     private func setUpAccepted(_ channel: any Channel, intake: PeerListener.Intake) throws {
-        let host = channel.remoteAddress?.ipAddress ?? ""
-        guard intake.admit(channel, host: host) else { throw CloseReason.tooManyConnections }
+        // Known now; a channel that has been closed knows it no more.
+        let address = PeerAddress(channel.remoteAddress)
+        let host = address.host
+        guard intake.admit(channel, host: host) else {
+            refused(address, .tooManyConnections)
+            throw CloseReason.tooManyConnections
+        }
         var isAdmitted = true
         let leave = {
             if isAdmitted { intake.leave(channel, host: host) }
@@ -115,7 +127,10 @@ package final class PeerTransport: Sendable {
                 authorize: authorize,
                 leave: leave
             ) { result in
-                if case .success(let connection) = result { intake.accept(connection) }
+                switch result {
+                case .success(let connection): intake.accept(connection)
+                case .failure(let reason): self.refused(address, reason)
+                }
             }
         } catch {
             leave()

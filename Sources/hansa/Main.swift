@@ -26,11 +26,11 @@ enum Main {
             return stop.code.rawValue
         } catch let error as HansaError {
             return report.print(error)
-        } catch where Hansa.exitCode(for: error) == .success {
+        } catch  where Hansa.exitCode(for: error) == .success {
             // Help and version.
             Console.print(Hansa.fullMessage(for: error))
             return 0
-        } catch where error is ValidationError || Hansa.exitCode(for: error) == .validationFailure {
+        } catch  where error is ValidationError || Hansa.exitCode(for: error) == .validationFailure {
             return report.printUsage(Hansa.message(for: error), full: Hansa.fullMessage(for: error))
         } catch {
             return report.print(HansaError(cause: error))

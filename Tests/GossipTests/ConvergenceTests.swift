@@ -1,5 +1,6 @@
 import Catalog
 import DeltaLog
+import Foundation
 import Gossip
 import TestSupport
 import Testing
@@ -29,6 +30,7 @@ struct ConvergenceTests {
             return cluster.trace
         }
         #expect(trace(1) == trace(1))
+        if ProcessInfo.processInfo.environment["HANSA_PRINT_TRACE"] != nil { print("TRACE", trace(1).hex) }
         #expect(trace(1) != trace(2))
     }
 

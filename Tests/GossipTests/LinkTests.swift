@@ -95,6 +95,34 @@ struct LinkTests {
     }
 
     @Test
+    func `answers of the disk that overtake each other do not take back what is held`() {
+        var lone = LoneEngine()
+        let link = lone.open(1)
+        let deltas = lone.log(by: 1, count: 2)
+        let first = lone.receive(deltas: [deltas[0].encoded()], on: link).stores[0].token
+        let second = lone.receive(deltas: [deltas[1].encoded()], on: link).stores[0].token
+        lone.step(.stored(token: second, [.applied], summary: Self.empty))
+        lone.step(.stored(token: first, [.applied], summary: Self.empty))
+        #expect(lone.engine.durable[deltas[0].log] == deltas[1].head)
+    }
+
+    @Test
+    func `a peer that waits for credit is not taken for a stalled one`() {
+        var settings = EngineSettings()
+        settings.creditBytes = 100
+        var lone = LoneEngine(settings: settings)
+        let link = lone.open(1)
+        let deltas = lone.log(by: 1, count: 10)
+        let head = LogHead(log: deltas[0].log, head: deltas[9].head)
+        #expect(lone.receive(.have([head]), on: link).wants.count == 1)
+        #expect(lone.receive(deltas: [deltas[0].encoded()], on: link).stores.count == 1)
+        // This node's disk takes its time; nobody else need be asked.
+        let other = lone.open(2)
+        lone.receive(.have([head]), on: other)
+        #expect(lone.wait(milliseconds: 45_000).wants.isEmpty)
+    }
+
+    @Test
     func `a timer is always set, and a spurious one does no harm`() {
         var lone = LoneEngine()
         var at: Instant?

@@ -35,8 +35,11 @@ package struct DiffCommand: Command {
     }
 
     package struct Output: Codable, Sendable {
+        /// True if every node asked has answered, and all are identical.
         package let identical: Bool
         package let nodes: [NodeAnswer]
+        /// Nodes of the member that could not be asked, each with the reason.
+        package let unreachable: [String]
     }
 
     package func run(in context: CommandContext) async throws -> Output {
@@ -45,8 +48,20 @@ package struct DiffCommand: Command {
         guard !nodes.isEmpty else { throw HansaError(.usage, "that is this node itself; name another member") }
         let service = try context.runningNode()
         var answers: [NodeAnswer] = []
-        for node in nodes { answers.append(try await compare(node, service: service)) }
-        return Output(identical: answers.allSatisfy(\.identical), nodes: answers)
+        var unreachable: [HansaError] = []
+        for node in nodes {
+            do {
+                answers.append(try await compare(node, service: service))
+            } catch let error as HansaError where error.code == .unreachable {
+                unreachable.append(error)
+            }
+        }
+        if answers.isEmpty, let first = unreachable.first { throw first }
+        return Output(
+            identical: unreachable.isEmpty && answers.allSatisfy(\.identical),
+            nodes: answers,
+            unreachable: unreachable.map(\.message)
+        )
     }
 
     private func compare(_ node: NodeKey, service: NodeService) async throws -> NodeAnswer {

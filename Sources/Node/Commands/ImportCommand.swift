@@ -60,6 +60,21 @@ package struct ImportCommand: Command {
         package var encoding = ""
         /// The first rejects: `file:line:column: field: code: text (value)`.
         package var rejects: [String] = []
+
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(created, forKey: .created)
+            try container.encode(updated, forKey: .updated)
+            try container.encode(unchanged, forKey: .unchanged)
+            try container.encode(rejected, forKey: .rejected)
+            try container.encode(seconds, forKey: .seconds)
+            // Null rather than left out, so that a script finds the key.
+            try container.encode(`import`, forKey: .import)
+            try container.encode(dryRun, forKey: .dryRun)
+            try container.encode(file, forKey: .file)
+            try container.encode(encoding, forKey: .encoding)
+            try container.encode(rejects, forKey: .rejects)
+        }
     }
 
     package func run(in context: CommandContext) async throws -> Output {

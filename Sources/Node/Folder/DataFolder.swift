@@ -21,8 +21,9 @@ package struct DataFolder: Sendable {
     package var lock: String { file("lock") }
     package var spool: String { file("spool") }
 
-    /// True if a node was founded or joined here.
-    package var exists: Bool { FileManager.default.fileExists(atPath: database) }
+    /// True if a node was founded or joined here, or if it cannot be told because the folder may not be entered:
+    /// whoever opens it then is told so.
+    package var exists: Bool { access(database, F_OK) == 0 || errno == EACCES }
 
     /// Creates the folder, for its owner only.
     package func create() throws {
@@ -86,8 +87,8 @@ package struct DataFolder: Sendable {
         guard let pem = try read(nodeKey) else {
             throw HansaError(.corrupt, "\(nodeKey) is missing; without it this folder is no node any more")
         }
-        var status = stat()
-        if stat(nodeKey, &status) == 0, status.st_mode & 0o077 != 0 {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: nodeKey)
+        if let mode = attributes?[.posixPermissions] as? Int, mode & 0o077 != 0 {
             throw HansaError(.passphrase, "\(nodeKey) can be read by others; run: chmod 600 \(nodeKey)")
         }
         do {

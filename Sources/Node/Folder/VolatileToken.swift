@@ -69,4 +69,14 @@ package struct VolatileToken: Sendable {
             throw HansaError(.disk, "cannot write \(file): \(String(cString: strerror(errno)))")
         }
     }
+
+    /// Writes that the head that was intended is the one that the folder holds, so that the one before it proves nothing
+    /// any more. Called once the commit is done. Where it cannot be written the token goes, which costs a new log.
+    package func settle(log: LogID, head: Head?) {
+        do {
+            try note(log: log, head: head, intended: nil)
+        } catch {
+            unlink(file)
+        }
+    }
 }

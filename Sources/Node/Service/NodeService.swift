@@ -27,10 +27,11 @@ package final class NodeService: Service {
     private let gate: Gate
     private let transport: PeerTransport
     private let address = Mutex<HostPort?>(nil)
-    private let diffs = Mutex<[UInt64: CheckedContinuation<PeerMessage.DiffAnswer, any Error>]>([:])
+    private let diffs = Mutex<[UInt64: Question]>([:])
     private let dials: AsyncStream<Dial>
     private let dial: AsyncStream<Dial>.Continuation
     private let counters = Mutex(Counters())
+    private let handshakes: HandshakeLog
     private let failure = Mutex<HansaError?>(nil)
     private let stopped: AsyncStream<Void>
     private let stop: AsyncStream<Void>.Continuation
@@ -38,6 +39,12 @@ package final class NodeService: Service {
     private struct Dial: Sendable {
         let node: NodeKey
         let addresses: [String]
+    }
+
+    /// A question to a peer that waits for its answer.
+    private struct Question {
+        let node: NodeKey
+        let continuation: CheckedContinuation<PeerMessage.DiffAnswer, any Error>
     }
 
     private struct LinkTable {
@@ -109,10 +116,13 @@ package final class NodeService: Service {
         // What a peer was promised by credit, a whole frontier and what is pushed meanwhile.
         configuration.outboundBytesMax = 32 * 1024 * 1024
         configuration.idleTimeout = .seconds(60)
+        let handshakes = HandshakeLog(logger: logger)
+        self.handshakes = handshakes
         transport = PeerTransport(
             configuration: configuration,
             identity: { gate.identity },
-            authorize: { gate.admits($0.rawBytes) }
+            authorize: { gate.admits($0.rawBytes) },
+            refused: { handshakes.refused($0, $1) }
         )
     }
 
@@ -163,6 +173,9 @@ package final class NodeService: Service {
     private func runTasks(_ listener: PeerListener) async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.stepEngine() }
+            group.addTask {
+                while (try? await Task.sleep(for: Self.contactsInterval)) != nil { self.saveContacts() }
+            }
             group.addTask {
                 await withDiscardingTaskGroup { sessions in
                     for await connection in listener.connections {
@@ -268,7 +281,11 @@ package final class NodeService: Service {
         engine.withLock { ($0.peerStatuses(), Self.now, $0.forks) }
     }
 
-    package var counts: Counters { counters.withLock { $0 } }
+    package var counts: Counters {
+        var counts = counters.withLock { $0 }
+        counts.handshakesFailed = handshakes.count
+        return counts
+    }
 
     private func perform(_ action: EngineAction) {
         switch action {
@@ -284,7 +301,7 @@ package final class NodeService: Service {
         case .readHeaders(let range, let purpose): readHeaders(range, purpose)
         case .answerDiff(let question, let link): answer(question, link)
         case .deliverDiff(_, let answer):
-            diffs.withLock { $0.removeValue(forKey: answer.token) }?.resume(returning: answer)
+            diffs.withLock { $0.removeValue(forKey: answer.token) }?.continuation.resume(returning: answer)
         case .rosterChanged(let roster):
             directory.adopt(roster)
             gate.adopt(roster)
@@ -412,6 +429,10 @@ package final class NodeService: Service {
         )
     }
 
+    /// How often it is noted when each peer was last heard of, for a `status` after a kill. A guess: a minute tells
+    /// enough, and costs one small write.
+    private static let contactsInterval = Duration.seconds(60)
+
     private func saveContacts() {
         let status = engineStatus()
         let wall = WallClock.milliseconds
@@ -481,6 +502,7 @@ package final class NodeService: Service {
         connection.close()
         let reason = await connection.closed()
         input.yield(.linkDown(link))
+        giveUpQuestions(HansaError(.unreachable, "the connection with \(who(node)) has ended")) { $0.node == node }
         logger.info("session closed", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
     }
 
@@ -584,17 +606,34 @@ package final class NodeService: Service {
         }
         let token = UInt64.random(in: 1...UInt64.max)
         let question = question(token)
-        // Owned by this call: it is cancelled when the answer is here.
-        let deadline = Task { [self] in
-            try await Task.sleep(for: .seconds(20))
-            diffs.withLock { $0.removeValue(forKey: token) }?
+        let giveUp = { @Sendable [self] in
+            diffs.withLock { $0.removeValue(forKey: token) }?.continuation
                 .resume(throwing: HansaError(.unreachable, "\(who(node)) does not answer"))
         }
-        defer { deadline.cancel() }
-        return try await withCheckedThrowingContinuation { continuation in
-            diffs.withLock { $0[token] = continuation }
-            input.yield(.askDiff(link, question))
+        // Owned by this call: it is cancelled when the answer is here.
+        let deadline = Task {
+            try await Task.sleep(for: .seconds(20))
+            giveUp()
         }
+        defer { deadline.cancel() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                diffs.withLock { $0[token] = Question(node: node, continuation: continuation) }
+                if Task.isCancelled { giveUp() } else { input.yield(.askDiff(link, question)) }
+            }
+        } onCancel: {
+            giveUp()
+        }
+    }
+
+    /// Ends the waiting for answers that will not come.
+    private func giveUpQuestions(_ error: HansaError, where isHopeless: (Question) -> Bool) {
+        let hopeless = diffs.withLock { diffs in
+            let found = diffs.filter { isHopeless($0.value) }
+            for token in found.keys { diffs[token] = nil }
+            return found.values.map(\.continuation)
+        }
+        for continuation in hopeless { continuation.resume(throwing: error) }
     }
 
     private func answer(_ question: PeerMessage.DiffQuestion, _ link: LinkID) {

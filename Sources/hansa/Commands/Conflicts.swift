@@ -27,18 +27,19 @@ struct Conflicts: AsyncParsableCommand {
             lines += value("shown", conflict.winner)
             for other in conflict.others { lines += value("also", other) }
             let words = isDeletion ? "yes|no" : "VALUE"
-            lines.append("    settle: hansa settle \(Words.short(conflict.id)) \(Words.quoted(conflict.field)) \(words)")
+            lines.append(
+                "    settle: hansa settle \(Words.short(conflict.id)) \(Words.quoted(conflict.field)) \(words)"
+            )
         }
         if answer.more { lines += ["", "there are more; settle these first"] }
         return lines.joined(separator: "\n")
     }
 
     private func value(_ standing: String, _ value: AuthoredValue) -> [String] {
-        let room = Console.width.map { max(20, $0 - 11) } ?? Int.max
-        return [
-            "    \(DisplayText.padded(standing, to: 6)) "
-                + DisplayText.cut(DisplayText.line(Words.value(value.value)), to: room),
-            Console.styled("           \(AuthorText.describe(value.author))", .faint),
-        ]
+        AuthoredText.lines(
+            "    " + DisplayText.padded(standing, to: 7),
+            Words.value(value.value),
+            by: value.author
+        )
     }
 }

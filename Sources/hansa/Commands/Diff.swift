@@ -4,7 +4,7 @@ import Node
 struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare the whole directory with a member's, record by record.",
-        discussion: "Both nodes must run. Exits 10 if they are not identical."
+        discussion: "Both nodes must run. Exits 10 if they are not identical, 3 if a node cannot be asked."
     )
 
     @Argument(help: ArgumentHelp("The member's name, or the beginning of a node's id.", valueName: "member"))
@@ -15,14 +15,18 @@ struct Diff: AsyncParsableCommand {
 
     func run() async throws {
         let answer = try await shared.ask(DiffCommand(member: member))
-        shared.show(answer) { $0.nodes.map(describe).joined(separator: "\n\n") }
-        if !answer.identical { throw Stop(.differs) }
+        shared.show(answer) { answer in
+            let unreachable = answer.unreachable.map { Console.styled("not compared", .warning) + ": \($0)" }
+            return (answer.nodes.map(describe) + unreachable).joined(separator: "\n\n")
+        }
+        guard answer.nodes.allSatisfy(\.identical) else { throw Stop(.differs) }
+        guard answer.unreachable.isEmpty else { throw Stop(.unreachable) }
     }
 
     private func describe(_ node: DiffCommand.NodeAnswer) -> String {
         let peer = "\(DisplayText.line(node.organization)) (node \(Words.short(node.node)))"
         if node.identical {
-            return Console.styled("identical", .good) + " with \(peer)\ndigest here and there \(node.digestHere)"
+            return Console.styled("identical", .good) + " with \(peer)\ndigest  \(node.digestHere)"
         }
         var lines: [String] = []
         if node.differing == 0 {

@@ -26,7 +26,10 @@ struct Export: AsyncParsableCommand {
     var owner: String?
     @Flag(help: "Begin CSV with the mark by which Excel knows UTF-8.")
     var excel = false
-    @Option(name: .shortAndLong, help: ArgumentHelp("Write to this file (default: standard output).", valueName: "file"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Write to this file (default: standard output).", valueName: "file")
+    )
     var output: String?
     @OptionGroup var shared: SharedOptions
 
@@ -80,7 +83,8 @@ private struct ExportTarget {
         }
         descriptor = open(file + ".part", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else {
-            throw HansaError(.disk, "cannot write \(file): \(String(cString: strerror(errno)))")
+            let code: Node.ExitCode = [ENOENT, ENOTDIR, EISDIR].contains(errno) ? .usage : .disk
+            throw HansaError(code, "cannot write \(file): \(String(cString: strerror(errno)))")
         }
     }
 

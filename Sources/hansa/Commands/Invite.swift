@@ -49,7 +49,9 @@ struct Invite: AsyncParsableCommand {
         }
         shared.show(answer, \.ticket)
         if !shared.json, Console.isTerminal {
-            Console.printError("valid until \(Words.time(answer.expires)), for one use; the newcomer runs: hansa join TICKET")
+            Console.printError(
+                "valid until \(Words.time(answer.expires)), for one use; the newcomer runs: hansa join TICKET"
+            )
         }
     }
 }

@@ -56,21 +56,15 @@ struct Join: AsyncParsableCommand {
 
     private func text() throws -> String {
         if ticket.hasPrefix("hansa1") { return ticket }
-        let data: Data?
-        if ticket == "-" {
-            guard isatty(STDIN_FILENO) == 0 else {
-                throw HansaError(.usage, "no ticket on standard input; give it as an argument or in a file")
-            }
-            data = try? FileHandle.standardInput.readToEnd()
-        } else {
-            data = FileManager.default.contents(atPath: NSString(string: ticket).expandingTildeInPath)
+        if ticket == "-", isatty(STDIN_FILENO) == 1 {
+            throw HansaError(.usage, "no ticket on standard input; give it as an argument or in a file")
         }
-        guard let data, data.count < 1 << 20 else {
+        if ticket != "-", !FileManager.default.fileExists(atPath: NSString(string: ticket).expandingTildeInPath) {
             throw HansaError(
                 .usage,
-                "'\(ticket.prefix(40))' is neither a ticket (it would begin with hansa1) nor a file that can be read"
+                "'\(ticket.prefix(40))' is neither a ticket (it would begin with hansa1) nor a file"
             )
         }
-        return String(decoding: data, as: UTF8.self)
+        return String(decoding: try SmallFile.read(ticket, what: "the ticket"), as: UTF8.self)
     }
 }

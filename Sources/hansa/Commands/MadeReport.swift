@@ -14,6 +14,11 @@ struct MadeReport: Encodable {
         let name: String
     }
 
+    /// True if no other machine can dial the address.
+    private var isLocal: Bool {
+        ["127.", "localhost:", "[::1]:"].contains { listen.hasPrefix($0) }
+    }
+
     init(_ made: NodeFolder.Made) {
         alliance = Named(id: made.allianceHex, name: made.allianceName)
         organization = Named(id: made.organizationHex, name: made.organizationName)
@@ -37,9 +42,13 @@ struct MadeReport: Encodable {
         if let organizationKeyFile {
             lines += [
                 "  organization key  \(organizationKeyFile)", "",
-                "Back up the organization key now\(hasPassphrase ? ", and remember its passphrase" : ""): nobody can make it anew. It can be",
-                "kept off line, since the node runs without it.",
+                "Back up the organization key now: nobody can make it anew, and who loses it",
+                "cannot enrol nodes any more. It can be kept off line; the node runs without it.",
             ]
+            if hasPassphrase { lines.append("It is of no use without its passphrase: keep that, too.") }
+        }
+        if isLocal {
+            lines += ["", "Only this machine reaches \(listen); for others, give run a --listen HOST:PORT."]
         }
         lines += [
             "", "Next:",

@@ -13,14 +13,12 @@ struct Peers: AsyncParsableCommand {
     private func describe(_ answer: PeersCommand.Output) -> String {
         guard !answer.peers.isEmpty else { return "no other node yet; invite a member with 'hansa invite'" }
         var table = Table(
-            ["MEMBER", "NODE", "STATE", "LINK", "BEHIND", "AHEAD", "CONTACT", "ADDRESS"],
-            rightAligned: [4, 5],
-            flexible: [0, 7]
+            ["MEMBER", "NODE", "STATE", "LINK", "CONTACT", "ADDRESS"],
+            flexible: [5, 0]
         )
         for peer in answer.peers {
             table.add([
                 peer.organization, Words.short(peer.id), peer.state, peer.direction ?? "-",
-                peer.behindBy.map { Words.grouped($0) } ?? "?", peer.aheadBy.map { Words.grouped($0) } ?? "?",
                 Words.ago(peer.lastContactSeconds), peer.addresses.joined(separator: " "),
             ])
         }

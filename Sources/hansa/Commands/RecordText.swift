@@ -1,9 +1,21 @@
+import Foundation
 import Node
 
 /// A record for people.
 enum RecordText {
+    /// A record's name in the reader's language: that of the environment, or of the words that were searched for.
+    static func name(of record: RecordAnswer, asked: String = "") -> String {
+        let environment = ProcessInfo.processInfo.environment
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
+        let isChinese = locale.hasPrefix("zh") || asked.unicodeScalars.contains { $0.properties.isIdeographic }
+        for field in ["name/zh", "title/zh"] where isChinese {
+            if case .string(let name) = record.fields[field] { return name }
+        }
+        return record.name
+    }
+
     static func describe(_ record: RecordAnswer) -> String {
-        var lines = [Console.styled(DisplayText.line(record.name), .bold)]
+        var lines = [Console.styled(DisplayText.line(name(of: record)), .bold)]
         var facts = ["\(record.kind ?? "record") of \(record.owner)"]
         if let localId = record.localId { facts.append("own id \(localId)") }
         facts.append("id \(Words.short(record.id))")
@@ -18,7 +30,10 @@ enum RecordText {
         if !record.conflicts.isEmpty {
             lines += [
                 "",
-                Console.styled("different values wait to be settled: \(record.conflicts.joined(separator: ", "))", .warning),
+                Console.styled(
+                    "different values wait to be settled: \(record.conflicts.joined(separator: ", "))",
+                    .warning
+                ),
                 "  see them with: hansa conflicts \(Words.short(record.id))",
             ]
         }

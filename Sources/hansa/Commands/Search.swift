@@ -35,7 +35,9 @@ struct Search: AsyncParsableCommand {
             return "nothing found for \"\(text)\"; try fewer or shorter words, or another language"
         }
         var table = Table(["NAME", "KIND", "OWNER", "ID"], flexible: [0, 2])
-        for hit in answer.hits { table.add([hit.name, hit.kind ?? "", hit.owner, Words.short(hit.id)]) }
+        for hit in answer.hits {
+            table.add([RecordText.name(of: hit, asked: text), hit.kind ?? "", hit.owner, Words.short(hit.id)])
+        }
         let total = "\(answer.exact ? "" : "more than ")\(Words.count(answer.total, "record"))"
         let shown = answer.hits.count < answer.total ? "\(answer.hits.count) of \(total)" : total
         return table.text() + "\n" + Console.styled("\(shown), \(answer.milliseconds) ms", .faint)

@@ -20,13 +20,16 @@ struct Settle: AsyncParsableCommand {
     var value: [String]
     @OptionGroup var shared: SharedOptions
 
+    /// What stands in the value's place, without the `--` that may introduce it.
+    private var values: ArraySlice<String> { value.first == "--" ? value.dropFirst() : value[...] }
+
     func validate() throws {
-        guard value.count == 1 else { throw ValidationError("give one value; put it in quotes if it holds blanks") }
+        guard values.count == 1 else { throw ValidationError("give one value; put it in quotes if it holds blanks") }
     }
 
     func run() async throws {
         shared.show(
-            try await shared.ask(SettleCommand(id: id, field: field, value: value[0])),
+            try await shared.ask(SettleCommand(id: id, field: field, value: values[values.startIndex])),
             RecordText.describe
         )
     }

@@ -14,17 +14,17 @@ struct Spool {
     ///
     /// - Throws: ``HansaError`` with `usage` where there is no node, and `disk`.
     static func ifNeeded(_ file: String, in folder: DataFolder) throws -> Spool? {
-        var status = stat()
         let input: Int32
         if file == "-" {
             input = STDIN_FILENO
-        } else if stat(file, &status) == 0, [S_IFIFO, S_IFCHR].contains(status.st_mode & S_IFMT) {
-            input = open(file, O_RDONLY | O_CLOEXEC)
-            guard input >= 0 else {
-                throw HansaError(.usage, "cannot read \(file): \(String(cString: strerror(errno)))")
-            }
         } else {
-            return nil
+            input = open(NSString(string: file).expandingTildeInPath, O_RDONLY | O_CLOEXEC)
+            // What cannot be opened is told by whoever reads it; what can be read twice is read where it is.
+            guard input >= 0 else { return nil }
+            guard lseek(input, 0, SEEK_CUR) < 0, errno == ESPIPE else {
+                close(input)
+                return nil
+            }
         }
         defer { if input != STDIN_FILENO { close(input) } }
         try NodeFolder.requireNode(folder)
@@ -62,7 +62,10 @@ struct Spool {
     private static let blanks: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D, 0xEF, 0xBB, 0xBF]
 
     /// The format by the beginning of what came, where the file's name does not say it.
-    func guessedFormat(name: String) -> String? { startsWithBrace ? "jsonl" : "csv" }
+    func guessedFormat(name: String) -> String? {
+        guard URL(fileURLWithPath: name).pathExtension.isEmpty else { return nil }
+        return startsWithBrace ? "jsonl" : "csv"
+    }
 
     /// Deletes the copy.
     func remove() { unlink(path) }

@@ -18,7 +18,8 @@ struct StatusText {
     private var verdict: String {
         let (inStep, all) = (status.inStepWith.members, status.inStepWith.of)
         guard status.running else {
-            return Console.styled("not running", .warning) + ": this is what the folder holds; start it with 'hansa run'"
+            return Console.styled("not running", .warning)
+                + ": this is what the folder holds; start it with 'hansa run'"
         }
         guard all > 0 else {
             return Console.styled("alone", .good) + ": no other member yet; invite one with 'hansa invite'"

@@ -23,23 +23,14 @@ struct Why: AsyncParsableCommand {
             lines += ["", DisplayText.line(field.field)]
             for entry in field.entries {
                 let value = entry.value.map(Words.value) ?? (entry.standing == "removal" ? "" : "(not held any more)")
-                let room = Console.width.map { max(20, $0 - 14) } ?? Int.max
-                lines.append(
-                    "  \(DisplayText.padded(entry.standing, to: 11)) \(DisplayText.cut(DisplayText.line(value), to: room))"
+                lines += AuthoredText.lines(
+                    "  " + DisplayText.padded(entry.standing, to: 12),
+                    value,
+                    by: entry.author,
+                    importID: entry.importID
                 )
-                lines.append(Console.styled("              \(AuthorText.describe(entry.author, importID: entry.importID))", .faint))
             }
         }
         return lines.joined(separator: "\n")
-    }
-}
-
-/// Who wrote something, in a line.
-enum AuthorText {
-    static func describe(_ author: Authorship, importID: String? = nil) -> String {
-        let what = importID.map { ", import \(Words.short($0))" } ?? ""
-        return DisplayText.line(
-            "\(author.organization), \(Words.time(author.time)), node \(Words.short(author.node)) no. \(author.sequence)\(what)"
-        )
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import Node
 
 /// Where the passphrase of the organization's key comes from. Never from the command line, where others see it.
@@ -55,10 +56,7 @@ struct PassphraseOptions: ParsableArguments {
     private func given() throws -> [UInt8]? {
         if noPassphrase { return nil }
         if let file = passphraseFile {
-            guard let data = FileManager.default.contents(atPath: NSString(string: file).expandingTildeInPath) else {
-                throw HansaError(.usage, "cannot read the passphrase file \(file)")
-            }
-            return try checked(Array(data), from: "the file \(file)")
+            return try checked(SmallFile.read(file, what: "the passphrase file"), from: "the file \(file)")
         }
         guard let text = ProcessInfo.processInfo.environment["HANSA_PASSPHRASE"] else { return nil }
         return try checked(Array(text.utf8), from: "HANSA_PASSPHRASE")
@@ -90,15 +88,34 @@ struct PassphraseOptions: ParsableArguments {
     /// Asks on the terminal, without showing what is typed.
     private func ask(_ question: String) throws -> [UInt8] {
         try? Console.write(Array(question.utf8), to: STDERR_FILENO)
-        var before = termios()
-        let hasSettings = tcgetattr(STDIN_FILENO, &before) == 0
-        var silent = before
-        silent.c_lflag &= ~tcflag_t(ECHO)
-        if hasSettings { tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) }
-        let answer = readLine(strippingNewline: true)
-        if hasSettings { tcsetattr(STDIN_FILENO, TCSAFLUSH, &before) }
+        let answer = try withoutEcho { readLine(strippingNewline: true) }
         Console.printError("")
         guard let answer else { throw HansaError(.usage, "no passphrase was given") }
         return try checked(Array(answer.utf8), from: "your answer")
+    }
+
+    /// Runs a body while the terminal shows nothing of what is typed; Ctrl-C leaves it as it was.
+    private func withoutEcho<Result>(_ body: () throws -> Result) throws -> Result {
+        var before = termios()
+        guard tcgetattr(STDIN_FILENO, &before) == 0 else { return try body() }
+        let kept = before
+        var silent = before
+        silent.c_lflag &= ~tcflag_t(ECHO)
+        signal(SIGINT, SIG_IGN)
+        let interrupt = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        interrupt.setEventHandler {
+            var kept = kept
+            tcsetattr(STDIN_FILENO, TCSAFLUSH, &kept)
+            Console.printError("")
+            Glibc.exit(128 + SIGINT)
+        }
+        interrupt.resume()
+        defer {
+            interrupt.cancel()
+            signal(SIGINT, SIG_DFL)
+        }
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
+        defer { tcsetattr(STDIN_FILENO, TCSAFLUSH, &before) }
+        return try body()
     }
 }
