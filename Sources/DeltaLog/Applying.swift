@@ -81,7 +81,7 @@ package protocol DeltaStorage {
     mutating func change(_ totals: TotalsChange, of organization: OrganizationID) throws
 }
 
-/// Merging a delta into a storage: a pure function of the delta, its author's organization and what is stored.
+/// Merging a delta into a storage: a pure function of the delta and what is stored.
 package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     package let alliance: AllianceID
     package let hasher: Hasher
@@ -102,13 +102,12 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         case refused(DeltaRefusal)
     }
 
-    /// Stores a delta that continues its log, and merges it.
+    /// Stores a delta that continues its log, and merges it. Whether its author is enrolled with the organization that
+    /// its header names is for the caller to judge before.
     ///
-    /// - Parameter organization: The author's, by the roster.
     /// - Complexity: Linear in operations and citations; each touches one record.
     package func apply(
         _ delta: VerifiedDelta,
-        by organization: OrganizationID,
         to storage: inout some DeltaStorage
     ) throws -> Outcome {
         let head = try storage.head(of: delta.log)
@@ -120,7 +119,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         guard delta.header.sequence == next else { return .gap }
         guard delta.header.previous == head?.hash else { return .refused(.wrongChain) }
         let location = try storage.append(delta)
-        return .applied(records: try merge(delta, at: location, by: organization, into: &storage))
+        return .applied(records: try merge(delta, at: location, into: &storage))
     }
 
     /// Merges a delta that is stored already; rebuilding calls this for every one. Deltas of one log come in their
@@ -131,9 +130,9 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     package func merge(
         _ delta: VerifiedDelta,
         at location: Int64,
-        by organization: OrganizationID,
         into storage: inout some DeltaStorage
     ) throws -> Set<RecordID> {
+        let organization = delta.header.organization
         var waiting = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence)
         var touched: [RecordID: Touched] = [:]
         var order: [RecordID] = []

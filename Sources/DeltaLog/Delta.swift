@@ -208,14 +208,23 @@ extension VerifiedDelta {
     /// What an author needs to know to sign the next delta of its log.
     package struct Authorship: Sendable {
         package let alliance: AllianceID
+        package let organization: OrganizationID
         package let log: LogID
         /// The log's head; nil where it has none yet.
         package let head: Head?
         package let stamp: Stamp
         package let importMark: ImportMark?
 
-        package init(alliance: AllianceID, log: LogID, head: Head?, stamp: Stamp, importMark: ImportMark?) {
+        package init(
+            alliance: AllianceID,
+            organization: OrganizationID,
+            log: LogID,
+            head: Head?,
+            stamp: Stamp,
+            importMark: ImportMark?
+        ) {
             self.alliance = alliance
+            self.organization = organization
             self.log = log
             self.head = head
             self.stamp = stamp
@@ -278,7 +287,8 @@ extension VerifiedDelta {
             count: UInt32(operations.count),
             stamp: authorship.stamp,
             importMark: authorship.importMark,
-            cited: cited.others
+            cited: cited.others,
+            organization: authorship.organization
         )
         guard cited.others.count <= Header.citedMax else {
             throw DeltaRefusal.malformed("header: more than \(Header.citedMax) cited logs")

@@ -14,7 +14,7 @@ package enum DeltaRefusal: Error, Hashable, Sendable {
     case newerFormat(UInt32)
     /// Another validly signed header of this log has the same sequence.
     case fork
-    /// Its author is no enrolled node of a member.
+    /// Its author is no enrolled node of the organization that its header names.
     case unknownAuthor
 
     /// The number that stands for it on the wire.
@@ -45,7 +45,7 @@ package enum DeltaRefusal: Error, Hashable, Sendable {
         case .wrongChain: "does not continue its log (hash of the previous header)"
         case .newerFormat(let format): "format \(format) needs a newer node (this one reads format \(formatVersion))"
         case .fork: "its log is forked: two signed deltas have one sequence number"
-        case .unknownAuthor: "its author is not an enrolled node of a member"
+        case .unknownAuthor: "its author is not an enrolled node of the organization it names"
         }
     }
 }

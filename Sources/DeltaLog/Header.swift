@@ -33,6 +33,9 @@ package struct Header: Hashable, Sendable {
     package let importMark: ImportMark?
     /// The other logs that citations of this delta name, by their position.
     package let cited: [LogID]
+    /// The author's organization, by its own word. A delta is taken only where the roster says the same; what it comes
+    /// to is settled by its bytes from then on, whatever the roster learns later.
+    package let organization: OrganizationID
 
     package init(
         alliance: AllianceID,
@@ -44,7 +47,8 @@ package struct Header: Hashable, Sendable {
         stamp: Stamp,
         format: UInt32 = formatVersion,
         importMark: ImportMark? = nil,
-        cited: [LogID] = []
+        cited: [LogID] = [],
+        organization: OrganizationID
     ) {
         self.alliance = alliance
         self.log = log
@@ -56,6 +60,7 @@ package struct Header: Hashable, Sendable {
         self.format = format
         self.importMark = importMark
         self.cited = cited
+        self.organization = organization
     }
 
     /// The hash of a header with its signature, which the next header names: SHA-256 of "hansa/head\0", header and
@@ -79,7 +84,7 @@ package struct Header: Hashable, Sendable {
 
     /// The bytes of a Header message.
     package func encoded() -> [UInt8] {
-        var writer = WireWriter(capacity: 192)
+        var writer = WireWriter(capacity: 256)
         writer.field(1, bytes: alliance.bytes)
         writer.field(2, bytes: log.author.bytes)
         writer.field(3, fixed64: log.incarnation)
@@ -97,6 +102,7 @@ package struct Header: Hashable, Sendable {
             writer.field(10, bytes: inner.bytes)
         }
         for log in cited { writer.field(11, bytes: log.bytes) }
+        writer.field(12, bytes: organization.bytes)
         return writer.bytes
     }
 
@@ -127,6 +133,7 @@ package struct Header: Hashable, Sendable {
         var clock: UInt64 = 0
         var importMark: ImportMark?
         var cited: [LogID] = []
+        var organization: OrganizationID?
         var reader = whole
         var last: UInt32 = 0
         while !reader.isAtEnd {
@@ -147,10 +154,13 @@ package struct Header: Hashable, Sendable {
             case (11, .lengthDelimited):
                 guard let log = LogID(bytes: try reader.slice()) else { throw WireError("cited log is not 40 bytes") }
                 cited.append(log)
+            case (12, .lengthDelimited): organization = OrganizationID(bytes: try reader.slice())
             default: throw WireError("unknown field \(field.number)")
             }
         }
-        guard let alliance, let author, let root else { throw WireError("alliance, author or root missing") }
+        guard let alliance, let author, let root, let organization else {
+            throw WireError("alliance, author, root or organization missing")
+        }
         guard (1...Self.sequenceMax).contains(sequence) else { throw WireError("sequence \(sequence)") }
         guard (sequence == 1) == (previous == nil) else { throw WireError("previous does not fit the sequence") }
         let log = LogID(author: author, incarnation: incarnation)
@@ -166,7 +176,8 @@ package struct Header: Hashable, Sendable {
             stamp: Stamp(rawValue: clock),
             format: format,
             importMark: importMark,
-            cited: cited
+            cited: cited,
+            organization: organization
         )
     }
 }

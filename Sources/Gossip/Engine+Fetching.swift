@@ -161,7 +161,7 @@ extension Engine {
     private mutating func accept(_ delta: VerifiedDelta, hasRoom: Bool, from id: LinkID, now: Instant) -> Bool {
         let log = delta.log
         let sequence = delta.header.sequence
-        guard roster.organization(of: log.author) != nil else {
+        guard roster.organization(of: log.author) == delta.header.organization else {
             refuse(log, sequence, .unknownAuthor, from: id, now: now)
             return false
         }
@@ -195,7 +195,8 @@ extension Engine {
     /// Does not take a delta: the peer is told the reason, and not asked for that log for a while.
     ///
     /// Where the peer is to blame it counts, and too many end the session. A fork or a wrong chain is its author's
-    /// doing, whoever passes it on: two honest nodes must not fall out over it. It is told once, not each time.
+    /// doing, whoever passes it on: two honest nodes must not fall out over it. Nor over a delta for an organization that
+    /// had its author enrolled, and that the roster no longer counts. It is told once, not each time.
     mutating func refuse(
         _ log: LogID?,
         _ sequence: UInt64,
@@ -205,8 +206,10 @@ extension Engine {
     ) {
         guard let node = links[id]?.node else { return }
         let isKnown = log.map { isDistrusted($0, on: id) } ?? false
-        if refusal.isSendersFault { links[id]?.faults += 1 }
-        if refusal.isSendersFault || !isKnown {
+        let isEnrolled = log.map { roster.organization(of: $0.author) != nil } ?? false
+        let isSendersFault = refusal.isSendersFault && !(refusal == .unknownAuthor && isEnrolled)
+        if isSendersFault { links[id]?.faults += 1 }
+        if isSendersFault || !isKnown {
             actions.append(.noteRefusal(log: log, sequence: sequence, refusal, from: node))
         }
         if let log {
@@ -215,7 +218,7 @@ extension Engine {
                 send(id, .deltaRefused(log: log, sequence: sequence, code: refusal.code, reason: refusal.reason))
             }
             // What only waits for a statement is asked for as soon as that has come.
-            if refusal.isSendersFault || !isKnown { distrust(log, on: id, for: settings.distrust, now: now) }
+            if isSendersFault || !isKnown { distrust(log, on: id, for: settings.distrust, now: now) }
         }
         if links[id]?.faults ?? 0 > settings.refusalsMax {
             shun(node, now: now)
@@ -285,7 +288,8 @@ extension Engine {
 }
 
 extension DeltaRefusal {
-    /// True for what no honest node passes on, since it can be judged from the delta alone, or from who its author is.
+    /// True for what no honest node passes on, since it can be judged from the delta alone, or from its author's being a
+    /// stranger.
     var isSendersFault: Bool {
         switch self {
         case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount, .unknownAuthor: true

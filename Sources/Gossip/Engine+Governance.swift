@@ -94,8 +94,10 @@ extension Engine {
                 close(link.id, .notAMember, now: now)
                 continue
             }
-            for log in link.distrusted.keys
-            where before.organization(of: log.author) == nil && roster.organization(of: log.author) != nil {
+            // Deltas refused for want of a statement, or for another organization than the roster then gave.
+            for log in link.distrusted.keys {
+                let organization = roster.organization(of: log.author)
+                guard organization != nil, organization != before.organization(of: log.author) else { continue }
                 links[link.id]?.distrusted[log] = nil
             }
         }

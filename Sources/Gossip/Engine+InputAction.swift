@@ -112,7 +112,7 @@ package enum EngineAction: Hashable, Sendable {
     case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
     /// A peer refused one of this node's deltas: to be shown.
     case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
-    /// A peer's stamp lies further ahead of this node's clock than the clock takes in, or its clock differs.
+    /// A session with a peer is open; the program that it runs, in its own words.
     case noteSession(NodeKey, program: String)
     /// A peer broke the protocol.
     case noteViolation(NodeKey, String)

@@ -85,7 +85,12 @@ package final class Directory: Sendable {
         }
         guard let bytes = loaded.charter, let charter = Charter(bytes: bytes),
             let organization = loaded.organization.flatMap({ OrganizationID(bytes: $0) })
-        else { throw HansaError(.corrupt, "\(folder.path) was left half made; delete it and found or join again, or restore a backup") }
+        else {
+            throw HansaError(
+                .corrupt,
+                "\(folder.path) was left half made; delete it and found or join again, or restore a backup"
+            )
+        }
         guard loaded.node == node.bytes else {
             throw HansaError(.passphrase, "\(folder.nodeKey) is not the key of the node that this folder belongs to")
         }
@@ -214,7 +219,7 @@ package final class Directory: Sendable {
             }
             let deltas = try sign(drafts, importMark: importMark, pen: &pen)
             for delta in deltas {
-                guard case .applied = try transaction.apply(delta, by: organization, applier: applier) else {
+                guard case .applied = try transaction.apply(delta, applier: applier) else {
                     throw HansaError(.internal, "an own delta does not continue its own log")
                 }
             }
@@ -250,6 +255,7 @@ package final class Directory: Sendable {
                 salts: salts,
                 as: VerifiedDelta.Authorship(
                     alliance: alliance,
+                    organization: organization,
                     log: log,
                     head: pen.head,
                     stamp: clock.withLock { $0.tick(wallMilliseconds: WallClock.milliseconds) },

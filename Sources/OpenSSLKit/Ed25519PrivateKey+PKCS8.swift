@@ -18,7 +18,7 @@ package enum PrivateKeyFileError: Error, Hashable, Sendable {
 
 extension Ed25519PrivateKey {
     /// Rounds of PBKDF2-HMAC-SHA256 over a passphrase: 600,000, the OWASP password storage cheat sheet's number of 2023
-    /// for this function. OpenSSL's default is 2,048. More costs the operator time at each start (some 0.2 s now) and
+    /// for this function. OpenSSL's default is 2,048. More costs whoever uses the key time (some 0.2 s now) and
     /// an attacker with the file proportionally more. PBKDF2 rather than scrypt: every tool that reads PKCS#8 reads it.
     package static let passphraseRounds = 600_000
 

@@ -1,4 +1,4 @@
-package import Catalog
+import Catalog
 package import DeltaLog
 
 /// How far a rebuild has come: kept in `meta`, in the transactions of the rebuild itself.
@@ -29,7 +29,7 @@ extension Store {
         package let total: Int
     }
 
-    /// True if a rebuild was begun and not finished: only ``rebuild(applier:organization:progress:)`` may write then.
+    /// True if a rebuild was begun and not finished: only ``rebuild(applier:progress:)`` may write then.
     package func isRebuilding() throws -> Bool {
         try read { try RebuildMark.read($0.session) != nil }
     }
@@ -39,14 +39,14 @@ extension Store {
     /// It goes in steps, each durable; if the process dies, the next call goes on where it stopped. Until it is done,
     /// reads see what is made so far, and other writes are refused with `rebuilding`.
     ///
+    /// What is stored was accepted: no roster is asked again.
+    ///
     /// - Parameters:
     ///   - applier: Its hasher also checks the signatures of what is read.
-    ///   - organization: As for ``applyBatch(_:organization:applier:)``; a stranger's deltas are stepped over.
     ///   - progress: Called after each step.
     /// - Throws: ``StoreError``; `corrupt` where the log itself is damaged, which no rebuild can mend.
     package func rebuild(
         applier: DeltaApplier<some Cryptography>,
-        organization: (NodeKey) -> OrganizationID?,
         progress: (Progress) -> Void = { _ in }
     ) throws {
         let isBegun = try write(whileRebuilding: true) { transaction in
@@ -61,7 +61,7 @@ extension Store {
         var isDone = false
         while !isDone {
             let step = try write(whileRebuilding: true) { transaction in
-                try rebuildStep(&transaction, applier: applier, organization: organization)
+                try rebuildStep(&transaction, applier: applier)
             }
             isDone = step.isDone
             progress(step.progress)
@@ -71,8 +71,7 @@ extension Store {
 
     private func rebuildStep(
         _ transaction: inout WriteTransaction,
-        applier: DeltaApplier<some Cryptography>,
-        organization: (NodeKey) -> OrganizationID?
+        applier: DeltaApplier<some Cryptography>
     ) throws -> (isDone: Bool, progress: Progress) {
         let session = transaction.session
         let position = try RebuildMark.read(session) ?? 0
@@ -83,8 +82,7 @@ extension Store {
             &transaction,
             after: position,
             operationsMax: configuration.rebuildOperations,
-            applier: applier,
-            organization: organization
+            applier: applier
         )
         try RebuildMark.write(isDone ? nil : last, session)
         // With this step's commit, other writers may come.
@@ -108,8 +106,7 @@ extension Store {
         _ transaction: inout WriteTransaction,
         after position: Int64,
         operationsMax: Int,
-        applier: DeltaApplier<some Cryptography>,
-        organization: (NodeKey) -> OrganizationID?
+        applier: DeltaApplier<some Cryptography>
     ) throws -> (last: Int64, isDone: Bool) {
         let reading = transaction.reading
         var last = position
@@ -136,11 +133,9 @@ extension Store {
             }
             // While a delta is merged it is its log's head already.
             transaction.cache.mergedHeads?[delta.log] = delta.head
-            if let owner = organization(delta.log.author) {
-                transaction.begin(delta, at: id)
-                _ = try applier.merge(delta, at: id, by: owner, into: &transaction)
-                try transaction.noteUnaccounted(in: delta, by: owner, applier: applier)
-            }
+            transaction.begin(delta, at: id)
+            _ = try applier.merge(delta, at: id, into: &transaction)
+            try transaction.noteUnaccounted(in: delta, applier: applier)
             last = id
             operations += Int(count)
         }

@@ -1,4 +1,4 @@
-package import Catalog
+import Catalog
 package import DeltaLog
 import Foundation
 import GRDB
@@ -49,13 +49,11 @@ extension Store {
     ///
     /// - Parameters:
     ///   - applier: Its hasher also checks signatures.
-    ///   - organization: As for ``applyBatch(_:organization:applier:)``.
     ///   - progress: Called for every delta, twice if deep.
     /// - Throws: ``StoreError`` where the examination itself fails; damage is a finding, never an error.
     package func verify(
         deep: Bool,
         applier: DeltaApplier<some Cryptography>,
-        organization: (NodeKey) -> OrganizationID?,
         progress: (Progress) -> Void = { _ in }
     ) throws -> VerifyReport {
         var report = VerifyReport()
@@ -75,10 +73,10 @@ extension Store {
         }
         if deep {
             if report.isSound {
-                try verifyDerived(applier: applier, organization: organization, &report, progress)
+                try verifyDerived(applier: applier, &report, progress)
             } else {
                 report.guarding("derived tables") { report in
-                    try verifyDerived(applier: applier, organization: organization, &report, progress)
+                    try verifyDerived(applier: applier, &report, progress)
                 }
             }
         }
@@ -208,7 +206,6 @@ extension Store {
     /// be compared byte by byte.
     private func verifyDerived(
         applier: DeltaApplier<some Cryptography>,
-        organization: (NodeKey) -> OrganizationID?,
         _ report: inout VerifyReport,
         _ progress: (Progress) -> Void
     ) throws {
@@ -253,8 +250,7 @@ extension Store {
                             &transaction,
                             after: position,
                             operationsMax: Self.verifyOperations,
-                            applier: applier,
-                            organization: organization
+                            applier: applier
                         )
                         progress(Progress(done: isDone ? total : Int(position), total: total))
                     }

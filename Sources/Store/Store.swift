@@ -282,7 +282,8 @@ package final class Store: Sendable {
 
     /// Stores and merges deltas in one durable transaction, in the order given.
     ///
-    /// - Parameter organization: The organization of a node by the roster; a delta of a stranger is refused.
+    /// - Parameter organization: The organization of a node by the roster. A delta is refused as one of an unknown author
+    ///   unless that is the one its header names.
     /// - Returns: What became of each.
     package func applyBatch<Hasher>(
         _ deltas: [VerifiedDelta],
@@ -291,8 +292,10 @@ package final class Store: Sendable {
     ) throws -> [DeltaApplier<Hasher>.Outcome] {
         try write { transaction in
             try deltas.map { delta in
-                guard let owner = organization(delta.log.author) else { return .refused(.unknownAuthor) }
-                return try transaction.apply(delta, by: owner, applier: applier)
+                guard organization(delta.log.author) == delta.header.organization else {
+                    return .refused(.unknownAuthor)
+                }
+                return try transaction.apply(delta, applier: applier)
             }
         }
     }

@@ -72,7 +72,11 @@ extension StoreError {
                 cause: error
             )
         case .SQLITE_FULL:
-            self.init(.diskFull, "no room left on the disk: nothing was changed; free some and try again", cause: error)
+            self.init(
+                .diskFull,
+                "no room left on the disk: this write was given up, all before it is whole; free some room and try again",
+                cause: error
+            )
         case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_CANTOPEN:
             self.init(
                 .readOnly,
@@ -96,7 +100,14 @@ extension StoreError {
 
     /// Bytes in a table that this program never wrote there.
     static func damaged(_ place: String) -> StoreError {
-        StoreError(.corrupt, "\(place) is damaged: run `hansa verify --rebuild`, or restore a backup")
+        // What is derived can be made anew; the log itself cannot.
+        let isLog = ["operation", "delta", "log", "shape"].contains { place.hasSuffix("table \($0)") }
+        return StoreError(
+            .corrupt,
+            isLog
+                ? "\(place), a part of the log, is damaged: restore a backup; other members' nodes send what is lacking"
+                : "\(place) is damaged: run 'hansa verify --rebuild', or restore a backup"
+        )
     }
 
     /// Runs `body`; errors of SQLite come out as errors of the store, all others as they are.

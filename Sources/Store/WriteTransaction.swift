@@ -59,29 +59,26 @@ package struct WriteTransaction: DeltaStorage {
     /// Stores a delta that continues its log, and merges it. Call this rather than the applier's own method: it also
     /// notes operations that change nothing, so that a record's history has them.
     ///
-    /// - Parameter organization: The author's, by the roster.
     /// - Throws: ``StoreError``; the transaction must then be given up.
     /// - Complexity: Linear in the delta's operations and citations.
     package mutating func apply<Hasher>(
         _ delta: VerifiedDelta,
-        by organization: OrganizationID,
         applier: DeltaApplier<Hasher>
     ) throws -> DeltaApplier<Hasher>.Outcome {
-        let outcome = try applier.apply(delta, by: organization, to: &self)
-        if case .applied = outcome { try noteUnaccounted(in: delta, by: organization, applier: applier) }
+        let outcome = try applier.apply(delta, to: &self)
+        if case .applied = outcome { try noteUnaccounted(in: delta, applier: applier) }
         return outcome
     }
 
     /// Enters in the history those operations of the delta just merged that left no trace.
     func noteUnaccounted(
         in delta: VerifiedDelta,
-        by organization: OrganizationID,
         applier: DeltaApplier<some CatalogHasher>
     ) throws {
         guard let location = scratch.delta?.location else { return }
         for (index, isAccounted) in scratch.isAccounted.enumerated() where !isAccounted {
             let envelope = delta.operations[index].envelope
-            let owner = envelope.owner ?? organization
+            let owner = envelope.owner ?? delta.header.organization
             let id = RecordID(alliance: applier.alliance, owner: owner, key: envelope.key, hasher: applier.hasher)
             let row =
                 try RecordRow.find(id, session)?.row

@@ -31,6 +31,7 @@ struct CodecTests {
         #expect(message.hasImport == (header.importMark != nil))
         #expect(message.import.part == header.importMark?.part ?? 0)
         #expect(message.cited == header.cited.map(\.bytes.data))
+        #expect(message.organization == header.organization.data)
         #expect(try Header(decoding: bytes[...]) == header, "seed \(seed)")
     }
 
@@ -229,8 +230,27 @@ struct CodecTests {
             writer.field(4, varint: 1)
             writer.field(6, bytes: header.root.bytes)
             writer.field(10, bytes: mark)
+            writer.field(12, bytes: header.organization.bytes)
             let isRead = (try? Header(decoding: writer.bytes[...])) != nil
             #expect(isRead == isRight)
+        }
+    }
+
+    @Test(arguments: [nil, 0, 31, 32, 33, 64])
+    func aHeaderNamesItsAuthorsOrganization(byteCount: Int?) {
+        var random = SplitMix64(seed: 5)
+        let header = Header.random(using: &random)
+        let encoded = header.encoded()
+        // The field is the last one: key, length and 32 bytes.
+        #expect(Array(encoded.suffix(34)) == [0x62, 32] + header.organization.bytes)
+        var bytes = Array(encoded.dropLast(34))
+        if let byteCount { bytes += [0x62, UInt8(byteCount)] + [UInt8](repeating: 7, count: byteCount) }
+        if byteCount == 32 {
+            #expect((try? Header(decoding: bytes[...]))?.organization.bytes == [UInt8](repeating: 7, count: 32))
+        } else {
+            #expect(throws: DeltaRefusal.malformed("header: alliance, author, root or organization missing")) {
+                try Header(decoding: bytes[...])
+            }
         }
     }
 

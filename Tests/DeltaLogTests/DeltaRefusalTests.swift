@@ -10,6 +10,7 @@ struct DeltaRefusalTests {
     private let signer = KeyedHashSigner(number: 1)
     private let cryptography = KeyedHashCryptography()
     private let alliance = TestHistory.alliance
+    private let organization = OrganizationID(Hash256(4, 4, 4, 4))
     private let name = FieldPath(unchecked: "name/und")
 
     private var log: LogID { LogID(author: NodeKey(signer.publicKey), incarnation: 5) }
@@ -34,6 +35,7 @@ struct DeltaRefusalTests {
             salts: drafts.map { _ in [UInt8](repeating: 9, count: 16) },
             as: VerifiedDelta.Authorship(
                 alliance: alliance,
+                organization: organization,
                 log: log,
                 head: head,
                 stamp: Stamp(milliseconds: 1, counter: 0),
@@ -78,7 +80,8 @@ struct DeltaRefusalTests {
                 previous: nil,
                 root: MerkleTree.root(of: hashes, hasher: cryptography),
                 count: UInt32(operations.count),
-                stamp: Stamp(rawValue: 1)
+                stamp: Stamp(rawValue: 1),
+                organization: organization
             )
         )
         let bytes = header.encoded() + extra
@@ -111,7 +114,8 @@ struct DeltaRefusalTests {
             root: root ?? header.root,
             count: count ?? header.count,
             stamp: header.stamp,
-            format: format
+            format: format,
+            organization: header.organization
         )
     }
 
@@ -127,7 +131,7 @@ struct DeltaRefusalTests {
 
     @Test func malformed() {
         #expect(refusal([]) == .malformed("delta: ends within a number"))
-        #expect(refusal([0x0A, 0, 0x12, 0]) == .malformed("header: alliance, author or root missing"))
+        #expect(refusal([0x0A, 0, 0x12, 0]) == .malformed("header: alliance, author, root or organization missing"))
     }
 
     @Test func foreignAlliance() throws {
@@ -181,7 +185,7 @@ struct DeltaRefusalTests {
         delta.field(1, bytes: writer.bytes)
         delta.field(2, bytes: [UInt8](repeating: 0, count: 64))
         #expect(refusal(delta.bytes) == .newerFormat(7))
-        #expect(refusal(try forge([], extra: [0x60, 1])) == .malformed("header: unknown field 12"))
+        #expect(refusal(try forge([], extra: [0x68, 1])) == .malformed("header: unknown field 13"))
     }
 
     @Test func wrongChainForkGapAndDuplicate() throws {
@@ -193,17 +197,16 @@ struct DeltaRefusalTests {
         let onTwin = try sign([draft("d")], after: twin.head)
         let third = try sign([draft("e")], after: second.head)
         var storage = MemoryStorage()
-        let organization = OrganizationID(.zero)
-        #expect(try applier.apply(second, by: organization, to: &storage) == .gap)
-        guard case .applied = try applier.apply(first, by: organization, to: &storage) else {
+        #expect(try applier.apply(second, to: &storage) == .gap)
+        guard case .applied = try applier.apply(first, to: &storage) else {
             Issue.record("the first is not applied")
             return
         }
-        #expect(try applier.apply(first, by: organization, to: &storage) == .duplicate)
-        #expect(try applier.apply(twin, by: organization, to: &storage) == .refused(.fork))
-        #expect(try applier.apply(onTwin, by: organization, to: &storage) == .refused(.wrongChain))
-        #expect(try applier.apply(third, by: organization, to: &storage) == .gap)
-        _ = try applier.apply(second, by: organization, to: &storage)
+        #expect(try applier.apply(first, to: &storage) == .duplicate)
+        #expect(try applier.apply(twin, to: &storage) == .refused(.fork))
+        #expect(try applier.apply(onTwin, to: &storage) == .refused(.wrongChain))
+        #expect(try applier.apply(third, to: &storage) == .gap)
+        _ = try applier.apply(second, to: &storage)
         #expect(storage.head(of: log) == second.head)
     }
 
@@ -263,7 +266,8 @@ struct DeltaRefusalTests {
             previous: .zero,
             root: .zero,
             count: 1,
-            stamp: Stamp(rawValue: 0)
+            stamp: Stamp(rawValue: 0),
+            organization: organization
         )
         #expect(throws: DeltaRefusal.self) { try Header(decoding: header.encoded()[...]) }
     }
@@ -344,6 +348,7 @@ struct DeltaRefusalTests {
             salts: [[UInt8](repeating: 9, count: 16)],
             as: VerifiedDelta.Authorship(
                 alliance: alliance,
+                organization: organization,
                 log: LogID(author: NodeKey(signer.publicKey), incarnation: 1),
                 head: nil,
                 stamp: Stamp(rawValue: 1),

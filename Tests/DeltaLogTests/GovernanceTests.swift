@@ -87,7 +87,8 @@ struct TestAlliance {
             root: Hash256(variant, 0, 0, 0),
             count: 1,
             stamp: Stamp(rawValue: 1),
-            cited: (0..<cited).map { LogID(author: self.node(99), incarnation: UInt64($0)) }
+            cited: (0..<cited).map { LogID(author: self.node(99), incarnation: UInt64($0)) },
+            organization: OrganizationID(.zero)
         )
         let bytes = header.encoded()
         return (bytes, try signer.sign(SignatureTag.header.message(bytes)))

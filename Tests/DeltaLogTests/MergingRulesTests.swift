@@ -325,6 +325,7 @@ struct MergingRulesTests {
                     salts: drafts.map { _ in salt },
                     as: VerifiedDelta.Authorship(
                         alliance: TestHistory.alliance,
+                        organization: history.authors[0].organization,
                         log: history.authors[0].log,
                         head: head,
                         stamp: Stamp(rawValue: 1),

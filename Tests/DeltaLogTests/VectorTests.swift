@@ -125,6 +125,7 @@ private struct Vectors {
             salts: drafts.indices.map { [UInt8](repeating: 0xB0 + UInt8($0), count: 16) },
             as: VerifiedDelta.Authorship(
                 alliance: alliance,
+                organization: organization,
                 log: log,
                 head: head,
                 stamp: Stamp(milliseconds: milliseconds, counter: 1),
@@ -187,7 +188,7 @@ private struct Vectors {
             ),
             by: node
         )
-        _ = try applier.apply(first, by: organization, to: &storage)
+        _ = try applier.apply(first, to: &storage)
         add("delta 1 of the first log, with an import mark", first)
         let second = try sign(
             planned([(name, .set(.text("b"))), (tags, .remove([.text("a")]))], need),
@@ -196,7 +197,7 @@ private struct Vectors {
             milliseconds: 1_700_000_000_001,
             by: node
         )
-        _ = try applier.apply(second, by: organization, to: &storage)
+        _ = try applier.apply(second, to: &storage)
         add("delta 2 of the first log, citing its own log", second)
         let third = try sign(
             planned([(name, .set(.text("c")))], need),
@@ -205,7 +206,7 @@ private struct Vectors {
             milliseconds: 1_700_000_000_002,
             by: secondNode
         )
-        _ = try applier.apply(third, by: organization, to: &storage)
+        _ = try applier.apply(third, to: &storage)
         add("delta 1 of the second log, citing the first", third)
         add("state after these", storage)
         guard let view = storage.view(of: id) else { return }
@@ -216,7 +217,7 @@ private struct Vectors {
             milliseconds: 1_700_000_000_003,
             by: secondNode
         )
-        _ = try applier.apply(fourth, by: organization, to: &storage)
+        _ = try applier.apply(fourth, to: &storage)
         add("delta 2 of the second log, deleting the record", fourth)
         add("state after the deletion", storage)
         add("no log", [("frontier fingerprint", Frontier().fingerprint(hasher: cryptography).hex)])

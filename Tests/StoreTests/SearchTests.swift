@@ -39,6 +39,7 @@ import Testing
                 salts: drafts.map { _ in random.bytes(16) },
                 as: VerifiedDelta.Authorship(
                     alliance: applier.alliance,
+                    organization: owner,
                     log: log,
                     head: store.read { try $0.head(of: log) },
                     stamp: Stamp(milliseconds: clock, counter: 0),
@@ -147,11 +148,7 @@ import Testing
         try check(directory)
         for number in 0..<60 { try directory.delete(number) }
         for query in ["p", "水", "水泵", "id", "id1"] { #expect(try directory.find(query).isEmpty) }
-        let report = try directory.store.verify(
-            deep: true,
-            applier: directory.applier,
-            organization: { _ in directory.owner }
-        )
+        let report = try directory.store.verify(deep: true, applier: directory.applier)
         #expect(report.isSound)
     }
 

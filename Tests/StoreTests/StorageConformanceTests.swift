@@ -13,7 +13,7 @@ import Testing
         let expected = try StorageConformance.expectedSummary(history)
         var storage = MemoryStorage()
         _ = try StorageConformance.applyAll(history.shuffled(seed: seed)) { delta in
-            try history.applier.apply(delta, by: history.organizations[delta.log.author]!, to: &storage)
+            try history.applier.apply(delta, to: &storage)
         }
         #expect(StorageSummary(storage) == expected, "seed \(seed)")
     }
@@ -70,11 +70,7 @@ import Testing
                 #expect(sum == buckets[Int(byte)])
             }
         }
-        let report = try store.verify(
-            deep: true,
-            applier: history.applier,
-            organization: { history.organizations[$0] }
-        )
+        let report = try store.verify(deep: true, applier: history.applier)
         #expect(report.findings == [], "seed \(seed)")
     }
 
@@ -85,7 +81,7 @@ import Testing
         let store = try Store.create(in: folder.path)
         try store.write { transaction in
             _ = try StorageConformance.applyAll(history.shuffled(seed: 5)) { delta in
-                try history.applier.apply(delta, by: history.organizations[delta.log.author]!, to: &transaction)
+                try history.applier.apply(delta, to: &transaction)
             }
         }
         #expect(try store.summary() == StorageConformance.expectedSummary(history))

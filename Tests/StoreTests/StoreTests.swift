@@ -98,8 +98,7 @@ import Testing
             #expect(throws: Stop.self) {
                 try store.write { transaction in
                     for delta in history.deltas.dropFirst(half).prefix(count) {
-                        let owner = history.organizations[delta.log.author]!
-                        _ = try transaction.apply(delta, by: owner, applier: history.applier)
+                        _ = try transaction.apply(delta, applier: history.applier)
                     }
                     throw Stop()
                 }
@@ -112,7 +111,7 @@ import Testing
     }
 
     private func verify(_ store: Store) throws -> VerifyReport {
-        try store.verify(deep: true, applier: history.applier, organization: organization)
+        try store.verify(deep: true, applier: history.applier)
     }
 
     @Test("a batch tells duplicates, gaps and strangers apart")
@@ -128,6 +127,11 @@ import Testing
         #expect(outcomes[0] == .gap && outcomes[2] == .duplicate)
         let refused = try store.applyBatch([own[1]], organization: { _ in nil }, applier: history.applier)
         #expect(refused == [.refused(.unknownAuthor)])
+        // Nor is one of a node that the roster has at another organization than its header names.
+        let other = OrganizationID(Hash256(9, 9, 9, 9))
+        let elsewhere = try store.applyBatch([own[1]], organization: { _ in other }, applier: history.applier)
+        #expect(elsewhere == [.refused(.unknownAuthor)])
+        #expect(try store.read { try $0.head(of: log) } == own[0].head)
     }
 
     @Test("readers see what was committed while a writer is at work")
@@ -321,7 +325,7 @@ import Testing
         #expect(report.findings.allSatisfy { !$0.what.isEmpty && !$0.place.isEmpty })
         // What is derived is mended by a rebuild; what is not is said to be damaged.
         do {
-            try store.rebuild(applier: history.applier, organization: organization)
+            try store.rebuild(applier: history.applier)
             let after = try verify(store)
             if after.isSound { #expect(try store.summary() == StorageConformance.expectedSummary(history)) }
         } catch let error as StoreError {
@@ -335,7 +339,7 @@ import Testing
         let before = try store.summary()
         let digest = try store.read { try $0.totals().digest }
         var steps = 0
-        try store.rebuild(applier: history.applier, organization: organization) { _ in steps += 1 }
+        try store.rebuild(applier: history.applier) { _ in steps += 1 }
         #expect(steps > 0)
         #expect(try store.summary() == before)
         #expect(try store.read { try $0.totals().digest } == digest)
@@ -355,7 +359,7 @@ import Testing
         var steps = 0
         do {
             let applier = ThrowingHasher.applier(history, after: 500)
-            try store.rebuild(applier: applier, organization: organization) { _ in steps += 1 }
+            try store.rebuild(applier: applier) { _ in steps += 1 }
             Issue.record("the rebuild was not cut short")
         } catch let error as StoreError {
             #expect(error.code == .corrupt && steps > 1)
@@ -366,7 +370,7 @@ import Testing
         let again = try Store.open(folder: folder.path)
         #expect(try again.isRebuilding())
         #expect(try !verify(again).isSound)
-        try again.rebuild(applier: history.applier, organization: organization)
+        try again.rebuild(applier: history.applier)
         #expect(try again.summary() == before)
         #expect(try verify(again).isSound)
     }

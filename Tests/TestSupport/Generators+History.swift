@@ -52,7 +52,7 @@ package struct TestHistory {
         _ delta: VerifiedDelta,
         to storage: inout MemoryStorage
     ) throws -> DeltaApplier<KeyedHashCryptography>.Outcome {
-        try applier.apply(delta, by: organization(of: delta.log.author), to: &storage)
+        try applier.apply(delta, to: &storage)
     }
 
     /// One author receives another's log up to a delta, or all of it.
@@ -116,6 +116,7 @@ package struct TestHistory {
             salts: drafts.map { _ in random.bytes(Content.saltByteCount) },
             as: VerifiedDelta.Authorship(
                 alliance: Self.alliance,
+                organization: own.organization,
                 log: own.log,
                 head: own.written.last?.head,
                 stamp: Stamp(milliseconds: clocks[author], counter: 0),

@@ -53,7 +53,8 @@ extension Header {
             count: counts[Int.random(in: 0..<4, using: &generator)],
             stamp: Stamp(rawValue: Bool.random(using: &generator) ? 0 : generator.next()),
             importMark: hasImport ? mark : nil,
-            cited: (0..<Int.random(in: 0..<4, using: &generator)).map { _ in .random(using: &generator) }
+            cited: (0..<Int.random(in: 0..<4, using: &generator)).map { _ in .random(using: &generator) },
+            organization: OrganizationID(.random(using: &generator))
         )
     }
 }

@@ -72,10 +72,7 @@ package struct RandomHistory: Sendable {
 
     private mutating func hear(_ index: Int) {
         let part = Int.random(in: 0...deltas.count, using: &random)
-        for delta in deltas.prefix(part) {
-            guard let organization = organizations[delta.log.author] else { continue }
-            _ = try? applier.apply(delta, by: organization, to: &authors[index].storage)
-        }
+        for delta in deltas.prefix(part) { _ = try? applier.apply(delta, to: &authors[index].storage) }
     }
 
     private mutating func write(_ drafts: [OperationDraft], by index: Int) {
@@ -84,6 +81,7 @@ package struct RandomHistory: Sendable {
         let author = authors[index]
         let authorship = VerifiedDelta.Authorship(
             alliance: applier.alliance,
+            organization: author.organization,
             log: author.log,
             head: author.storage.head(of: author.log),
             stamp: Stamp(milliseconds: author.clock, counter: 0),
@@ -99,7 +97,7 @@ package struct RandomHistory: Sendable {
             )
         else { return }
         deltas.append(delta)
-        _ = try? applier.apply(delta, by: author.organization, to: &authors[index].storage)
+        _ = try? applier.apply(delta, to: &authors[index].storage)
     }
 
     private mutating func text() -> Value {
@@ -325,10 +323,7 @@ package enum StorageConformance {
     /// What the deltas give in memory, in the order in which they were written.
     package static func expected(_ history: RandomHistory) throws -> MemoryStorage {
         var storage = MemoryStorage()
-        for delta in history.deltas {
-            guard let organization = history.organizations[delta.log.author] else { continue }
-            _ = try history.applier.apply(delta, by: organization, to: &storage)
-        }
+        for delta in history.deltas { _ = try history.applier.apply(delta, to: &storage) }
         return storage
     }
 

@@ -23,7 +23,7 @@ package struct VirtualAlliance: Sendable {
         let id = charter.alliance(cryptography)
         self.charter = charter
         self.id = id
-        enrolments = (0..<founders).map { Self.enrolment(of: $0, alliance: id) }
+        enrolments = (0..<founders).map { Self.enrolment(of: $0, at: $0, alliance: id) }
     }
 
     package static func organizationKey(_ number: Int) -> KeyedHashSigner {
@@ -46,8 +46,8 @@ package struct VirtualAlliance: Sendable {
         }
     }
 
-    private static func enrolment(of number: Int, alliance: AllianceID) -> Statement {
-        let key = organizationKey(number)
+    private static func enrolment(of number: Int, at organization: Int, alliance: AllianceID) -> Statement {
+        let key = organizationKey(organization)
         let signed = try! Statement.enrolment(
             of: nodeSigner(number),
             organization: OrganizationID(firstKey: key.publicKey, hasher: KeyedHashCryptography()),
@@ -58,8 +58,10 @@ package struct VirtualAlliance: Sendable {
         return verified(signed, alliance: alliance)
     }
 
-    /// The organization's own enrolment of its node.
-    package func enrolment(of number: Int) -> Statement { Self.enrolment(of: number, alliance: id) }
+    /// The organization's own enrolment of its node, or another organization's.
+    package func enrolment(of number: Int, at organization: Int? = nil) -> Statement {
+        Self.enrolment(of: number, at: organization ?? number, alliance: id)
+    }
 
     /// A sponsor's admission of an organization.
     package func admission(of number: Int, by sponsor: Int) -> Statement {
@@ -94,20 +96,23 @@ package struct VirtualAlliance: Sendable {
     /// The next delta of a log: each record gets a name.
     ///
     /// - Parameters:
+    ///   - organization: The number of the one that the header names; as a rule the node's own.
     ///   - names: By local id, in order.
     ///   - view: The record as its writer sees it.
     package func delta(
         by number: Int,
+        for organization: Int? = nil,
         incarnation: UInt64 = 1,
         after head: Head?,
         milliseconds: UInt64 = 1,
         names: [(localID: String, name: String)],
         view: (RecordID) -> RecordView? = { _ in nil }
     ) -> VerifiedDelta {
+        let organization = self.organization(organization ?? number)
         let drafts = names.map { entry in
             let identity = RecordIdentity(kind: "resource", localID: entry.localID)
             let key = identity.key(cryptography)
-            let record = RecordID(alliance: id, owner: organization(number), key: key, hasher: cryptography)
+            let record = RecordID(alliance: id, owner: organization, key: key, hasher: cryptography)
             // With nothing to change there is nothing to sign; a record seen as it is asked to be is written anew.
             return Planner.upsert(
                 identity,
@@ -129,6 +134,7 @@ package struct VirtualAlliance: Sendable {
             salts: drafts.indices.map { Array(repeating: UInt8(truncatingIfNeeded: $0), count: 16) },
             as: VerifiedDelta.Authorship(
                 alliance: id,
+                organization: organization,
                 log: LogID(author: Self.node(number), incarnation: incarnation),
                 head: head,
                 stamp: Stamp(milliseconds: milliseconds, counter: 0),

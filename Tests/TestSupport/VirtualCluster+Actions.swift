@@ -171,11 +171,12 @@ extension VirtualCluster {
         let applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)
         var outcomes: [StoreOutcome] = []
         for delta in deltas {
-            guard let author = nodes[number].engine?.roster.organization(of: delta.log.author) else {
+            let organization = nodes[number].engine?.roster.organization(of: delta.log.author)
+            guard organization == delta.header.organization else {
                 outcomes.append(.refused(.unknownAuthor))
                 continue
             }
-            switch try! applier.apply(delta, by: author, to: &nodes[number].storage) {
+            switch try! applier.apply(delta, to: &nodes[number].storage) {
             case .applied: outcomes.append(.applied)
             case .duplicate, .gap: outcomes.append(.skipped)
             case .refused(let refusal): outcomes.append(.refused(refusal))

@@ -135,14 +135,21 @@ if [ ${#files[@]} -gt 0 ]; then
 else
     step "Loading each member's catalog, all at once (illustrative: invented for this example)"
     load_catalog() {
-        local folder="$here/catalogs/${catalogs[$1]}" kind
+        local folder="$here/catalogs/${catalogs[$1]}" kind more
         for kind in capability resource need; do
             local file="$folder/${kind}s.csv" titles=name
             [ "$kind" != capability ] || file="$folder/capabilities.csv"
             [ "$kind" != need ] || titles=title
+            case $kind in
+            capability) more=(--column deliveryMode=delivery_mode) ;;
+            resource)
+                more=(--column serviceLevel=service_level --column priceModel=price_model --column leadTime=lead_time_days)
+                ;;
+            need) more=(--column expiresAt=expires_at) ;;
+            esac
             node "$1" import "$file" --kind "$kind" --key code \
                 --column "$titles.zh=name_zh" --column "$titles.en=name_en" \
-                --column description.zh=description_zh --column description.en=description_en \
+                --column description.zh=description_zh --column description.en=description_en "${more[@]}" \
                 >>"$work/import$1.txt" 2>&1 || { cat "$work/import$1.txt" >&2; return 1; }
         done
     }

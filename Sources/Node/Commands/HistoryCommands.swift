@@ -138,8 +138,7 @@ package struct SettleCommand: Command {
         let view = try await directory.existingView(id)
         try directory.requireOwn(view.owner)
         if field == "deleted" { return try await settleDeletion(of: view, directory) }
-        guard let word = EditWord("\(field)=\(value)") else { throw HansaError(.usage, "'\(field)' is no field") }
-        let path = try CatalogChecks.path(word)
+        let path = try CatalogChecks.path(named: field)
         guard let current = view[path] else {
             throw HansaError(.rejected, "the record has no field \(field); 'hansa get \(self.id)' shows those it has")
         }
@@ -236,7 +235,8 @@ package struct WhyCommand: Command {
                 let number = UInt32(number)
                 let (rank, standing) = standing(of: write, number, operation, view: found)
                 let entry = Entry(
-                    value: values[number].map(JSONValue.init),
+                    value: write.field == .mark && write.mode == .set
+                        ? .boolean(true) : values[number].map(JSONValue.init),
                     standing: standing,
                     author: Authorship(operation.dot, operation.delta.header.stamp, directory: directory),
                     delta: operation.delta.hash.hex,
@@ -246,7 +246,7 @@ package struct WhyCommand: Command {
                 byField[write.field, default: []].append((rank, entry))
             }
         }
-        let wanted = try field.map { try CatalogChecks.path(EditWord("\($0)=alliance") ?? EditWord("x=")!) }
+        let wanted = try field.map { try $0 == "deleted" ? .mark : CatalogChecks.path(named: $0) }
         let fields = byField.keys.sorted().filter { wanted == nil ? true : $0 == wanted }
             .map { path in
                 FieldAnswer(
@@ -259,11 +259,30 @@ package struct WhyCommand: Command {
         if let field, fields.isEmpty { throw HansaError(.rejected, "the record never had a field \(field)") }
         return Output(
             id: id.hex,
-            name: found?.displayName() ?? id.short,
+            name: Self.name(of: id, found, history),
             owner: found.map { directory.name(of: $0.owner) } ?? "unknown",
             deleted: found?.isDeleted ?? false,
             fields: fields
         )
+    }
+
+    /// How the record is called, or was before it was deleted.
+    private static func name(
+        of id: RecordID,
+        _ view: RecordView?,
+        _ history: [ReadTransaction.HistoryEntry]
+    ) -> String {
+        if let view, view.identity != nil { return view.displayName() }
+        for operation in history.reversed() {
+            let values = operation.envelope.valuesByNumber(operation.content)
+            for (number, write) in operation.envelope.writes.enumerated() {
+                guard ["name", "title", "labels"].contains(write.field.base), let value = values[UInt32(number)] else {
+                    continue
+                }
+                return value.displayText
+            }
+        }
+        return id.short
     }
 
     private func standing(

@@ -121,26 +121,62 @@ private final class ImportRun: @unchecked Sendable {
         case "tsv": format = .tsv
         case "jsonl", "json", "ndjson": format = .jsonLines
         case nil:
-            guard let byName = SourceFormat(path: command.displayName) else {
+            guard let found = try SourceFormat(path: command.displayName) ?? Self.format(bytesOf: input) else {
                 throw HansaError(
                     .usage,
                     "what format has \(command.displayName)? say it with --format csv, tsv or jsonl"
                 )
             }
-            format = byName
+            format = found
         case let other?: throw HansaError(.usage, "'\(other)' is no format; use csv, tsv or jsonl")
         }
     }
 
+    /// JSON by its first character; nil where that does not tell.
+    private static func format(bytesOf input: InputFile) throws -> SourceFormat? {
+        try Directory.translatingInterchange {
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+            defer { buffer.deallocate() }
+            let count = try input.read(into: buffer)
+            try input.rewind()
+            let blanks: [UInt8] = [0x20, 0x09, 0x0A, 0x0D, 0xEF, 0xBB, 0xBF]
+            switch buffer[..<count].first(where: { !blanks.contains($0) }) {
+            case UInt8(ascii: "{"), UInt8(ascii: "["): return .jsonLines
+            case nil: return nil
+            default: return .csv
+            }
+        }
+    }
+
+    /// An export names each record's owner; what belongs to another member is not loaded as one's own.
+    private func foreignOwner(of row: SourceRow) -> String? {
+        guard let owner = row.owner else { return nil }
+        let folded = NameFolding.fold(owner)
+        let roster = directory.roster
+        guard roster.members[directory.organization].map({ NameFolding.fold($0.name) }) != folded else { return nil }
+        return roster.members.values.first { NameFolding.fold($0.name) == folded }?.name
+    }
+
     /// The first pass: the file's hash and encoding, and every row checked.
     func check() async throws -> ImportCommand.Output {
+        do {
+            return try await survey()
+        } catch let error as HansaError where !error.message.contains(command.displayName) {
+            throw HansaError(error.code, "\(command.displayName): \(error.message)")
+        }
+    }
+
+    private func survey() async throws -> ImportCommand.Output {
         try await directory.onReaders { [self] in
             var output = ImportCommand.Output()
             output.file = command.displayName
             output.dryRun = command.isDryRun
             let wanted = try command.encoding.map { name in
                 guard let encoding = TextEncoding(named: name) else {
-                    throw HansaError(.usage, "'\(name)' is no encoding known here; utf-8 and gb18030 are")
+                    throw HansaError(
+                        .usage,
+                        "'\(name)' is no encoding known here; utf-8, utf-16, gb18030, big5, windows-1252 and latin1 are"
+                    )
                 }
                 return encoding
             }
@@ -152,9 +188,17 @@ private final class ImportRun: @unchecked Sendable {
             output.encoding = "\(survey.encoding)"
             let reader = try SourceReader(file: input, survey: survey, format: format, options: options)
             while let event = try reader.next() {
-                guard case .reject(let reject) = event else { continue }
+                let reject: String
+                switch event {
+                case .reject(let found): reject = found.description
+                case .row(let row):
+                    guard let owner = foreignOwner(of: row) else { continue }
+                    reject =
+                        "\(command.displayName):\(row.line):1: owner: not-owner: the record belongs to \(owner), "
+                        + "a member of this alliance; only that organization loads it (\(row.localID))"
+                }
                 output.rejected += 1
-                if output.rejects.count < ImportCommand.rejectsShownMax { output.rejects.append(reject.description) }
+                if output.rejects.count < ImportCommand.rejectsShownMax { output.rejects.append(reject) }
             }
             return output
         }

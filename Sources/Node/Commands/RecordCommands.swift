@@ -41,6 +41,7 @@ package struct SearchCommand: Command {
 
     package func run(in context: CommandContext) async throws -> Output {
         let directory = context.directory
+        if let kind { try await directory.checkKind(kind) }
         let query = SearchQuery(
             text: text,
             kind: kind,
@@ -142,12 +143,15 @@ package struct EditCommand: Command {
         in directory: Directory,
         mayCreate: Bool
     ) async throws -> WrittenAnswer {
-        let words = try words.map { word -> (FieldPath, EditWord) in (try CatalogChecks.path(word), word) }
+        let words = try words.map { word -> (FieldPath, EditWord) in
+            (try CatalogChecks.path(word, kind: identity.kind), word)
+        }
         let key = identity.key(directory.cryptography)
         let id = directory.recordID(owner: directory.organization, identity)
         let (deltas, result) = try await directory.commit { transaction in
             let view = try transaction.view(of: id)
             let changes = try CatalogChecks.changes(words, over: view)
+            try CatalogChecks.checkNaming(changes, over: view)
             let draft = Planner.upsert(identity, key: key, over: view, changes: changes, settling: .settles)
             if let draft { try CatalogChecks.check(draft) }
             let isNew = view == nil || view?.isDeleted == true
@@ -194,17 +198,52 @@ enum CatalogChecks {
         }
     }
 
-    /// The path that a word means; `tag` is understood as `tags`.
-    static func path(_ word: EditWord) throws -> FieldPath {
-        var name = word.field
+    /// The path that a user means; `tag` is understood as `tags`.
+    static func path(named field: String) throws -> FieldPath {
+        var name = field
         if !CatalogRules.setFields.contains(name), CatalogRules.setFields.contains(name + "s") { name += "s" }
         guard let path = FieldPath(written: name) else {
-            throw HansaError(.usage, "'\(word.field)' cannot be a field's name")
+            throw HansaError(.usage, "'\(field)' cannot be a field's name")
+        }
+        return path
+    }
+
+    /// The path that a word of `edit` means. A name that no field of the kind has is a slip, not a new field.
+    static func path(_ word: EditWord, kind: String) throws -> FieldPath {
+        let path = try path(named: word.field)
+        guard path.base == "ext" || CatalogRules.fields(of: kind).contains(String(path.base)) else {
+            throw HansaError(
+                .usage,
+                "'\(word.field)' is no field of a \(kind); for a column of your own write ext/\(word.field)"
+            )
         }
         if path.text == "visibility", word.value != "alliance" {
             throw HansaError(.refused, "records can only be visible to the whole alliance yet")
         }
+        if word.operation != .set, path.base != "ext", !CatalogRules.isSet(path) {
+            throw HansaError(.usage, "\(path) holds one value, not a set; write \(word.field)=VALUE")
+        }
         return path
+    }
+
+    /// A record keeps a name or a description, as an import demands of it: without one it could not be loaded again.
+    static func checkNaming(_ changes: [(FieldPath, FieldChange)], over view: RecordView?) throws {
+        var named = Set(
+            (view?.isDeleted == false ? view?.fields ?? [] : []).map(\.path)
+                .filter { CatalogRules.namingFields.contains(String($0.base)) }
+        )
+        let hadName = !named.isEmpty
+        for (path, change) in changes where CatalogRules.namingFields.contains(String(path.base)) {
+            switch change {
+            case .set, .add: named.insert(path)
+            case .elements(let elements):
+                if elements.isEmpty { named.remove(path) } else { named.insert(path) }
+            case .clear, .remove: named.remove(path)
+            }
+        }
+        let isNew = view == nil || view?.isDeleted == true
+        guard named.isEmpty, isNew || hadName else { return }
+        throw HansaError(.usage, "a record needs a name or a description; add name=… (or title=…, description=…)")
     }
 
     static func changes(_ words: [(FieldPath, EditWord)], over view: RecordView?) throws -> [(FieldPath, FieldChange)] {
@@ -226,7 +265,10 @@ enum CatalogChecks {
             }
             var elements = byPath[path]?.set ?? Set(field?.distinctValues ?? [])
             switch word.operation {
-            case .set: elements = Set(word.value.split(separator: ";").map { .text(String($0)) })
+            case .set:
+                // As in an import: elements stand between semicolons, blanks around them do not count.
+                let parts = word.value.split { $0 == ";" || $0 == "；" }
+                elements = Set(parts.map { $0.trimmed }.filter { !$0.isEmpty }.map { .text($0) })
             case .add: elements.insert(.text(word.value))
             case .remove: elements.remove(.text(word.value))
             }
@@ -255,7 +297,26 @@ enum CatalogChecks {
     }
 }
 
+extension Substring {
+    /// Without blanks at its ends.
+    fileprivate var trimmed: String {
+        let start = firstIndex { !$0.isWhitespace } ?? endIndex
+        let end = lastIndex { !$0.isWhitespace }.map(index(after:)) ?? endIndex
+        return String(self[start..<Swift.max(start, end)])
+    }
+}
+
 extension Directory {
+    /// A kind that is neither known nor held is a slip.
+    func checkKind(_ kind: String) async throws {
+        guard !CatalogRules.kinds.contains(kind), try await !read({ try $0.counts().contains { $0.kind == kind } })
+        else { return }
+        throw HansaError(
+            .usage,
+            "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+        )
+    }
+
     /// Only the owner writes a record.
     func requireOwn(_ owner: OrganizationID) throws {
         guard owner == organization else {

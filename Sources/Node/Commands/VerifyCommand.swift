@@ -37,23 +37,15 @@ package struct VerifyCommand: Command {
     package func run(in context: CommandContext) async throws -> Output {
         let directory = context.directory
         let start = ContinuousClock.now
-        let roster = directory.roster
         let (isDeep, rebuilds) = (isDeep, rebuilds)
         if rebuilds {
             try await directory.onWriter {
-                try directory.store.rebuild(
-                    applier: directory.applier,
-                    organization: { roster.organization(of: $0) }
-                )
+                try directory.store.rebuild(applier: directory.applier)
             }
         }
         let report = try await directory.onReaders {
             try Directory.translating {
-                try directory.store.verify(
-                    deep: isDeep,
-                    applier: directory.applier,
-                    organization: { roster.organization(of: $0) }
-                )
+                try directory.store.verify(deep: isDeep, applier: directory.applier)
             }
         }
         return Output(

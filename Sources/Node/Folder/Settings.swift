@@ -1,4 +1,5 @@
 import Configuration
+import DeltaLog
 import Foundation
 import SystemPackage
 
@@ -24,16 +25,41 @@ package struct Settings: Codable, Hashable, Sendable {
         var providers: [any ConfigProvider] = [EnvironmentVariablesProvider().prefixKeys(with: "hansa")]
         if FileManager.default.fileExists(atPath: folder.configuration) {
             do {
+                // The reader passes over a value of the wrong type; here it is said.
+                _ = try JSONDecoder().decode(Shape.self, from: Data(folder.read(folder.configuration) ?? []))
                 providers.append(try await FileProvider<JSONSnapshot>(filePath: FilePath(folder.configuration)))
             } catch {
-                throw HansaError(.usage, "\(folder.configuration) is not valid JSON of settings; mend or delete it")
+                throw HansaError(
+                    .usage,
+                    "\(folder.configuration) is not JSON of settings (\"listen\": \"HOST:PORT\", "
+                        + "\"advertise\": [\"HOST:PORT\"]); mend or delete it"
+                )
             }
         }
         let reader = ConfigReader(providers: providers)
-        return Settings(
+        let settings = Settings(
             listen: flags.listen ?? reader.string(forKey: "listen", default: defaultListen),
             advertise: flags.advertise.isEmpty ? reader.stringArray(forKey: "advertise", default: []) : flags.advertise
         )
+        try settings.check()
+        return settings
+    }
+
+    /// What `config.json` may hold.
+    private struct Shape: Decodable {
+        let listen: String?
+        let advertise: [String]?
+    }
+
+    /// Every address must be `HOST:PORT`, and there must not be too many.
+    ///
+    /// - Throws: ``HansaError`` with ``ExitCode/usage``.
+    package func check() throws {
+        _ = try HostPort(listen)
+        for address in advertise { _ = try HostPort(address) }
+        guard advertise.count <= Announcement.addressesMax else {
+            throw HansaError(.usage, "at most \(Announcement.addressesMax) addresses can be advertised")
+        }
     }
 
     /// Flags of the command line; nil or empty where not given.
@@ -75,7 +101,9 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         } else {
             parts = nil
         }
-        guard let parts, !parts.host.isEmpty, let port = UInt16(parts.port) else {
+        guard let parts, !parts.host.isEmpty, let port = UInt16(parts.port),
+            parts.host.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else {
             throw HansaError(.usage, "'\(text)' is not HOST:PORT (as in 127.0.0.1:4267 or [::1]:4267)")
         }
         host = parts.host

@@ -41,7 +41,9 @@ struct Admission: Sendable {
             else { throw HansaError(.refused, "the organization's id is not that of its key") }
             guard Statement.isName(name) else { throw HansaError(.refused, "the organization's name is not allowed") }
             let folded = NameFolding.fold(name)
-            if let same = roster.members.values.first(where: { NameFolding.fold($0.name) == folded && $0.id != organization }) {
+            if let same = roster.members.values.first(where: {
+                NameFolding.fold($0.name) == folded && $0.id != organization
+            }) {
                 throw HansaError(.refused, "a member is called '\(same.name)' already; choose another name")
             }
             let admission: [UInt8] = try Statement.admission(

@@ -39,7 +39,7 @@ package enum NodeFolder {
     ) async throws -> Made {
         try check(name: name, what: "alliance")
         try check(name: organizationName, what: "organization")
-        try check(settings)
+        try settings.check()
         try prepare(folder)
         let organizationKey = try ownOrganizationKey(in: folder, protection: protection)
         let nodeKey = try ownNodeKey(in: folder)
@@ -161,14 +161,6 @@ package enum NodeFolder {
                 .usage,
                 "the \(what)'s name must be 1 to 200 bytes without '/', control characters or blanks at its ends"
             )
-        }
-    }
-
-    static func check(_ settings: Settings) throws {
-        _ = try HostPort(settings.listen)
-        for address in settings.advertise { _ = try HostPort(address) }
-        guard settings.advertise.count <= Announcement.addressesMax else {
-            throw HansaError(.usage, "at most \(Announcement.addressesMax) addresses can be advertised")
         }
     }
 

@@ -26,7 +26,7 @@ extension NodeFolder {
         patience: Duration = .seconds(10)
     ) async throws -> Made {
         if let organizationName { try check(name: organizationName, what: "organization") }
-        try check(settings)
+        try settings.check()
         guard ticket.hasVoucher == (organizationName == nil) else {
             throw HansaError(
                 .usage,
@@ -209,8 +209,11 @@ extension NodeFolder {
         let bytes: [UInt8] = try frame.serializedBytes()
         try await connection.send(bytes)
         for await reply in connection.inbound {
-            guard let answered = try? Hansa_V0_Frame(serializedBytes: reply), case .joinAnswer(let answer) = answered.message
-            else { throw HansaError(.unreachable, "the inviting node answered with something else; is it of this version?") }
+            guard let answered = try? Hansa_V0_Frame(serializedBytes: reply),
+                case .joinAnswer(let answer) = answered.message
+            else {
+                throw HansaError(.unreachable, "the inviting node answered with something else; is it of this version?")
+            }
             connection.close()
             guard answer.refused == 0 else { throw HansaError(.refused, answer.reason) }
             return answer

@@ -45,7 +45,9 @@ final class Gate: Sendable {
 
     /// Reads the invitations anew.
     func reload() throws {
-        let live = try Directory.translating { try directory.store.read { try $0.invitations() } }.filter { !$0.isRevoked }
+        let live = try Directory.translating { try directory.store.read { try $0.invitations() } }.filter {
+            !$0.isRevoked
+        }
         let keys = Dictionary(live.map { ($0.oneTimeKey.bytes, $0.expires) }, uniquingKeysWith: { first, _ in first })
         state.withLock { $0.invitations = keys }
     }

@@ -393,7 +393,10 @@ package final class NodeService: Service {
     private func forked(_ log: LogID, _ sequence: UInt64) {
         logger.error(
             "a log is forked: two signed deltas have one sequence number",
-            metadata: ["author": "\(who(log.author))", "incarnation": "\(Hex.string(log.incarnation))", "sequence": "\(sequence)"]
+            metadata: [
+                "author": "\(who(log.author))", "incarnation": "\(Hex.string(log.incarnation))",
+                "sequence": "\(sequence)",
+            ]
         )
         if log.author == directory.node { directory.abandon(log) }
     }

@@ -94,6 +94,9 @@ package nonisolated struct Hansa_V0_Header: Sendable {
   /// other logs that citations name: author and incarnation (big-endian), 40 bytes each
   package var cited: [Data] = []
 
+  /// the author's organization, 32 bytes
+  package var organization: Data = Data()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -443,7 +446,7 @@ nonisolated extension Hansa_V0_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Header"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}alliance\0\u{1}author\0\u{1}incarnation\0\u{1}sequence\0\u{1}previous\0\u{1}root\0\u{1}count\0\u{1}clock\0\u{1}format\0\u{1}import\0\u{1}cited\0\u{c}\u{c}\u{8}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}alliance\0\u{1}author\0\u{1}incarnation\0\u{1}sequence\0\u{1}previous\0\u{1}root\0\u{1}count\0\u{1}clock\0\u{1}format\0\u{1}import\0\u{1}cited\0\u{1}organization\0\u{c}\u{d}\u{7}")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -462,6 +465,7 @@ nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 9: try { try decoder.decodeSingularUInt32Field(value: &self.format) }()
       case 10: try { try decoder.decodeSingularMessageField(value: &self._import) }()
       case 11: try { try decoder.decodeRepeatedBytesField(value: &self.cited) }()
+      case 12: try { try decoder.decodeSingularBytesField(value: &self.organization) }()
       default: break
       }
     }
@@ -505,6 +509,9 @@ nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.cited.isEmpty {
       try visitor.visitRepeatedBytesField(value: self.cited, fieldNumber: 11)
     }
+    if !self.organization.isEmpty {
+      try visitor.visitSingularBytesField(value: self.organization, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -520,6 +527,7 @@ nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.format != rhs.format {return false}
     if lhs._import != rhs._import {return false}
     if lhs.cited != rhs.cited {return false}
+    if lhs.organization != rhs.organization {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

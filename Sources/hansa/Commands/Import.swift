@@ -28,9 +28,14 @@ struct Import: AsyncParsableCommand {
     var column: [String] = []
     @Flag(help: "Say what would change and write nothing; exit 10 if anything would.")
     var dryRun = false
-    @Option(help: ArgumentHelp("csv, tsv or jsonl (default: by the file's name).", valueName: "format"))
+    @Option(
+        help: ArgumentHelp(
+            "csv, tsv or jsonl (default: by name, else by the first character).",
+            valueName: "format"
+        )
+    )
     var format: String?
-    @Option(help: ArgumentHelp("utf-8 or gb18030 (default: found out).", valueName: "name"))
+    @Option(help: ArgumentHelp("utf-8, gb18030, utf-16le, big5 … (default: found out).", valueName: "name"))
     var encoding: String?
     @OptionGroup var shared: SharedOptions
 
@@ -51,7 +56,7 @@ struct Import: AsyncParsableCommand {
                 key: key,
                 columns: column,
                 isDryRun: dryRun,
-                format: format ?? spool?.guessedFormat(name: file),
+                format: format,
                 encoding: encoding
             )
         )

@@ -6,7 +6,6 @@ import Node
 /// a running node cannot read this process's.
 struct Spool {
     let path: String
-    private let startsWithBrace: Bool
 
     private static let blockBytes = 1 << 20
 
@@ -38,7 +37,6 @@ struct Spool {
         let output = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw Self.failure(path) }
         defer { close(output) }
-        var first: UInt8?
         var buffer = [UInt8](repeating: 0, count: Self.blockBytes)
         do {
             while true {
@@ -48,23 +46,12 @@ struct Spool {
                     throw HansaError(.usage, "cannot read the input: \(String(cString: strerror(errno)))")
                 }
                 if count == 0 { break }
-                if first == nil { first = buffer[..<count].first { !Self.blanks.contains($0) } }
                 try Console.write(Array(buffer[..<count]), to: output)
             }
         } catch {
             unlink(path)
             throw error
         }
-        startsWithBrace = first == UInt8(ascii: "{")
-    }
-
-    /// White space and the byte order mark.
-    private static let blanks: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D, 0xEF, 0xBB, 0xBF]
-
-    /// The format by the beginning of what came, where the file's name does not say it.
-    func guessedFormat(name: String) -> String? {
-        guard URL(fileURLWithPath: name).pathExtension.isEmpty else { return nil }
-        return startsWithBrace ? "jsonl" : "csv"
     }
 
     /// Deletes the copy.
