@@ -62,11 +62,16 @@ package struct LocalClient: Sendable {
                         return try Connection(wrappingChannelSynchronously: channel)
                     }
                 }
-        } catch let error as IOError {
-            guard error.errnoCode == EACCES || error.errnoCode == EPERM else { return nil }
+        } catch let error as IOError where error.errnoCode == EACCES || error.errnoCode == EPERM {
             throw HansaError(.refused, "\(path) belongs to another user; ask as that user")
+        } catch {
+            return nil
         }
-        let user = try await PeerCredentials.user(of: connection.channel)
+        // A node that ends between the connection and this question has nothing to tell any more.
+        guard let user = try? await PeerCredentials.user(of: connection.channel) else {
+            try? await connection.channel.close()
+            return nil
+        }
         guard user == owner || user == geteuid() else {
             try? await connection.channel.close()
             throw HansaError(.refused, "\(path) is held by another user than the data folder's; it is not asked")
@@ -83,18 +88,23 @@ package struct LocalClient: Sendable {
         head.headers.add(name: "Content-Type", value: "application/json")
         head.headers.add(name: "Content-Length", value: "\(body.count)")
         head.headers.add(name: "Connection", value: "close")
+        var whole: (status: Int, body: Data)?
         do {
-            return try await connection.executeThenClose { [head] inbound, outbound in
-                try await outbound.write(.head(head))
-                try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body))))
-                try await outbound.write(.end(nil))
+            try await connection.executeThenClose { [head] inbound, outbound in
+                // All at once: the node answers and closes as soon as it has the last byte, and a part that were written
+                // only then would fail for an answer that is on its way.
+                try await outbound.write(
+                    contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: body))), .end(nil)]
+                )
                 var status = 0
                 var answer = Data()
                 for try await part in inbound {
                     switch part {
                     case .head(let head): status = Int(head.status.code)
                     case .body(let buffer): answer.append(contentsOf: buffer.readableBytesView)
-                    case .end: return (status, answer)
+                    case .end:
+                        whole = (status, answer)
+                        return
                     }
                 }
                 throw ChannelError.eof
@@ -102,8 +112,12 @@ package struct LocalClient: Sendable {
         } catch let error as CancellationError {
             throw error
         } catch {
+            // An answer that is here whole counts, however the connection ends then.
+            if let whole { return whole }
             // Whatever broke the connection: the node is gone, and the folder is never gone on with behind its back.
             throw HansaError(.unreachable, Self.stoppedMessage)
         }
+        guard let whole else { throw HansaError(.unreachable, Self.stoppedMessage) }
+        return whole
     }
 }

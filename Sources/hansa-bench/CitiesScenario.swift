@@ -27,7 +27,7 @@ struct CitiesScenario {
         async let first = Self.caughtUp(folders[0], since: begin)
         async let second = Self.caughtUp(folders[1], since: begin)
         let load = try author.begin(
-            ["import", file, "--kind", "location", "--key", "geonameid", "--json"],
+            Self.load(file),
             output: scratch("import.json")
         )
         while load.isRunning { try await Task.sleep(for: .milliseconds(5)) }
@@ -39,22 +39,15 @@ struct CitiesScenario {
             measurement("cities/follow-1", try await first, plain, others[0]),
             measurement("cities/follow-2", try await second, plain, others[1]),
         ]
-        let late = try nodes.add()
-        let joined = ContinuousClock.now
-        results.append(measurement("cities/late", try await Self.caughtUp(late.folder, since: joined), plain, late))
+        let late = try nodes.make()
+        let started = ContinuousClock.now
+        try Nodes.start(late)
+        results.append(measurement("cities/late", try await Self.caughtUp(late.folder, since: started), plain, late))
         let digests = try nodes.all.map { try $0.digest() }
         guard Set(digests).count == 1 else { throw BenchFailure("the nodes do not agree") }
 
         let again = ContinuousClock.now
-        let unchanged = try author.done(
-            "import",
-            file,
-            "--kind",
-            "location",
-            "--key",
-            "geonameid",
-            "--json"
-        ).json.unchanged.int
+        let unchanged = try author.done(Self.load(file)).json.unchanged.int
         guard unchanged == Self.records else { throw BenchFailure("loading again changed something") }
         results.append(
             measurement("cities/import-again", again.duration(to: .now) / .seconds(1), plain, author)
@@ -85,6 +78,10 @@ struct CitiesScenario {
             rssBytes: Facts.peakMemory(of: node.processIdentifier),
             diskBytes: Facts.bytes(in: node.folder)
         )
+    }
+
+    private static func load(_ file: String) -> [String] {
+        ["import", file, "--kind", "location", "--key", "geonameid", "--json"]
     }
 
     /// Seconds until the node holds every record.

@@ -12,8 +12,8 @@ struct Nodes {
         self.scratch = scratch
     }
 
-    /// One more running node; the first founds the alliance.
-    mutating func add() throws -> HansaProcess {
+    /// One more node, which does not run yet; the first founds the alliance.
+    mutating func make() throws -> HansaProcess {
         let node = HansaProcess(folder: scratch("node-\(all.count)"), runtime: scratch.runtime)
         let name = "Organization \(all.count)"
         if let first = all.first {
@@ -22,9 +22,19 @@ struct Nodes {
         } else {
             try node.found(organization: name)
         }
-        guard try node.start() else { throw BenchFailure("the node in \(node.folder) does not start") }
         all.append(node)
         return node
+    }
+
+    /// One more running node.
+    mutating func add() throws -> HansaProcess {
+        let node = try make()
+        try Self.start(node)
+        return node
+    }
+
+    static func start(_ node: HansaProcess) throws {
+        guard try node.start() else { throw BenchFailure("the node in \(node.folder) does not start") }
     }
 
     /// The local interface of the node in a folder.

@@ -11,7 +11,7 @@ extension ProcessTests {
         private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("kill-seeds.txt").path
         private static let kills = ProcessInfo.processInfo.environment["HANSA_TEST_KILLS"].flatMap { Int($0) } ?? 15
-        private static let rows = 5_000
+        private static let rows = 4_500
 
         private static func seeds() throws -> [UInt64] {
             let text = try String(contentsOfFile: file, encoding: .utf8)
@@ -93,7 +93,7 @@ extension ProcessTests {
             case 2: try killOfflineImport(cluster, version, delay, &expected)
             default: try killImporter(cluster, version, delay, &expected)
             }
-            for node in cluster.nodes { #expect(try node.done("verify", "--deep", "--json").json.sound.bool == true) }
+            #expect(try cluster[0].done("verify", "--deep", "--json").json.sound.bool == true)
         }
 
         /// The node is killed while it imports; the command must notice.
@@ -155,6 +155,7 @@ extension ProcessTests {
             #expect(try cluster[1].start())
             usleep(delay)
             cluster[1].kill()
+            #expect(try cluster[1].done("verify", "--deep", "--json").json.sound.bool == true)
             #expect(try cluster[1].start())
         }
 
@@ -174,7 +175,11 @@ extension ProcessTests {
                 edits += 1
             }
             let (id, value) = ("E\(Int.random(in: 1...20, using: &random))", "\(random.next())")
-            let edit = try cluster[0].begin(["edit", "Acme/need/\(id)", "name=\(value)", "--create"])
+            let said = cluster.folder("edit.out")
+            let edit = try cluster[0].begin(
+                ["edit", "Acme/need/\(id)", "name=\(value)", "--create"],
+                output: said
+            )
             usleep(UInt32.random(in: 0...80_000, using: &random))
             cluster[0].kill()
             // Where the node was gone before it was asked, the command has done it by itself.
@@ -182,7 +187,7 @@ extension ProcessTests {
             if code == 0 {
                 expected.edits[id] = value
             } else {
-                #expect(code == 3)
+                #expect(code == 3, "\(String(decoding: FileManager.default.contents(atPath: said) ?? Data(), as: UTF8.self))")
                 expected.openEdit = (id, value)
             }
             #expect(try cluster[0].start())

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import OpenSSLKit
 import Testing
@@ -301,13 +302,23 @@ import Transport
 
     @Test func anAddressInUseIsTold() async throws {
         let peer = try Peer()
-        let socket = try await peer.listen()
+        // Not a port that the system hands out: between closing and listening again another test could be given it.
+        var listener: PeerListener?
+        for port in (20_000..<32_000).shuffled() where listener == nil {
+            listener = try? await peer.transport.listen(host: "127.0.0.1", port: port)
+        }
+        let socket = try #require(listener)
         await #expect(throws: ListenError.addressInUse) {
             try await peer.transport.listen(host: "127.0.0.1", port: socket.localAddress.port)
         }
         await socket.close()
-        let again = try await peer.transport.listen(host: "127.0.0.1", port: socket.localAddress.port)
-        #expect(again.localAddress == socket.localAddress)
+        // A process that another test begins holds a copy of the closed socket until it executes its program.
+        var again: PeerListener?
+        for _ in 0..<500 where again == nil {
+            again = try? await peer.transport.listen(host: "127.0.0.1", port: socket.localAddress.port)
+            if again == nil { try await Task.sleep(for: .milliseconds(20)) }
+        }
+        #expect(again?.localAddress == socket.localAddress)
         await peer.transport.shutdown()
         await #expect(throws: ListenError.shutDown) { try await peer.listen() }
     }
@@ -321,9 +332,26 @@ import Transport
 
     @Test func aPortWhereNobodyListensIsTold() async throws {
         let peer = try Peer()
-        let socket = try await peer.listen()
-        await socket.close()
-        let refusal = await #expect(throws: CloseReason.self) { try await peer.dial(socket) }
+        // Bound but not listening, and held until the end; below the range from which the system hands out ports, so
+        // that this test and others don't take each other's.
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let port = try #require(
+            (20_000..<32_000).shuffled().first { port in
+                address.sin_port = UInt16(port).bigEndian
+                return withUnsafePointer(to: &address) { pointer in
+                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                    }
+                }
+            }
+        )
+        let refusal = await #expect(throws: CloseReason.self) {
+            try await peer.transport.dial(host: "127.0.0.1", port: port)
+        }
         guard case .connectFailed? = refusal else {
             Issue.record("\(String(describing: refusal))")
             return
