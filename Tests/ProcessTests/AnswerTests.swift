@@ -12,7 +12,8 @@ extension ProcessTests {
             007,,Shed,crane,,
 
             """#
-        private static let load = ["--kind", "resource", "--key", "code"]
+        private static let load =
+            ["--kind", "resource", "--key", "code"]
             + ["--column", "name.zh=name_zh", "--column", "name.en=name_en"]
 
         private func filled(_ cluster: Cluster) throws {
@@ -28,11 +29,13 @@ extension ProcessTests {
             #expect(try cluster.awaitAgreement())
             let node = cluster[0]
             let questions = [
-                ["get", "Acme/resource/D-1", "--json"], ["get", "Acme/resource/D-2"], ["why", "Acme/resource/D-1", "--json"],
+                ["get", "Acme/resource/D-1", "--json"], ["get", "Acme/resource/D-2"],
+                ["why", "Acme/resource/D-1", "--json"],
                 ["log", "--json"], ["conflicts", "--json"], ["members", "--json"],
                 ["export", "--kind", "resource", "--format", "csv"],
                 ["export", "--kind", "resource", "--format", "jsonl"], ["get", "Acme/resource/none"], ["get", "f"],
-                ["edit", "Bolt/organization/self", "name=x"], ["edit", "Acme/resource/D-1", "ext/depth=12.5", "--json"],
+                ["edit", "Bolt/organization/self", "name=x"],
+                ["edit", "Acme/resource/D-1", "ext/depth=12.5", "--json"],
                 ["export", "--kind", "resource", "--format", "jsonl", "--owner", "Nobody"],
             ]
             func answers() throws -> [[String]] {
@@ -57,11 +60,32 @@ extension ProcessTests {
             let (running, found, standing) = (try answers(), try texts.map(searched), try state())
             #expect(node.stop() == 0)
             let stopped = try answers()
-            for (position, words) in questions.enumerated() { #expect(running[position] == stopped[position], "\(words)") }
+            for (position, words) in questions.enumerated() {
+                #expect(running[position] == stopped[position], "\(words)")
+            }
             #expect(try texts.map(searched) == found)
             #expect(try state() == standing)
             #expect(running.filter { $0[0] == "0" }.count >= 9)
             #expect(found[0][0].array.count == 2)
+        }
+
+        @Test
+        func `a node at work answers every question`() throws {
+            let cluster = try Cluster("Acme", "Bolt")
+            let rows = (1...30_000).map { "R\($0),name \($0)" }.joined(separator: "\n")
+            let file = try cluster.folder.file("large.csv", "id,name\n\(rows)\n")
+            let load = try cluster[0].begin(["import", file, "--kind", "need", "--key", "id"])
+            var asked = 0
+            while load.isRunning || asked < 50 {
+                for node in cluster.nodes {
+                    try node.done("status")
+                    try node.done("search", "name \(asked)")
+                }
+                asked += 1
+            }
+            #expect(load.wait() == 0)
+            #expect(try cluster.awaitAgreement())
+            #expect(try cluster[1].records() == 30_002)
         }
 
         @Test(arguments: ["csv", "jsonl"])

@@ -33,7 +33,8 @@ extension ProcessTests {
         private static let mayNotMount: Comment = "mounting a small file system is not permitted here"
 
         private static func table(_ rows: Int) -> String {
-            "id,name,note\n" + (1...rows).map { "R\($0),name \($0),\(String(repeating: "x", count: 200))" }
+            "id,name,note\n"
+                + (1...rows).map { "R\($0),name \($0),\(String(repeating: "x", count: 200))" }
                 .joined(separator: "\n") + "\n"
         }
 

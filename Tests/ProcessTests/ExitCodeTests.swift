@@ -9,7 +9,8 @@ extension ProcessTests {
         @Test(
             arguments: [
                 ["frobnicate"], ["status", "--nonsense"], ["import"], ["import", "x.csv", "--kind", "need"],
-                ["import", "/nowhere.csv", "--kind", "need", "--key", "id"], ["get"], ["edit", "Acme/need/x", "nothing"],
+                ["import", "/nowhere.csv", "--kind", "need", "--key", "id"], ["get"],
+                ["edit", "Acme/need/x", "nothing"],
                 ["edit", "Acme/nonsense/x", "a=b", "--create"], ["export", "--kind", "need", "--format", "pdf"],
                 ["invite", "--expires", "soon"], ["join", "hansa1damaged", "--org", "X"], ["log", "--limit", "0"],
                 ["get", "no id at all"],

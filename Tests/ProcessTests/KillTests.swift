@@ -187,7 +187,10 @@ extension ProcessTests {
             if code == 0 {
                 expected.edits[id] = value
             } else {
-                #expect(code == 3, "\(String(decoding: FileManager.default.contents(atPath: said) ?? Data(), as: UTF8.self))")
+                #expect(
+                    code == 3,
+                    "\(String(decoding: FileManager.default.contents(atPath: said) ?? Data(), as: UTF8.self))"
+                )
                 expected.openEdit = (id, value)
             }
             #expect(try cluster[0].start())

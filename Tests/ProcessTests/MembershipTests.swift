@@ -99,7 +99,9 @@ extension ProcessTests {
             try foreign.found(alliance: "Another", organization: "Crow")
             let (own, foreignCertificate) = (cluster.folder("own"), cluster.folder("foreign.crt"))
             try openssl(["genpkey", "-algorithm", "ed25519", "-out", own + ".key"])
-            for (key, certificate) in [(own + ".key", own + ".crt"), (foreign.folder + "/node.key", foreignCertificate)] {
+            for (key, certificate) in [
+                (own + ".key", own + ".crt"), (foreign.folder + "/node.key", foreignCertificate),
+            ] {
                 try openssl(
                     ["req", "-x509", "-new", "-key", key, "-out", certificate, "-subj", "/CN=node", "-days", "2"]
                 )

@@ -42,7 +42,14 @@ extension ProcessTests {
             #expect(outcome.code == 2)
             #expect(outcome.errors.contains("code"))
             let mapped = try cluster[0].command(
-                "import", file, "--kind", "need", "--key", "code", "--column", "name=title"
+                "import",
+                file,
+                "--kind",
+                "need",
+                "--key",
+                "code",
+                "--column",
+                "name=title"
             )
             #expect(mapped.code == 2)
             #expect(mapped.errors.contains("title"))
@@ -91,7 +98,8 @@ extension ProcessTests {
             #expect(try node.done(["import", "-"] + words, input: data).json.unchanged.int == 2)
             #expect(try node.start())
 
-            let lines = "{\"id\":\"A\",\"name\":\"one\",\"tags\":[\"x\",\"z\"]}\n{\"id\":\"C\",\"name\":{\"zh\":\"三\"}}\n"
+            let lines =
+                "{\"id\":\"A\",\"name\":\"one\",\"tags\":[\"x\",\"z\"]}\n{\"id\":\"C\",\"name\":{\"zh\":\"三\"}}\n"
             let answer = try node.done(["import", "-"] + words, input: Data(lines.utf8)).json
             #expect(answer.created.int == 1 && answer.updated.int == 1)
             #expect(try node.fields(of: "Acme/need/A")?["tags"] == .list([.text("x"), .text("z")]))

@@ -32,7 +32,8 @@ package struct CommandFailure: Error, CustomStringConvertible {
 package final class HansaProcess {
     /// The program, built beside whatever runs this.
     package static let program: String = {
-        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        let own =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("hansa").path
     }()
 
