@@ -50,62 +50,13 @@ package final class InputFile: ByteSource {
         byteCount = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
     }
 
-    /// Copies what a descriptor delivers (standard input, a pipe) to a nameless temporary file, so that it can be read
-    /// twice.
-    ///
-    /// - Parameters:
-    ///   - descriptor: read to its end; stays the caller's.
-    ///   - name: for messages.
-    ///   - directory: where the temporary file is made; it is unlinked at once.
-    ///
-    /// Throws ``InterchangeError/Code/cannotRead``.
-    package init(spooling descriptor: CInt, name: String, directory: String = "/tmp") throws(InterchangeError) {
-        self.name = name
-        let room = buffer
-        var template = Array("\(directory)/hansa-import-XXXXXX".utf8CString)
-        let spool = mkstemp(&template)
-        guard spool >= 0 else {
-            throw InterchangeError(.cannotRead, "no temporary file can be made in \(directory): \(Self.systemReason())")
-        }
-        unlink(template)
-        var total = 0
-        var failure: String?
-        spooling: while failure == nil {
-            let count = Self.retrying { Self.readSome(descriptor, room) }
-            guard count >= 0 else {
-                failure = Self.systemReason()
-                break
-            }
-            if count == 0 { break }
-            var written = 0
-            while written < count {
-                let step = Self.retrying {
-                    Self.writeSome(spool, UnsafeRawBufferPointer(rebasing: room[written..<count]))
-                }
-                guard step > 0 else {
-                    failure = Self.systemReason()
-                    break spooling
-                }
-                written += step
-            }
-            total += count
-        }
-        if failure == nil, lseek(spool, 0, SEEK_SET) != 0 { failure = Self.systemReason() }
-        if let failure {
-            close(spool)
-            throw InterchangeError(.cannotRead, "\(name) cannot be read: \(failure)")
-        }
-        self.descriptor = spool
-        byteCount = total
-    }
-
     deinit {
         close(descriptor)
         buffer.deallocate()
     }
 
     /// Goes back to the beginning. Throws ``InterchangeError/Code/cannotRead`` if the file cannot be wound back, as a
-    /// pipe cannot; use ``init(spooling:name:directory:)`` for those.
+    /// pipe cannot; copy those to a file first.
     package func rewind() throws(InterchangeError) {
         guard lseek(descriptor, 0, SEEK_SET) == 0 else {
             throw InterchangeError(.cannotRead, "\(name) cannot be read twice: \(Self.systemReason())")
@@ -181,14 +132,6 @@ package final class InputFile: ByteSource {
             Glibc.read(descriptor, target.baseAddress, target.count)
         #else
             Darwin.read(descriptor, target.baseAddress, target.count)
-        #endif
-    }
-
-    private static func writeSome(_ descriptor: CInt, _ source: UnsafeRawBufferPointer) -> Int {
-        #if canImport(Glibc)
-            Glibc.write(descriptor, source.baseAddress, source.count)
-        #else
-            Darwin.write(descriptor, source.baseAddress, source.count)
         #endif
     }
 
