@@ -12,7 +12,7 @@ package final class FolderLock: Sendable {
     package init(_ folder: DataFolder, patience: Duration = .zero) throws {
         var descriptor = open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         if descriptor < 0, errno == EROFS || errno == EACCES {
-            // A lock needs no writing, and reading a folder that cannot be written is fine.
+            // A lock needs no writing; whoever opens the database then says what cannot be written.
             descriptor = open(folder.lock, O_RDONLY | O_CLOEXEC)
         }
         guard descriptor >= 0 else {
