@@ -30,11 +30,6 @@ package struct FieldTable: Sendable {
         FieldNumber(rawValue: Int32(paths.append(path).index))
     }
 
-    /// The path's number, if it has one.
-    package func existingNumber(of path: FieldPath) -> FieldNumber? {
-        paths.firstIndex(of: path).map { FieldNumber(rawValue: Int32($0)) }
-    }
-
     /// The path of a number; nil for a number not given yet.
     package func path(of number: FieldNumber) -> FieldPath? {
         let position = Int(number.rawValue)
