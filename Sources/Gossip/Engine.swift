@@ -51,6 +51,9 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     var antiEntropyAt: Instant?
     var timerSetTo: Instant?
 
+    /// What was sent, received and delivered since this engine was made.
+    package internal(set) var counters = GossipCounters()
+
     var random: any RandomNumberGenerator & Sendable
     var actions: [EngineAction] = []
     var wallMilliseconds: UInt64 = 0

@@ -100,4 +100,15 @@ extension Engine {
     package var everything: (statements: [[UInt8]], announcements: [[UInt8]]) {
         (governance.sorted.map(\.encoded), announcements.sorted.map(\.encoded))
     }
+
+    /// The node's neighbours and those that could take their place.
+    package func topology() -> Topology {
+        Topology(
+            active: openLinks.compactMap { links[$0]?.node }.sorted().map {
+                Topology.Neighbour(node: $0, isEager: true, roundTripMilliseconds: nil)
+            },
+            passive: [],
+            activeWanted: roster.organizations.count - 1
+        )
+    }
 }

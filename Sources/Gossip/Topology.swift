@@ -1,0 +1,32 @@
+package import Catalog
+
+/// A node's place in the overlay: its views, and which of its links are edges of the broadcast tree.
+package struct Topology: Hashable, Sendable {
+    /// A peer of the active view.
+    package struct Neighbour: Hashable, Sendable {
+        package let node: NodeKey
+        /// True where new deltas are pushed to it at once: an edge of the broadcast tree.
+        package let isEager: Bool
+        /// The time from a question to its answer, last measured; nil before the first answer.
+        package let roundTripMilliseconds: UInt64?
+
+        package init(node: NodeKey, isEager: Bool, roundTripMilliseconds: UInt64?) {
+            self.node = node
+            self.isEager = isEager
+            self.roundTripMilliseconds = roundTripMilliseconds
+        }
+    }
+
+    /// The active view, ascending by node.
+    package let active: [Neighbour]
+    /// The passive view, ascending: nodes to turn to when a neighbour is lost.
+    package let passive: [NodeKey]
+    /// How many neighbours this node wants.
+    package let activeWanted: Int
+
+    package init(active: [Neighbour], passive: [NodeKey], activeWanted: Int) {
+        self.active = active
+        self.passive = passive
+        self.activeWanted = activeWanted
+    }
+}
