@@ -30,16 +30,31 @@ package struct Frontier: Hashable, Sendable {
         heads.map { (log: $0.key, head: $0.value) }.sorted { $0.log < $1.log }
     }
 
-    /// SHA-256 of "hansa/frontier\0" and, ascending by log: author and incarnation, sequence, hash of the head.
     /// Equal for equal frontiers of head hashes. Linear in the number of logs.
     package func fingerprint(hasher: some CatalogHasher) -> Hash256 {
+        var sum = HashSum()
+        for (log, head) in heads { sum.add(head.fingerprint(of: log, hasher: hasher)) }
+        return Self.fingerprint(sum: sum, count: heads.count, hasher: hasher)
+    }
+
+    /// The fingerprint of a frontier whose heads' fingerprints have that sum: SHA-256 of "hansa/frontier\0", the sum and
+    /// the number of logs.
+    package static func fingerprint(sum: HashSum, count: Int, hasher: some CatalogHasher) -> Hash256 {
         var fields = TaggedFields("hansa/frontier")
-        for (log, head) in sorted {
-            fields.append(log.author.hash)
-            fields.append(log.incarnation)
-            fields.append(head.sequence)
-            fields.append(head.hash)
-        }
+        fields.append(sum.sum)
+        fields.append(UInt64(count))
+        return hasher.hash(fields.bytes)
+    }
+}
+
+extension Head {
+    /// What a log's head adds to a frontier's sum: SHA-256 of "hansa/entry\0", author, incarnation, sequence and hash.
+    package func fingerprint(of log: LogID, hasher: some CatalogHasher) -> Hash256 {
+        var fields = TaggedFields("hansa/entry")
+        fields.append(log.author.hash)
+        fields.append(log.incarnation)
+        fields.append(sequence)
+        fields.append(hash)
         return hasher.hash(fields.bytes)
     }
 }

@@ -17,7 +17,12 @@ struct Hansa: AsyncParsableCommand {
         version: programVersionText,
         groupedSubcommands: [
             CommandGroup(name: "NODE", subcommands: [Init.self, Join.self, Invite.self, Run.self]),
-            CommandGroup(name: "STATE", subcommands: [Status.self, Peers.self, Members.self, Diff.self, Verify.self]),
+            CommandGroup(
+                name: "STATE",
+                subcommands: [
+                    Status.self, Peers.self, Topology.self, Members.self, Diff.self, Verify.self,
+                ]
+            ),
             CommandGroup(
                 name: "RECORDS",
                 subcommands: [Import.self, Export.self, Search.self, Get.self, Edit.self, Delete.self]

@@ -36,8 +36,16 @@ struct CodecTests {
             .governance(known: [delta.hash], statements: alliance.enrolments.map(\.encoded), answer: true),
             .governance(known: [], statements: [], answer: false),
             .announcements([alliance.announcement(of: 1).encoded]),
-            .frontier(heads: [head, head], more: true, answer: false),
-            .frontier(heads: [], more: false, answer: true),
+            .ranges([]),
+            .ranges([
+                FrontierRange(upper: RangeBound(bytes: [1, 0, 7])!, content: .skip),
+                FrontierRange(
+                    upper: RangeBound(bytes: [2])!,
+                    content: .fingerprint(RangeFingerprint(bytes: Array(1...16))!)
+                ),
+                FrontierRange(upper: RangeBound(bytes: [9])!, content: .heads([], answer: true)),
+                FrontierRange(upper: .end, content: .heads([head, head], answer: false)),
+            ]),
             .want(range, credit: .max),
             .deltas([]),
             .deltas([[], delta.encoded(), [1, 2, 3]]),
@@ -45,7 +53,20 @@ struct CodecTests {
             .ack(LogHead(log: delta.log, head: Head(sequence: 0, hash: .zero)), credit: 1),
             .have([head]),
             .have([]),
-            .state(state, answer: true),
+            .state(state, question: 5, answered: 0),
+            .state(state, question: 0, answered: .max),
+            .neighbour(isUrgent: true),
+            .neighbour(isUrgent: false),
+            .neighbourAnswer(isAccepted: true),
+            .leave,
+            .shuffle(token: 9, hops: 3, nodes: [VirtualAlliance.node(0), VirtualAlliance.node(1)]),
+            .shuffleReply(token: .max, nodes: []),
+            .push([], hops: 0),
+            .push([delta.encoded(), [1, 2]], hops: 3),
+            .iHave([HopHead(head: head, hops: 0), HopHead(head: head, hops: 900)]),
+            .graft(range, credit: 7),
+            .graft(nil, credit: 0),
+            .prune,
             .deltaRefused(log: delta.log, sequence: 3, code: 4, reason: "reason"),
             .headersWanted(range),
             .headers(log: delta.log, from: 2, [SignedHeader(header: delta.headerBytes, signature: delta.signature)]),
@@ -79,6 +100,13 @@ struct CodecTests {
             #expect(hand == (try frame.serializedBytes()))
             #expect(try Hansa_V0_Frame(serializedBytes: hand) == frame)
             #expect(try PeerMessage(decoding: frame.serializedBytes()) == .deltas(deltas))
+            for hops: UInt32 in [0, 1, 300] {
+                let push = PeerMessage.push(deltas, hops: hops).encoded()
+                frame.push.deltas = deltas.map { Data($0) }
+                frame.push.hops = hops
+                #expect(push == (try frame.serializedBytes()))
+                #expect(try PeerMessage(decoding: push) == .push(deltas, hops: hops))
+            }
         }
     }
 
@@ -103,10 +131,12 @@ struct CodecTests {
         guard let message = try? PeerMessage(decoding: bytes) else { return }
         var lone = LoneEngine(alliance: alliance)
         let link = lone.open(1)
-        if case .deltas(let deltas) = message {
-            _ = lone.receive(deltas: deltas, on: link)
-        } else {
-            lone.receive(message, on: link)
+        switch message {
+        case .deltas(let deltas): _ = lone.receive(deltas: deltas, on: link)
+        case .push(let deltas, let hops):
+            let checked = deltas.map { ReceivedDelta(checking: $0, in: alliance) }
+            lone.step(.deltas(link, checked, .pushed(hops: hops)))
+        default: lone.receive(message, on: link)
         }
         _ = lone.wait(milliseconds: 1_000)
     }

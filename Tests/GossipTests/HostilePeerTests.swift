@@ -149,7 +149,9 @@ struct HostilePeerTests {
         let head = LogHead(log: own[0].log, head: Head(sequence: .max, hash: .zero))
         lone.receive(.have([head]), on: link)
         lone.receive(.ack(head, credit: .max), on: link)
-        lone.receive(.frontier(heads: [head], more: false, answer: true), on: link)
+        lone.receive(.ranges([FrontierRange(upper: .end, content: .heads([head], answer: true))]), on: link)
+        lone.receive(.iHave([HopHead(head: head, hops: .max)]), on: link)
+        _ = lone.wait(milliseconds: 3_000)
         lone.step(.committed(own, summary: StoredSummary(digest: CatalogDigest(), records: 1)))
         #expect(lone.engine.peerStatuses().count == 3)
     }
@@ -190,19 +192,11 @@ struct HostilePeerTests {
     }
 
     @Test
-    func `headers nobody asked for, an oversized frontier and floods of questions end the session`() {
-        var settings = EngineSettings()
-        settings.headsMax = 100
-        var lone = LoneEngine(settings: settings)
+    func `headers nobody asked for and floods of questions end the session`() {
+        var lone = LoneEngine()
         let first = lone.open(1)
         let headers = lone.receive(.headers(log: Self.log, from: 1, []), on: first)
         #expect(headers.violations == ["headers that nobody asked for"])
-        let second = lone.open(2)
-        let heads = (0..<60).map {
-            LogHead(log: LogID(author: Self.log.author, incarnation: $0), head: Head(sequence: 1, hash: .zero))
-        }
-        #expect(lone.receive(.frontier(heads: heads, more: true, answer: false), on: second).violations.isEmpty)
-        #expect(lone.receive(.frontier(heads: heads, more: true, answer: false), on: second).violations.count == 1)
         lone = LoneEngine()
         let third = lone.open(1)
         var all: [EngineAction] = []
@@ -211,14 +205,11 @@ struct HostilePeerTests {
     }
 
     @Test
-    func `asking for everything again and again is answered now and then`() {
+    func `asking for all statements again and again is answered now and then`() {
         var lone = LoneEngine()
         let link = lone.open(1)
         var all: [EngineAction] = []
-        for _ in 0..<100 {
-            all += lone.receive(.governance(known: [], statements: [], answer: true), on: link)
-            all += lone.receive(.frontier(heads: [], more: false, answer: true), on: link)
-        }
+        for _ in 0..<100 { all += lone.receive(.governance(known: [], statements: [], answer: true), on: link) }
         #expect(all.sent(on: link).count <= 4)
     }
 

@@ -35,11 +35,12 @@ struct LoneEngine {
         engine.step(input, now: Instant(nanoseconds: milliseconds * 1_000_000), wallMilliseconds: milliseconds)
     }
 
-    /// Lets time pass, waking the engine every second as timers would.
-    mutating func wait(milliseconds time: UInt64) -> [EngineAction] {
+    /// Lets time pass, waking the engine every second as timers would. The peers at `hearing` say something meanwhile.
+    mutating func wait(milliseconds time: UInt64, hearing: [LinkID] = []) -> [EngineAction] {
         var actions: [EngineAction] = []
         for _ in 0..<(time / 1000) {
             milliseconds += 1000
+            for link in hearing { actions += receive(.have([]), on: link) }
             actions += step(.timer)
         }
         return actions
@@ -71,6 +72,7 @@ struct LoneEngine {
     mutating func open(_ number: Int, dialled: Bool = false) -> LinkID {
         let link = connect(number, dialled: dialled).link
         step(.message(link, .hello(hello())))
+        step(.message(link, .neighbour(isUrgent: true)))
         return link
     }
 
@@ -82,7 +84,12 @@ struct LoneEngine {
     /// Deltas as bytes, checked on the way in.
     mutating func receive(deltas: [[UInt8]], on link: LinkID) -> [EngineAction] {
         let checked = deltas.map { ReceivedDelta(checking: $0, in: alliance) }
-        return step(.deltas(link, checked, byteCount: PeerMessage.deltas(deltas).encoded().count))
+        return step(.deltas(link, checked, .asked(byteCount: PeerMessage.deltas(deltas).encoded().count)))
+    }
+
+    /// Deltas that the peer pushes.
+    mutating func receive(pushed deltas: [VerifiedDelta], hops: UInt32 = 1, on link: LinkID) -> [EngineAction] {
+        step(.deltas(link, deltas.map(ReceivedDelta.verified), .pushed(hops: hops)))
     }
 
     /// A log of so many deltas.

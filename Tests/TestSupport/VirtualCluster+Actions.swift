@@ -65,6 +65,7 @@ extension VirtualCluster {
         case .rosterChanged: nodes[number].notes.rosters += 1
         case .noteRefusal(_, _, let refusal, _): nodes[number].notes.refusals.append(refusal)
         case .noteRefused(_, _, _, let reason, _): nodes[number].notes.refused.append(reason)
+        case .noteOverBudget: break
         case .noteSession: nodes[number].notes.sessions += 1
         case .noteViolation(_, let what): nodes[number].notes.violations.append(what)
         case .setTimer(let instant):
@@ -95,7 +96,10 @@ extension VirtualCluster {
         checkPromises(message, from: number)
         nodes[number].notes.messagesSent += 1
         nodes[number].notes.bytesSent += frame.count
-        if case .deltas = message { nodes[number].notes.deltaBytesSent += frame.count }
+        switch message {
+        case .deltas, .push: nodes[number].notes.deltaBytesSent += frame.count
+        default: break
+        }
         guard let end = nodes[number].ends[link] else { return }
         deliver(frame, connection: end.connection, side: 1 - end.side)
     }
@@ -110,7 +114,12 @@ extension VirtualCluster {
         let promised: [LogHead]
         switch message {
         case .ack(let head, _): promised = head.head.sequence > 0 ? [head] : []
-        case .have(let heads), .frontier(let heads, _, _): promised = heads
+        case .have(let heads): promised = heads
+        case .iHave(let heads): promised = heads.map(\.head)
+        case .ranges(let ranges):
+            promised = ranges.flatMap { range in
+                if case .heads(let heads, _) = range.content { heads } else { [LogHead]() }
+            }
         default: promised = []
         }
         for entry in promised where !isDurable(entry) {
@@ -147,8 +156,14 @@ extension VirtualCluster {
     private func input(_ frame: [UInt8], on link: LinkID) -> EngineInput {
         do throws(MalformedMessage) {
             let message = try PeerMessage(decoding: frame)
-            guard case .deltas(let deltas) = message else { return .message(link, message) }
-            return .deltas(link, deltas.map { ReceivedDelta(checking: $0, in: alliance) }, byteCount: frame.count)
+            switch message {
+            case .deltas(let deltas):
+                let checked = deltas.map { ReceivedDelta(checking: $0, in: alliance) }
+                return .deltas(link, checked, .asked(byteCount: frame.count))
+            case .push(let deltas, let hops):
+                return .deltas(link, deltas.map { ReceivedDelta(checking: $0, in: alliance) }, .pushed(hops: hops))
+            default: return .message(link, message)
+            }
         } catch {
             return .malformed(link, error.what)
         }

@@ -56,6 +56,7 @@ package enum CommandTable {
         add(StatusCommand.self)
         add(PeersCommand.self)
         add(MembersCommand.self)
+        add(TopologyCommand.self)
         add(InviteCommand.self)
         add(ImportCommand.self)
         add(ExportColumnsCommand.self)

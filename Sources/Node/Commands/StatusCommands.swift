@@ -26,12 +26,19 @@ package struct StatusCommand: Command {
 
     package struct InStep: Codable, Sendable {
         package let members: Int
+        /// The other members, less those in `throughOthers`.
         package let of: Int
+        /// Members that this node keeps no session with, since the alliance is too large for that: what they write
+        /// comes through others, and how they stand is for their neighbours to tell.
+        package let throughOthers: Int
+
+        /// True where there are others, and a session with none of them.
+        package var isCutOff: Bool { of == 0 && throughOthers > 0 }
     }
 
     package struct MemberNode: Codable, Sendable {
         package let id: String
-        /// `self`, `in step`, `behind`, `ahead`, `unreachable` or `unknown`.
+        /// `self`, `in step`, `behind`, `ahead`, `through others`, `unreachable` or `unknown`.
         package let state: String
         /// Deltas held here that it lacks; null where unknown.
         package let behindBy: UInt64?
@@ -94,6 +101,8 @@ package struct StatusCommand: Command {
         package let refused: Int
         package let setAside: Int
         package let waiting: Int
+        /// Logs whose next delta could not be taken.
+        package let parked: [ParkedEntry]
         package let databaseBytes: Int
     }
 
@@ -113,6 +122,9 @@ package struct StatusCommand: Command {
         let inStep = others.filter { member in
             !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == "in step" || $0.state == "self" }
         }
+        let indirect = others.filter { member in
+            !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.indirect.rawValue }
+        }
         let sizes = directory.store.fileSizes()
         return Output(
             running: context.service?.listening != nil,
@@ -127,7 +139,11 @@ package struct StatusCommand: Command {
             ),
             records: stored.totals.shown,
             digest: stored.totals.digest.hex,
-            inStepWith: InStep(members: inStep.count, of: others.count),
+            inStepWith: InStep(
+                members: inStep.count,
+                of: others.count - indirect.count,
+                throughOthers: indirect.count
+            ),
             members: members,
             frontier: stored.frontier.sorted.map { log, head in
                 FrontierEntry(
@@ -143,6 +159,7 @@ package struct StatusCommand: Command {
             refused: stored.refused,
             setAside: stored.pending.aside,
             waiting: stored.pending.waiting,
+            parked: ParkedEntry.list(context),
             databaseBytes: sizes.database + sizes.log
         )
     }
@@ -207,6 +224,35 @@ package struct StatusCommand: Command {
     }
 }
 
+/// A log whose next delta could not be taken. It is asked for again from time to time, never in a loop.
+package struct ParkedEntry: Codable, Sendable {
+    package let organization: String
+    package let author: String
+    package let sequence: UInt64
+    package let reason: String
+    /// The organization of the peer that brought it.
+    package let from: String
+    package let secondsAgo: Double
+
+    static func list(_ context: CommandContext) -> [ParkedEntry] {
+        guard let status = context.service?.engineStatus() else { return [] }
+        let directory = context.directory
+        func name(_ node: NodeKey) -> String {
+            directory.roster.organization(of: node).map { directory.name(of: $0) } ?? "unknown"
+        }
+        return status.parked.sorted { $0.key < $1.key }.map { log, delta in
+            ParkedEntry(
+                organization: name(log.author),
+                author: log.author.hex,
+                sequence: delta.sequence,
+                reason: delta.refusal.reason,
+                from: name(delta.from),
+                secondsAgo: Double(status.now.milliseconds(since: delta.since)) / 1000
+            )
+        }
+    }
+}
+
 /// Lists the other nodes with their connections.
 package struct PeersCommand: Command {
     package static let name = "peers"
@@ -232,6 +278,7 @@ package struct PeersCommand: Command {
         package let running: Bool
         package let peers: [Peer]
         package let counters: NodeService.Counters?
+        package let parked: [ParkedEntry]
     }
 
     package func run(in context: CommandContext) async throws -> Output {
@@ -265,7 +312,7 @@ package struct PeersCommand: Command {
                     )
                 }
             }
-            return Output(running: false, peers: peers, counters: nil)
+            return Output(running: false, peers: peers, counters: nil, parked: [])
         }
         let status = service.engineStatus()
         let peers = status.peers.filter { $0.standing != .own }.map { peer in
@@ -283,7 +330,12 @@ package struct PeersCommand: Command {
                 clockAheadSeconds: peer.clockAheadMilliseconds.map { Double($0) / 1000 }
             )
         }
-        return Output(running: service.listening != nil, peers: peers, counters: service.counts)
+        return Output(
+            running: service.listening != nil,
+            peers: peers,
+            counters: service.counts,
+            parked: ParkedEntry.list(context)
+        )
     }
 }
 

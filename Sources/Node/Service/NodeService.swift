@@ -277,8 +277,16 @@ package final class NodeService: Service {
     }
 
     /// What the engine tells of the nodes, and of itself.
-    package func engineStatus() -> (peers: [PeerStatus], now: Gossip.Instant, forks: [LogID: UInt64]) {
-        engine.withLock { ($0.peerStatuses(), Self.now, $0.forks) }
+    package func engineStatus() -> (peers: [PeerStatus], now: Gossip.Instant, parked: [LogID: ParkedDelta]) {
+        engine.withLock { ($0.peerStatuses(), Self.now, $0.parked) }
+    }
+
+    /// The node's place in the overlay, what the broadcast has cost so far, and the authors that are pull-only.
+    package func topology() -> (topology: Topology, counters: GossipCounters, pullOnly: [NodeKey]) {
+        let now = Self.now
+        return engine.withLock { engine in
+            (engine.topology(), engine.counters, engine.pullOnly.filter { $0.value > now }.keys.sorted())
+        }
     }
 
     package var counts: Counters {
@@ -311,6 +319,12 @@ package final class NodeService: Service {
             noteRefused(log, sequence, code, reason, node)
         case .noteSession(let node, let program):
             logger.info("session open", metadata: ["peer": "\(who(node))", "program": "\(program)"])
+        case .noteOverBudget(let node):
+            guard node != directory.node else { break }
+            logger.warning(
+                "an author writes more than is pushed on for it; its deltas are fetched instead for a while",
+                metadata: ["author": "\(who(node))"]
+            )
         case .noteViolation(let node, let what):
             counters.withLock { $0.sessionsRefused += 1 }
             logger.warning("peer breaks the protocol", metadata: ["peer": "\(who(node))", "what": "\(what)"])
@@ -517,32 +531,40 @@ package final class NodeService: Service {
             input.yield(.malformed(link, error.what))
             return
         }
-        guard case .deltas(let deltas) = message else {
-            if case .refusal(let refusal) = message {
-                let node = links.withLock { $0.nodes[link] }
-                logger.warning(
-                    "refused by a peer",
-                    metadata: ["peer": "\(node.map(who) ?? "unknown")", "reason": "\(refusal.reason)"]
-                )
-            }
+        switch message {
+        case .deltas(let deltas):
+            input.yield(.deltas(link, deltas.map(check), .asked(byteCount: frame.count)))
+        case .push(let deltas, let hops): input.yield(.deltas(link, deltas.map(check), .pushed(hops: hops)))
+        case .refusal(let refusal) where !refusal.isOrderly:
+            let node = links.withLock { $0.nodes[link] }
+            logger.warning(
+                "refused by a peer",
+                metadata: ["peer": "\(node.map(who) ?? "unknown")", "reason": "\(refusal.reason)"]
+            )
             input.yield(.message(link, message))
-            return
+        default: input.yield(.message(link, message))
         }
-        let checked = deltas.map { bytes -> ReceivedDelta in
-            do throws(DeltaRefusal) {
-                return .verified(
-                    try VerifiedDelta(
-                        verifying: bytes[...],
-                        alliance: directory.alliance,
-                        cryptography: directory.cryptography
-                    )
+    }
+
+    /// Checks a delta's bytes. One that is held already is not worth checking its signature.
+    private func check(_ bytes: [UInt8]) -> ReceivedDelta {
+        do throws(DeltaRefusal) {
+            let raw = try RawDelta(decoding: bytes[...])
+            let header = try Header(decoding: raw.header)
+            let hash = Header.hash(header: raw.header, signature: raw.signature, hasher: directory.cryptography)
+            let head = Head(sequence: header.sequence, hash: hash)
+            if engine.withLock({ $0.holds(header.log, head) }) { return .known(log: header.log, sequence: head.sequence) }
+            return .verified(
+                try VerifiedDelta(
+                    verifying: bytes[...],
+                    alliance: directory.alliance,
+                    cryptography: directory.cryptography
                 )
-            } catch {
-                let header = (try? RawDelta(decoding: bytes[...])).flatMap { try? Header(decoding: $0.header) }
-                return .refused(log: header?.log, sequence: header?.sequence ?? 0, error)
-            }
+            )
+        } catch {
+            let header = (try? RawDelta(decoding: bytes[...])).flatMap { try? Header(decoding: $0.header) }
+            return .refused(log: header?.log, sequence: header?.sequence ?? 0, error)
         }
-        input.yield(.deltas(link, checked, byteCount: frame.count))
     }
 
     private func send(_ link: LinkID, _ message: PeerMessage) {
@@ -604,9 +626,7 @@ package final class NodeService: Service {
         _ node: NodeKey,
         _ question: @Sendable (UInt64) -> PeerMessage.DiffQuestion
     ) async throws -> PeerMessage.DiffAnswer {
-        guard let link = engine.withLock({ $0.openLink(to: node) }) else {
-            throw HansaError(.unreachable, "\(who(node)) is not connected")
-        }
+        let link = try await self.link(to: node)
         let token = UInt64.random(in: 1...UInt64.max)
         let question = question(token)
         let giveUp = { @Sendable [self] in
@@ -626,6 +646,22 @@ package final class NodeService: Service {
             }
         } onCancel: {
             giveUp()
+        }
+    }
+
+    /// How long to wait for a session with a node that is no neighbour.
+    private static let contactDeadline = Duration.seconds(10)
+
+    /// An open link with a node, which is dialled where there is none.
+    private func link(to node: NodeKey) async throws -> LinkID {
+        let unreachable = HansaError(.unreachable, "\(who(node)) is not connected")
+        input.yield(.contact(node))
+        let deadline = ContinuousClock.now + Self.contactDeadline
+        while true {
+            let (link, isHopeful) = engine.withLock { ($0.openLink(to: node), $0.isContacting(node)) }
+            if let link { return link }
+            guard isHopeful, ContinuousClock.now < deadline else { throw unreachable }
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 

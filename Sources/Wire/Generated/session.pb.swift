@@ -68,14 +68,6 @@ package nonisolated struct Hansa_V0_Frame: Sendable {
     set {message = .announcements(newValue)}
   }
 
-  package var frontier: Hansa_V0_Frontier {
-    get {
-      if case .frontier(let v)? = message {return v}
-      return Hansa_V0_Frontier()
-    }
-    set {message = .frontier(newValue)}
-  }
-
   package var want: Hansa_V0_Want {
     get {
       if case .want(let v)? = message {return v}
@@ -172,6 +164,86 @@ package nonisolated struct Hansa_V0_Frame: Sendable {
     set {message = .joinAnswer(newValue)}
   }
 
+  package var ranges: Hansa_V0_Ranges {
+    get {
+      if case .ranges(let v)? = message {return v}
+      return Hansa_V0_Ranges()
+    }
+    set {message = .ranges(newValue)}
+  }
+
+  package var neighbour: Hansa_V0_Neighbour {
+    get {
+      if case .neighbour(let v)? = message {return v}
+      return Hansa_V0_Neighbour()
+    }
+    set {message = .neighbour(newValue)}
+  }
+
+  package var neighbourAnswer: Hansa_V0_NeighbourAnswer {
+    get {
+      if case .neighbourAnswer(let v)? = message {return v}
+      return Hansa_V0_NeighbourAnswer()
+    }
+    set {message = .neighbourAnswer(newValue)}
+  }
+
+  package var leave: Hansa_V0_Leave {
+    get {
+      if case .leave(let v)? = message {return v}
+      return Hansa_V0_Leave()
+    }
+    set {message = .leave(newValue)}
+  }
+
+  package var shuffle: Hansa_V0_Shuffle {
+    get {
+      if case .shuffle(let v)? = message {return v}
+      return Hansa_V0_Shuffle()
+    }
+    set {message = .shuffle(newValue)}
+  }
+
+  package var shuffleReply: Hansa_V0_ShuffleReply {
+    get {
+      if case .shuffleReply(let v)? = message {return v}
+      return Hansa_V0_ShuffleReply()
+    }
+    set {message = .shuffleReply(newValue)}
+  }
+
+  package var push: Hansa_V0_Push {
+    get {
+      if case .push(let v)? = message {return v}
+      return Hansa_V0_Push()
+    }
+    set {message = .push(newValue)}
+  }
+
+  package var iHave: Hansa_V0_IHave {
+    get {
+      if case .iHave(let v)? = message {return v}
+      return Hansa_V0_IHave()
+    }
+    set {message = .iHave(newValue)}
+  }
+
+  package var graft: Hansa_V0_Graft {
+    get {
+      if case .graft(let v)? = message {return v}
+      return Hansa_V0_Graft()
+    }
+    set {message = .graft(newValue)}
+  }
+
+  package var prune: Hansa_V0_Prune {
+    get {
+      if case .prune(let v)? = message {return v}
+      return Hansa_V0_Prune()
+    }
+    set {message = .prune(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Message: Equatable, Sendable {
@@ -179,7 +251,6 @@ package nonisolated struct Hansa_V0_Frame: Sendable {
     case refusal(Hansa_V0_Refusal)
     case governance(Hansa_V0_Governance)
     case announcements(Hansa_V0_Announcements)
-    case frontier(Hansa_V0_Frontier)
     case want(Hansa_V0_Want)
     case deltas(Hansa_V0_Deltas)
     case ack(Hansa_V0_Ack)
@@ -192,6 +263,16 @@ package nonisolated struct Hansa_V0_Frame: Sendable {
     case diffAnswer(Hansa_V0_DiffAnswer)
     case joinRequest(Hansa_V0_JoinRequest)
     case joinAnswer(Hansa_V0_JoinAnswer)
+    case ranges(Hansa_V0_Ranges)
+    case neighbour(Hansa_V0_Neighbour)
+    case neighbourAnswer(Hansa_V0_NeighbourAnswer)
+    case leave(Hansa_V0_Leave)
+    case shuffle(Hansa_V0_Shuffle)
+    case shuffleReply(Hansa_V0_ShuffleReply)
+    case push(Hansa_V0_Push)
+    case iHave(Hansa_V0_IHave)
+    case graft(Hansa_V0_Graft)
+    case prune(Hansa_V0_Prune)
 
   }
 
@@ -300,20 +381,85 @@ package nonisolated struct Hansa_V0_Head: Sendable {
   package init() {}
 }
 
-/// The sender's whole frontier, in parts where it is long.
-package nonisolated struct Hansa_V0_Frontier: Sendable {
+/// Compares frontiers: what the sender holds, in ranges one behind the other. None: nothing differs.
+package nonisolated struct Hansa_V0_Ranges: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var heads: [Hansa_V0_Head] = []
-
-  package var more: Bool = false
-
-  /// the sender wants the receiver's in return
-  package var answer: Bool = false
+  package var ranges: [Hansa_V0_Range] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// A range of logs in the order of their names. It begins where the one before ends, the first before all logs.
+package nonisolated struct Hansa_V0_Range: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// its end, not included: the first bytes of a name of a log, the last one not zero
+  package var upper: Data = Data()
+
+  /// it has no end; `upper` is absent
+  package var last: Bool = false
+
+  package var content: Hansa_V0_Range.OneOf_Content? = nil
+
+  /// nothing is said of it
+  package var skip: Bool {
+    get {
+      if case .skip(let v)? = content {return v}
+      return false
+    }
+    set {content = .skip(newValue)}
+  }
+
+  /// 16 bytes
+  package var fingerprint: Data {
+    get {
+      if case .fingerprint(let v)? = content {return v}
+      return Data()
+    }
+    set {content = .fingerprint(newValue)}
+  }
+
+  package var heads: Hansa_V0_Range.Heads {
+    get {
+      if case .heads(let v)? = content {return v}
+      return Hansa_V0_Range.Heads()
+    }
+    set {content = .heads(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Content: Equatable, Sendable {
+    /// nothing is said of it
+    case skip(Bool)
+    /// 16 bytes
+    case fingerprint(Data)
+    case heads(Hansa_V0_Range.Heads)
+
+  }
+
+  package nonisolated struct Heads: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// all that the sender holds in the range
+    package var heads: [Hansa_V0_Head] = []
+
+    /// where they differ from the receiver's, the sender wants those
+    package var answer: Bool = false
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
 
   package init() {}
 }
@@ -374,7 +520,7 @@ package nonisolated struct Hansa_V0_Ack: Sendable {
   package init() {}
 }
 
-/// Heads that the sender has newly applied.
+/// Heads that the sender has newly applied, and whose deltas it does not push: to be asked for.
 package nonisolated struct Hansa_V0_Have: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -403,8 +549,11 @@ package nonisolated struct Hansa_V0_State: Sendable {
   /// the sender's wall clock, Unix milliseconds
   package var clock: UInt64 = 0
 
-  /// the sender wants the receiver's in return
-  package var answer: Bool = false
+  /// not 0: the sender wants the receiver's in return
+  package var question: UInt64 = 0
+
+  /// the question that this answers
+  package var answered: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -515,6 +664,144 @@ package nonisolated struct Hansa_V0_DiffAnswer: Sendable {
   package init() {}
 }
 
+/// Asks to be taken into the receiver's active view.
+package nonisolated struct Hansa_V0_Neighbour: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// the sender has no neighbour at all
+  package var urgent: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Hansa_V0_NeighbourAnswer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var accepted: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The sender takes the receiver out of its active view.
+package nonisolated struct Hansa_V0_Leave: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Exchanges a sample of views with whomever the walk ends at.
+package nonisolated struct Hansa_V0_Shuffle: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var token: UInt64 = 0
+
+  /// links that it may still go
+  package var hops: UInt32 = 0
+
+  /// node keys, the origin's first
+  package var nodes: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Goes back the way that the Shuffle came.
+package nonisolated struct Hansa_V0_ShuffleReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var token: UInt64 = 0
+
+  package var nodes: [Data] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// New deltas, along the edges of the broadcast tree.
+package nonisolated struct Hansa_V0_Push: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// exact bytes of a Delta each
+  package var deltas: [Data] = []
+
+  /// links passed since their author, this one included
+  package var hops: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Heads whose deltas the sender has, and that the receiver should get from somebody else.
+package nonisolated struct Hansa_V0_IHave: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var heads: [Hansa_V0_Head] = []
+
+  /// for each head the links that a push of it would have passed
+  package var hops: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Makes this link an edge of the broadcast tree, and asks for what an IHave on it told of.
+package nonisolated struct Hansa_V0_Graft: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// absent: only the edge is wanted
+  package var want: Hansa_V0_Want {
+    get {_want ?? Hansa_V0_Want()}
+    set {_want = newValue}
+  }
+  /// Returns true if `want` has been explicitly set.
+  package var hasWant: Bool {self._want != nil}
+  /// Clears the value of `want`. Subsequent reads from it will return its default value.
+  package mutating func clearWant() {self._want = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _want: Hansa_V0_Want? = nil
+}
+
+/// Takes this link out of the broadcast tree.
+package nonisolated struct Hansa_V0_Prune: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Said by a newcomer under an invitation's one-time key.
 package nonisolated struct Hansa_V0_JoinRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -588,7 +875,7 @@ fileprivate nonisolated let _protobuf_package = "hansa.v0"
 
 nonisolated extension Hansa_V0_Frame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Frame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}refusal\0\u{1}governance\0\u{1}announcements\0\u{1}frontier\0\u{1}want\0\u{1}deltas\0\u{1}ack\0\u{1}have\0\u{1}state\0\u{3}delta_refused\0\u{3}headers_wanted\0\u{1}headers\0\u{3}diff_question\0\u{3}diff_answer\0\u{4}\u{5}join_request\0\u{3}join_answer\0\u{c}\u{1e}(")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}refusal\0\u{1}governance\0\u{1}announcements\0\u{2}\u{2}want\0\u{1}deltas\0\u{1}ack\0\u{1}have\0\u{1}state\0\u{3}delta_refused\0\u{3}headers_wanted\0\u{1}headers\0\u{3}diff_question\0\u{3}diff_answer\0\u{4}\u{5}join_request\0\u{3}join_answer\0\u{2}\u{9}ranges\0\u{2}\u{a}neighbour\0\u{3}neighbour_answer\0\u{1}leave\0\u{1}shuffle\0\u{3}shuffle_reply\0\u{1}push\0\u{3}i_have\0\u{1}graft\0\u{1}prune\0\u{c}\u{5}\u{1}\u{c}\u{1f}\u{9}\u{c}1\u{15}")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -646,19 +933,6 @@ nonisolated extension Hansa_V0_Frame: SwiftProtobuf.Message, SwiftProtobuf._Mess
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.message = .announcements(v)
-        }
-      }()
-      case 5: try {
-        var v: Hansa_V0_Frontier?
-        var hadOneofValue = false
-        if let current = self.message {
-          hadOneofValue = true
-          if case .frontier(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.message = .frontier(v)
         }
       }()
       case 6: try {
@@ -817,6 +1091,136 @@ nonisolated extension Hansa_V0_Frame: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.message = .joinAnswer(v)
         }
       }()
+      case 30: try {
+        var v: Hansa_V0_Ranges?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .ranges(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .ranges(v)
+        }
+      }()
+      case 40: try {
+        var v: Hansa_V0_Neighbour?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .neighbour(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .neighbour(v)
+        }
+      }()
+      case 41: try {
+        var v: Hansa_V0_NeighbourAnswer?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .neighbourAnswer(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .neighbourAnswer(v)
+        }
+      }()
+      case 42: try {
+        var v: Hansa_V0_Leave?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .leave(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .leave(v)
+        }
+      }()
+      case 43: try {
+        var v: Hansa_V0_Shuffle?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .shuffle(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .shuffle(v)
+        }
+      }()
+      case 44: try {
+        var v: Hansa_V0_ShuffleReply?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .shuffleReply(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .shuffleReply(v)
+        }
+      }()
+      case 45: try {
+        var v: Hansa_V0_Push?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .push(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .push(v)
+        }
+      }()
+      case 46: try {
+        var v: Hansa_V0_IHave?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .iHave(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .iHave(v)
+        }
+      }()
+      case 47: try {
+        var v: Hansa_V0_Graft?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .graft(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .graft(v)
+        }
+      }()
+      case 48: try {
+        var v: Hansa_V0_Prune?
+        var hadOneofValue = false
+        if let current = self.message {
+          hadOneofValue = true
+          if case .prune(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.message = .prune(v)
+        }
+      }()
       default: break
       }
     }
@@ -843,10 +1247,6 @@ nonisolated extension Hansa_V0_Frame: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .announcements?: try {
       guard case .announcements(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .frontier?: try {
-      guard case .frontier(let v)? = self.message else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     }()
     case .want?: try {
       guard case .want(let v)? = self.message else { preconditionFailure() }
@@ -895,6 +1295,46 @@ nonisolated extension Hansa_V0_Frame: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .joinAnswer?: try {
       guard case .joinAnswer(let v)? = self.message else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+    }()
+    case .ranges?: try {
+      guard case .ranges(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+    }()
+    case .neighbour?: try {
+      guard case .neighbour(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .neighbourAnswer?: try {
+      guard case .neighbourAnswer(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+    }()
+    case .leave?: try {
+      guard case .leave(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+    }()
+    case .shuffle?: try {
+      guard case .shuffle(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
+    }()
+    case .shuffleReply?: try {
+      guard case .shuffleReply(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
+    }()
+    case .push?: try {
+      guard case .push(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 45)
+    }()
+    case .iHave?: try {
+      guard case .iHave(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 46)
+    }()
+    case .graft?: try {
+      guard case .graft(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 47)
+    }()
+    case .prune?: try {
+      guard case .prune(let v)? = self.message else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 48)
     }()
     case nil: break
     }
@@ -1122,9 +1562,123 @@ nonisolated extension Hansa_V0_Head: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 }
 
-nonisolated extension Hansa_V0_Frontier: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".Frontier"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}heads\0\u{1}more\0\u{1}answer\0")
+nonisolated extension Hansa_V0_Ranges: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Ranges"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ranges\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.ranges) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.ranges.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.ranges, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Ranges, rhs: Hansa_V0_Ranges) -> Bool {
+    if lhs.ranges != rhs.ranges {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Range"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}upper\0\u{1}last\0\u{1}skip\0\u{1}fingerprint\0\u{1}heads\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.upper) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.last) }()
+      case 3: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.content != nil {try decoder.handleConflictingOneOf()}
+          self.content = .skip(v)
+        }
+      }()
+      case 4: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.content != nil {try decoder.handleConflictingOneOf()}
+          self.content = .fingerprint(v)
+        }
+      }()
+      case 5: try {
+        var v: Hansa_V0_Range.Heads?
+        var hadOneofValue = false
+        if let current = self.content {
+          hadOneofValue = true
+          if case .heads(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.content = .heads(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.upper.isEmpty {
+      try visitor.visitSingularBytesField(value: self.upper, fieldNumber: 1)
+    }
+    if self.last != false {
+      try visitor.visitSingularBoolField(value: self.last, fieldNumber: 2)
+    }
+    switch self.content {
+    case .skip?: try {
+      guard case .skip(let v)? = self.content else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 3)
+    }()
+    case .fingerprint?: try {
+      guard case .fingerprint(let v)? = self.content else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
+    }()
+    case .heads?: try {
+      guard case .heads(let v)? = self.content else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Range, rhs: Hansa_V0_Range) -> Bool {
+    if lhs.upper != rhs.upper {return false}
+    if lhs.last != rhs.last {return false}
+    if lhs.content != rhs.content {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Range.Heads: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Hansa_V0_Range.protoMessageName + ".Heads"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}heads\0\u{1}answer\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1133,8 +1687,7 @@ nonisolated extension Hansa_V0_Frontier: SwiftProtobuf.Message, SwiftProtobuf._M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.heads) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.more) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.answer) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.answer) }()
       default: break
       }
     }
@@ -1144,18 +1697,14 @@ nonisolated extension Hansa_V0_Frontier: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.heads.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.heads, fieldNumber: 1)
     }
-    if self.more != false {
-      try visitor.visitSingularBoolField(value: self.more, fieldNumber: 2)
-    }
     if self.answer != false {
-      try visitor.visitSingularBoolField(value: self.answer, fieldNumber: 3)
+      try visitor.visitSingularBoolField(value: self.answer, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Hansa_V0_Frontier, rhs: Hansa_V0_Frontier) -> Bool {
+  package static func ==(lhs: Hansa_V0_Range.Heads, rhs: Hansa_V0_Range.Heads) -> Bool {
     if lhs.heads != rhs.heads {return false}
-    if lhs.more != rhs.more {return false}
     if lhs.answer != rhs.answer {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1324,7 +1873,7 @@ nonisolated extension Hansa_V0_Have: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension Hansa_V0_State: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".State"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frontier\0\u{1}digest\0\u{1}records\0\u{1}clock\0\u{1}answer\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}frontier\0\u{1}digest\0\u{1}records\0\u{1}clock\0\u{1}question\0\u{1}answered\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1336,7 +1885,8 @@ nonisolated extension Hansa_V0_State: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 2: try { try decoder.decodeSingularBytesField(value: &self.digest) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.records) }()
       case 4: try { try decoder.decodeSingularFixed64Field(value: &self.clock) }()
-      case 5: try { try decoder.decodeSingularBoolField(value: &self.answer) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.question) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.answered) }()
       default: break
       }
     }
@@ -1355,8 +1905,11 @@ nonisolated extension Hansa_V0_State: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.clock != 0 {
       try visitor.visitSingularFixed64Field(value: self.clock, fieldNumber: 4)
     }
-    if self.answer != false {
-      try visitor.visitSingularBoolField(value: self.answer, fieldNumber: 5)
+    if self.question != 0 {
+      try visitor.visitSingularUInt64Field(value: self.question, fieldNumber: 5)
+    }
+    if self.answered != 0 {
+      try visitor.visitSingularUInt64Field(value: self.answered, fieldNumber: 6)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1366,7 +1919,8 @@ nonisolated extension Hansa_V0_State: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.digest != rhs.digest {return false}
     if lhs.records != rhs.records {return false}
     if lhs.clock != rhs.clock {return false}
-    if lhs.answer != rhs.answer {return false}
+    if lhs.question != rhs.question {return false}
+    if lhs.answered != rhs.answered {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1612,6 +2166,283 @@ nonisolated extension Hansa_V0_DiffAnswer: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.more != rhs.more {return false}
     if lhs.frontier != rhs.frontier {return false}
     if lhs.digest != rhs.digest {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Neighbour: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Neighbour"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}urgent\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.urgent) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.urgent != false {
+      try visitor.visitSingularBoolField(value: self.urgent, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Neighbour, rhs: Hansa_V0_Neighbour) -> Bool {
+    if lhs.urgent != rhs.urgent {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_NeighbourAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NeighbourAnswer"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}accepted\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.accepted) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.accepted != false {
+      try visitor.visitSingularBoolField(value: self.accepted, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_NeighbourAnswer, rhs: Hansa_V0_NeighbourAnswer) -> Bool {
+    if lhs.accepted != rhs.accepted {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Leave: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Leave"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Leave, rhs: Hansa_V0_Leave) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Shuffle: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Shuffle"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}hops\0\u{1}nodes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.token) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.hops) }()
+      case 3: try { try decoder.decodeRepeatedBytesField(value: &self.nodes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.token != 0 {
+      try visitor.visitSingularFixed64Field(value: self.token, fieldNumber: 1)
+    }
+    if self.hops != 0 {
+      try visitor.visitSingularUInt32Field(value: self.hops, fieldNumber: 2)
+    }
+    if !self.nodes.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.nodes, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Shuffle, rhs: Hansa_V0_Shuffle) -> Bool {
+    if lhs.token != rhs.token {return false}
+    if lhs.hops != rhs.hops {return false}
+    if lhs.nodes != rhs.nodes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_ShuffleReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ShuffleReply"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}nodes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.token) }()
+      case 2: try { try decoder.decodeRepeatedBytesField(value: &self.nodes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.token != 0 {
+      try visitor.visitSingularFixed64Field(value: self.token, fieldNumber: 1)
+    }
+    if !self.nodes.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.nodes, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_ShuffleReply, rhs: Hansa_V0_ShuffleReply) -> Bool {
+    if lhs.token != rhs.token {return false}
+    if lhs.nodes != rhs.nodes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Push: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Push"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deltas\0\u{1}hops\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedBytesField(value: &self.deltas) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.hops) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.deltas.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.deltas, fieldNumber: 1)
+    }
+    if self.hops != 0 {
+      try visitor.visitSingularUInt32Field(value: self.hops, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Push, rhs: Hansa_V0_Push) -> Bool {
+    if lhs.deltas != rhs.deltas {return false}
+    if lhs.hops != rhs.hops {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_IHave: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".IHave"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}heads\0\u{1}hops\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.heads) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.hops) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.heads.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.heads, fieldNumber: 1)
+    }
+    if !self.hops.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.hops, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_IHave, rhs: Hansa_V0_IHave) -> Bool {
+    if lhs.heads != rhs.heads {return false}
+    if lhs.hops != rhs.hops {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Graft: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Graft"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}want\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._want) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._want {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Graft, rhs: Hansa_V0_Graft) -> Bool {
+    if lhs._want != rhs._want {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Prune: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Prune"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Prune, rhs: Hansa_V0_Prune) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

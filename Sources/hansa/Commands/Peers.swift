@@ -30,6 +30,13 @@ struct Peers: AsyncParsableCommand {
                     + (ahead > 0 ? "ahead" : "behind")
             )
         }
+        for parked in answer.parked {
+            lines.append(
+                "delta \(parked.sequence) of \(DisplayText.line(parked.organization)) (node \(Words.short(parked.author))) "
+                    + "could not be taken from \(DisplayText.line(parked.from)) \(Words.ago(parked.secondsAgo)): "
+                    + DisplayText.line(parked.reason)
+            )
+        }
         if !answer.running { lines.append("not running, so nobody is connected; start it with 'hansa run'") }
         return lines.joined(separator: "\n")
     }

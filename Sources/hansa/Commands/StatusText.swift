@@ -21,10 +21,12 @@ struct StatusText {
             return Console.styled("not running", .warning)
                 + ": this is what the folder holds; start it with 'hansa run'"
         }
-        guard all > 0 else {
+        let indirect = status.inStepWith.throughOthers
+        guard all > 0 || indirect > 0 else {
             return Console.styled("alone", .good) + ": no other member yet; invite one with 'hansa invite'"
         }
-        return Console.styled("in step with \(inStep) of \(all) members", inStep == all ? .good : .warning)
+        let verdict = Console.styled("in step with \(inStep) of \(all) members", inStep == all ? .good : .warning)
+        return verdict + (indirect > 0 ? " connected, \(Words.grouped(indirect)) reached through others" : "")
     }
 
     private var facts: [String] {
@@ -77,6 +79,9 @@ struct StatusText {
         }
         if status.waiting > 0 {
             found.append(("\(Words.count(status.waiting, "reference")) to what has not come yet", "hansa peers"))
+        }
+        if !status.parked.isEmpty {
+            found.append(("\(Words.count(status.parked.count, "log")) that cannot be taken further", "hansa peers"))
         }
         for fork in status.forks {
             found.append(

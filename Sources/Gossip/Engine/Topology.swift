@@ -8,12 +8,12 @@ package struct Topology: Hashable, Sendable {
         /// True where new deltas are pushed to it at once: an edge of the broadcast tree.
         package let isEager: Bool
         /// The time from a question to its answer, last measured; nil before the first answer.
-        package let roundTripMilliseconds: UInt64?
+        package let roundTripMicroseconds: UInt64?
 
-        package init(node: NodeKey, isEager: Bool, roundTripMilliseconds: UInt64?) {
+        package init(node: NodeKey, isEager: Bool, roundTripMicroseconds: UInt64?) {
             self.node = node
             self.isEager = isEager
-            self.roundTripMilliseconds = roundTripMilliseconds
+            self.roundTripMicroseconds = roundTripMicroseconds
         }
     }
 
@@ -23,10 +23,13 @@ package struct Topology: Hashable, Sendable {
     package let passive: [NodeKey]
     /// How many neighbours this node wants.
     package let activeWanted: Int
+    /// True where everybody is everybody's neighbour.
+    package let isMesh: Bool
 
-    package init(active: [Neighbour], passive: [NodeKey], activeWanted: Int) {
+    package init(active: [Neighbour], passive: [NodeKey], activeWanted: Int, isMesh: Bool) {
         self.active = active
         self.passive = passive
         self.activeWanted = activeWanted
+        self.isMesh = isMesh
     }
 }

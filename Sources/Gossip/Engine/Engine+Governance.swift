@@ -14,6 +14,7 @@ extension Engine {
         // Checking a signature costs far more than finding that a statement is held.
         let held = encoded.count < 8 ? [] : Set(governance.statements.values.map(\.encoded))
         var fresh: [Statement] = []
+        let before = governance.statements.count
         for bytes in encoded where !held.contains(bytes) {
             do throws(StatementRefusal) {
                 fresh.append(try Statement(verifying: bytes, alliance: alliance, cryptography: cryptography))
@@ -31,6 +32,9 @@ extension Engine {
             adopt(all, except: id, store: true, now: now)
             let homeless = all.filter { !roster.hasStanding($0) }.suffix(settings.strangersMax)
             links[id]?.homeless = Array(homeless)
+            // Signatures of statements that changed nothing were checked in vain.
+            let vain = max(0, fresh.count - max(0, governance.statements.count - before))
+            guard chargeWaste(vain, to: id, now: now) else { return }
         }
         guard answer || !known.isEmpty else { return }
         if answer {
@@ -68,6 +72,7 @@ extension Engine {
         guard !unheld.isEmpty else { return }
         let (taken, changed) = governance.merge(unheld, charter: charter, hasher: cryptography)
         guard !taken.isEmpty else { return }
+        governanceFingerprint = nil
         for (statement, replaced) in taken where store || replaced != nil {
             actions.append(.storeStatement(statement, replaced: replaced))
         }
@@ -80,15 +85,39 @@ extension Engine {
                 links[id]?.wants[log] = nil
             }
         }
-        refreshCandidates()
         show(Set(durable.heads.keys), now: now)
         planWants(now: now)
+    }
+
+    mutating func currentGovernanceFingerprint() -> Hash256 {
+        if let governanceFingerprint { return governanceFingerprint }
+        let fingerprint = governance.fingerprint(hasher: cryptography)
+        governanceFingerprint = fingerprint
+        return fingerprint
+    }
+
+    mutating func currentAnnouncementsFingerprint() -> Hash256 {
+        if let announcementsFingerprint { return announcementsFingerprint }
+        let fingerprint = announcements.fingerprint(hasher: cryptography)
+        announcementsFingerprint = fingerprint
+        return fingerprint
+    }
+
+    /// Charges a peer for signatures checked in vain; false where its session ends over it.
+    mutating func chargeWaste(_ count: Int, to id: LinkID, now: Instant) -> Bool {
+        if links[id]?.budget.chargeWaste(count, now: now) ?? true { return true }
+        violate(id, "has too many signatures checked in vain", refusal: .budget, now: now)
+        return false
     }
 
     private mutating func enrol(_ changed: Roster, now: Instant) {
         let before = roster
         roster = changed
         actions.append(.rosterChanged(roster))
+        overlay.seekSoon(now: now)
+        // What was refused for want of a statement may count now.
+        parked = parked.filter { $0.value.refusal != .unknownAuthor }
+        for node in before.organizations.keys where roster.organization(of: node) == nil { overlay.forget(node) }
         for link in links.values.sorted(by: { $0.id < $1.id }) {
             if roster.organization(of: link.node) == nil {
                 close(link.id, .notAMember, now: now)
@@ -114,7 +143,10 @@ extension Engine {
                 return
             }
         }
+        let before = announcements
         adopt(fresh, except: id, store: true, now: now)
+        let useful = fresh.count { announcements.latest[$0.node] != before.latest[$0.node] }
+        _ = chargeWaste(fresh.count - useful, to: id, now: now)
     }
 
     private var strangers: Int {
@@ -133,10 +165,14 @@ extension Engine {
             else { continue }
             adopted.append(announcement.encoded)
             if store { actions.append(.storeAnnouncement(announcement)) }
-            // A new address is worth a try at once.
-            acquaintances[announcement.node]?.pause = nil
-            acquaintances[announcement.node]?.nextDial = nil
+            // A new address is worth a try soon: in a full mesh the node with the lesser key goes first.
+            let isFirst = !overlay.isMesh || node < announcement.node
+            acquaintances[announcement.node, default: Acquaintance()].pause = nil
+            let nextDial = isFirst ? now : now + settings.dialCourtesy
+            acquaintances[announcement.node]?.nextDial = nextDial
+            overlay.seekSoon(now: now)
         }
+        if !adopted.isEmpty { announcementsFingerprint = nil }
         for id in openLinks where id != source { sendAnnouncements(adopted, to: id) }
     }
 

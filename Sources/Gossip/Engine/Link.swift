@@ -12,39 +12,48 @@ struct Link {
     var openedAt: Instant?
     /// When anything last came.
     var lastHeard: Instant
+    /// When this link last had a purpose, where its node is no neighbour.
+    var lastUsed: Instant
     /// True once this node's own Hello was answered by the peer's.
     var isOpen: Bool { helloDeadline == nil }
+    /// True once the peer has been silent for so long that another neighbour was looked for.
+    var isSuspect = false
 
-    /// The peer's frontier as far as it is known.
-    var heads: [LogID: Head] = [:]
-    /// True once the peer has sent its frontier whole, or told that it equals this node's.
-    var isWhole = false
-    /// Logs of which the peer may hold more than this node has accepted.
-    var candidates: Set<LogID> = []
-    /// A frontier of which more parts are to come.
-    var partialHeads: [LogID: Head] = [:]
+    /// True once both frontiers were found equal, or all that differs is in `ahead` and `behind`.
+    var isSynced = false
+    /// Logs of which the peer holds more than this node has accepted, and its heads of them.
+    var ahead: [LogID: Head] = [:]
+    /// Logs of which the peer is not known to hold all that is shown here, and what it holds.
+    var behind: [LogID: UInt64] = [:]
     var state: StateSummary?
-    /// When a frontier was last asked for, and how long to wait before the next time; so none is asked for in a loop.
-    var frontierAsked: Instant?
-    var frontierPause: Milliseconds?
-    /// When the peer was last sent a whole frontier, or all ids of statements, because it asked.
-    var frontierAnswered: Instant?
+    /// A question for the peer's state that waits for its answer, and since when.
+    var stateAsked: (question: UInt64, at: Instant)?
+    var roundTripMicroseconds: UInt64?
+    /// When frontiers were last compared on this node's initiative, and how long to wait before the next time; so they
+    /// are not compared in a loop.
+    var comparedAt: Instant?
+    var comparePause: Milliseconds?
+    /// When the peer was last sent all ids of statements, because it asked.
     var governanceAnswered: Instant?
     /// Statements that say nothing before others have come: by somebody whom the roster does not know yet.
     var homeless: [Statement] = []
 
     // What this node pushed to the peer.
-    /// Heads that the peer need not be told of again.
-    var pushed: [LogID: UInt64] = [:]
-    /// Bytes pushed since the peer last acknowledged a push.
+    /// The last delta of each log pushed and not confirmed, with the bytes pushed of the log.
+    var pushed: [LogID: (sequence: UInt64, bytes: Int)] = [:]
+    /// Bytes pushed and not confirmed.
     var pushOutstanding = 0
+    /// Logs that the peer pushed or gave, and is to be told are stored.
+    var unconfirmed: Set<LogID> = []
 
     // What this node asks of the peer.
     var wants: [LogID: Want] = [:]
+    /// A lower bound of the wants' deadlines.
+    var wantsCheckAt: Instant?
     /// The number of the next want.
     var nextOrder: UInt64 = 0
-    /// Bytes that the peer may still send, as far as it was told. Every Deltas message counts, pushed or asked for, by
-    /// the bytes of its frame, so both sides reckon alike whatever crosses on the way. Pushes may bring it below 0.
+    /// Bytes that the peer may still send, as far as it was told. Every Deltas message counts by the bytes of its frame,
+    /// so both sides reckon alike whatever crosses on the way.
     var creditGiven: Int64 = 0
     /// Bytes received from it that are not durable yet.
     var bytesPending: UInt64 = 0
@@ -55,6 +64,8 @@ struct Link {
     var faults = 0
     /// Deltas of this node that the peer refused, noted.
     var refusedByPeer = 0
+    /// What the peer may make this node do.
+    var budget: LinkBudget
 
     // What the peer asks of this node.
     /// Stretches that the peer waits for, the one being served first.
@@ -69,12 +80,19 @@ struct Link {
     /// Searches for the place where a log forks.
     var inquiries: [LogID: Inquiry] = [:]
 
-    init(id: LinkID, node: NodeKey, dialled: Bool, now: Instant, helloDeadline: Instant) {
+    /// True while something is to be had from the peer, or given to it.
+    var isBusy: Bool {
+        !wants.isEmpty || !served.isEmpty || isReading || lookups > 0 || !inquiries.isEmpty || bytesPending > 0
+    }
+
+    init(id: LinkID, node: NodeKey, dialled: Bool, now: Instant, settings: EngineSettings) {
         self.id = id
         self.node = node
         self.dialled = dialled
-        self.helloDeadline = helloDeadline
+        helloDeadline = now + settings.helloDeadline
         lastHeard = now
+        lastUsed = now
+        budget = LinkBudget(settings: settings.budget, now: now)
     }
 }
 
@@ -85,6 +103,8 @@ struct Want {
     let to: UInt64
     /// When something must have come.
     var deadline: Instant
+    /// How long each further step may take.
+    let patience: Milliseconds
     /// The number of the want on its link. Peers serve in the order in which they were asked, so progress of one want
     /// puts off the deadlines of those asked later, and of none asked before.
     let order: UInt64
@@ -102,8 +122,10 @@ struct Inquiry {
 
 /// What is remembered of a node beyond its connections.
 struct Acquaintance {
-    var heads: [LogID: Head]?
     var state: StateSummary?
+    /// Deltas that it lacked, and had more, when the last session ended.
+    var behindBy: UInt64?
+    var aheadBy: UInt64?
     var lastContact: Instant?
     /// The peer's clock less this node's when it was last told, in milliseconds.
     var clockAheadMilliseconds: Int64?

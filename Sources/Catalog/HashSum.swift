@@ -1,10 +1,12 @@
-/// The sum modulo 2^256 of the hashes of canonical states: equal for equal directories, kept up to date record by
-/// record. A check against faults, not a security boundary: signatures are.
-package struct CatalogDigest: Hashable, Sendable {
+/// A sum modulo 2^256 of hashes: equal for equal sets, and kept up to date member by member.
+///
+/// A check against faults, not a security boundary: whoever chooses the members can, with effort, find another set with
+/// the same sum (Wagner 2002, "A Generalized Birthday Problem"). Signatures are what binds.
+package struct HashSum: Hashable, Sendable {
     /// The sum, as a big-endian number.
     package private(set) var sum: Hash256
 
-    /// The digest of nothing.
+    /// The sum of nothing.
     package init() {
         sum = .zero
     }
@@ -16,7 +18,7 @@ package struct CatalogDigest: Hashable, Sendable {
     /// 64 lower-case hexadecimal digits.
     package var hex: String { sum.hex }
 
-    /// Adds a record's canonical hash; nil (nothing live) adds nothing. Constant time.
+    /// Adds a hash; nil adds nothing. Constant time.
     package mutating func add(_ hash: Hash256?) {
         guard let hash else { return }
         var carry = false
@@ -36,6 +38,9 @@ package struct CatalogDigest: Hashable, Sendable {
         sum.word0 = Self.subtract(sum.word0, hash.word0, &borrow)
     }
 
+    /// Adds another sum. Constant time.
+    package mutating func add(_ other: HashSum) { add(other.sum) }
+
     private static func add(_ left: UInt64, _ right: UInt64, _ carry: inout Bool) -> UInt64 {
         let (partial, overflow) = left.addingReportingOverflow(right)
         let (total, carried) = partial.addingReportingOverflow(carry ? 1 : 0)
@@ -50,3 +55,7 @@ package struct CatalogDigest: Hashable, Sendable {
         return total
     }
 }
+
+/// The directory's digest: the sum of the hashes of all records' canonical states (see
+/// ``RecordState/canonicalHash(of:hasher:)``).
+package typealias CatalogDigest = HashSum

@@ -1,47 +1,12 @@
 import Catalog
 import DeltaLog
 
-// Telling peers what is new here, and giving them what they ask for.
+// Giving peers what they ask for.
 
 extension Engine {
-    // MARK: - Telling
-
-    mutating func committed(_ deltas: [VerifiedDelta], summary: StoredSummary, now: Instant) {
-        self.summary = summary
-        var logs: Set<LogID> = []
-        for delta in deltas where delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
-            durable[delta.log] = delta.head
-            accepted[delta.log] = delta.head
-            logs.insert(delta.log)
-        }
-        show(logs, now: now)
-        let size = deltas.reduce(0) { $0 + $1.byteCount }
-        guard size <= settings.pushBytesMax else { return }
-        let message = PeerMessage.deltas(deltas.map { $0.encoded() })
-        let frameBytes = Int64(message.encodedDeltasByteCount)
-        for id in openLinks where fits(deltas, size: size, on: id) {
-            for delta in deltas { links[id]?.pushed[delta.log] = delta.header.sequence }
-            links[id]?.pushOutstanding += size
-            links[id]?.credit -= frameBytes
-            send(id, message)
-        }
-    }
-
-    /// True if the peer, by all that is known, has just what comes before these deltas, and keeps up with pushes.
-    private func fits(_ deltas: [VerifiedDelta], size: Int, on id: LinkID) -> Bool {
-        guard let link = links[id], link.pushOutstanding + size <= settings.pushWindow else { return false }
-        return deltas.allSatisfy { delta in
-            let known = max(link.heads[delta.log]?.sequence ?? 0, link.pushed[delta.log] ?? 0)
-            return known >= delta.header.sequence - min(delta.header.sequence, UInt64(deltas.count))
-                && shown[delta.log]?.sequence ?? 0 >= delta.header.sequence
-                && !link.served.contains { $0.log == delta.log }
-        }
-    }
-
     mutating func receivedAck(_ head: LogHead, credit: UInt64, on id: LinkID) {
         addCredit(credit, on: id)
         learn(head, on: id)
-        if let pushed = links[id]?.pushed[head.log], head.head.sequence >= pushed { links[id]?.pushOutstanding = 0 }
         serve(id)
     }
 
@@ -52,34 +17,6 @@ extension Engine {
         let after = max(before, min(isOverflow ? Int64.max : sum, Int64(clamping: settings.creditBytes)))
         links[id]?.credit = after
     }
-
-    /// Peers are to know of new heads: at once where it is the first for a while, else together with what follows.
-    mutating func tell(_ logs: Set<LogID>, now: Instant) {
-        guard !logs.isEmpty else { return }
-        unannounced.formUnion(logs)
-        if announceAt == nil { announceAt = now + settings.announceDelay }
-        if stateChangedAt == nil { stateChangedAt = now + Milliseconds(settings.announceDelay.count * 2) }
-    }
-
-    mutating func announce(now: Instant) {
-        announceAt = nil
-        let logs = unannounced.sorted()
-        unannounced.removeAll()
-        for id in openLinks {
-            guard let link = links[id] else { continue }
-            let heads = logs.compactMap { log -> LogHead? in
-                guard let head = shown[log] else { return nil }
-                if let known = link.heads[log], known.sequence >= head.sequence { return nil }
-                if let pushed = link.pushed[log], pushed >= head.sequence { return nil }
-                return LogHead(log: log, head: head)
-            }
-            for start in stride(from: 0, to: heads.count, by: settings.headsPerMessage) {
-                send(id, .have(Array(heads[start..<min(start + settings.headsPerMessage, heads.count)])))
-            }
-        }
-    }
-
-    // MARK: - Serving
 
     mutating func receivedWant(_ range: LogRange, credit: UInt64, on id: LinkID, now: Instant) {
         guard range.from > 0, range.from <= range.to else {
@@ -94,6 +31,7 @@ extension Engine {
             return
         }
         links[id]?.served = served
+        links[id]?.lastUsed = now
         addCredit(credit, on: id)
         serve(id)
     }

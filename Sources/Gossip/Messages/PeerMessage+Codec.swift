@@ -12,20 +12,36 @@ package struct MalformedMessage: Error, Hashable, Sendable {
 extension PeerMessage {
     /// The bytes of a Frame message.
     package func encoded() -> [UInt8] {
-        if case .deltas(let deltas) = self { return Self.encodeDeltas(deltas) }
+        switch self {
+        case .deltas(let deltas): return Self.encodeDeltas(deltas)
+        case .push(let deltas, let hops): return Self.encodeDeltas(deltas, field: Self.pushField, hops: hops)
+        default: break
+        }
         var frame = Hansa_V0_Frame()
         frame.message = message
         // Serializing fails only for required fields and broken Any messages, of which proto3 here has none.
         return (try? frame.serializedBytes()) ?? []
     }
 
-    /// A Deltas message, which is most of all that is ever sent, without copying it through the generated code.
-    private static func encodeDeltas(_ deltas: [[UInt8]]) -> [UInt8] {
-        let inner = deltas.reduce(0) { $0 + wireSize(of: $1.count) }
+    private static let deltasField: UInt32 = 7
+    private static let pushField: UInt32 = 45
+    private static let rangesField: UInt32 = 30
+
+    /// A Deltas or Push message, which are most of all that is ever sent, without copying them through the generated
+    /// code.
+    private static func encodeDeltas(
+        _ deltas: [[UInt8]],
+        field: UInt32 = deltasField,
+        hops: UInt32 = 0
+    ) -> [UInt8] {
+        var tail = WireWriter()
+        tail.field(2, varint: UInt64(hops))
+        let inner = deltas.reduce(0) { $0 + wireSize(of: $1.count) } + tail.bytes.count
         var writer = WireWriter(capacity: inner + 16)
-        writer.key(7, .lengthDelimited)
+        writer.key(field, .lengthDelimited)
         writer.varint(UInt64(inner))
         for delta in deltas { writer.field(1, bytes: delta) }
+        writer.field(2, varint: UInt64(hops))
         return writer.bytes
     }
 
@@ -42,13 +58,13 @@ extension PeerMessage {
 
     /// Reads a Frame message.
     package init(decoding bytes: [UInt8]) throws(MalformedMessage) {
-        if bytes.first == 7 << 3 | 2 {
-            do throws(WireError) {
-                self = .deltas(try Self.decodeDeltas(bytes))
-            } catch {
-                throw MalformedMessage(what: "deltas: \(error.reason)")
+        do throws(WireError) {
+            if let deltas = try Self.decodeDeltas(bytes) {
+                self = deltas
+                return
             }
-            return
+        } catch {
+            throw MalformedMessage(what: "deltas: \(error.reason)")
         }
         guard let count = try? Self.countElements(bytes), count <= Self.elementsMax else {
             throw MalformedMessage(what: "a frame that is malformed or holds too much")
@@ -60,40 +76,59 @@ extension PeerMessage {
         self = decoded
     }
 
-    /// The fields of the message in a frame, which hold nothing but numbers, bytes and messages.
+    /// The fields of the message in a frame, which hold nothing but numbers, bytes and messages; of ranges also the fields
+    /// within.
     private static func countElements(_ bytes: [UInt8]) throws(WireError) -> Int {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
-        guard try reader.field(after: &last).type == .lengthDelimited else { throw WireError("no message") }
-        var inner = try reader.message()
+        let (field, type) = try reader.field(after: &last)
+        guard type == .lengthDelimited else { throw WireError("no message") }
+        let inner = try reader.message()
         guard reader.isAtEnd else { throw WireError("more than one message") }
+        return try countElements(of: inner, nesting: field == rangesField ? [1, 5] : [])
+    }
+
+    /// - Parameter nesting: The numbers of the fields to look into, from outside inward.
+    private static func countElements(of message: WireReader, nesting: [UInt32]) throws(WireError) -> Int {
+        var message = message
         var count = 0
-        last = 0
-        while !inner.isAtEnd {
-            switch try inner.field(after: &last).type {
-            case .varint: _ = try inner.varint()
-            case .fixed64: _ = try inner.fixed64()
-            case .lengthDelimited: _ = try inner.slice()
+        var last: UInt32 = 0
+        while !message.isAtEnd {
+            let (field, type) = try message.field(after: &last)
+            switch type {
+            case .varint: _ = try message.varint()
+            case .fixed64: _ = try message.fixed64()
+            case .lengthDelimited where field == nesting.first:
+                count += try countElements(of: message.message(), nesting: Array(nesting.dropFirst()))
+            case .lengthDelimited: _ = try message.slice()
             }
             count += 1
         }
         return count
     }
 
-    private static func decodeDeltas(_ bytes: [UInt8]) throws(WireError) -> [[UInt8]] {
+    /// Nil for a message of another kind.
+    private static func decodeDeltas(_ bytes: [UInt8]) throws(WireError) -> PeerMessage? {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
-        guard try reader.field(after: &last) == (7, .lengthDelimited) else { throw WireError("not deltas") }
+        guard let (field, type) = try? reader.field(after: &last), type == .lengthDelimited,
+            field == deltasField || field == pushField
+        else { return nil }
         var inner = try reader.message()
         guard reader.isAtEnd else { throw WireError("more than deltas") }
         var deltas: [[UInt8]] = []
+        var hops: UInt32 = 0
         var innerLast: UInt32 = 0
         while !inner.isAtEnd {
-            guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else { throw WireError("not a delta") }
-            guard deltas.count < deltasMax else { throw WireError("too many") }
-            deltas.append(Array(try inner.slice()))
+            switch try inner.field(after: &innerLast, repeated: 1) {
+            case (1, .lengthDelimited):
+                guard deltas.count < deltasMax else { throw WireError("too many") }
+                deltas.append(Array(try inner.slice()))
+            case (2, .varint) where field == pushField: hops = try inner.varint32()
+            default: throw WireError("not a delta")
+            }
         }
-        return deltas
+        return field == pushField ? .push(deltas, hops: hops) : .deltas(deltas)
     }
 
     private var message: Hansa_V0_Frame.OneOf_Message {
@@ -122,24 +157,8 @@ extension PeerMessage {
                     }
                 }
             )
-        case .frontier(let heads, let more, let answer):
-            .frontier(
-                .with {
-                    $0.heads = heads.map(\.message)
-                    $0.more = more
-                    $0.answer = answer
-                }
-            )
-        case .want(let range, let credit):
-            .want(
-                .with {
-                    $0.author = range.log.author.data
-                    $0.incarnation = range.log.incarnation
-                    $0.from = range.from
-                    $0.to = range.to
-                    $0.credit = credit
-                }
-            )
+        case .ranges(let ranges): .ranges(.with { $0.ranges = ranges.map(\.message) })
+        case .want(let range, let credit): .want(range.want(credit: credit))
         case .deltas(let deltas): .deltas(.with { $0.deltas = deltas.map(\.data) })
         case .ack(let head, let credit):
             .ack(
@@ -152,7 +171,8 @@ extension PeerMessage {
                 }
             )
         case .have(let heads): .have(.with { $0.heads = heads.map(\.message) })
-        case .state(let state, let answer): .state(state.message(answer: answer))
+        case .state(let state, let question, let answered):
+            .state(state.message(question: question, answered: answered))
         case .deltaRefused(let log, let sequence, let code, let reason):
             .deltaRefused(
                 .with {
@@ -184,6 +204,45 @@ extension PeerMessage {
             )
         case .diffQuestion(let question): .diffQuestion(question.message)
         case .diffAnswer(let answer): .diffAnswer(answer.message)
+        case .neighbour(let isUrgent): .neighbour(.with { $0.urgent = isUrgent })
+        case .neighbourAnswer(let isAccepted): .neighbourAnswer(.with { $0.accepted = isAccepted })
+        case .leave: .leave(Hansa_V0_Leave())
+        case .shuffle(let token, let hops, let nodes):
+            .shuffle(
+                .with {
+                    $0.token = token
+                    $0.hops = hops
+                    $0.nodes = nodes.map(\.data)
+                }
+            )
+        case .shuffleReply(let token, let nodes):
+            .shuffleReply(
+                .with {
+                    $0.token = token
+                    $0.nodes = nodes.map(\.data)
+                }
+            )
+        case .push(let deltas, let hops):
+            .push(
+                .with {
+                    $0.deltas = deltas.map(\.data)
+                    $0.hops = hops
+                }
+            )
+        case .iHave(let heads):
+            .iHave(
+                .with {
+                    $0.heads = heads.map(\.head.message)
+                    $0.hops = heads.map(\.hops)
+                }
+            )
+        case .graft(let range, let credit):
+            .graft(
+                .with { graft in
+                    if let range { graft.want = range.want(credit: credit) }
+                }
+            )
+        case .prune: .prune(Hansa_V0_Prune())
         }
     }
 
@@ -202,14 +261,8 @@ extension PeerMessage {
             }
         case .announcements(let message):
             .announcements(message.announcements.compactMap { try? $0.serializedBytes() })
-        case .frontier(let frontier):
-            all(frontier.heads, LogHead.init).map {
-                .frontier(heads: $0, more: frontier.more, answer: frontier.answer)
-            }
-        case .want(let want):
-            log(want.author, want.incarnation).map {
-                .want(LogRange(log: $0, from: want.from, to: want.to), credit: want.credit)
-            }
+        case .ranges(let message): all(message.ranges, FrontierRange.init).map(PeerMessage.ranges)
+        case .want(let want): LogRange(want).map { .want($0, credit: want.credit) }
         case .deltas(let deltas): .deltas(deltas.deltas.map { Array($0) })
         case .ack(let ack):
             log(ack.author, ack.incarnation).flatMap { log in
@@ -218,7 +271,8 @@ extension PeerMessage {
                 }
             }
         case .have(let have): all(have.heads, LogHead.init).map(PeerMessage.have)
-        case .state(let state): StateSummary(state).map { .state($0, answer: state.answer) }
+        case .state(let state):
+            StateSummary(state).map { .state($0, question: state.question, answered: state.answered) }
         case .deltaRefused(let refused):
             log(refused.author, refused.incarnation).map {
                 .deltaRefused(
@@ -246,8 +300,32 @@ extension PeerMessage {
                 }
         case .diffQuestion(let question): DiffQuestion(question).map(PeerMessage.diffQuestion)
         case .diffAnswer(let answer): DiffAnswer(answer).map(PeerMessage.diffAnswer)
+        case .neighbour(let message): .neighbour(isUrgent: message.urgent)
+        case .neighbourAnswer(let message): .neighbourAnswer(isAccepted: message.accepted)
+        case .leave: .leave
+        case .shuffle(let message):
+            nodes(message.nodes).map { .shuffle(token: message.token, hops: message.hops, nodes: $0) }
+        case .shuffleReply(let message): nodes(message.nodes).map { .shuffleReply(token: message.token, nodes: $0) }
+        case .push(let push): .push(push.deltas.map { Array($0) }, hops: push.hops)
+        case .iHave(let message):
+            message.heads.count != message.hops.count
+                ? nil
+                : all(message.heads, LogHead.init).map { heads in
+                    .iHave(zip(heads, message.hops).map { HopHead(head: $0, hops: $1) })
+                }
+        case .graft(let graft):
+            graft.hasWant
+                ? LogRange(graft.want).map { .graft($0, credit: graft.want.credit) } : .graft(nil, credit: 0)
+        case .prune: .prune
         case .joinRequest, .joinAnswer: nil
         }
+    }
+
+    /// Keys of nodes in a shuffle at most.
+    package static let shuffleNodesMax = 64
+
+    private static func nodes(_ keys: [Data]) -> [NodeKey]? {
+        keys.count > shuffleNodesMax ? nil : all(keys) { NodeKey(bytes: $0) }
     }
 
     private static func log(_ author: Data, _ incarnation: UInt64) -> LogID? {
@@ -258,6 +336,27 @@ extension PeerMessage {
     private static func all<Source, Target>(_ source: [Source], _ convert: (Source) -> Target?) -> [Target]? {
         let target = source.compactMap(convert)
         return target.count == source.count ? target : nil
+    }
+}
+
+extension LogRange {
+    fileprivate func want(credit: UInt64) -> Hansa_V0_Want {
+        .with {
+            $0.author = log.author.data
+            $0.incarnation = log.incarnation
+            $0.from = from
+            $0.to = to
+            $0.credit = credit
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_Want) {
+        guard let author = NodeKey(bytes: message.author) else { return nil }
+        self.init(
+            log: LogID(author: author, incarnation: message.incarnation),
+            from: message.from,
+            to: message.to
+        )
     }
 }
 
@@ -282,14 +381,54 @@ extension LogHead {
     }
 }
 
+extension FrontierRange {
+    fileprivate var message: Hansa_V0_Range {
+        .with {
+            if let bytes = upper.bytes { $0.upper = bytes.data } else { $0.last = true }
+            switch content {
+            case .skip: $0.skip = true
+            case .fingerprint(let fingerprint): $0.fingerprint = fingerprint.bytes.data
+            case .heads(let heads, let answer):
+                $0.heads = .with {
+                    $0.heads = heads.map(\.message)
+                    $0.answer = answer
+                }
+            }
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_Range) {
+        let upper: RangeBound
+        if message.last {
+            guard message.upper.isEmpty else { return nil }
+            upper = .end
+        } else {
+            guard !message.upper.isEmpty, let bound = RangeBound(bytes: Array(message.upper)) else { return nil }
+            upper = bound
+        }
+        switch message.content {
+        case .skip(true)?: self.init(upper: upper, content: .skip)
+        case .fingerprint(let bytes)?:
+            guard let fingerprint = RangeFingerprint(bytes: bytes) else { return nil }
+            self.init(upper: upper, content: .fingerprint(fingerprint))
+        case .heads(let told)?:
+            let heads = told.heads.compactMap(LogHead.init)
+            guard heads.count == told.heads.count else { return nil }
+            self.init(upper: upper, content: .heads(heads, answer: told.answer))
+        case .skip(false)?, nil: return nil
+        }
+    }
+}
+
 extension StateSummary {
-    fileprivate func message(answer: Bool) -> Hansa_V0_State {
+    fileprivate func message(question: UInt64 = 0, answered: UInt64 = 0) -> Hansa_V0_State {
         .with {
             $0.frontier = frontier.data
             $0.digest = digest.sum.data
             $0.records = records
             $0.clock = wallMilliseconds
-            $0.answer = answer
+            $0.question = question
+            $0.answered = answered
         }
     }
 
@@ -313,7 +452,7 @@ extension PeerMessage.Hello {
             $0.program = program
             $0.governance = governance.data
             $0.announcements = announcements.data
-            $0.state = state.message(answer: false)
+            $0.state = state.message()
         }
     }
 

@@ -19,13 +19,7 @@ extension Engine {
             actions.append(.disconnect(id, .duplicate))
             return
         }
-        links[id] = Link(
-            id: id,
-            node: peer,
-            dialled: dialled,
-            now: now,
-            helloDeadline: now + settings.helloDeadline
-        )
+        links[id] = Link(id: id, node: peer, dialled: dialled, now: now, settings: settings)
         acquaintances[peer]?.nextDial = nil
         send(
             id,
@@ -33,8 +27,8 @@ extension Engine {
                 PeerMessage.Hello(
                     alliance: alliance,
                     program: program,
-                    governance: governance.fingerprint(hasher: cryptography),
-                    announcements: announcements.fingerprint(hasher: cryptography),
+                    governance: currentGovernanceFingerprint(),
+                    announcements: currentAnnouncementsFingerprint(),
                     state: ownState
                 )
             )
@@ -43,19 +37,22 @@ extension Engine {
 
     mutating func linkDown(_ id: LinkID, now: Instant) {
         guard let link = links.removeValue(forKey: id) else { return }
-        var acquaintance = acquaintances[link.node] ?? Acquaintance()
+        let peer = link.node
+        var acquaintance = acquaintances[peer] ?? Acquaintance()
         if link.isOpen {
-            if link.isWhole { acquaintance.heads = link.heads }
+            if link.isSynced { (acquaintance.behindBy, acquaintance.aheadBy) = difference(link) }
             acquaintance.state = link.state ?? acquaintance.state
         }
         acquaintance.hasFailed = true
-        if !links.values.contains(where: { $0.node == link.node }) {
+        let isLast = !links.values.contains { $0.node == peer }
+        if isLast {
             // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
             // either side, would be again.
             if let openedAt = link.openedAt, openedAt + settings.dialPauseMax <= now { acquaintance.pause = nil }
             scheduleDial(&acquaintance, now: now)
         }
-        acquaintances[link.node] = acquaintance
+        acquaintances[peer] = acquaintance
+        if isLast { perform(overlay.closed(peer, now: now), now: now) }
         planWants(now: now)
     }
 
@@ -72,6 +69,11 @@ extension Engine {
     mutating func heard(_ id: LinkID, now: Instant) {
         guard let peer = links[id]?.node else { return }
         links[id]?.lastHeard = now
+        if links[id]?.isSuspect == true {
+            // It was only slow. It is no neighbour until one side asks again.
+            links[id]?.isSuspect = false
+            links[id]?.lastUsed = now
+        }
         acquaintances[peer, default: Acquaintance()].lastContact = now
         acquaintances[peer]?.hasFailed = false
     }
@@ -82,6 +84,7 @@ extension Engine {
         acquaintance.hasFailed = true
         scheduleDial(&acquaintance, now: now)
         acquaintances[peer] = acquaintance
+        if !links.values.contains(where: { $0.node == peer }) { perform(overlay.closed(peer, now: now), now: now) }
     }
 
     private mutating func scheduleDial(_ acquaintance: inout Acquaintance, now: Instant) {
@@ -92,46 +95,16 @@ extension Engine {
         acquaintance.nextDial = now + jittered(pause)
     }
 
-    /// Nodes of the roster that can be dialled and are not connected.
-    private var unconnected: [NodeKey] {
-        let connected = Set(links.values.map(\.node))
-        return roster.organizations.keys
-            .filter { $0 != node && !connected.contains($0) && announcements.latest[$0]?.addresses.isEmpty == false }
-            .sorted()
-    }
-
-    mutating func dialWhatIsDue(now: Instant) {
-        for peer in unconnected {
-            var acquaintance = acquaintances[peer] ?? Acquaintance()
-            guard !acquaintance.isDialling else { continue }
-            if acquaintance.nextDial == nil {
-                // Both sides would dial at once; the one with the lesser key goes first.
-                acquaintance.nextDial = node < peer ? now : now + settings.dialCourtesy
-            }
-            if let shunned = acquaintance.shunnedUntil, let nextDial = acquaintance.nextDial {
-                acquaintance.nextDial = max(shunned, nextDial)
-            }
-            if let nextDial = acquaintance.nextDial, nextDial <= now,
-                let addresses = announcements.latest[peer]?.addresses
-            {
-                acquaintance.isDialling = true
-                acquaintance.nextDial = nil
-                actions.append(.dial(peer, addresses: addresses))
-            }
-            acquaintances[peer] = acquaintance
-        }
-    }
-
-    var nextDials: [Instant] {
-        unconnected.compactMap { acquaintances[$0].flatMap { $0.isDialling ? nil : $0.nextDial } }
-    }
-
     mutating func received(_ message: PeerMessage, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         heard(id, now: now)
         if case .refusal(let refusal) = message {
-            if refusal.code != SessionRefusal.duplicate.code { acquaintances[link.node]?.refusal = refusal }
+            if !refusal.isOrderly { acquaintances[link.node]?.refusal = refusal }
             close(id, nil, now: now)
+            return
+        }
+        guard links[id]?.budget.charge(message, now: now) == true else {
+            violate(id, "asks for more than its share", refusal: .budget, now: now)
             return
         }
         if !link.isOpen {
@@ -150,13 +123,14 @@ extension Engine {
         case .governance(let known, let statements, let answer):
             receivedGovernance(known: known, statements: statements, answer: answer, on: id, now: now)
         case .announcements(let encoded): receivedAnnouncements(encoded, on: id, now: now)
-        case .frontier(let heads, let more, let answer):
-            receivedFrontier(heads, more: more, answer: answer, on: id, now: now)
+        case .ranges(let ranges): receivedRanges(ranges, on: id, now: now)
         case .want(let range, let credit): receivedWant(range, credit: credit, on: id, now: now)
-        case .deltas: violate(id, "unchecked deltas", now: now)
+        case .deltas, .push: violate(id, "unchecked deltas", now: now)
         case .ack(let head, let credit): receivedAck(head, credit: credit, on: id)
         case .have(let heads): receivedHeads(heads, on: id, now: now)
-        case .state(let state, let answer): receivedState(state, answer: answer, on: id, now: now)
+        case .state(let state, let question, let answered):
+            receivedAnswer(answered, on: id, now: now)
+            receivedState(state, question: question, on: id, now: now)
         case .deltaRefused(let log, let sequence, let code, let reason):
             // About others' deltas it is for their authors to know.
             guard log.author == node, link.refusedByPeer < settings.notedRefusalsMax else { break }
@@ -166,6 +140,34 @@ extension Engine {
         case .headers(let log, let from, let headers): receivedHeaders(log, from: from, headers, on: id, now: now)
         case .diffQuestion(let question): lookUp(.answerDiff(question, link: id), for: id, now: now)
         case .diffAnswer(let answer): actions.append(.deliverDiff(id, answer))
+        case .neighbour(let isUrgent):
+            let wishes = overlay.receivedAsk(link.node, isUrgent: isUrgent, now: now, random: &random)
+            perform(wishes, now: now)
+        case .neighbourAnswer(let isAccepted):
+            perform(overlay.receivedAnswer(link.node, isAccepted: isAccepted, now: now), now: now)
+        case .leave: perform(overlay.receivedLeave(link.node, now: now), now: now)
+        case .shuffle(let token, let hops, let nodes):
+            let wishes = overlay.receivedShuffle(
+                from: link.node,
+                token: token,
+                hops: hops,
+                nodes: nodes,
+                now: now,
+                isMember: { [roster] in roster.organization(of: $0) != nil },
+                random: &random
+            )
+            perform(wishes, now: now)
+        case .shuffleReply(let token, let nodes):
+            let wishes = overlay.receivedShuffleReply(
+                from: link.node,
+                token: token,
+                nodes: nodes,
+                isMember: { [roster] in roster.organization(of: $0) != nil }
+            )
+            perform(wishes, now: now)
+        case .iHave(let heads): receivedIHave(heads, on: id, now: now)
+        case .graft(let range, let credit): receivedGraft(range, credit: credit, on: id, now: now)
+        case .prune: broadcast.prune(link.node)
         }
     }
 
@@ -183,16 +185,15 @@ extension Engine {
         actions.append(.noteSession(link.node, program: hello.program))
         acquaintances[link.node]?.program = hello.program
         acquaintances[link.node]?.refusal = nil
-        if hello.governance != governance.fingerprint(hasher: cryptography) { askGovernance(id) }
-        if hello.announcements != announcements.fingerprint(hasher: cryptography) {
+        if hello.governance != currentGovernanceFingerprint() { askGovernance(id) }
+        if hello.announcements != currentAnnouncementsFingerprint() {
             sendAnnouncements(announcements.sorted.map(\.encoded), to: id)
         }
-        if hello.state.frontier != fingerprint {
-            // The peer does likewise: no need to ask for its own.
-            sendFrontier(id, answer: false)
-            links[id]?.frontierAsked = now
-        }
-        receivedState(hello.state, answer: false, on: id, now: now)
+        // Of the two sides, which both see at once whether they differ, one begins to compare.
+        if hello.state.frontier != fingerprint, link.node < node { links[id]?.comparedAt = now }
+        receivedState(hello.state, question: 0, on: id, now: now)
+        perform(overlay.opened(link.node, now: now), now: now)
+        planWants(now: now)
     }
 
     /// Of two connections between the same nodes both sides keep the same one: that which the lesser key dialled, and

@@ -7,44 +7,64 @@ extension Engine {
     // MARK: - Wants
 
     /// Asks for every log that a peer holds further than this node, each of one peer: of those that have it, the one
-    /// that has least to do.
+    /// that has least to do. Authors over their budget come last.
     mutating func planWants(now: Instant) {
         var free = openLinks.filter {
             guard let link = links[$0] else { return false }
-            return !link.candidates.isEmpty && link.wants.count < settings.wantsPerLinkMax
+            return !link.ahead.isEmpty && !link.isSuspect && link.wants.count < settings.wantsPerLinkMax
         }
         guard !free.isEmpty else { return }
         var asked: Set<LogID> = []
         for link in links.values { asked.formUnion(link.wants.keys) }
         var logs: Set<LogID> = []
-        for id in free { logs.formUnion(links[id]?.candidates ?? []) }
-        for log in logs.subtracting(asked).sorted() {
-            let held = accepted[log]?.sequence ?? 0
+        for id in free { logs.formUnion(links[id]?.ahead.keys ?? [:].keys) }
+        let order = logs.subtracting(asked).sorted()
+        let over = pullOnly
+        let planned =
+            over.isEmpty
+            ? order : order.filter { over[$0.author] == nil } + order.filter { over[$0.author] != nil }
+        for log in planned {
+            let held = accepted(log)?.sequence ?? 0
             let limit = limit(of: log)
             var best: (id: LinkID, load: Int, target: UInt64)?
             for id in free {
-                guard let link = links[id], link.candidates.contains(log) else { continue }
-                let target = min(link.heads[log]?.sequence ?? 0, limit)
-                guard target > held else {
-                    links[id]?.candidates.remove(log)
+                guard let link = links[id], let head = link.ahead[log] else { continue }
+                let target = min(head.sequence, limit)
+                guard target > held, link.distrusted[log] == nil, link.wants.count < best?.load ?? Int.max else {
                     continue
                 }
-                guard link.distrusted[log] == nil, link.wants.count < best?.load ?? Int.max else { continue }
                 best = (id, link.wants.count, target)
             }
             guard let best else { continue }
-            want(LogRange(log: log, from: held + 1, to: best.target), of: best.id, now: now)
+            let range = LogRange(log: log, from: held + 1, to: best.target)
+            want(range, of: best.id, patience: settings.wantDeadline, now: now)
             if best.load + 1 >= settings.wantsPerLinkMax { free.removeAll { $0 == best.id } }
             if free.isEmpty { return }
         }
     }
 
-    private mutating func want(_ range: LogRange, of id: LinkID, now: Instant) {
+    mutating func want(
+        _ range: LogRange,
+        of id: LinkID,
+        isGraft: Bool = false,
+        patience: Milliseconds,
+        now: Instant
+    ) {
         guard let order = links[id]?.nextOrder else { return }
         links[id]?.nextOrder = order + 1
-        let deadline = now + settings.wantDeadline
-        links[id]?.wants[range.log] = Want(from: range.from, to: range.to, deadline: deadline, order: order)
-        send(id, .want(range, credit: takeCredit(id)))
+        let deadline = now + patience
+        links[id]?.wants[range.log] = Want(
+            from: range.from,
+            to: range.to,
+            deadline: deadline,
+            patience: patience,
+            order: order
+        )
+        let check = min(links[id]?.wantsCheckAt ?? deadline, deadline)
+        links[id]?.wantsCheckAt = check
+        links[id]?.lastUsed = now
+        let credit = takeCredit(id)
+        send(id, isGraft ? .graft(range, credit: credit) : .want(range, credit: credit))
     }
 
     /// What the peer may be given on top of what it has.
@@ -76,19 +96,22 @@ extension Engine {
                 let next = now + settings.distrustCheck
                 links[id]?.distrustCheckAt = rest.isEmpty ? nil : next
             }
+            guard let check = link.wantsCheckAt, check <= now else { continue }
             for (log, want) in link.wants where want.deadline <= now {
                 if link.creditGiven <= 0 {
                     // It is this node's own disk that holds everything up.
-                    let deadline = now + settings.wantDeadline
+                    let deadline = now + want.patience
                     links[id]?.wants[log]?.deadline = deadline
                     continue
                 }
                 isChanged = true
                 links[id]?.wants[log] = nil
-                if accepted[log]?.sequence ?? 0 < want.to {
+                if accepted(log)?.sequence ?? 0 < want.to {
                     distrust(log, on: id, for: settings.wantDeadline, now: now)
                 }
             }
+            let next = links[id]?.wants.values.map(\.deadline).min()
+            links[id]?.wantsCheckAt = next
         }
         if isChanged { planWants(now: now) }
     }
@@ -106,8 +129,8 @@ extension Engine {
     private mutating func progress(_ log: LogID, _ sequence: UInt64, on id: LinkID, now: Instant) {
         guard let want = links[id]?.wants[log], (want.from...want.to).contains(sequence) else { return }
         links[id]?.wants[log]?.from = sequence + 1
-        let deadline = now + settings.wantDeadline
-        for (other, later) in links[id]?.wants ?? [:] where later.order >= want.order && later.deadline < deadline {
+        for (other, later) in links[id]?.wants ?? [:] where later.order >= want.order {
+            let deadline = max(later.deadline, now + later.patience)
             links[id]?.wants[other]?.deadline = deadline
         }
         if sequence == want.to { links[id]?.wants[log] = nil }
@@ -115,33 +138,65 @@ extension Engine {
 
     // MARK: - Arrivals
 
-    mutating func receivedDeltas(_ deltas: [ReceivedDelta], _ byteCount: Int, on id: LinkID, now: Instant) {
+    mutating func receivedDeltas(_ deltas: [ReceivedDelta], _ arrival: DeltaArrival, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         heard(id, now: now)
         guard link.isOpen else {
             violate(id, "a first message that is not Hello", now: now)
             return
         }
-        let bytes = UInt64(max(0, byteCount))
-        links[id]?.creditGiven -= Int64(clamping: bytes)
-        let isAsked = deltas.contains {
-            if case .verified(let delta) = $0 { link.wants[delta.log] != nil } else { false }
+        links[id]?.lastUsed = now
+        let size: UInt64
+        let room: Bool
+        switch arrival {
+        case .asked(let byteCount):
+            size = UInt64(max(0, byteCount))
+            links[id]?.creditGiven -= Int64(clamping: size)
+            // A peer may send what it has credit for and the rest of a delta. What is too much is not stored: that it
+            // exists is known now, so it is asked for when there is room.
+            room = link.bytesPending + size <= 2 * settings.creditBytes + UInt64(CatalogRules.Limits.deltaBytesMax)
+        case .pushed:
+            size = deltas.reduce(0) { $0 + $1.byteCount }
+            room = storingBytes + size <= settings.storingBytesMax
+                && link.bytesPending + size <= settings.creditBytes
         }
-        // A peer may send what it has credit for and the rest of a delta, and push somewhat more. What is too much is not stored: that it exists
-        // is known now, so it is asked for when there is room.
-        let asked = 2 * settings.creditBytes + UInt64(CatalogRules.Limits.deltaBytesMax)
-        let room = isAsked ? asked : settings.creditBytes
-        let hasRoom =
-            link.bytesPending + bytes <= room && (isAsked || storingBytes + bytes <= settings.storingBytesMax)
+        take(deltas, arrival, hasRoom: room, from: id, now: now)
+    }
+
+    private mutating func take(
+        _ deltas: [ReceivedDelta],
+        _ arrival: DeltaArrival,
+        hasRoom: Bool,
+        from id: LinkID,
+        now: Instant
+    ) {
+        guard let peer = links[id]?.node else { return }
         var batch: [VerifiedDelta] = []
+        var duplicates = 0
+        var hops: UInt32?
         for delta in deltas {
             switch delta {
+            case .known(let log, let sequence):
+                duplicates += 1
+                progress(log, sequence, on: id, now: now)
+                if sequence == accepted(log)?.sequence, let head = accepted(log) {
+                    learn(LogHead(log: log, head: head), on: id)
+                }
             case .refused(let log, let sequence, let refusal):
                 refuse(log, sequence, refusal, from: id, now: now)
             case .verified(let delta):
-                if accept(delta, hasRoom: hasRoom, from: id, now: now) { batch.append(delta) }
+                if delta.header.sequence <= accepted(delta.log)?.sequence ?? 0 { duplicates += 1 }
+                guard accept(delta, hasRoom: hasRoom, from: id, now: now) else { break }
+                batch.append(delta)
+                let passed = broadcast.arrived(delta.log, delta.header.sequence, hops: arrival.hops, from: peer)
+                hops = [hops, passed].compactMap { $0 }.max()
             }
             if links[id] == nil { break }
+        }
+        if let hops = arrival.hops {
+            notePushes(deltas, duplicates: duplicates, delivered: batch.count, hops: hops, from: id, now: now)
+        } else {
+            counters.fetched += UInt64(batch.count)
         }
         if batch.isEmpty {
             grant(id)
@@ -151,7 +206,7 @@ extension Engine {
             storingBytes += size
             let token = nextToken
             nextToken += 1
-            storing[token] = (id, batch)
+            storing[token] = StoringBatch(link: id, deltas: batch, isPushed: arrival.hops != nil, hops: hops)
             actions.append(.store(token: token, batch, from: id))
         }
         planWants(now: now)
@@ -170,7 +225,7 @@ extension Engine {
             refuse(log, sequence, .fork, from: id, now: now)
             return false
         }
-        let held = accepted[log]
+        let held = accepted(log)
         let heldSequence = held?.sequence ?? 0
         if sequence <= heldSequence {
             progress(log, sequence, on: id, now: now)
@@ -187,8 +242,9 @@ extension Engine {
             if heldSequence > 0 { inquire(log, upTo: heldSequence, on: id) }
             return false
         }
-        accepted[log] = delta.head
+        inFlight[log] = delta.head
         progress(log, sequence, on: id, now: now)
+        parked[log] = nil
         return true
     }
 
@@ -219,6 +275,10 @@ extension Engine {
             }
             // What only waits for a statement is asked for as soon as that has come.
             if isSendersFault || !isKnown { distrust(log, on: id, for: settings.distrust, now: now) }
+            broadcast.settle(log)
+            if !isSendersFault, parked[log] != nil || parked.count < settings.parkedMax {
+                parked[log] = ParkedDelta(sequence: sequence, refusal: refusal, from: node, since: now)
+            }
         }
         if links[id]?.faults ?? 0 > settings.refusalsMax {
             shun(node, now: now)
@@ -229,20 +289,22 @@ extension Engine {
     // MARK: - Storing
 
     mutating func stored(_ token: UInt64, _ outcomes: [StoreOutcome], summary: StoredSummary, now: Instant) {
-        guard let (id, deltas) = storing.removeValue(forKey: token) else { return }
-        let size = deltas.reduce(0) { $0 + UInt64($1.byteCount) }
+        guard let batch = storing.removeValue(forKey: token) else { return }
+        let id = batch.link
+        let size = batch.deltas.reduce(0) { $0 + UInt64($1.byteCount) }
         storingBytes -= min(storingBytes, size)
         let pending = links[id]?.bytesPending ?? 0
         links[id]?.bytesPending = pending - min(pending, size)
         self.summary = summary
         var advanced: Set<LogID> = []
         var failed: Set<LogID> = []
-        for (delta, outcome) in zip(deltas, outcomes) {
+        for (delta, outcome) in zip(batch.deltas, outcomes) {
             switch outcome {
             case .applied:
                 // Answers may overtake each other; what is on disk never gets less.
                 guard delta.header.sequence > durable[delta.log]?.sequence ?? 0 else { continue }
                 durable[delta.log] = delta.head
+                if inFlight[delta.log] == delta.head { inFlight[delta.log] = nil }
                 advanced.insert(delta.log)
             case .skipped:
                 failed.insert(delta.log)
@@ -260,11 +322,19 @@ extension Engine {
         }
         for log in failed { resetAccepted(log) }
         show(advanced, now: now)
-        for log in advanced.sorted() {
-            guard let head = durable[log] else { continue }
-            if accepted[log]?.sequence ?? 0 < head.sequence { accepted[log] = head }
-            let isLast = log == advanced.max() && links[id]?.wants.isEmpty == false
-            send(id, .ack(LogHead(log: log, head: head), credit: isLast ? takeCredit(id) : 0))
+        if batch.isPushed {
+            links[id]?.unconfirmed.formUnion(advanced)
+            if announceAt == nil { announceAt = now + settings.announceDelay }
+        } else {
+            for log in advanced.sorted() {
+                guard let head = durable[log] else { continue }
+                let isLast = log == advanced.max() && links[id]?.wants.isEmpty == false
+                send(id, .ack(LogHead(log: log, head: head), credit: isLast ? takeCredit(id) : 0))
+            }
+        }
+        if let hops = batch.hops {
+            let fresh = zip(batch.deltas, outcomes).filter { $0.1 == .applied }.map(\.0)
+            push(fresh, hops: hops + 1, except: id, now: now)
         }
         grant(id)
         planWants(now: now)
@@ -280,10 +350,21 @@ extension Engine {
                 }
             }
         }
-        accepted[log] = head
-        for (id, link) in links {
-            if let theirs = link.heads[log], theirs.sequence > head?.sequence ?? 0 { links[id]?.candidates.insert(log) }
-        }
+        inFlight[log] = head == durable[log] ? nil : head
+    }
+}
+
+extension DeltaArrival {
+    /// Links passed since the author, of a push.
+    var hops: UInt32? {
+        if case .pushed(let hops) = self { hops } else { nil }
+    }
+}
+
+extension ReceivedDelta {
+    /// The bytes of a delta that is to be stored.
+    var byteCount: UInt64 {
+        if case .verified(let delta) = self { UInt64(delta.byteCount) } else { 0 }
     }
 }
 

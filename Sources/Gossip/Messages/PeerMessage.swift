@@ -30,6 +30,17 @@ package struct LogHead: Hashable, Sendable {
     }
 }
 
+/// A head whose delta the receiver should get from somebody else, with the links that a push of it would have passed.
+package struct HopHead: Hashable, Sendable {
+    package let head: LogHead
+    package let hops: UInt32
+
+    package init(head: LogHead, hops: UInt32) {
+        self.head = head
+        self.hops = hops
+    }
+}
+
 /// A stretch of a log, both ends included.
 package struct LogRange: Hashable, Sendable {
     package let log: LogID
@@ -64,6 +75,9 @@ package struct SessionRefusal: Hashable, Sendable {
         self.reason = reason
     }
 
+    /// True where the session ends because it is not needed, and nobody is to blame.
+    package var isOrderly: Bool { code == Self.duplicate.code || code == Self.idle.code }
+
     package static let foreignAlliance = SessionRefusal(code: 1, reason: "this node belongs to another alliance")
     package static func format(min: UInt32, max: UInt32) -> SessionRefusal {
         SessionRefusal(
@@ -79,6 +93,8 @@ package struct SessionRefusal: Hashable, Sendable {
     package static let duplicate = SessionRefusal(code: 5, reason: "another connection with this node is kept")
     package static let silent = SessionRefusal(code: 6, reason: "no message in time")
     package static let tooManyRefusals = SessionRefusal(code: 7, reason: "too many refused deltas")
+    package static let budget = SessionRefusal(code: 9, reason: "asks for or sends more than its share")
+    package static let idle = SessionRefusal(code: 10, reason: "nothing more to say; no neighbour")
     package static let shunned = SessionRefusal(
         code: 8,
         reason: "the node broke the protocol a short while ago; it may try again later"
@@ -91,17 +107,32 @@ package enum PeerMessage: Hashable, Sendable {
     case refusal(SessionRefusal)
     case governance(known: [Hash256], statements: [[UInt8]], answer: Bool)
     case announcements([[UInt8]])
-    case frontier(heads: [LogHead], more: Bool, answer: Bool)
+    /// Compares frontiers; no range where nothing differs.
+    case ranges([FrontierRange])
     case want(LogRange, credit: UInt64)
     case deltas([[UInt8]])
     case ack(LogHead, credit: UInt64)
     case have([LogHead])
-    case state(StateSummary, answer: Bool)
+    /// `question` is not 0 where the peer's is wanted in return; `answered` is the question that this answers, or 0.
+    case state(StateSummary, question: UInt64, answered: UInt64)
     case deltaRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String)
     case headersWanted(LogRange)
     case headers(log: LogID, from: UInt64, [SignedHeader])
     case diffQuestion(DiffQuestion)
     case diffAnswer(DiffAnswer)
+    // Overlay.
+    case neighbour(isUrgent: Bool)
+    case neighbourAnswer(isAccepted: Bool)
+    case leave
+    case shuffle(token: UInt64, hops: UInt32, nodes: [NodeKey])
+    case shuffleReply(token: UInt64, nodes: [NodeKey])
+    // Broadcast.
+    /// New deltas, with the links passed since their author.
+    case push([[UInt8]], hops: UInt32)
+    case iHave([HopHead])
+    /// An edge of the tree, and what is missing; nil where only the edge is wanted.
+    case graft(LogRange?, credit: UInt64)
+    case prune
 
     package struct Hello: Hashable, Sendable {
         package var alliance: AllianceID

@@ -9,6 +9,8 @@ package struct PeerStatus: Hashable, Sendable {
         case inStep = "in step"
         case behind
         case ahead
+        /// No neighbour: what it has comes through others.
+        case indirect = "through others"
         case unreachable
         case unknown
     }
@@ -46,19 +48,27 @@ extension Engine {
         let link = links.values.filter { $0.node == peer && $0.isOpen }.max { $0.id < $1.id }
         let state = link?.state ?? acquaintance?.state
         let isEqual = state?.frontier == fingerprint && state?.digest == summary.digest
-        let heads = isEqual ? shown.heads : link.flatMap { $0.isWhole ? $0.heads : nil } ?? acquaintance?.heads
-        let (behind, ahead) = heads.map(difference) ?? (nil, nil)
+        var behind = acquaintance?.behindBy
+        var ahead = acquaintance?.aheadBy
+        if isEqual {
+            (behind, ahead) = (0, 0)
+        } else if let link, link.isSynced {
+            (behind, ahead) = difference(link)
+        }
         let standing: PeerStatus.Standing
         if peer == node {
             standing = .own
         } else if link == nil {
-            standing = acquaintance?.hasFailed == true ? .unreachable : .unknown
+            // Not to be connected is nothing unusual where not everybody is everybody's neighbour.
+            standing =
+                acquaintance?.hasFailed == true && (overlay.isMesh || acquaintance?.pause != nil)
+                ? .unreachable : overlay.isMesh ? .unknown : .indirect
         } else if isEqual {
             standing = .inStep
-        } else if let behind, let ahead, behind == 0, ahead > 0 {
-            standing = .ahead
-        } else if heads == nil {
+        } else if behind == nil {
             standing = .unknown
+        } else if behind == 0, let ahead, ahead > 0 {
+            standing = .ahead
         } else {
             standing = .behind
         }
@@ -79,21 +89,29 @@ extension Engine {
         )
     }
 
-    /// Deltas that a frontier lacks, and those it has more.
-    private func difference(_ heads: [LogID: Head]) -> (behind: UInt64?, ahead: UInt64?) {
+    /// Deltas that a peer lacks, and those that it has more, as far as is known.
+    func difference(_ link: Link) -> (behind: UInt64, ahead: UInt64) {
         var behind: UInt64 = 0
         var ahead: UInt64 = 0
-        for (log, head) in shown.heads {
-            let theirs = heads[log]?.sequence ?? 0
-            if head.sequence > theirs { behind &+= head.sequence - theirs } else { ahead &+= theirs - head.sequence }
+        for (log, theirs) in link.behind {
+            let own = frontier[log]?.sequence ?? 0
+            if own > theirs { behind &+= own - theirs }
         }
-        for (log, head) in heads where shown[log] == nil { ahead &+= head.sequence }
+        for (log, head) in link.ahead {
+            let own = frontier[log]?.sequence ?? 0
+            if head.sequence > own { ahead &+= head.sequence - own }
+        }
         return (behind, ahead)
     }
 
     /// The open connection with a node.
     package func openLink(to peer: NodeKey) -> LinkID? {
         links.values.filter { $0.node == peer && $0.isOpen }.map(\.id).max()
+    }
+
+    /// True while a node is being dialled, or a session with it is being opened.
+    package func isContacting(_ peer: NodeKey) -> Bool {
+        acquaintances[peer]?.isDialling == true || links.values.contains { $0.node == peer }
     }
 
     /// The announcements and statements that a newcomer is told.
@@ -104,11 +122,16 @@ extension Engine {
     /// The node's neighbours and those that could take their place.
     package func topology() -> Topology {
         Topology(
-            active: openLinks.compactMap { links[$0]?.node }.sorted().map {
-                Topology.Neighbour(node: $0, isEager: true, roundTripMilliseconds: nil)
+            active: overlay.active.sorted().map { peer in
+                Topology.Neighbour(
+                    node: peer,
+                    isEager: broadcast.eager.contains(peer),
+                    roundTripMicroseconds: openLink(to: peer).flatMap { links[$0]?.roundTripMicroseconds }
+                )
             },
-            passive: [],
-            activeWanted: roster.organizations.count - 1
+            passive: overlay.passive.sorted(),
+            activeWanted: overlay.wanted,
+            isMesh: overlay.isMesh
         )
     }
 }

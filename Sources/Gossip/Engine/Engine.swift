@@ -4,9 +4,10 @@ package import DeltaLog
 /// The gossip engine of one node: a pure value. Inputs and the present moment go in, actions come out, in one order
 /// for one history; it has no clock, socket, database or randomness of its own.
 ///
-/// It keeps a connection with every node of the roster (full mesh), makes governance equal first, then compares whole
-/// frontiers, fetches what it lacks with byte credits, pushes what is new, and asks a random peer now and then whether
-/// both still hold the same (anti-entropy: Demers et al. 1987).
+/// It composes three machines: the ``Overlay`` decides with whom links are kept, the ``Broadcast`` along which of them new
+/// deltas go, and ``RangeReconciliation`` finds where two frontiers differ. The engine itself makes governance equal
+/// first, fetches what is lacking with byte credits, and asks a random peer now and then whether both still hold the
+/// same (anti-entropy: Demers et al. 1987).
 package struct Engine<Crypto: Cryptography>: Sendable {
     package let settings: EngineSettings
     package let alliance: AllianceID
@@ -18,15 +19,18 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     package internal(set) var governance: GovernanceSet
     package internal(set) var announcements: AnnouncementSet
     package internal(set) var roster: Roster
+    /// Fingerprints of ``governance`` and ``announcements``; nil where they have changed since they were last needed.
+    var governanceFingerprint: Hash256?
+    var announcementsFingerprint: Hash256?
     /// Logs that are proven to be forked, with the lowest sequence proven.
     package internal(set) var forks: [LogID: UInt64]
 
     /// What is on disk.
     package internal(set) var durable: Frontier
-    /// What is on disk or on its way there.
-    var accepted: Frontier
+    /// Heads on their way to the disk, beyond ``durable``.
+    var inFlight: [LogID: Head] = [:]
     /// What peers are told: of ``durable`` the logs of enrolled nodes, forked ones up to before the fork.
-    package internal(set) var shown: Frontier
+    var frontier: FrontierTree
     package internal(set) var summary: StoredSummary
     /// The fingerprint of ``shown``.
     package internal(set) var fingerprint: Hash256
@@ -35,22 +39,33 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     /// The forks whose heads are being read.
     var cutReads: [LogID: UInt64] = [:]
 
+    var overlay: Overlay
+    var broadcast: Broadcast
     var links: [LinkID: Link] = [:]
     var acquaintances: [NodeKey: Acquaintance] = [:]
     /// Deltas handed over to be stored, by token, with where they came from.
-    var storing: [UInt64: (link: LinkID, deltas: [VerifiedDelta])] = [:]
+    var storing: [UInt64: StoringBatch] = [:]
     var nextToken: UInt64 = 1
     /// Bytes of deltas that are being stored.
     var storingBytes: UInt64 = 0
+    /// Deltas that could not be taken, with the reason, as they are shown to people.
+    package internal(set) var parked: [LogID: ParkedDelta] = [:]
+    /// How much of each author's deltas was pushed on, and who is pull-only until when.
+    var authorBudgets: [NodeKey: TokenBucket] = [:]
+    package internal(set) var pullOnly: [NodeKey: Instant] = [:]
 
     /// Logs whose heads peers are to be told of.
     var unannounced: Set<LogID> = []
+    /// Of those, the last deltas that were pushed, with the links that they will have passed on arrival.
+    var pushedHops: [LogID: (sequence: UInt64, hops: UInt32)] = [:]
     var announceAt: Instant?
     var stateChangedAt: Instant?
     var heartbeatAt: Instant?
     var antiEntropyAt: Instant?
+    var strangerAt: Instant?
+    /// In a full mesh, nodes with lesser keys are not dialled before.
+    var courtesyUntil = Instant(nanoseconds: .max)
     var timerSetTo: Instant?
-
     /// What was sent, received and delivered since this engine was made.
     package internal(set) var counters = GossipCounters()
 
@@ -61,7 +76,7 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     /// - Parameters:
     ///   - governance: All statements held, verified.
     ///   - frontier: What is on disk, with its summary.
-    ///   - random: Seeded by whoever runs the engine; only used for jitter and the choice of peers.
+    ///   - random: Seeded by whoever runs the engine; used for jitter, the choice of peers and the shape of trees.
     package init(
         settings: EngineSettings = EngineSettings(),
         charter: Charter,
@@ -74,6 +89,7 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         cryptography: Crypto,
         random: any RandomNumberGenerator & Sendable
     ) {
+        var random = random
         self.settings = settings
         self.charter = charter
         alliance = charter.alliance(cryptography)
@@ -82,15 +98,21 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         self.governance = governance
         self.announcements = announcements
         self.cryptography = cryptography
-        self.random = random
         self.summary = summary
         durable = frontier
-        accepted = frontier
-        shown = Frontier()
+        self.frontier = FrontierTree(seed: random.next())
+        self.random = random
         fingerprint = .zero
+        overlay = Overlay(node: node, settings: settings.overlay)
+        broadcast = Broadcast(settings: settings.broadcast)
         roster = Roster(charter: charter, statements: governance, hasher: cryptography)
         forks = governance.forks
         showAll()
+    }
+
+    /// What peers are told of what is on disk. Linear in the number of logs.
+    package var shown: Frontier {
+        Frontier(Dictionary(uniqueKeysWithValues: frontier.sorted.map { ($0.log, $0.head) }))
     }
 
     /// Takes one input.
@@ -101,12 +123,14 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     /// - Returns: What to do, in this order.
     package mutating func step(_ input: EngineInput, now: Instant, wallMilliseconds: UInt64) -> [EngineAction] {
         self.wallMilliseconds = wallMilliseconds
+        if courtesyUntil == Instant(nanoseconds: .max) { courtesyUntil = now + settings.dialCourtesy }
         switch input {
         case .linkUp(let link, let node, let dialled): linkUp(link, node: node, dialled: dialled, now: now)
         case .linkDown(let link): linkDown(link, now: now)
         case .dialFailed(let node): dialFailed(node, now: now)
+        case .contact(let node): contact(node, now: now)
         case .message(let link, let message): received(message, on: link, now: now)
-        case .deltas(let link, let deltas, let byteCount): receivedDeltas(deltas, byteCount, on: link, now: now)
+        case .deltas(let link, let deltas, let arrival): receivedDeltas(deltas, arrival, on: link, now: now)
         case .malformed(let link, let what): violate(link, what, now: now)
         case .committed(let deltas, let summary): committed(deltas, summary: summary, now: now)
         case .stored(let token, let outcomes, let summary): stored(token, outcomes, summary: summary, now: now)
@@ -118,11 +142,11 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         case .askDiff(let link, let question): send(link, .diffQuestion(question))
         case .stated(let statements): adopt(statements, except: nil, store: false, now: now)
         case .announced(let announcement): adopt([announcement], except: nil, store: false, now: now)
-        case .timer: timerSetTo = nil
+        case .timer: if timerSetTo.map({ $0 <= now }) ?? false { timerSetTo = nil }
         }
-        runTimers(now: now)
         readCuts()
-        setTimer()
+        if earliestDeadline(now: now) <= now { runTimers(now: now) }
+        setTimer(now: now)
         defer { actions.removeAll() }
         return actions
     }
@@ -141,6 +165,11 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         links.values.filter(\.isOpen).map(\.id).sorted()
     }
 
+    /// The open links with neighbours, ascending.
+    var neighbourLinks: [LinkID] {
+        openLinks.filter { links[$0].map { overlay.active.contains($0.node) } ?? false }
+    }
+
     var ownState: StateSummary {
         StateSummary(
             frontier: fingerprint,
@@ -152,11 +181,11 @@ package struct Engine<Crypto: Cryptography>: Sendable {
 
     /// Ends a session: a peer's violation is told, counted and shown, and disturbs nobody else. The peer is shunned for
     /// a while.
-    mutating func violate(_ id: LinkID, _ what: String, now: Instant) {
+    mutating func violate(_ id: LinkID, _ what: String, refusal: SessionRefusal? = nil, now: Instant) {
         guard let link = links[id] else { return }
         actions.append(.noteViolation(link.node, what))
         shun(link.node, now: now)
-        close(id, .violation(what), now: now)
+        close(id, refusal ?? .violation(what), now: now)
     }
 
     mutating func close(_ id: LinkID, _ refusal: SessionRefusal?, now: Instant) {
@@ -168,36 +197,72 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     // MARK: - Timers
 
     private mutating func runTimers(now: Instant) {
-        for link in links.values.sorted(by: { $0.id < $1.id }) where deadline(of: link) <= now {
-            close(link.id, .silent, now: now)
-        }
+        for id in links.keys.sorted() { checkLink(id, now: now) }
         dropStalledWants(now: now)
-        dialWhatIsDue(now: now)
+        graftOverdue(now: now)
+        if overlay.deadline.map({ $0 <= now }) ?? false { wakeOverlay(now: now) }
         if let announceAt, announceAt <= now { announce(now: now) }
         if let stateChangedAt, stateChangedAt <= now { sendStates(now: now) }
-        if heartbeatAt == nil { heartbeatAt = now + settings.heartbeat }
+        if heartbeatAt == nil { heartbeatAt = now + jittered(settings.heartbeat) }
         if let heartbeatAt, heartbeatAt <= now { sendStates(now: now) }
         if antiEntropyAt == nil { antiEntropyAt = now + jittered(settings.antiEntropy) }
         if let antiEntropyAt, antiEntropyAt <= now {
             self.antiEntropyAt = now + jittered(settings.antiEntropy)
-            if let peer = openLinks.randomElement(using: &random) { send(peer, .state(ownState, answer: true)) }
+            if let peer = neighbourLinks.randomElement(using: &random) { askState(peer, now: now) }
+        }
+        if strangerAt == nil { strangerAt = now + jittered(settings.stranger) }
+        if let strangerAt, strangerAt <= now {
+            self.strangerAt = now + jittered(settings.stranger)
+            contactStranger(now: now)
         }
     }
 
-    /// When a link is closed unless something comes before.
+    /// Ends what has lasted too long: sessions without a first message, silent ones, and those without a purpose.
+    private mutating func checkLink(_ id: LinkID, now: Instant) {
+        guard let link = links[id], deadline(of: link) <= now else { return }
+        if let hello = link.helloDeadline {
+            if hello <= now { close(id, .silent, now: now) }
+        } else if link.lastHeard + settings.silenceMax <= now {
+            close(id, .silent, now: now)
+        } else if overlay.active.contains(link.node) {
+            suspect(id, now: now)
+        } else if link.isBusy, !link.isSuspect {
+            links[id]?.lastUsed = now
+        } else if link.lastUsed + settings.idleMax <= now, !link.isSuspect {
+            close(id, .idle, now: now)
+        }
+    }
+
+    /// When something is to be done about a link unless something comes before.
     private func deadline(of link: Link) -> Instant {
-        link.helloDeadline ?? link.lastHeard + settings.silenceMax
+        if let hello = link.helloDeadline { return hello }
+        if link.isSuspect { return link.lastHeard + settings.silenceMax }
+        if overlay.active.contains(link.node) { return link.lastHeard + settings.suspectAfter }
+        return min(link.lastUsed + settings.idleMax, link.lastHeard + settings.silenceMax)
     }
 
-    private mutating func setTimer() {
-        var deadlines = [announceAt, stateChangedAt, heartbeatAt, antiEntropyAt].compactMap { $0 }
-        for link in links.values {
-            deadlines.append(deadline(of: link))
-            deadlines.append(contentsOf: link.wants.values.map(\.deadline))
-            if let check = link.distrustCheckAt { deadlines.append(check) }
+    private func earliestDeadline(now: Instant) -> Instant {
+        guard let heartbeatAt, let antiEntropyAt, let strangerAt else { return now }
+        var earliest = min(heartbeatAt, antiEntropyAt, strangerAt)
+        func consider(_ deadline: Instant?) {
+            if let deadline, deadline < earliest { earliest = deadline }
         }
-        deadlines.append(contentsOf: nextDials)
-        guard let next = deadlines.min(), next != timerSetTo else { return }
+        consider(announceAt)
+        consider(stateChangedAt)
+        consider(overlay.deadline)
+        consider(broadcast.deadline)
+        for link in links.values {
+            consider(deadline(of: link))
+            consider(link.wantsCheckAt)
+            consider(link.distrustCheckAt)
+        }
+        return earliest
+    }
+
+    /// A timer that is set already and comes earlier does no harm: it only looks.
+    private mutating func setTimer(now: Instant) {
+        let next = earliestDeadline(now: now)
+        if let timerSetTo, timerSetTo > now, timerSetTo <= next { return }
         timerSetTo = next
         actions.append(.setTimer(next))
     }
@@ -210,6 +275,31 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     private mutating func sendStates(now: Instant) {
         stateChangedAt = nil
         heartbeatAt = now + settings.heartbeat
-        for id in openLinks { send(id, .state(ownState, answer: false)) }
+        for id in neighbourLinks { send(id, .state(ownState, question: 0, answered: 0)) }
     }
+
+    /// Asks a peer for its state, and measures how long it takes to answer.
+    mutating func askState(_ id: LinkID, now: Instant) {
+        let question = UInt64.random(in: 1...UInt64(UInt32.max), using: &random)
+        links[id]?.stateAsked = (question, now)
+        send(id, .state(ownState, question: question, answered: 0))
+    }
+}
+
+/// Deltas handed over to be stored.
+struct StoringBatch: Sendable {
+    let link: LinkID
+    let deltas: [VerifiedDelta]
+    /// True where they came by a push, else they were asked for.
+    let isPushed: Bool
+    /// Links passed since the author; nil where it was not the broadcast that brought them.
+    let hops: UInt32?
+}
+
+/// A delta that could not be taken, and is not asked for again for a while.
+package struct ParkedDelta: Hashable, Sendable {
+    package let sequence: UInt64
+    package let refusal: DeltaRefusal
+    package let from: NodeKey
+    package let since: Instant
 }

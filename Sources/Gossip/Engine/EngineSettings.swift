@@ -1,42 +1,56 @@
 /// The engine's bounds and intervals.
 package struct EngineSettings: Hashable, Sendable {
+    package var overlay = OverlaySettings()
+    package var broadcast = BroadcastSettings()
+    package var budget = BudgetSettings()
+
     /// How long a connection may stay silent before its first message. A guess: ten round trips to the far side of
     /// the earth, with room for a busy machine.
     package var helloDeadline: Milliseconds = 10_000
-    /// How often each peer is told this node's state when nothing changes: also what keeps `last contact` fresh.
+    /// How often each neighbour is told this node's state when nothing changes: also what keeps `last contact` fresh.
     package var heartbeat: Milliseconds = 5_000
-    /// How often a random peer is asked for its state, so that whatever push lost is found (Demers et al. 1987,
-    /// section 1.3). Half to one and a half times this.
+    /// How often a neighbour drawn at random is asked for its state, so that whatever push lost is found (Demers et al.
+    /// 1987, section 1.3). Half to one and a half times this.
     package var antiEntropy: Milliseconds = 10_000
+    /// How often a node that is no neighbour is dialled to compare frontiers, so that no part of the alliance stays by
+    /// itself. Half to one and a half times this. A guess: a handshake a minute costs nothing, and of a hundred nodes cut
+    /// in halves one finds the other side a second after it can.
+    package var stranger: Milliseconds = 60_000
     /// How long changes are gathered before peers are told of them or of a new state. Longer saves messages during
     /// an import, shorter shows progress sooner.
     package var announceDelay: Milliseconds = 100
+    /// How long a neighbour may be silent before another one takes its place: three heartbeats.
+    package var suspectAfter: Milliseconds = 15_000
     /// How long a session may go without hearing anything: twelve heartbeats, since a large message on a slow line
     /// holds them up.
     package var silenceMax: Milliseconds = 60_000
+    /// How long a session with a node that is no neighbour stays open without a purpose.
+    package var idleMax: Milliseconds = 5_000
     /// How long a peer that broke the protocol is not spoken to. A guess: long enough that its trouble costs little.
     package var shunTime: Milliseconds = 60_000
     /// Connections with one node at a time, open or not.
     package var linksPerNodeMax = 4
-    /// How long at least between two requests for a peer's whole frontier; doubled while it does not help, up to
-    /// `frontierPauseMax`.
-    package var frontierPauseMin: Milliseconds = 1_000
-    package var frontierPauseMax: Milliseconds = 60_000
+    /// How long at least between two comparisons of frontiers with a peer; doubled while it does not help, up to
+    /// `comparePauseMax`.
+    package var comparePauseMin: Milliseconds = 1_000
+    package var comparePauseMax: Milliseconds = 60_000
     /// The first pause after a dial that failed; doubled up to `dialPauseMax`, each with jitter.
     package var dialPauseMin: Milliseconds = 500
     package var dialPauseMax: Milliseconds = 15_000
-    /// How long the node with the greater key leaves dialling to the other.
+    /// How long the node with the greater key leaves dialling to the other, where both would.
     package var dialCourtesy: Milliseconds = 1_000
     /// How long a stretch of a log that was asked for may make no progress before it is asked from somebody else.
     package var wantDeadline: Milliseconds = 20_000
-    /// Bytes of deltas that one peer may have under way to this node: received and not yet durable, or promised.
+    /// The same for a delta that the broadcast has missed: small, and asked of somebody who has just told of it.
+    package var graftDeadline: Milliseconds = 3_000
+    /// Bytes of deltas that one peer may have under way to this node: asked for and not yet durable, or promised.
     package var creditBytes: UInt64 = 8 * 1024 * 1024
     /// Bytes of deltas in one message, beyond which no further one is added; of statements and headers likewise. At 256
     /// kbit/s such a message takes 8 seconds, well below `wantDeadline`.
     package var messageBytes: UInt64 = 256 * 1024
-    /// A new delta of at most this many bytes is pushed; of a larger one only the head is announced.
+    /// New deltas of at most this many bytes are pushed; of larger ones only the head is told.
     package var pushBytesMax = 64 * 1024
-    /// Bytes pushed to a peer that it has not acknowledged, beyond which it is only told of new heads.
+    /// Bytes pushed to a peer that it has not confirmed, beyond which it is only told of new heads.
     package var pushWindow = 1024 * 1024
     /// Logs asked from one peer at a time.
     package var wantsPerLinkMax = 64
@@ -53,10 +67,11 @@ package struct EngineSettings: Hashable, Sendable {
     package var distrustCheck: Milliseconds = 5_000
     /// Refused deltas for which the peer is to blame after which a connection is closed.
     package var refusalsMax = 100
-    /// Heads in one message of a frontier.
+    /// Deltas that could not be taken, with their reasons, that are remembered for people.
+    package var parkedMax = 256
+    /// Heads in one message.
     package var headsPerMessage = 10_000
-    /// Heads that a peer's frontier may have in all.
-    /// 100 bytes each, for every peer. A guess: a thousand nodes with a hundred logs each.
+    /// Logs remembered of one peer, ahead of this node or behind it. A guess: a thousand nodes with a hundred logs each.
     package var headsMax = 100_000
     /// Headers compared in one step of a search for a fork.
     package var headersPerInquiry: UInt64 = 256

@@ -15,8 +15,18 @@ package struct LinkID: Hashable, Comparable, Sendable {
 /// A delta as it came from a peer, after its bytes were checked.
 package enum ReceivedDelta: Hashable, Sendable {
     case verified(VerifiedDelta)
+    /// Held already, as ``Engine/holds(_:_:)`` said: it was not checked.
+    case known(log: LogID, sequence: UInt64)
     /// It breaks a rule; its log and sequence where they could be read.
     case refused(log: LogID?, sequence: UInt64, DeltaRefusal)
+}
+
+/// How deltas came.
+package enum DeltaArrival: Hashable, Sendable {
+    /// In a Deltas message, whose frame had so many bytes: asked for.
+    case asked(byteCount: Int)
+    /// In a Push message, after so many hops from their author.
+    case pushed(hops: UInt32)
 }
 
 /// A delta read for a peer: its exact bytes.
@@ -44,9 +54,11 @@ package enum EngineInput: Hashable, Sendable {
     case linkUp(LinkID, node: NodeKey, dialled: Bool)
     case linkDown(LinkID)
     case dialFailed(NodeKey)
+    /// A session with this node is wanted for a while, whether it is a neighbour or not.
+    case contact(NodeKey)
     case message(LinkID, PeerMessage)
-    /// A peer's Deltas message of that many bytes, checked, in its order.
-    case deltas(LinkID, [ReceivedDelta], byteCount: Int)
+    /// A peer's Deltas or Push message, checked, in its order.
+    case deltas(LinkID, [ReceivedDelta], DeltaArrival)
     /// A frame that was no message.
     case malformed(LinkID, String)
     /// Own deltas that are on disk.
@@ -112,6 +124,8 @@ package enum EngineAction: Hashable, Sendable {
     case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
     /// A peer refused one of this node's deltas: to be shown.
     case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
+    /// An author writes more than is pushed on for it: its deltas are only told of for a while.
+    case noteOverBudget(NodeKey)
     /// A session with a peer is open; the program that it runs, in its own words.
     case noteSession(NodeKey, program: String)
     /// A peer broke the protocol.

@@ -1,0 +1,187 @@
+import Catalog
+import DeltaLog
+
+/// Which neighbours new deltas are pushed to, and what was told of that has not come: Plumtree (Leitão, Pereira, Rodrigues
+/// 2007, "Epidemic Broadcast Trees"), as a pure value.
+///
+/// Neighbours are **eager**, and get new deltas at once, or **lazy**, and are told of their heads (I-have). Who gets a
+/// delta that it has makes the link lazy (prune); who was told of one that does not come makes the link eager and asks
+/// for it (graft). So the eager links become a tree, and the lazy ones mend it. What differs from the paper:
+///
+/// - An I-have names heads of logs, so a single one stands for all that comes before it.
+/// - A graft carries no message id: what is missing is asked for as in catch-up, by a stretch of the log, within credit.
+/// - One tree for all authors, as in the paper; it is mended towards short ways by its section 3.8.
+struct Broadcast: Sendable {
+    private let settings: BroadcastSettings
+
+    private(set) var eager: Set<NodeKey> = []
+    private(set) var lazy: Set<NodeKey> = []
+    /// Heads that neighbours have told of, and whose deltas have not come.
+    private var missing: [LogID: Missing] = [:]
+    /// A lower bound of the deadlines in ``missing``.
+    private(set) var deadline: Instant?
+    /// Per log, how the last delta came.
+    private var arrivals: [LogID: Arrival] = [:]
+    /// The hops that deltas asked for by a graft would have come by.
+    private var grafted: [LogID: UInt32] = [:]
+
+    private struct Missing: Sendable {
+        var head: Head
+        var deadline: Instant
+        /// Who told of it, in order, with the hops that it would have come by.
+        var tellers: [(node: NodeKey, hops: UInt32)]
+    }
+
+    private struct Arrival: Sendable {
+        let sequence: UInt64
+        let hops: UInt32
+        let from: NodeKey
+    }
+
+    /// A delta to be asked of a neighbour, whose link becomes eager.
+    struct Graft: Hashable, Sendable {
+        let head: LogHead
+        let node: NodeKey
+    }
+
+    init(settings: BroadcastSettings) {
+        self.settings = settings
+    }
+
+    // MARK: - Neighbours
+
+    /// New neighbours are eager: the next duplicate tells whether they need be.
+    mutating func up(_ node: NodeKey) {
+        eager.insert(node)
+        lazy.remove(node)
+    }
+
+    mutating func down(_ node: NodeKey) {
+        eager.remove(node)
+        lazy.remove(node)
+    }
+
+    /// The neighbour wants no pushes, or sent one that was not needed.
+    ///
+    /// - Returns: True if the link was eager.
+    @discardableResult
+    mutating func prune(_ node: NodeKey) -> Bool {
+        guard eager.remove(node) != nil else { return false }
+        lazy.insert(node)
+        return true
+    }
+
+    /// The neighbour wants pushes, or is wanted to push.
+    ///
+    /// - Returns: True if the link was lazy.
+    @discardableResult
+    mutating func graft(_ node: NodeKey) -> Bool {
+        guard lazy.remove(node) != nil else { return false }
+        eager.insert(node)
+        return true
+    }
+
+    // MARK: - Deltas
+
+    /// A delta has come, by a push after so many hops, or because it was asked for (nil).
+    ///
+    /// - Returns: Its hops; nil where it was not the broadcast that brought it.
+    mutating func arrived(_ log: LogID, _ sequence: UInt64, hops pushed: UInt32?, from node: NodeKey) -> UInt32? {
+        if let entry = missing[log], entry.head.sequence <= sequence { missing[log] = nil }
+        let asked = grafted.removeValue(forKey: log)
+        guard let hops = pushed ?? asked else {
+            arrivals[log] = nil
+            return nil
+        }
+        // What is forgotten only costs a chance to shorten the tree.
+        if arrivals.count >= settings.arrivalsMax { arrivals.removeAll(keepingCapacity: true) }
+        arrivals[log] = Arrival(sequence: sequence, hops: hops, from: node)
+        return hops
+    }
+
+    /// The log is no longer waited for: it was stored by other ways, or does not count.
+    mutating func settle(_ log: LogID) {
+        missing[log] = nil
+        grafted[log] = nil
+    }
+
+    /// A neighbour tells of a head that is not here, and should come from somebody else.
+    mutating func told(_ head: LogHead, hops: UInt32, by node: NodeKey, now: Instant) {
+        if var entry = missing[head.log] {
+            if entry.head.sequence < head.head.sequence { entry.head = head.head }
+            entry.tellers.removeAll { $0.node == node }
+            if entry.tellers.count < settings.tellersMax { entry.tellers.append((node, hops)) }
+            missing[head.log] = entry
+            return
+        }
+        guard missing.count < settings.missingMax else { return }
+        let due = now + settings.graftDelay
+        missing[head.log] = Missing(head: head.head, deadline: due, tellers: [(node, hops)])
+        deadline = min(deadline ?? due, due)
+    }
+
+    /// A neighbour tells of a head that has come already. Where its way would have been much shorter, its link takes the
+    /// place of the one that the delta came by (the paper's section 3.8).
+    ///
+    /// - Returns: The neighbour to graft, and the one to prune.
+    func shortcut(
+        _ log: LogID,
+        _ sequence: UInt64,
+        hops: UInt32,
+        by node: NodeKey
+    ) -> (graft: NodeKey, prune: NodeKey)? {
+        guard let arrival = arrivals[log], arrival.sequence == sequence, arrival.from != node, lazy.contains(node),
+            eager.contains(arrival.from), arrival.hops >= hops, arrival.hops - hops >= settings.shortcutHops
+        else { return nil }
+        return (node, arrival.from)
+    }
+
+    /// What has been waited for long enough: each is asked of the neighbour that told of it by the shortest way. The next
+    /// one is its turn later.
+    ///
+    /// - Parameter isOpen: Whether a node can be asked.
+    mutating func overdue(now: Instant, isOpen: (NodeKey) -> Bool) -> [Graft] {
+        guard let deadline, deadline <= now else { return [] }
+        self.deadline = nil
+        var grafts: [Graft] = []
+        for log in missing.filter({ $0.value.deadline <= now }).keys.sorted() {
+            guard var entry = missing[log] else { continue }
+            entry.tellers.removeAll { !isOpen($0.node) }
+            guard let next = entry.tellers.indices.min(by: { entry.tellers[$0].hops < entry.tellers[$1].hops }) else {
+                // Nobody is left to ask; comparing frontiers finds it.
+                settle(log)
+                continue
+            }
+            let teller = entry.tellers.remove(at: next)
+            grafts.append(Graft(head: LogHead(log: log, head: entry.head), node: teller.node))
+            grafted[log] = teller.hops
+            entry.deadline = now + settings.graftRetry
+            missing[log] = entry
+        }
+        self.deadline = missing.values.map(\.deadline).min()
+        return grafts
+    }
+
+    /// How many heads are waited for.
+    var missingCount: Int { missing.count }
+}
+
+/// The broadcast's bounds and delays.
+package struct BroadcastSettings: Hashable, Sendable {
+    /// How long a delta that a lazy neighbour has told of may take to come by the tree. Shorter mends sooner; too short
+    /// asks for what is on its way. A guess: two round trips to the far side of the earth.
+    package var graftDelay: Milliseconds = 500
+    /// How long until the next neighbour is asked, where the first does not give it.
+    package var graftRetry: Milliseconds = 1_000
+    /// How many hops shorter another way must be for the tree to be changed. The paper's optimization threshold, which
+    /// leaves its value open; 3 keeps the tree from swinging between ways of like length.
+    package var shortcutHops: UInt32 = 3
+    /// Logs waited for at a time; of more a comparison of frontiers tells.
+    package var missingMax = 4096
+    /// Neighbours remembered for each of them.
+    package var tellersMax = 8
+    /// Logs whose last delta's way is remembered.
+    package var arrivalsMax = 4096
+
+    package init() {}
+}

@@ -1,0 +1,229 @@
+import Catalog
+import DeltaLog
+
+// New deltas on their way along the tree: pushing, telling of heads, grafting and pruning.
+
+extension Engine {
+    // MARK: - Own deltas
+
+    mutating func committed(_ deltas: [VerifiedDelta], summary: StoredSummary, now: Instant) {
+        self.summary = summary
+        var logs: Set<LogID> = []
+        for delta in deltas where delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
+            durable[delta.log] = delta.head
+            inFlight[delta.log] = nil
+            logs.insert(delta.log)
+        }
+        show(logs, now: now)
+        push(deltas, hops: 1, except: nil, now: now)
+    }
+
+    // MARK: - Pushing
+
+    /// Sends deltas that are on disk to the eager neighbours; lazy ones are told of them with the next announcement.
+    ///
+    /// - Parameter hops: Links that they will have passed when they arrive.
+    mutating func push(_ deltas: [VerifiedDelta], hops: UInt32, except source: LinkID?, now: Instant) {
+        let size = deltas.reduce(0) { $0 + $1.byteCount }
+        let shown = deltas.filter { delta in (frontier[delta.log]?.sequence ?? 0) >= delta.header.sequence }
+        guard !shown.isEmpty, shown.count == deltas.count, size <= settings.pushBytesMax,
+            isWithinBudget(deltas, now: now)
+        else { return }
+        for delta in deltas { pushedHops[delta.log] = (delta.header.sequence, hops) }
+        var message: PeerMessage?
+        for id in neighbourLinks where id != source {
+            guard let link = links[id], broadcast.eager.contains(link.node), fits(deltas, size: size, on: link) else {
+                continue
+            }
+            for delta in deltas {
+                let bytes = link.pushed[delta.log]?.bytes ?? 0
+                links[id]?.pushed[delta.log] = (delta.header.sequence, bytes + delta.byteCount)
+            }
+            links[id]?.pushOutstanding += size
+            counters.pushesSent += UInt64(deltas.count)
+            let encoded = message ?? .push(deltas.map { $0.encoded() }, hops: hops)
+            message = encoded
+            send(id, encoded)
+        }
+    }
+
+    /// True if the peer, by all that is known, lacks these deltas and has just what comes before them, and keeps up with
+    /// pushes.
+    private func fits(_ deltas: [VerifiedDelta], size: Int, on link: Link) -> Bool {
+        guard link.isSynced, !link.isSuspect, link.pushOutstanding + size <= settings.pushWindow else { return false }
+        var next: [LogID: UInt64] = [:]
+        for delta in deltas {
+            guard let behind = link.behind[delta.log], link.ahead[delta.log] == nil else { return false }
+            let known = next[delta.log] ?? max(behind, link.pushed[delta.log]?.sequence ?? 0)
+            guard known + 1 >= delta.header.sequence, !link.served.contains(where: { $0.log == delta.log }) else {
+                return false
+            }
+            next[delta.log] = delta.header.sequence
+        }
+        return true
+    }
+
+    /// The peer has confirmed that it holds a log up to there.
+    mutating func confirm(_ log: LogID, _ sequence: UInt64, on id: LinkID) {
+        guard let pushed = links[id]?.pushed[log], pushed.sequence <= sequence else { return }
+        links[id]?.pushed[log] = nil
+        links[id]?.pushOutstanding -= pushed.bytes
+    }
+
+    /// False for deltas of authors who have used up their share of pushing: they are only told of, so that who has room
+    /// fetches them.
+    private mutating func isWithinBudget(_ deltas: [VerifiedDelta], now: Instant) -> Bool {
+        var isWithin = true
+        for delta in deltas {
+            let author = delta.log.author
+            if let until = pullOnly[author] {
+                guard until <= now else {
+                    isWithin = false
+                    continue
+                }
+                pullOnly[author] = nil
+            }
+            let budget = settings.budget
+            var bucket =
+                authorBudgets[author]
+                ?? TokenBucket(perSecond: budget.authorBytesPerSecond, burst: budget.authorBytesBurst, now: now)
+            if !bucket.take(UInt64(delta.byteCount), now: now) {
+                isWithin = false
+                pullOnly[author] = now + budget.authorPause
+                actions.append(.noteOverBudget(author))
+            }
+            authorBudgets[author] = bucket
+        }
+        return isWithin
+    }
+
+    // MARK: - Telling
+
+    /// Peers are to know of new heads: at once where it is the first for a while, else together with what follows.
+    mutating func tell(_ logs: Set<LogID>, now: Instant) {
+        guard !logs.isEmpty else { return }
+        unannounced.formUnion(logs)
+        if announceAt == nil { announceAt = now + settings.announceDelay }
+        if stateChangedAt == nil { stateChangedAt = now + Milliseconds(settings.announceDelay.count * 2) }
+    }
+
+    /// Tells neighbours of heads that they are not known to have: lazy ones of what was pushed (I-have), all of what was
+    /// not; and confirms what a neighbour pushed.
+    mutating func announce(now: Instant) {
+        announceAt = nil
+        let logs = unannounced.sorted()
+        unannounced.removeAll()
+        let pushed = pushedHops
+        pushedHops.removeAll()
+        for id in openLinks {
+            guard let link = links[id] else { continue }
+            let isNeighbour = overlay.active.contains(link.node)
+            var have: [LogHead] = []
+            var iHave: [HopHead] = []
+            for log in link.unconfirmed.sorted() {
+                if let head = frontier[log] { have.append(LogHead(log: log, head: head)) }
+            }
+            links[id]?.unconfirmed.removeAll()
+            for log in logs where isNeighbour && !link.unconfirmed.contains(log) {
+                guard let head = frontier[log], link.behind[log] != nil || !link.isSynced,
+                    link.pushed[log].map({ $0.sequence < head.sequence }) ?? true
+                else { continue }
+                let entry = LogHead(log: log, head: head)
+                if broadcast.lazy.contains(link.node), let (sequence, hops) = pushed[log], sequence == head.sequence {
+                    iHave.append(HopHead(head: entry, hops: hops))
+                } else {
+                    have.append(entry)
+                }
+            }
+            for start in stride(from: 0, to: have.count, by: settings.headsPerMessage) {
+                send(id, .have(Array(have[start..<min(start + settings.headsPerMessage, have.count)])))
+            }
+            counters.headsAnnounced += UInt64(iHave.count)
+            for start in stride(from: 0, to: iHave.count, by: settings.headsPerMessage) {
+                send(id, .iHave(Array(iHave[start..<min(start + settings.headsPerMessage, iHave.count)])))
+            }
+        }
+    }
+
+    // MARK: - The tree
+
+    /// A push has come. One that brought nothing new takes its link out of the tree.
+    mutating func notePushes(
+        _ deltas: [ReceivedDelta],
+        duplicates: Int,
+        delivered: Int,
+        hops: UInt32,
+        from id: LinkID,
+        now: Instant
+    ) {
+        counters.pushesReceived += UInt64(deltas.count)
+        counters.duplicates += UInt64(duplicates)
+        counters.delivered += UInt64(delivered)
+        if delivered > 0 { counters.hopsMax = max(counters.hopsMax, hops) }
+        counters.hopsTotal += UInt64(hops) * UInt64(delivered)
+        let unchecked = deltas.count { if case .known = $0 { true } else { false } }
+        guard chargeWaste(deltas.count - unchecked - delivered, to: id, now: now), let peer = links[id]?.node else {
+            return
+        }
+        guard isNeighbour(peer, on: id) else { return }
+        if !deltas.isEmpty, duplicates == deltas.count {
+            broadcast.prune(peer)
+            counters.prunesSent += 1
+            send(id, .prune)
+        }
+    }
+
+    /// False for a peer that takes this node for a neighbour and is none: it is told so, and looks for another.
+    private mutating func isNeighbour(_ peer: NodeKey, on id: LinkID) -> Bool {
+        if overlay.active.contains(peer) { return true }
+        send(id, .leave)
+        return false
+    }
+
+    mutating func receivedIHave(_ heads: [HopHead], on id: LinkID, now: Instant) {
+        guard let peer = links[id]?.node, isNeighbour(peer, on: id) else { return }
+        for entry in heads {
+            let head = entry.head
+            if let held = accepted(head.log), held.sequence >= head.head.sequence {
+                learn(head, on: id)
+                let sequence = head.head.sequence
+                guard let swap = broadcast.shortcut(head.log, sequence, hops: entry.hops, by: peer) else { continue }
+                broadcast.graft(swap.graft)
+                broadcast.prune(swap.prune)
+                counters.graftsSent += 1
+                send(id, .graft(nil, credit: 0))
+                counters.prunesSent += 1
+                if let other = openLink(to: swap.prune) { send(other, .prune) }
+            } else if head.head.sequence <= limit(of: head.log) {
+                broadcast.told(head, hops: entry.hops, by: peer, now: now)
+            }
+        }
+        compareHeads(heads.map(\.head), on: id)
+    }
+
+    /// Asks for what neighbours have told of and the tree did not bring.
+    mutating func graftOverdue(now: Instant) {
+        let open = Set(links.values.filter { $0.isOpen && !$0.isSuspect }.map(\.node))
+        for graft in broadcast.overdue(now: now, isOpen: open.contains) {
+            let log = graft.head.log
+            guard let id = openLink(to: graft.node) else { continue }
+            learn(graft.head, on: id)
+            let held = accepted(log)?.sequence ?? 0
+            guard graft.head.head.sequence > held, links[id]?.distrusted[log] == nil else {
+                broadcast.settle(log)
+                continue
+            }
+            for other in links.keys where links[other]?.wants[log] != nil { links[other]?.wants[log] = nil }
+            broadcast.graft(graft.node)
+            counters.graftsSent += 1
+            let range = LogRange(log: log, from: held + 1, to: graft.head.head.sequence)
+            want(range, of: id, isGraft: true, patience: settings.graftDeadline, now: now)
+        }
+    }
+
+    mutating func receivedGraft(_ range: LogRange?, credit: UInt64, on id: LinkID, now: Instant) {
+        guard let peer = links[id]?.node else { return }
+        if isNeighbour(peer, on: id) { broadcast.graft(peer) }
+        if let range { receivedWant(range, credit: credit, on: id, now: now) }
+    }
+}

@@ -1,0 +1,217 @@
+package import Catalog
+package import DeltaLog
+
+// Frontiers: what this node shows of its own, what it knows of its peers', and comparing both.
+
+extension Engine {
+    // MARK: - The own frontier
+
+    /// The highest sequence that this node takes and shows of a log: none of a stranger's, and of a forked one only
+    /// what lies before the fork.
+    func limit(of log: LogID) -> UInt64 {
+        guard roster.organization(of: log.author) != nil else { return 0 }
+        return forks[log].map { $0 - min($0, 1) } ?? UInt64.max
+    }
+
+    private func shownHead(of log: LogID) -> Head? {
+        guard let head = durable[log] else { return nil }
+        let limit = limit(of: log)
+        if head.sequence <= limit { return head }
+        return cutHeads[log].flatMap { $0.sequence == limit ? $0 : nil }
+    }
+
+    /// Derives the shown frontier anew. Linear in the number of logs, and their logarithm.
+    mutating func showAll() {
+        for log in durable.heads.keys.sorted() {
+            if let head = shownHead(of: log) { frontier.set(head, of: log, hasher: cryptography) }
+        }
+        refreshFingerprint()
+    }
+
+    private mutating func refreshFingerprint() {
+        fingerprint = Frontier.fingerprint(sum: frontier.sum, count: frontier.count, hasher: cryptography)
+    }
+
+    /// Takes into the shown frontier what is new on disk, and tells peers of it.
+    ///
+    /// - Complexity: A logarithm for each log.
+    mutating func show(_ logs: Set<LogID>, now: Instant) {
+        var changed: Set<LogID> = []
+        for log in logs.sorted() {
+            let before = frontier[log]
+            let head = shownHead(of: log)
+            guard before != head else { continue }
+            frontier.set(head, of: log, hasher: cryptography)
+            changed.insert(log)
+            noteAdvance(of: log, from: before?.sequence ?? 0)
+        }
+        guard !changed.isEmpty else { return }
+        refreshFingerprint()
+        tell(changed, now: now)
+    }
+
+    /// This node shows more of a log: who was in step is behind by that until it says otherwise.
+    private mutating func noteAdvance(of log: LogID, from before: UInt64) {
+        guard let sequence = frontier[log]?.sequence else { return }
+        for id in links.keys {
+            if let head = links[id]?.ahead[log], head.sequence <= sequence {
+                links[id]?.ahead[log] = nil
+                if head.sequence < sequence { links[id]?.behind[log] = head.sequence }
+            } else if links[id]?.isSynced == true, links[id]?.behind[log] == nil, links[id]?.ahead[log] == nil {
+                links[id]?.behind[log] = before
+            }
+        }
+    }
+
+    /// Reads the header at each fork that this node holds more than: it names the head before it.
+    mutating func readCuts() {
+        guard !forks.isEmpty else { return }
+        for log in forks.keys.sorted() {
+            guard let fork = forks[log], fork > 1, cutReads[log] != fork, (durable[log]?.sequence ?? 0) >= fork else {
+                continue
+            }
+            cutReads[log] = fork
+            actions.append(.readHeaders(LogRange(log: log, from: fork, to: fork), purpose: .cut))
+        }
+    }
+
+    mutating func cutRead(_ range: LogRange, _ headers: [SignedHeader], now: Instant) {
+        guard let bytes = headers.first?.header, let header = try? Header(decoding: bytes[...]),
+            header.sequence == range.from, range.from == forks[range.log], let previous = header.previous
+        else { return }
+        cutHeads[range.log] = Head(sequence: range.from - 1, hash: previous)
+        show([range.log], now: now)
+    }
+
+    // MARK: - Peers' frontiers
+
+    /// The head of a log that is on disk or on its way there.
+    func accepted(_ log: LogID) -> Head? { inFlight[log] ?? durable[log] }
+
+    /// True if a delta of a log is held already, so that checking its signature would be work in vain.
+    package func holds(_ log: LogID, _ head: Head) -> Bool {
+        guard let held = accepted(log) else { return false }
+        return head.sequence < held.sequence || head == held
+    }
+
+    /// Takes in that the peer holds a log up to there.
+    mutating func learn(_ head: LogHead, on id: LinkID) {
+        guard (1...Header.sequenceMax).contains(head.head.sequence), let link = links[id] else { return }
+        let log = head.log
+        let sequence = head.head.sequence
+        confirm(log, sequence, on: id)
+        let own = frontier[log]?.sequence ?? 0
+        if sequence >= own {
+            links[id]?.behind[log] = nil
+        } else if let known = link.behind[log], known < sequence {
+            links[id]?.behind[log] = sequence
+        }
+        guard isAhead(head), sequence >= link.ahead[log]?.sequence ?? 0,
+            link.ahead[log] != nil || link.ahead.count < settings.headsMax
+        else { return }
+        links[id]?.ahead[log] = head.head
+    }
+
+    private func isAhead(_ head: LogHead) -> Bool {
+        head.head.sequence > accepted(head.log)?.sequence ?? 0
+    }
+
+    // MARK: - Comparing
+
+    /// Begins to compare frontiers with a peer: constant bytes where they are equal, logarithmic where they are not.
+    mutating func compare(_ id: LinkID, now: Instant) {
+        links[id]?.comparedAt = now
+        sendRanges(RangeReconciliation.opening(frontier, hasher: cryptography), to: id)
+    }
+
+    private mutating func sendRanges(_ ranges: [FrontierRange], to id: LinkID) {
+        counters.rangeMessagesSent += 1
+        send(id, .ranges(ranges))
+    }
+
+    mutating func receivedRanges(_ ranges: [FrontierRange], on id: LinkID, now: Instant) {
+        let outcome: RangeReconciliation.Outcome
+        do throws(RangeReconciliation.Nonsense) {
+            outcome = try RangeReconciliation.compare(ranges, with: frontier, hasher: cryptography)
+        } catch {
+            violate(id, "ranges that overlap or do not hold their heads", now: now)
+            return
+        }
+        links[id]?.lastUsed = now
+        for head in outcome.theirs { learn(head, on: id) }
+        for (log, sequence) in outcome.lacking where (links[id]?.behind.count ?? 0) < settings.headsMax {
+            links[id]?.behind[log] = sequence
+            links[id]?.pushed[log] = nil
+        }
+        if outcome.isFinished { links[id]?.isSynced = true }
+        let isQuestion = ranges.contains { range in
+            switch range.content {
+            case .fingerprint: true
+            case .heads(_, let answer): answer
+            case .skip: false
+            }
+        }
+        if !outcome.answer.isEmpty || isQuestion { sendRanges(outcome.answer, to: id) }
+        compareHeads(outcome.theirs, on: id)
+        planWants(now: now)
+    }
+
+    /// True if what the peer asks for is due again: honest peers ask once a session, or at least a second apart.
+    func isAllowed(_ last: Instant?, now: Instant) -> Bool {
+        last.map { now.milliseconds(since: $0) >= 250 } ?? true
+    }
+
+    mutating func receivedHeads(_ heads: [LogHead], on id: LinkID, now: Instant) {
+        for head in heads { learn(head, on: id) }
+        compareHeads(heads, on: id)
+        planWants(now: now)
+    }
+
+    /// Two different heads with one sequence betray a fork.
+    func isFork(_ entry: LogHead) -> Bool {
+        guard let own = frontier[entry.log] else { return false }
+        return own.sequence == entry.head.sequence && own.hash != entry.head.hash
+    }
+
+    mutating func compareHeads(_ heads: [LogHead], on id: LinkID) {
+        for entry in heads.filter(isFork).sorted(by: { $0.log < $1.log })
+        where links[id]?.distrusted[entry.log] == nil {
+            inquire(entry.log, upTo: entry.head.sequence, on: id)
+        }
+    }
+
+    // MARK: - States
+
+    mutating func receivedAnswer(_ answered: UInt64, on id: LinkID, now: Instant) {
+        guard answered != 0, let asked = links[id]?.stateAsked, asked.question == answered else { return }
+        let elapsed = now > asked.at ? now.nanoseconds - asked.at.nanoseconds : 0
+        links[id]?.roundTripMicroseconds = elapsed / 1000
+        links[id]?.stateAsked = nil
+    }
+
+    mutating func receivedState(_ state: StateSummary, question: UInt64, on id: LinkID, now: Instant) {
+        guard let link = links[id] else { return }
+        links[id]?.state = state
+        acquaintances[link.node, default: Acquaintance()].state = state
+        let ahead = Int64(clamping: state.wallMilliseconds) - Int64(clamping: wallMilliseconds)
+        acquaintances[link.node]?.clockAheadMilliseconds = ahead
+        if question != 0 { send(id, .state(ownState, question: 0, answered: question)) }
+        if state.frontier == fingerprint {
+            links[id]?.isSynced = true
+            links[id]?.ahead = [:]
+            links[id]?.behind = [:]
+            links[id]?.pushed = [:]
+            links[id]?.pushOutstanding = 0
+            links[id]?.comparePause = nil
+            return
+        }
+        // Different frontiers are nothing unusual while deltas are under way: what is pushed or asked for comes. But for
+        // ever busy is no reason never to compare. Where comparing does not make both equal the pauses grow.
+        let isBusy = !storing.isEmpty || !link.wants.isEmpty || !unannounced.isEmpty || broadcast.missingCount > 0
+        let pause = max(link.comparePause ?? settings.comparePauseMin, isBusy ? settings.antiEntropy : 0)
+        if let compared = link.comparedAt, now.milliseconds(since: compared) < pause.count { return }
+        let longer = min(Milliseconds(max(pause.count, 1) * 2), settings.comparePauseMax)
+        links[id]?.comparePause = longer
+        compare(id, now: now)
+    }
+}

@@ -1,0 +1,108 @@
+import Catalog
+import DeltaLog
+
+// The overlay's wishes carried out, and what it has to know; sessions with nodes that are no neighbours.
+
+extension Engine {
+    /// Carries out what the overlay asks for.
+    mutating func perform(_ wishes: [Overlay.Action], now: Instant) {
+        for wish in wishes {
+            switch wish {
+            case .dial(let node): dial(node)
+            case .ask(let node, let isUrgent): tell(node, .neighbour(isUrgent: isUrgent))
+            case .answer(let node, let isAccepted): tell(node, .neighbourAnswer(isAccepted: isAccepted))
+            case .leave(let node): tell(node, .leave)
+            case .shuffle(let node, let token, let hops, let nodes):
+                counters.shufflesSent += 1
+                tell(node, .shuffle(token: token, hops: hops, nodes: nodes))
+            case .shuffleReply(let node, let token, let nodes):
+                counters.shufflesSent += 1
+                tell(node, .shuffleReply(token: token, nodes: nodes))
+            case .up(let node):
+                broadcast.up(node)
+                // What has happened since the session was opened.
+                tell(node, .state(ownState, question: 0, answered: 0))
+            case .down(let node):
+                broadcast.down(node)
+                if let id = openLink(to: node) { links[id]?.lastUsed = now }
+            }
+        }
+    }
+
+    private mutating func tell(_ node: NodeKey, _ message: PeerMessage) {
+        guard let id = openLink(to: node) else { return }
+        send(id, message)
+    }
+
+    mutating func wakeOverlay(now: Instant) {
+        let engine = self
+        let surroundings = Overlay.Surroundings(
+            nodeCount: roster.organizations.count - (roster.organization(of: node) == nil ? 0 : 1),
+            open: Set(links.values.filter { $0.isOpen && !$0.isSuspect }.map(\.node)).sorted(),
+            dialable: { engine.dialable(now: now) }
+        )
+        perform(overlay.wake(now: now, surroundings: surroundings, random: &random), now: now)
+    }
+
+    /// Enrolled nodes with an address, without a link, whose pause is over.
+    ///
+    /// - Complexity: Linear in the roster.
+    private func dialable(now: Instant) -> [NodeKey] {
+        let linked = Set(links.values.map(\.node))
+        return announcements.latest.values.compactMap { announcement in
+            let peer = announcement.node
+            guard peer != node, !announcement.addresses.isEmpty, !linked.contains(peer),
+                roster.organization(of: peer) != nil, mayDial(peer, now: now)
+            else { return nil }
+            return peer
+        }
+    }
+
+    private func mayDial(_ peer: NodeKey, now: Instant) -> Bool {
+        // In a full mesh both sides would dial at once; the one with the lesser key goes first.
+        if overlay.isMesh, peer < node, now < courtesyUntil { return false }
+        guard let acquaintance = acquaintances[peer] else { return true }
+        if acquaintance.isDialling { return false }
+        if let shunned = acquaintance.shunnedUntil, shunned > now { return false }
+        return acquaintance.nextDial.map { $0 <= now } ?? true
+    }
+
+    private mutating func dial(_ peer: NodeKey) {
+        guard let addresses = announcements.latest[peer]?.addresses, !addresses.isEmpty,
+            acquaintances[peer]?.isDialling != true
+        else { return }
+        acquaintances[peer, default: Acquaintance()].isDialling = true
+        acquaintances[peer]?.nextDial = nil
+        actions.append(.dial(peer, addresses: addresses))
+    }
+
+    /// A neighbour has fallen silent. Others take its place in the overlay and in what was asked of it; the session
+    /// lasts, since it may only be slow.
+    mutating func suspect(_ id: LinkID, now: Instant) {
+        guard let link = links[id] else { return }
+        links[id]?.isSuspect = true
+        links[id]?.wants = [:]
+        links[id]?.wantsCheckAt = nil
+        perform(overlay.suspect(link.node, now: now), now: now)
+        planWants(now: now)
+    }
+
+    // MARK: - Other nodes
+
+    /// Opens a session with a node that need not be a neighbour, or keeps one open for longer.
+    mutating func contact(_ peer: NodeKey, now: Instant) {
+        if let id = openLink(to: peer) {
+            let until = now + settings.idleMax
+            links[id]?.lastUsed = until
+        } else if links.values.allSatisfy({ $0.node != peer }), roster.organization(of: peer) != nil, peer != node {
+            dial(peer)
+        }
+    }
+
+    /// Compares frontiers with somebody who is no neighbour, drawn at random.
+    mutating func contactStranger(now: Instant) {
+        guard !overlay.isMesh else { return }
+        let others = dialable(now: now).filter { !overlay.sought.contains($0) }.sorted()
+        if let peer = others.randomElement(using: &random) { dial(peer) }
+    }
+}

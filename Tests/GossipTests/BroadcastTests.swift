@@ -1,0 +1,161 @@
+import Catalog
+import DeltaLog
+import Gossip
+import TestSupport
+import Testing
+
+/// The broadcast tree and what mends it (Plumtree: Leitão, Pereira, Rodrigues 2007), and what an author may use of it.
+struct BroadcastTests {
+    private static let empty = StoredSummary(digest: CatalogDigest(), records: 0)
+
+    /// Stores what was asked to be stored; returns what follows.
+    private static func store(_ actions: [EngineAction], _ lone: inout LoneEngine) -> [EngineAction] {
+        actions.stores.flatMap { store in
+            lone.step(.stored(token: store.token, store.deltas.map { _ in .applied }, summary: empty))
+        }
+    }
+
+    @Test
+    func `a push goes on to all other neighbours once it is on disk, one hop further`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
+        let links = (1...3).map { lone.open($0) }
+        let delta = lone.log(by: 4, count: 1)[0]
+        let arrived = lone.receive(pushed: [delta], hops: 2, on: links[0])
+        #expect(arrived.sent.isEmpty, "nothing is passed on before it is stored")
+        let stored = Self.store(arrived, &lone)
+        #expect(stored.sent(on: links[0]).isEmpty)
+        for link in links.dropFirst() { #expect(stored.sent(on: link) == [.push([delta.encoded()], hops: 3)]) }
+        #expect(lone.engine.counters.delivered == 1 && lone.engine.counters.hopsMax == 2)
+    }
+
+    @Test
+    func `who sends a duplicate is pruned, is told of heads instead, and confirms are gathered`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
+        let links = (1...2).map { lone.open($0) }
+        let deltas = lone.log(by: 4, count: 2)
+        _ = Self.store(lone.receive(pushed: [deltas[0]], on: links[0]), &lone)
+        #expect(lone.receive(pushed: [deltas[0]], on: links[1]).sent(on: links[1]) == [.prune])
+        _ = lone.wait(milliseconds: 1_000)
+        let second = Self.store(lone.receive(pushed: [deltas[1]], hops: 1, on: links[0]), &lone)
+        #expect(second.sent(on: links[1]).isEmpty, "lazy")
+        let told = lone.wait(milliseconds: 1_000)
+        let head = LogHead(log: deltas[1].log, head: deltas[1].head)
+        #expect(told.sent(on: links[1]).contains(.iHave([HopHead(head: head, hops: 2)])))
+        #expect(told.sent(on: links[0]).contains(.have([head])), "the sender learns that it is stored")
+    }
+
+    @Test
+    func `what a lazy neighbour told of and does not come is grafted, from the next one where that gives nothing`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
+        let links = (1...3).map { lone.open($0) }
+        for link in links { lone.receive(.prune, on: link) }
+        let delta = lone.log(by: 4, count: 1)[0]
+        let head = LogHead(log: delta.log, head: delta.head)
+        let first = lone.receive(.iHave([HopHead(head: head, hops: 5)]), on: links[0])
+        #expect(first.wants.isEmpty && first.grafts.isEmpty, "it may be on its way")
+        lone.receive(.iHave([HopHead(head: head, hops: 3)]), on: links[1])
+        let range = LogRange(log: delta.log, from: 1, to: 1)
+        let graft = lone.wait(milliseconds: 1_000)
+        #expect(graft.grafts == [range])
+        #expect(graft.sent(on: links[1]).contains { if case .graft(range, _) = $0 { true } else { false } })
+        #expect(lone.engine.topology().active.count(where: \.isEager) == 1)
+        let next = lone.wait(milliseconds: 2_000)
+        #expect(next.sent(on: links[0]).contains { if case .graft(range, _) = $0 { true } else { false } })
+        // It comes after all; the tree brought nothing, so nobody is pruned.
+        let arrived = lone.receive(deltas: [delta.encoded()], on: links[1])
+        #expect(arrived.stores.count == 1)
+        #expect(!arrived.sent.contains(.prune))
+    }
+
+    @Test
+    func `a graft makes the link eager and is served`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
+        let link = lone.open(1)
+        lone.receive(.prune, on: link)
+        let own = lone.log(by: 0, count: 1)
+        lone.step(.committed(own, summary: Self.empty))
+        let actions = lone.receive(.graft(LogRange(log: own[0].log, from: 1, to: 1), credit: 10_000), on: link)
+        #expect(actions.reads == [LogRange(log: own[0].log, from: 1, to: 1)])
+        #expect(lone.engine.topology().active.first?.isEager == true)
+    }
+
+    @Test
+    func `a much shorter way takes the place of the one that a delta came by`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
+        let links = (1...2).map { lone.open($0) }
+        lone.receive(.prune, on: links[1])
+        let delta = lone.log(by: 4, count: 1)[0]
+        _ = Self.store(lone.receive(pushed: [delta], hops: 7, on: links[0]), &lone)
+        let head = LogHead(log: delta.log, head: delta.head)
+        #expect(lone.receive(.iHave([HopHead(head: head, hops: 5)]), on: links[1]).sent.isEmpty, "hardly shorter")
+        let actions = lone.receive(.iHave([HopHead(head: head, hops: 4)]), on: links[1])
+        #expect(actions.sent(on: links[1]) == [.graft(nil, credit: 0)])
+        #expect(actions.sent(on: links[0]) == [.prune])
+    }
+
+    @Test
+    func `who is no neighbour is told so when it pushes`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 20))
+        let link = lone.open(1)
+        lone.receive(.leave, on: link)
+        let delta = lone.log(by: 4, count: 1)[0]
+        let actions = lone.receive(pushed: [delta], on: link)
+        #expect(actions.sent(on: link) == [.leave])
+        #expect(actions.stores.count == 1, "what it brought is taken all the same")
+    }
+
+    @Test
+    func `an author over its budget is told of and not pushed, for a while`() {
+        var settings = EngineSettings()
+        settings.budget.authorBytesBurst = 1_000
+        settings.budget.authorBytesPerSecond = 10
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5), settings: settings)
+        let links = (1...2).map { lone.open($0) }
+        var pushes = 0
+        var notes = 0
+        for delta in lone.log(by: 4, count: 20) {
+            let actions = Self.store(lone.receive(pushed: [delta], on: links[0]), &lone)
+            pushes += actions.sent(on: links[1]).count
+            notes += actions.count { if case .noteOverBudget = $0 { true } else { false } }
+        }
+        #expect((1...4).contains(pushes))
+        #expect(notes == 1)
+        let told = lone.wait(milliseconds: 1_000).sent(on: links[1])
+        #expect(told.contains { if case .have = $0 { true } else { false } })
+        #expect(lone.engine.pullOnly.count == 1)
+    }
+
+    @Test
+    func `floods of heads, duplicates and shuffles use up the peer's share and end its session`() {
+        let alliance = VirtualAlliance(founders: 5)
+        let log = LogID(author: VirtualAlliance.node(4), incarnation: 1)
+        let heads = (1...2_000).map { sequence in
+            HopHead(head: LogHead(log: log, head: Head(sequence: UInt64(sequence), hash: .zero)), hops: 1)
+        }
+        func flood(_ message: (UInt64) -> PeerMessage) -> [EngineAction] {
+            var lone = LoneEngine(alliance: alliance)
+            let link = lone.open(1)
+            var all: [EngineAction] = []
+            for count in 0..<200_000 as Range<UInt64> where all.disconnects.isEmpty {
+                all += lone.receive(message(count), on: link)
+            }
+            return all
+        }
+        #expect(flood { _ in .iHave(heads) }.disconnects == [.budget])
+        #expect(flood { .shuffle(token: $0, hops: 1, nodes: []) }.disconnects == [.budget])
+        #expect(flood { _ in .graft(nil, credit: .max) }.disconnects == [.budget])
+        #expect(flood { _ in .neighbour(isUrgent: true) }.disconnects == [.budget])
+        #expect(flood { _ in .ranges([FrontierRange(upper: .end, content: .skip)]) }.disconnects == [.budget])
+        var lone = LoneEngine(alliance: alliance)
+        let link = lone.open(1)
+        let delta = lone.log(by: 4, count: 1)[0]
+        var all: [EngineAction] = []
+        for _ in 0..<30_000 where all.disconnects.isEmpty { all += lone.receive(pushed: [delta], on: link) }
+        #expect(all.disconnects == [.budget])
+        #expect(lone.connect(1).actions.disconnects == [.shunned])
+    }
+}
+
+extension [EngineAction] {
+    var grafts: [LogRange?] { sent.compactMap { if case .graft(let range, _) = $0 { .some(range) } else { nil } } }
+}

@@ -1,0 +1,162 @@
+import Catalog
+import DeltaLog
+import Gossip
+import TestSupport
+import Testing
+
+/// With whom a node keeps links, in an alliance too large for a full mesh (HyParView: Leitão, Pereira, Rodrigues 2007).
+struct OverlayTests {
+    private static let alliance = VirtualAlliance(founders: 40)
+
+    private static func lone() -> LoneEngine {
+        var lone = LoneEngine(alliance: alliance)
+        for number in 1..<40 { lone.step(.announced(alliance.announcement(of: number))) }
+        return lone
+    }
+
+    private static func dials(_ actions: [EngineAction]) -> [NodeKey] {
+        actions.compactMap { if case .dial(let node, _) = $0 { node } else { nil } }
+    }
+
+    private static func number(of node: NodeKey) -> Int {
+        (0..<40).first { VirtualAlliance.node($0) == node } ?? -1
+    }
+
+    /// Answers dials as nodes would that take in everybody.
+    private static func welcome(_ actions: [EngineAction], _ lone: inout LoneEngine) -> [LinkID] {
+        dials(actions).map { node in
+            let link = lone.connect(number(of: node), dialled: true).link
+            let opened = lone.receive(.hello(lone.hello()), on: link)
+            #expect(opened.sent(on: link).contains { if case .neighbour = $0 { true } else { false } })
+            lone.receive(.neighbourAnswer(isAccepted: true), on: link)
+            return link
+        }
+    }
+
+    @Test
+    func `a node looks for as many neighbours as it wants, and for another where one refuses or is gone`() {
+        var lone = Self.lone()
+        let settings = OverlaySettings()
+        var links = Self.welcome(lone.step(.timer), &lone)
+        #expect(links.count == settings.neighboursWanted)
+        #expect(lone.engine.topology().active.count == settings.neighboursWanted)
+        #expect(Self.dials(lone.wait(milliseconds: 10_000, hearing: links)).isEmpty, "enough are enough")
+        let lost = links.removeLast()
+        let again = lone.step(.linkDown(lost)) + lone.wait(milliseconds: 1_000, hearing: links)
+        let dialled = Self.dials(again)
+        #expect(dialled.count == 1)
+        // That one refuses: somebody else is asked, and not it again.
+        let refusing = lone.connect(Self.number(of: dialled[0]), dialled: true).link
+        lone.receive(.hello(lone.hello()), on: refusing)
+        lone.receive(.neighbourAnswer(isAccepted: false), on: refusing)
+        let next = Self.dials(lone.wait(milliseconds: 2_000, hearing: links))
+        #expect(next.count == 1 && next != dialled)
+        #expect(lone.engine.topology().passive.contains(dialled[0]))
+    }
+
+    @Test
+    func `a full view takes in only who has no neighbour, and then parts with one`() {
+        var lone = Self.lone()
+        let settings = OverlaySettings()
+        for number in 1...settings.neighboursMax { _ = lone.open(number) }
+        #expect(lone.engine.topology().active.count == settings.neighboursMax)
+        let late = lone.connect(20).link
+        lone.receive(.hello(lone.hello()), on: late)
+        let refused = lone.receive(.neighbour(isUrgent: false), on: late)
+        #expect(refused.sent(on: late) == [.neighbourAnswer(isAccepted: false)])
+        let let_in = lone.receive(.neighbour(isUrgent: true), on: late)
+        #expect(let_in.sent(on: late).contains(.neighbourAnswer(isAccepted: true)))
+        #expect(let_in.sent.count { $0 == .leave } == 1)
+        #expect(lone.engine.topology().active.count == settings.neighboursMax)
+        #expect(lone.engine.topology().active.contains { $0.node == VirtualAlliance.node(20) })
+    }
+
+    @Test
+    func `a silent neighbour is replaced before its session ends, and taken back when it asks`() {
+        var lone = Self.lone()
+        let links = Self.welcome(lone.step(.timer), &lone)
+        let silent = links[0]
+        let actions = lone.wait(milliseconds: 20_000, hearing: Array(links.dropFirst()))
+        #expect(Self.dials(actions).count >= 1)
+        #expect(!actions.contains { if case .disconnect(silent, _) = $0 { true } else { false } })
+        #expect(lone.engine.topology().active.count == links.count - 1)
+        lone.receive(.neighbour(isUrgent: true), on: silent)
+        #expect(lone.engine.topology().active.count == links.count)
+    }
+
+    @Test
+    func `a session with nobody's neighbour ends when nothing is to be had from it`() {
+        var lone = Self.lone()
+        let link = lone.connect(9).link
+        lone.receive(.hello(lone.hello()), on: link)
+        let actions = lone.wait(milliseconds: 8_000)
+        #expect(actions.contains(.disconnect(link, .idle)))
+    }
+
+    @Test
+    func `a shuffle walks on, comes back the way it went, and brings living nodes into the passive view`() {
+        var lone = Self.lone()
+        let first = lone.open(1)
+        let second = lone.open(2)
+        let told = [VirtualAlliance.node(30), VirtualAlliance.node(31)]
+        let walking = lone.receive(.shuffle(token: 7, hops: 3, nodes: told), on: first)
+        #expect(walking.sent(on: second) == [.shuffle(token: 7, hops: 2, nodes: told)])
+        let back = lone.receive(.shuffleReply(token: 7, nodes: [VirtualAlliance.node(33)]), on: second)
+        #expect(back.sent(on: first) == [.shuffleReply(token: 7, nodes: [VirtualAlliance.node(33)])])
+        #expect(lone.engine.topology().passive.isEmpty, "it was not for this node")
+        // The last one of the walk answers, and keeps what it was told; strangers' keys are of no use.
+        let stranger = VirtualAlliance.node(77)
+        let answer = lone.receive(.shuffle(token: 8, hops: 1, nodes: told + [stranger]), on: first)
+        #expect(answer.sent(on: first).contains { if case .shuffleReply(8, _) = $0 { true } else { false } })
+        #expect(Set(lone.engine.topology().passive) == Set(told))
+        // Nobody is told twice, and a reply that nobody waits for changes nothing.
+        #expect(lone.receive(.shuffleReply(token: 7, nodes: told), on: second).sent.isEmpty)
+    }
+
+    @Test
+    func `views full of strangers, of this node and of one node again and again stay bounded`() {
+        var lone = Self.lone()
+        let link = lone.open(1)
+        _ = lone.open(2)
+        for token in 0..<500 as Range<UInt64> {
+            let nodes = (0..<60).map { VirtualAlliance.node(Int(token) + 100 + $0) }
+            lone.receive(.shuffle(token: token, hops: .max, nodes: nodes + [lone.engine.node]), on: link)
+            lone.receive(.shuffle(token: token + 1_000, hops: 1, nodes: Array(nodes.prefix(1)) + nodes), on: link)
+        }
+        #expect(lone.engine.topology().passive.isEmpty)
+    }
+
+    @Test
+    func `in a small alliance everybody is everybody's neighbour`() {
+        var cluster = VirtualCluster(nodes: 12, seed: 3)
+        cluster.startAll()
+        cluster.run(milliseconds: 20_000)
+        for node in 0..<12 {
+            #expect(cluster.engine(node)?.topology().active.count == 11)
+            #expect(cluster.engine(node)?.topology().isMesh == true)
+        }
+    }
+
+    @Test
+    func `in a large alliance views are small, links are agreed on by both sides, and the whole hangs together`() {
+        var cluster = VirtualCluster(nodes: 60, seed: 4)
+        cluster.startAll()
+        cluster.run(milliseconds: 60_000)
+        var reached: Set<Int> = [0]
+        var pending = [0]
+        while let node = pending.popLast() {
+            for neighbour in cluster.engine(node)?.topology().active ?? [] {
+                let number = (0..<60).first { VirtualAlliance.node($0) == neighbour.node } ?? -1
+                if reached.insert(number).inserted { pending.append(number) }
+                let others = cluster.engine(number)?.topology().active.map(\.node)
+                #expect(others?.contains(VirtualAlliance.node(node)) == true)
+            }
+        }
+        #expect(reached.count == 60)
+        for node in 0..<60 {
+            let active = cluster.engine(node)?.topology().active.count ?? 0
+            #expect((1...OverlaySettings().neighboursMax).contains(active))
+        }
+        #expect(cluster.violations.isEmpty)
+    }
+}
