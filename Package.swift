@@ -39,7 +39,8 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let package = Package(
     name: "hansa",
     products: [
-        .executable(name: "hansa", targets: ["hansa"])
+        .executable(name: "hansa", targets: ["hansa"]),
+        .executable(name: "hansa-sim", targets: ["hansa-sim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -101,7 +102,13 @@ let package = Package(
             swiftSettings: settings
         ),
 
-        // Beside: measures real nodes.
+        // Beside: virtual time, network and disks for the engine, and real nodes measured.
+        .target(
+            name: "Simulator",
+            dependencies: ["Gossip", "DeltaLog", "Catalog", "Wire", "OpenSSLKit", protobuf],
+            swiftSettings: settings
+        ),
+        .executableTarget(name: "hansa-sim", dependencies: ["Simulator", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "hansa-bench",
             dependencies: [
@@ -113,24 +120,34 @@ let package = Package(
         // Tests.
         .target(
             name: "TestSupport",
-            dependencies: ["Catalog", "DeltaLog", "Gossip", "Wire", "OpenSSLKit", protobuf],
+            dependencies: ["Catalog", "DeltaLog", "Simulator"],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
-        .testTarget(name: "CatalogTests", dependencies: ["Catalog", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "CatalogTests",
+            dependencies: ["Catalog", "Simulator", "TestSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "DeltaLogTests",
-            dependencies: ["Catalog", "DeltaLog", "Wire", "TestSupport", protobuf],
+            dependencies: ["Catalog", "DeltaLog", "Wire", "Simulator", "TestSupport", protobuf],
             swiftSettings: settings
         ),
         .testTarget(
             name: "GossipTests",
-            dependencies: ["Catalog", "DeltaLog", "Gossip", "Wire", "TestSupport", protobuf],
+            dependencies: ["Catalog", "DeltaLog", "Gossip", "Wire", "Simulator", "TestSupport", protobuf],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["hansa-sim", "Catalog", "DeltaLog", "Gossip", "Simulator", "TestSupport"],
+            exclude: ["seeds.txt"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "StoreTests",
-            dependencies: ["Catalog", "DeltaLog", "Store", "TestSupport", grdb],
+            dependencies: ["Catalog", "DeltaLog", "Store", "Simulator", "TestSupport", grdb],
             swiftSettings: settings
         ),
         .testTarget(
@@ -150,7 +167,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ProcessTests",
-            dependencies: ["hansa", "TestSupport"],
+            dependencies: ["hansa", "Simulator", "TestSupport"],
             exclude: ["kill-seeds.txt"],
             swiftSettings: settings
         ),

@@ -1,4 +1,5 @@
 import Catalog
+import Simulator
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Catalog
 import DeltaLog
+import Simulator
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import Catalog
 import DeltaLog
 import Foundation
 import Gossip
+import Simulator
 import SwiftProtobuf
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@ import Catalog
 import DeltaLog
 import Foundation
 import Gossip
+import Simulator
 import TestSupport
 import Testing
 
@@ -9,7 +10,7 @@ import Testing
 struct ConvergenceTests {
     @Test(arguments: [2, 3, 8])
     func `concurrent imports reach everybody`(count: Int) {
-        var cluster = VirtualCluster(nodes: count, seed: UInt64(count))
+        let cluster = Simulation(nodes: count, seed: UInt64(count))
         cluster.startAll()
         for round in 0..<10 {
             for node in 0..<count { cluster.write(node, (0..<5).map { ("r\($0)", "\(round)") }) }
@@ -22,8 +23,8 @@ struct ConvergenceTests {
 
     @Test
     func `one seed gives one trace`() {
-        func trace(_ seed: UInt64) -> Hash256 {
-            var cluster = VirtualCluster(nodes: 3, seed: seed)
+        func trace(_ seed: UInt64) -> MixHash {
+            let cluster = Simulation(nodes: 3, seed: seed)
             cluster.startAll()
             for round in 0..<5 { cluster.write(round % 3, [("a", "\(round)")]) }
             cluster.run(milliseconds: 20_000)
@@ -36,10 +37,10 @@ struct ConvergenceTests {
 
     @Test
     func `who comes late catches up with small credit, taking no more than it gave`() {
-        var settings = VirtualCluster.Settings()
+        var settings = Simulation.Settings()
         settings.engine.creditBytes = 4_000
         settings.engine.messageBytes = 1_500
-        var cluster = VirtualCluster(nodes: 3, seed: 5, settings: settings)
+        let cluster = Simulation(nodes: 3, seed: 5, settings: settings)
         cluster.start(0)
         cluster.start(1)
         for number in 0..<400 { cluster.write(number % 2, [("r\(number)", "name")]) }
@@ -47,7 +48,7 @@ struct ConvergenceTests {
         let before = cluster.notes(0).deltaBytesSent + cluster.notes(1).deltaBytesSent
         cluster.start(2)
         #expect(cluster.run(atMost: 200_000) { $0.isConverged }, "\(cluster.summary)")
-        let whole = cluster.storage(2).deltas.values.joined().reduce(0) { $0 + $1.byteCount }
+        let whole = cluster.storage(2).deltaBytes
         let sent = cluster.notes(0).deltaBytesSent + cluster.notes(1).deltaBytesSent - before
         #expect(sent < whole * 11 / 10, "each delta is sent to it once")
         #expect(cluster.violations.isEmpty)
@@ -55,7 +56,7 @@ struct ConvergenceTests {
 
     @Test
     func `a partition heals`() {
-        var cluster = VirtualCluster(nodes: 4, seed: 6)
+        let cluster = Simulation(nodes: 4, seed: 6)
         cluster.startAll()
         cluster.run(milliseconds: 3_000)
         cluster.part([0, 1], [2, 3])
@@ -69,7 +70,7 @@ struct ConvergenceTests {
 
     @Test
     func `what passes in one direction only is given up, and found again`() {
-        var cluster = VirtualCluster(nodes: 2, seed: 7)
+        let cluster = Simulation(nodes: 2, seed: 7)
         cluster.startAll()
         cluster.run(milliseconds: 3_000)
         cluster.block(from: 0, to: 1)
@@ -82,10 +83,10 @@ struct ConvergenceTests {
 
     @Test
     func `a crash in the middle of catching up loses nothing that was acknowledged`() {
-        var settings = VirtualCluster.Settings()
+        var settings = Simulation.Settings()
         settings.engine.creditBytes = 4_000
         settings.engine.messageBytes = 1_500
-        var cluster = VirtualCluster(nodes: 2, seed: 8, settings: settings)
+        let cluster = Simulation(nodes: 2, seed: 8, settings: settings)
         cluster.start(0)
         for number in 0..<300 { cluster.write(0, [("r\(number)", "name")]) }
         cluster.start(1)
@@ -103,7 +104,7 @@ struct ConvergenceTests {
 
     @Test
     func `a node whose peers do not notice its crash is let in again`() {
-        var cluster = VirtualCluster(nodes: 2, seed: 9)
+        let cluster = Simulation(nodes: 2, seed: 9)
         cluster.startAll()
         cluster.run(milliseconds: 30_000)
         // The lesser key's node keeps the dead link that it dialled; the other dials anew.
@@ -115,7 +116,7 @@ struct ConvergenceTests {
 
     @Test
     func `another serves where one stalls`() {
-        var cluster = VirtualCluster(nodes: 4, seed: 10)
+        let cluster = Simulation(nodes: 4, seed: 10)
         for node in 0..<3 { cluster.start(node) }
         for number in 0..<20 { cluster.write(0, [("r\(number)", "name")]) }
         #expect(cluster.run(atMost: 30_000) { $0.isConverged })
@@ -127,9 +128,9 @@ struct ConvergenceTests {
 
     @Test
     func `what a push lost is found`() {
-        var settings = VirtualCluster.Settings()
+        var settings = Simulation.Settings()
         settings.engine.storingBytesMax = 0
-        var cluster = VirtualCluster(nodes: 2, seed: 11, settings: settings)
+        let cluster = Simulation(nodes: 2, seed: 11, settings: settings)
         cluster.startAll()
         cluster.run(milliseconds: 3_000)
         // No push finds room, and nothing follows that would betray the gap.
@@ -139,22 +140,22 @@ struct ConvergenceTests {
 
     @Test
     func `a slow disk is no reason to distrust a peer`() {
-        var settings = VirtualCluster.Settings()
+        var settings = Simulation.Settings()
         settings.engine.creditBytes = 3_000
         settings.engine.messageBytes = 1_500
-        var cluster = VirtualCluster(nodes: 2, seed: 12, settings: settings)
+        let cluster = Simulation(nodes: 2, seed: 12, settings: settings)
         cluster.start(0)
         for number in 0..<60 { cluster.write(0, [("r\(number)", "name")]) }
         cluster.setStoring(1, 25_000...30_000)
         cluster.start(1)
         #expect(cluster.run(atMost: 2_000_000) { $0.isConverged }, "\(cluster.summary)")
-        let whole = cluster.storage(1).deltas.values.joined().reduce(0) { $0 + $1.byteCount }
+        let whole = cluster.storage(1).deltaBytes
         #expect(cluster.notes(0).deltaBytesSent < whole * 3 / 2, "hardly anything is sent twice")
     }
 
     @Test
     func `an admission reaches a node that never met the newcomer's sponsor`() {
-        var cluster = VirtualCluster(nodes: 3, seed: 13)
+        let cluster = Simulation(nodes: 3, seed: 13)
         cluster.startAll()
         cluster.block(from: 0, to: 2)
         cluster.block(from: 2, to: 0)
@@ -170,7 +171,7 @@ struct ConvergenceTests {
 
     @Test
     func `an idle cluster says little`() {
-        var cluster = VirtualCluster(nodes: 4, seed: 14)
+        let cluster = Simulation(nodes: 4, seed: 14)
         cluster.startAll()
         for node in 0..<4 { cluster.write(node, [("a", "\(node)")]) }
         cluster.run(milliseconds: 60_000)

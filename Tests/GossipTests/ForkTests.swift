@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Simulator
 import SwiftProtobuf
 import TestSupport
 import Testing
@@ -25,10 +26,10 @@ struct ForkTests {
         seed: UInt64,
         _ one: [VerifiedDelta],
         _ two: [VerifiedDelta]
-    ) -> VirtualCluster {
-        var settings = VirtualCluster.Settings()
+    ) -> Simulation {
+        var settings = Simulation.Settings()
         settings.engine.headersPerInquiry = 4
-        var cluster = VirtualCluster(nodes: 4, seed: seed, settings: settings)
+        let cluster = Simulation(nodes: 4, seed: seed, settings: settings)
         for delta in one { cluster.put(delta, into: 1) }
         for delta in two { cluster.put(delta, into: 2) }
         // The author stays away; the nodes between whom it told two stories find out by themselves.
@@ -40,7 +41,7 @@ struct ForkTests {
     func `two continuations are proven at the first difference`(common: Int, first: Int, second: Int) {
         let (one, two) = Self.branches(common: common, first: first, second: second)
         let log = one[0].log
-        var cluster = Self.cluster(seed: UInt64(common * 100 + first), one, two)
+        let cluster = Self.cluster(seed: UInt64(common * 100 + first), one, two)
         for node in 0..<3 { cluster.write(node, [("other", "\(node)")]) }
         cluster.run(milliseconds: 120_000)
         for node in 0..<3 {
@@ -71,7 +72,7 @@ struct ForkTests {
     @Test
     func `a restart shows no more than before`() {
         let (one, two) = Self.branches(common: 3, first: 4, second: 2)
-        var cluster = Self.cluster(seed: 1, one, two)
+        let cluster = Self.cluster(seed: 1, one, two)
         cluster.run(milliseconds: 60_000)
         let fingerprint = cluster.engine(0)?.fingerprint
         cluster.crash(1)

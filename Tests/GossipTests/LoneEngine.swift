@@ -1,12 +1,13 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Simulator
 import TestSupport
 
 /// One engine, node 0 of an alliance, with a hand-made peer at the other end of each link.
 struct LoneEngine {
     let alliance: VirtualAlliance
-    var engine: Engine<KeyedHashCryptography>
+    var engine: Engine<SimulatedCryptography>
     var milliseconds: UInt64 = 0
     private var links: UInt64 = 0
 

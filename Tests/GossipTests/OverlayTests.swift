@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Simulator
 import TestSupport
 import Testing
 
@@ -128,7 +129,7 @@ struct OverlayTests {
 
     @Test
     func `in a small alliance everybody is everybody's neighbour`() {
-        var cluster = VirtualCluster(nodes: 12, seed: 3)
+        let cluster = Simulation(nodes: 12, seed: 3)
         cluster.startAll()
         cluster.run(milliseconds: 20_000)
         for node in 0..<12 {
@@ -139,7 +140,7 @@ struct OverlayTests {
 
     @Test
     func `in a large alliance views are small, links are agreed on by both sides, and the whole hangs together`() {
-        var cluster = VirtualCluster(nodes: 60, seed: 4)
+        let cluster = Simulation(nodes: 60, seed: 4)
         cluster.startAll()
         cluster.run(milliseconds: 60_000)
         var reached: Set<Int> = [0]

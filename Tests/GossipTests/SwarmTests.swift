@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Simulator
 import TestSupport
 import Testing
 
@@ -23,11 +24,11 @@ struct SwarmTests {
         }
     }
 
-    private static func run(seed: UInt64) -> VirtualCluster {
+    private static func run(seed: UInt64) -> Simulation {
         var random = SplitMix64(seed: seed ^ 0x5EED)
-        var settings = VirtualCluster.Settings()
-        settings.delay = 1...UInt64.random(in: 2...400, using: &random)
-        settings.storing = 1...UInt64.random(in: 2...300, using: &random)
+        var settings = Simulation.Settings()
+        settings.network.latency = .uniform(1...UInt64.random(in: 2...400, using: &random))
+        settings.storingMilliseconds = 1...UInt64.random(in: 2...300, using: &random)
         if Bool.random(using: &random) {
             settings.engine.creditBytes = UInt64.random(in: 500...20_000, using: &random)
             settings.engine.messageBytes = UInt64.random(in: 300...5_000, using: &random)
@@ -36,7 +37,7 @@ struct SwarmTests {
         if Int.random(in: 0..<3, using: &random) == 0 { settings.engine.pushBytesMax = 0 }
         if Int.random(in: 0..<3, using: &random) == 0 { settings.engine.storingBytesMax = 1_000 }
         if Int.random(in: 0..<3, using: &random) == 0 { settings.engine.headsPerMessage = 1 }
-        var cluster = VirtualCluster(nodes: Int.random(in: 2...4, using: &random), seed: seed, settings: settings)
+        let cluster = Simulation(nodes: Int.random(in: 2...4, using: &random), seed: seed, settings: settings)
         cluster.startAll()
         var admitted = 0
         for _ in 0..<40 {

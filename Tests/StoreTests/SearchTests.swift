@@ -1,5 +1,6 @@
 import Catalog
 import DeltaLog
+import Simulator
 import Store
 import TestSupport
 import Testing

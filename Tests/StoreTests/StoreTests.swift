@@ -2,6 +2,7 @@ import Catalog
 import DeltaLog
 import Foundation
 import GRDB
+import Simulator
 import Store
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+package import Simulator
 
 // Histories: what several authors wrote, each having seen some of what the others wrote.
 

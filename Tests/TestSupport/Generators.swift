@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+package import Simulator
 
 // Values, paths and drafts made from a seed.
 

@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+package import Simulator
 
 /// Random deltas by several authors who write concurrently and hear of each other now and then: creations, edits, sets,
 /// deletions, re-creations, conflicts and their settling, citations of what does not exist, records of others, and

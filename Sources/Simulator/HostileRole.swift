@@ -1,0 +1,175 @@
+import Catalog
+import DeltaLog
+import Gossip
+
+/// How a member's node misbehaves. What it does is done by whoever carries out its engine's actions; the engine is the
+/// same as everybody's.
+package enum HostileRole: String, CaseIterable, Hashable, Sendable {
+    /// Changes bytes of deltas, also in the middle of a run of good ones.
+    case forger
+    /// Sends frames that are no messages.
+    case babbler
+    /// Promises heads that do not exist.
+    case liar
+    /// Sends again what it sent before.
+    case replayer
+    /// Signs two deltas for each place in its log, and tells one half of the others the one, the rest the other.
+    case forker
+    /// Dates its deltas years ahead.
+    case postdater
+    /// Cites what it has not seen, and what does not exist.
+    case citer
+    /// Tells of heads without end (I-have), which nobody has.
+    case flooder
+    /// Asks to be given logs, and to be an edge of the tree, without end.
+    case grafter
+    /// Shuffles views of dead, unknown and repeated nodes, and asks again and again to be a neighbour.
+    case shuffler
+    /// Answers comparisons of frontiers falsely, and begins ever new ones.
+    case deceiver
+    /// Reads, and sends, one byte a second.
+    case dripper
+
+    /// Why a message of this node does not decode; nil where it does.
+    func malformation(of message: PeerMessage, using random: inout SplitMix64) -> String? {
+        guard self == .babbler, UInt8.random(in: 0..<20, using: &random) == 0 else { return nil }
+        return "a frame that is malformed or holds too much"
+    }
+}
+
+/// What hostile nodes remember.
+struct HostileMemory {
+    /// The other delta at the same place of a log, by the number of the one that the node itself keeps.
+    var twins: [Int32: Int32] = [:]
+    /// Messages sent, to be sent again.
+    var sent: [PeerMessage] = []
+}
+
+extension Simulation {
+    /// Makes a node hostile from now on.
+    func take(_ role: HostileRole, at place: Int) {
+        guard nodes[place].place == nodes[place].number else { return }
+        nodes[place].role = role
+        if role == .dripper { network.clogged[place] = 1 }
+        if role == .postdater { nodes[place].clockAheadMilliseconds = 10 * 365 * 86_400_000 }
+    }
+
+    /// What a hostile node sends instead.
+    func altered(_ message: PeerMessage, by role: HostileRole, on link: LinkID, at place: Int) -> PeerMessage {
+        if case .hello = message { return message }
+        switch role {
+        case .forger:
+            guard case .deltas(var deltas) = message, !deltas.isEmpty, UInt8.random(in: 0..<4, using: &faultRandom) == 0
+            else { return message }
+            let victim = Int.random(in: 0..<deltas.count, using: &faultRandom)
+            let position = Int.random(in: 0..<deltas[victim].count, using: &faultRandom)
+            deltas[victim][position] ^= 1 << UInt8.random(in: 0..<8, using: &faultRandom)
+            return .deltas(deltas)
+        case .liar:
+            guard case .have(let heads) = message else { return message }
+            let log = LogID(author: nodes[place].key, incarnation: faultRandom.next())
+            let head = Head(sequence: 1 + faultRandom.next() % 1_000, hash: alliance.cryptography.hash([1]))
+            return .have(heads + [LogHead(log: log, head: head)])
+        case .replayer:
+            if nodes[place].memory.sent.count < 64 { nodes[place].memory.sent.append(message) }
+            guard UInt8.random(in: 0..<10, using: &faultRandom) == 0 else { return message }
+            return nodes[place].memory.sent.randomElement(using: &faultRandom) ?? message
+        case .forker:
+            guard case .deltas(let deltas) = message,
+                network.connections[Network.connection(of: link)].nodes[1 - Network.side(of: link)] % 2 == 1
+            else { return message }
+            let memory = nodes[place].memory
+            return .deltas(
+                deltas.map { bytes in
+                    guard let twin = pool.index(of: bytes).flatMap({ memory.twins[$0] }) else { return bytes }
+                    return pool.entries[Int(twin)].bytes
+                }
+            )
+        case .deceiver:
+            guard case .ranges(let ranges) = message else { return message }
+            let lies = ranges.map { range in
+                guard case .fingerprint = range.content else { return range }
+                let bytes = faultRandom.bytes(RangeFingerprint.byteCount)
+                return RangeFingerprint(bytes: bytes).map {
+                    FrontierRange(upper: range.upper, content: .fingerprint($0))
+                } ?? range
+            }
+            return .ranges(lies)
+        case .babbler, .postdater, .citer, .flooder, .grafter, .shuffler, .dripper: return message
+        }
+    }
+
+    /// What a hostile node sends beside what its engine asks for.
+    func floods(by role: HostileRole, at place: Int) -> [PeerMessage] {
+        func log() -> LogID {
+            pool.logs.randomElement(using: &faultRandom) ?? LogID(author: nodes[place].key, incarnation: 1)
+        }
+        func head() -> LogHead {
+            let log = Bool.random(using: &faultRandom) ? log() : LogID(author: log().author, incarnation: faultRandom.next())
+            let sequence = 1 + faultRandom.next() % 1_000_000
+            return LogHead(log: log, head: Head(sequence: sequence, hash: alliance.cryptography.hash([2])))
+        }
+        switch role {
+        case .flooder:
+            return (0..<20).map { _ in .iHave((0..<100).map { _ in HopHead(head: head(), hops: 1) }) }
+        case .grafter:
+            return (0..<50).map { _ in
+                let range = LogRange(log: log(), from: 1, to: 1 + faultRandom.next() % 1_000)
+                return .graft(Bool.random(using: &faultRandom) ? range : nil, credit: .max)
+            }
+        case .shuffler:
+            let keys = [nodes[place].key, nodes[0].key, nodes[0].key] + (0..<40).map { _ in log().author }
+            let unknown = (0..<20).map { _ in NodeKey(alliance.cryptography.hash(faultRandom.bytes(8))) }
+            return (0..<20).map { _ in
+                .shuffle(token: faultRandom.next(), hops: UInt32(faultRandom.next() % 9), nodes: keys + unknown)
+            } + [.neighbour(isUrgent: true), .shuffleReply(token: faultRandom.next(), nodes: unknown)]
+        case .deceiver:
+            let fingerprint = RangeFingerprint(bytes: faultRandom.bytes(RangeFingerprint.byteCount))
+            return fingerprint.map { [.ranges([FrontierRange(upper: .end, content: .fingerprint($0))])] } ?? []
+        case .forger, .babbler, .liar, .replayer, .forker, .postdater, .citer, .dripper: return []
+        }
+    }
+
+    /// What a hostile node writes beside, or instead of, what it was asked to.
+    func hostile(_ drafts: [OperationDraft], by role: HostileRole?) -> [OperationDraft] {
+        guard role == .citer else { return drafts }
+        return drafts.map { draft in
+            let log = pool.logs.randomElement(using: &faultRandom) ?? LogID(author: nodes[0].key, incarnation: 1)
+            let dot = Dot(log: log, sequence: 1 + faultRandom.next() % 20, index: UInt32(faultRandom.next() % 3))
+            let known = pool.entries.randomElement(using: &faultRandom)?.delta.operations.first?.hash.prefix
+            let citation = Citation(dot: dot, prefix: known ?? faultRandom.next(), number: nil)
+            var writes = draft.envelope.writes
+            guard let last = writes.popLast() else { return draft }
+            let cited = last.supersedes.filter { $0.dot != dot } + [citation]
+            writes.append(
+                Write(field: last.field, mode: last.mode, supersedes: cited.sorted { $0.dot < $1.dot })
+            )
+            return OperationDraft(
+                envelope: Envelope(key: draft.envelope.key, kind: draft.envelope.kind, writes: writes),
+                values: draft.values
+            )
+        }
+    }
+
+    /// The second delta that a forker signs for the place of its first.
+    func fork(_ delta: VerifiedDelta, at node: VirtualNode) {
+        guard node.role == .forker else { return }
+        let drafts = delta.operations.map { OperationDraft(envelope: $0.envelope, values: $0.content.values) }
+        let twin = try? VerifiedDelta(
+            signing: drafts,
+            salts: drafts.map { _ in faultRandom.bytes(Content.saltByteCount) },
+            as: VerifiedDelta.Authorship(
+                alliance: alliance.id,
+                organization: delta.header.organization,
+                log: delta.log,
+                head: delta.header.previous.map { Head(sequence: delta.header.sequence - 1, hash: $0) },
+                stamp: delta.header.stamp,
+                importMark: nil
+            ),
+            signer: alliance.signer(node.number),
+            hasher: alliance.cryptography
+        )
+        guard let twin else { return }
+        node.memory.twins[pool.add(delta)] = pool.add(twin)
+    }
+}

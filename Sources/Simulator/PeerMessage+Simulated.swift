@@ -1,0 +1,128 @@
+import Catalog
+import DeltaLog
+import Gossip
+import Wire
+
+// What a run has to know of messages: which may be lost, what they carry and promise, and how long they are. A kind
+// that is not named here is never dropped, carries and promises nothing, and is measured by encoding it.
+
+extension PeerMessage {
+    /// True for what may get lost, come twice or overtake others without harm, as where a node's queue for a peer is full:
+    /// the live broadcast, which grafts and anti-entropy stand behind.
+    var isBroadcast: Bool {
+        switch self {
+        case .push, .iHave: true
+        default: false
+        }
+    }
+
+    /// The deltas that it carries.
+    var carriedDeltas: [[UInt8]] {
+        switch self {
+        case .deltas(let deltas), .push(let deltas, _): deltas
+        default: []
+        }
+    }
+
+    /// The heads that the sender says it holds.
+    var promisedHeads: [LogHead] {
+        switch self {
+        case .ack(let head, _): head.head.sequence > 0 ? [head] : []
+        case .have(let heads): heads
+        case .iHave(let heads): heads.map(\.head)
+        case .ranges(let ranges):
+            ranges.flatMap { range in
+                if case .heads(let heads, _) = range.content { heads } else { [LogHead]() }
+            }
+        default: []
+        }
+    }
+
+    /// Signatures that its receiver checks, beside those of deltas.
+    var statementCount: Int {
+        switch self {
+        case .governance(_, let statements, _): statements.count
+        case .announcements(let announcements): announcements.count
+        default: 0
+        }
+    }
+
+    /// The name of its kind.
+    var kindName: String { Mirror(reflecting: self).children.first?.label ?? "\(self)" }
+
+    /// Adds the message to a trace, and counts the bytes of its frame. Those of frequent kinds are reckoned; the others
+    /// are encoded.
+    func measured(into trace: inout MixHash) -> Int {
+        switch self {
+        case .deltas(let deltas):
+            return wireSize(of: Self.measured(deltas, into: &trace))
+        case .push(let deltas, let hops):
+            trace.add(45 << 32 | UInt64(hops))
+            // The number of the field takes a byte more than a small one.
+            return 1 + wireSize(of: Self.measured(deltas, into: &trace) + Self.size(of: UInt64(hops)))
+        case .iHave(let heads):
+            trace.add(46 << 32 | UInt64(heads.count))
+            var inner = Self.measured(heads.map(\.head), into: &trace)
+            let packed = heads.reduce(0) { $0 + max(1, Self.size(of: UInt64($1.hops)) - 1) }
+            if !heads.isEmpty { inner += wireSize(of: packed) }
+            return 1 + wireSize(of: inner)
+        case .have(let heads):
+            trace.add(9 << 32 | UInt64(heads.count))
+            return wireSize(of: Self.measured(heads, into: &trace))
+        case .ack(let head, let credit):
+            trace.add(8 << 32)
+            trace.add(credit)
+            return wireSize(of: Self.measured(head, into: &trace) + Self.size(of: credit))
+        case .want(let range, let credit):
+            trace.add(6 << 32)
+            trace.add(range.log.author.hash.word0)
+            trace.add(range.from)
+            trace.add(range.to)
+            trace.add(credit)
+            let log = 34 + (range.log.incarnation == 0 ? 0 : 9)
+            return wireSize(of: log + Self.size(of: range.from) + Self.size(of: range.to) + Self.size(of: credit))
+        case .state(let state, let question, let answered):
+            trace.add(10 << 32)
+            trace.add(question)
+            trace.add(answered)
+            trace.add(state.frontier.word0)
+            trace.add(state.digest.sum.word0)
+            trace.add(state.wallMilliseconds)
+            let clock = state.wallMilliseconds == 0 ? 0 : 9
+            let tokens = Self.size(of: question) + Self.size(of: answered)
+            return wireSize(of: 68 + Self.size(of: state.records) + clock + tokens)
+        default:
+            let frame = encoded()
+            trace.add(frame)
+            return frame.count
+        }
+    }
+
+    private static func measured(_ deltas: [[UInt8]], into trace: inout MixHash) -> Int {
+        var size = 0
+        for delta in deltas { size += wireSize(of: delta.count) }
+        trace.add(7 << 32 | UInt64(deltas.count))
+        trace.add(UInt64(size))
+        return size
+    }
+
+    private static func measured(_ heads: [LogHead], into trace: inout MixHash) -> Int {
+        var size = 0
+        for head in heads { size += wireSize(of: measured(head, into: &trace)) }
+        return size
+    }
+
+    /// The fields of a log, its head's sequence and its head's hash.
+    private static func measured(_ head: LogHead, into trace: inout MixHash) -> Int {
+        trace.add(head.log.author.hash.word0)
+        trace.add(head.head.sequence)
+        trace.add(head.head.hash.word0)
+        return 68 + (head.log.incarnation == 0 ? 0 : 9) + size(of: head.head.sequence)
+    }
+
+    /// The bytes of a field with a number below 16 and a variable length, which is left out where it is 0.
+    private static func size(of number: UInt64) -> Int {
+        guard number > 0 else { return 0 }
+        return 1 + (70 - number.leadingZeroBitCount) / 7
+    }
+}

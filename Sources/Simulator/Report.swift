@@ -1,0 +1,99 @@
+/// What a run came to.
+package struct Report: Sendable, Codable {
+    /// A number of interest.
+    package struct Figure: Sendable, Codable {
+        package let name: String
+        package let value: Double
+        package let unit: String
+    }
+
+    /// A number that must keep within a bound.
+    package struct Gate: Sendable, Codable {
+        package let name: String
+        /// Nil where it was never reached.
+        package let value: Double?
+        /// The bound in words, as in `at most 12`.
+        package let bound: String
+        package let isPassed: Bool
+    }
+
+    package let scenario: String
+    package let seed: UInt64
+    package let nodes: Int
+    package fileprivate(set) var figures: [Figure] = []
+    package fileprivate(set) var gates: [Gate] = []
+    /// Promises broken, the first one first.
+    package fileprivate(set) var violations: [String] = []
+    /// Equal for equal runs.
+    package fileprivate(set) var traceHash = ""
+    package fileprivate(set) var virtualSeconds = 0.0
+    package fileprivate(set) var events: UInt64 = 0
+    /// The faults of the shortest plan found that fails, and the last events of that run.
+    package var faults: [String] = []
+    package var tail: [String] = []
+
+    package init(scenario: String, seed: UInt64, nodes: Int) {
+        self.scenario = scenario
+        self.seed = seed
+        self.nodes = nodes
+    }
+
+    /// True if every gate is passed and no promise was broken.
+    package var isPassed: Bool { violations.isEmpty && gates.allSatisfy(\.isPassed) }
+
+    mutating func add(_ name: String, _ value: Double, _ unit: String) {
+        figures.append(Figure(name: name, value: value, unit: unit))
+    }
+
+    mutating func add(_ name: String, _ value: Int, _ unit: String) { add(name, Double(value), unit) }
+
+    /// A number that is at most so much; nil for what was never reached.
+    mutating func gate(_ name: String, _ value: Double?, atMost bound: Double) {
+        let isPassed = value.map { $0 <= bound } ?? false
+        gates.append(Gate(name: name, value: value, bound: "at most \(Self.text(bound))", isPassed: isPassed))
+    }
+
+    mutating func gate(_ name: String, _ value: Int, atMost bound: Int) {
+        gate(name, Double(value), atMost: Double(bound))
+    }
+
+    /// A number that is less than so much.
+    mutating func gate(_ name: String, _ value: Double, below bound: Double) {
+        gates.append(Gate(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound))
+    }
+
+    /// Why it is not passed, in a line.
+    package var reason: String {
+        violations.first ?? gates.first { !$0.isPassed }.map { "\($0.name): \(Self.text($0.value)), \($0.bound)" }
+            ?? "passed"
+    }
+
+    /// Takes in what every run tells: its trace, what was found, and what it cost.
+    mutating func close(_ simulation: Simulation) {
+        violations = simulation.violations
+        traceHash = simulation.trace.hex
+        virtualSeconds = Double(simulation.now) / 1e9
+        events = simulation.eventCount
+        let notes = (0..<simulation.count).map { simulation.notes($0) }
+        let delivered = notes.reduce(0) { $0 + $1.recordsDelivered }
+        add("messages sent", notes.reduce(0) { $0 + $1.messagesSent }, "")
+        add("bytes sent", notes.reduce(0) { $0 + $1.bytesSent }, "bytes")
+        add("records delivered", delivered, "")
+        guard delivered > 0 else { return }
+        let records = Double(delivered)
+        add("bytes per record", Double(notes.reduce(0) { $0 + $1.bytesSent }) / records, "bytes")
+        add("messages per record", Double(notes.reduce(0) { $0 + $1.messagesSent }) / records, "")
+        add("signature checks per record", Double(notes.reduce(0) { $0 + $1.signatureChecks }) / records, "")
+    }
+
+    /// A number with as many digits as say something.
+    package static func text(_ value: Double?) -> String {
+        guard let value else { return "never" }
+        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+        if value == value.rounded() { return String(Int(value)) }
+        let thousandths = Int((abs(value) * 1_000).rounded())
+        let digits = String(thousandths % 1_000)
+        let fraction = String(repeating: "0", count: 3 - digits.count) + digits
+        return (value < 0 ? "-" : "") + "\(thousandths / 1_000).\(fraction)"
+    }
+}

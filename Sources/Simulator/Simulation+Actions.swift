@@ -1,0 +1,247 @@
+import Catalog
+import DeltaLog
+import Gossip
+
+// What engines ask for, carried out, and their contract checked.
+
+extension Simulation {
+    /// The longest frame of the protocol.
+    private static let frameBytesMax = 4 * 1024 * 1024
+
+    func perform(_ action: EngineAction, at place: Int) {
+        let node = nodes[place]
+        switch action {
+        case .send(let link, let message): send(message, on: link, from: place)
+        case .disconnect(let link, let refusal): disconnect(link, refusal, at: place)
+        case .dial(let key, let addresses): dial(key, addresses: addresses, from: place)
+        case .store(let token, let deltas, let link):
+            checkStore(deltas, at: place)
+            for delta in deltas { node.storingBytes += delta.byteCount }
+            if settings.plant == .ackBeforeStoring {
+                let outcomes = deltas.map { _ in StoreOutcome.applied }
+                answer(.stored(token: token, outcomes, summary: node.summary), at: place)
+            }
+            begin(.store(token: token, deltas, from: link), at: place)
+        case .storeStatement(let statement, let replaced): begin(.statement(statement, replaced: replaced), at: place)
+        case .storeAnnouncement(let announcement): begin(.announcement(announcement), at: place)
+        case .read(let range, let link, let bytesMax):
+            let deltas = read(range, bytesMax: bytesMax, at: place)
+            let event = Event.input(node: place, epoch: node.epoch, .deltasRead(link, range, deltas))
+            if node.isStalling {
+                node.stalledReads.append(event)
+            } else {
+                schedule(after: UInt64.random(in: 0...3_000_000, using: &diskRandom), event)
+            }
+        case .readHeaders(let range, let purpose):
+            let headers = readHeaders(range, at: place)
+            schedule(
+                after: UInt64.random(in: 0...3_000_000, using: &diskRandom),
+                .input(node: place, epoch: node.epoch, .headersRead(range, purpose: purpose, headers))
+            )
+        case .answerDiff(let question, let link): answerDiff(question, on: link, at: place)
+        case .deliverDiff: break
+        case .rosterChanged: node.notes.rosters += 1
+        case .noteRefusal(_, let sequence, let refusal, let peer):
+            node.notes.refusals.append(refusal)
+            note(sequence, "node \(place) refuses a delta of \(self.place(of: peer)): \(refusal.reason)")
+        case .noteRefused(_, _, _, let reason, _): node.notes.refused.append(reason)
+        case .noteOverBudget: node.notes.overBudget += 1
+        case .noteSession: node.notes.sessions += 1
+        case .noteViolation(let peer, let what):
+            node.notes.violations.append(what)
+            note(1, "node \(place) says that \(self.place(of: peer)) breaks the protocol: \(what)")
+        case .setTimer(let instant):
+            node.timerAt = instant
+            events.add(.timer(node: place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
+        }
+    }
+
+    /// The first place where a key is at home, for people.
+    private func place(of key: NodeKey) -> Int { nodes.firstIndex { $0.key == key } ?? -1 }
+
+    /// What a node with no better knowledge of its records answers: its frontier and its digest.
+    private func answerDiff(_ question: PeerMessage.DiffQuestion, on link: LinkID, at place: Int) {
+        let node = nodes[place]
+        guard let engine = node.engine else { return }
+        let token =
+            switch question {
+            case .sums(let token), .records(let token, _, _): token
+            }
+        let answer = PeerMessage.DiffAnswer(token: token, frontier: engine.fingerprint, digest: node.disk.digest)
+        schedule(after: 1_000_000, .input(node: place, epoch: node.epoch, .diffAnswered(link, answer)))
+    }
+
+    // MARK: - Messages
+
+    func send(_ original: PeerMessage, on link: LinkID, from place: Int) {
+        let node = nodes[place]
+        let message =
+            node.role.map { altered(original, by: $0, on: link, at: place) } ?? translated(original, at: place)
+        let byteCount = note(message)
+        if settings.eventsKept > 0 {
+            let to = network.connections[Network.connection(of: link)].nodes[1 - Network.side(of: link)]
+            note(UInt64(byteCount), "node \(place) sends \(to) \(message.kindName), \(byteCount) bytes")
+        } else {
+            note(UInt64(byteCount))
+        }
+        if byteCount > Self.frameBytesMax { violate("node \(place) sends a frame of \(byteCount) bytes") }
+        if settings.roundTripEvery == 1 || sampleRandom.next() % settings.roundTripEvery == 0 {
+            checkRoundTrip(message, byteCount: byteCount, at: place)
+        }
+        if node.role == nil { checkPromises(message, at: place) }
+        node.notes.messagesSent += 1
+        node.notes.firstSentAt = node.notes.firstSentAt ?? now
+        node.notes.bytesSent += byteCount
+        if !message.carriedDeltas.isEmpty { node.notes.deltaBytesSent += byteCount }
+        if isForgotten(message) { return }
+        let connection = Network.connection(of: link)
+        guard network.connections[connection].isUp[Network.side(of: link)] else { return }
+        let side = 1 - Network.side(of: link)
+        transmit(Parcel(message: message, byteCount: byteCount), connection: connection, to: side)
+        if let role = node.role, !isRefusal(message) {
+            for flood in floods(by: role, at: place) {
+                transmit(Parcel(message: flood, byteCount: note(flood)), connection: connection, to: side)
+            }
+        }
+    }
+
+    private func isRefusal(_ message: PeerMessage) -> Bool {
+        if case .refusal = message { true } else { false }
+    }
+
+    /// What a node of another version says of itself.
+    private func translated(_ message: PeerMessage, at place: Int) -> PeerMessage {
+        guard let format = nodes[place].format, case .hello(var hello) = message else { return message }
+        hello.formatMin = format
+        hello.formatMax = format
+        return .hello(hello)
+    }
+
+    /// True for what a planted bug lets fall.
+    private func isForgotten(_ message: PeerMessage) -> Bool {
+        switch settings.plant {
+        case .dropGraft: message.kindName == "graft" && Bool.random(using: &faultRandom)
+        case .forgetHave: ["have", "iHave"].contains(message.kindName) && Bool.random(using: &faultRandom)
+        default: false
+        }
+    }
+
+    func transmit(_ parcel: Parcel, connection: Int, to side: Int) {
+        guard !network.connections[connection].isBroken else { return }
+        let arrivals = network.arrivals(
+            connection: connection,
+            side: side,
+            byteCount: parcel.byteCount,
+            isBroadcast: parcel.message.isBroadcast,
+            now: now
+        )
+        for time in arrivals {
+            network.connections[connection].directions[side].outstandingBytes += parcel.byteCount
+            events.add(.arrival(connection: connection, side: side, parcel), at: time)
+        }
+        let outstanding = network.connections[connection].directions[side].outstandingBytes
+        if outstanding > Checkers.outstandingBytesMax {
+            violate(
+                "node \(network.connections[connection].nodes[1 - side]) has \(outstanding) bytes under way to a peer"
+            )
+        }
+    }
+
+    func arrive(_ parcel: Parcel, connection: Int, side: Int) {
+        let link = network.connections[connection]
+        guard !link.isBroken else { return }
+        if network.isBlocked(from: link.nodes[1 - side], to: link.nodes[side]) || !link.directions[side].held.isEmpty {
+            network.connections[connection].directions[side].held.append(parcel)
+            return
+        }
+        let node = nodes[link.nodes[side]]
+        guard !node.isPaused else {
+            node.backlog.append(.arrival(connection: connection, side: side, parcel))
+            return
+        }
+        network.connections[connection].directions[side].outstandingBytes -= parcel.byteCount
+        guard link.isUp[side], node.engine != nil else { return }
+        if node.ignoresBroadcast, parcel.message.isBroadcast { return }
+        let from = nodes[link.nodes[1 - side]]
+        note(UInt64(parcel.byteCount), "node \(node.place) hears \(parcel.message.kindName) from \(from.place)")
+        feed(input(parcel, on: Network.link(connection, side: side), from: from, at: node), to: node.place)
+    }
+
+    /// A message as its engine gets it: deltas are checked before.
+    private func input(_ parcel: Parcel, on link: LinkID, from: VirtualNode, at node: VirtualNode) -> EngineInput {
+        node.notes.signatureChecks += parcel.message.statementCount
+        let bytes = parcel.message.carriedDeltas
+        if let malformed = from.role?.malformation(of: parcel.message, using: &faultRandom) {
+            return .malformed(link, malformed)
+        }
+        let arrival: DeltaArrival
+        switch parcel.message {
+        case .deltas: arrival = .asked(byteCount: parcel.byteCount)
+        case .push(_, let hops): arrival = .pushed(hops: hops)
+        default: return .message(link, parcel.message)
+        }
+        node.notes.payloadsReceived += bytes.count
+        node.notes.firstPayloadAt = node.notes.firstPayloadAt ?? now
+        node.notes.signatureChecks += bytes.count
+        let deltas = bytes.map { pool.received($0) }
+        for (delta, bytes) in zip(deltas, bytes) {
+            guard case .verified = delta, let index = pool.index(of: bytes) else { continue }
+            spread.received(index, at: node.place, from: from.place)
+        }
+        return .deltas(link, deltas, arrival)
+    }
+
+    // MARK: - What is checked
+
+    private func checkRoundTrip(_ message: PeerMessage, byteCount: Int, at place: Int) {
+        let frame = message.encoded()
+        if frame.count != byteCount {
+            violate("a frame of \(frame.count) bytes was reckoned as \(byteCount): \(message)")
+        }
+        let decoded = try? PeerMessage(decoding: frame)
+        if decoded != message { violate("node \(place) sends a message that reads otherwise: \(message)") }
+    }
+
+    /// Nothing is told, acknowledged or sent that is not on disk; of others' deltas only what was checked is passed on.
+    private func checkPromises(_ message: PeerMessage, at place: Int) {
+        let node = nodes[place]
+        for entry in message.promisedHeads where !node.disk.holds(entry.head, of: entry.log) {
+            violate(
+                "node \(place) promises \(entry.log.author.short):\(entry.head.sequence), which is not on its disk, "
+                    + "in \(message.kindName)"
+            )
+        }
+        for bytes in message.carriedDeltas {
+            guard let index = pool.index(of: bytes) else {
+                violate("node \(place) sends a delta that nobody made")
+                continue
+            }
+            let delta = pool.entries[Int(index)].delta
+            if delta.log.author == node.key, !node.disk.holds(index) {
+                violate("node \(place) sends its own delta \(delta.header.sequence), which is not on its disk")
+            }
+        }
+        if case .state(let state, _, _) = message { checkState(state, at: place) }
+    }
+
+    /// A state is the node's own; and now and then all that it stands for is looked up on the disk.
+    private func checkState(_ state: StateSummary, at place: Int) {
+        let node = nodes[place]
+        if state.frontier != node.engine?.fingerprint { violate("node \(place) tells a state that is not its own") }
+        guard sampleRandom.next() % (8 * settings.roundTripEvery) == 0 else { return }
+        let missing = node.engine?.shown.heads.count { !node.disk.holds($0.value, of: $0.key) } ?? 0
+        if missing > 0 { violate("node \(place) tells of \(missing) heads that are not on its disk") }
+    }
+
+    /// Only what continues a log is handed to the disk, and no more at a time than the engine's bounds allow.
+    private func checkStore(_ deltas: [VerifiedDelta], at place: Int) {
+        let node = nodes[place]
+        let most = settings.engine.storingBytesMax + settings.engine.creditBytes * 2 * UInt64(max(1, nodes.count))
+        if UInt64(node.storingBytes) > most + UInt64(CatalogRules.Limits.deltaBytesMax) {
+            violate("node \(place) has \(node.storingBytes) bytes waiting for its disk")
+        }
+        for delta in deltas where pool.index(ofHead: delta.hash) == nil {
+            violate("node \(place) stores a delta that nobody made")
+        }
+    }
+}

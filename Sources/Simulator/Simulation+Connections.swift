@@ -1,0 +1,167 @@
+import Catalog
+import DeltaLog
+import Gossip
+
+// Connections that come up, are held back and break.
+
+extension Simulation {
+    func dial(_ key: NodeKey, addresses: [String], from place: Int) {
+        let node = nodes[place]
+        let target = addresses.lazy.compactMap(VirtualAlliance.place(of:)).first { nodes.indices.contains($0) }
+        guard let target, nodes[target].key == key else {
+            schedule(after: 1_000_000, .input(node: place, epoch: node.epoch, .dialFailed(key)))
+            return
+        }
+        let deadline = now + network.settings.dialTimeoutMilliseconds * 1_000_000
+        schedule(
+            after: network.delay(from: place, to: target),
+            .dial(from: place, epoch: node.epoch, to: target, deadline: deadline)
+        )
+    }
+
+    /// Connects two nodes where the network lets them; TLS lets in only whom the roster names. The one who dialled knows
+    /// after two round trips, the other half of one later.
+    func answerDial(from: Int, to: Int, deadline: UInt64) {
+        let target = nodes[to]
+        let isOpen = !network.isBlocked(from: from, to: to) && !network.isBlocked(from: to, to: from)
+        let back = network.delay(from: to, to: from)
+        guard isOpen, !target.isPaused, target.engine?.roster.organization(of: nodes[from].key) != nil else {
+            // A machine whose node is down says so; where nothing passes, or a stopped process holds the port, nobody does.
+            let time = isOpen && !target.isPaused ? now + back : max(deadline, now)
+            events.add(.input(node: from, epoch: nodes[from].epoch, .dialFailed(target.key)), at: time)
+            return
+        }
+        let index = network.connections.count
+        network.connections.append(Connection(from: from, to: to))
+        let epochs = [nodes[from].epoch, target.epoch]
+        let first = back + network.delay(from: from, to: to) + network.delay(from: to, to: from)
+        let second = first + network.delay(from: from, to: to)
+        nodes[from].connections.append(index)
+        target.connections.append(index)
+        network.connections[index].directions[0].lastArrival = now + first
+        network.connections[index].directions[1].lastArrival = now + second
+        schedule(after: first, .up(connection: index, side: 0, epochs: epochs))
+        schedule(after: second, .up(connection: index, side: 1, epochs: epochs))
+    }
+
+    func goUp(connection index: Int, side: Int, epochs: [UInt64]) {
+        let connection = network.connections[index]
+        let node = nodes[connection.nodes[side]]
+        let peer = nodes[connection.nodes[1 - side]]
+        guard node.epoch == epochs[side], node.engine != nil else { return }
+        guard !node.isPaused else {
+            node.backlog.append(.up(connection: index, side: side, epochs: epochs))
+            return
+        }
+        guard !connection.isBroken, peer.epoch == epochs[1 - side] else {
+            if side == 0 { feed(.dialFailed(peer.key), to: node.place) }
+            return
+        }
+        network.connections[index].isUp[side] = true
+        note(UInt64(index), "node \(node.place) is connected with \(peer.place)")
+        let links = node.connections.count {
+            let other = network.connections[$0]
+            return other.isUp[other.nodes[0] == node.place ? 0 : 1] && other.nodes.contains(peer.place)
+        }
+        if links > settings.engine.linksPerNodeMax + 1 {
+            violate("node \(node.place) has \(links) connections with a peer")
+        }
+        feed(.linkUp(Network.link(index, side: side), node: peer.key, dialled: side == 0), to: node.place)
+    }
+
+    func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at place: Int) {
+        let index = Network.connection(of: link)
+        let side = Network.side(of: link)
+        guard network.connections[index].isUp[side] else { return }
+        if let refusal {
+            note(UInt64(refusal.code), "node \(place) ends a session: \(refusal.reason)")
+            let message = PeerMessage.refusal(refusal)
+            transmit(Parcel(message: message, byteCount: note(message)), connection: index, to: 1 - side)
+        }
+        network.connections[index].isUp[side] = false
+        nodes[place].connections.removeAll { $0 == index }
+        // The other side learns of the end after all that was sent before it.
+        let other = network.connections[index].nodes[1 - side]
+        let arrival = network.connections[index].directions[1 - side].lastArrival
+        let time = max(arrival, now + network.delay(from: place, to: other))
+        events.add(.down(connection: index, side: 1 - side), at: time)
+        schedule(after: 0, .input(node: place, epoch: nodes[place].epoch, .linkDown(link)))
+    }
+
+    func goDown(connection index: Int, side: Int) {
+        let node = nodes[network.connections[index].nodes[side]]
+        guard !node.isPaused else {
+            node.backlog.append(.down(connection: index, side: side))
+            return
+        }
+        node.connections.removeAll { $0 == index }
+        guard network.connections[index].isUp[side] else {
+            // It was still coming up; whoever dialled has to hear that nothing came of it.
+            network.connections[index].isBroken = true
+            return
+        }
+        network.connections[index].isUp[side] = false
+        network.connections[index].isBroken = true
+        feed(.linkDown(Network.link(index, side: side)), to: node.place)
+    }
+
+    // MARK: - Blocks
+
+    /// Stops what goes from one node to the other; it waits, as in TCP, until that is lifted or the connection breaks.
+    package func block(from sender: Int, to receiver: Int) {
+        network.block(from: sender, to: receiver)
+        note(UInt64(sender) << 32 | UInt64(receiver), "nothing passes from node \(sender) to \(receiver)")
+    }
+
+    /// Stops all that passes between the two groups.
+    package func part(_ some: [Int], _ others: [Int]) {
+        for one in some {
+            for other in others where one != other {
+                network.block(from: one, to: other)
+                network.block(from: other, to: one)
+            }
+        }
+        note(UInt64(some.count), "nodes \(some) and \(others) are parted")
+    }
+
+    /// Lifts the block between two nodes; what waited goes on.
+    func unblock(from sender: Int, to receiver: Int) {
+        network.unblock(from: sender, to: receiver)
+        release()
+    }
+
+    /// Lifts all blocks; what waited goes on.
+    package func heal() {
+        network.unblockAll()
+        note(0, "all blocks are lifted")
+        release()
+    }
+
+    private func release() {
+        for index in network.connections.indices where !network.connections[index].isBroken {
+            for side in 0...1 where !network.connections[index].directions[side].held.isEmpty {
+                let nodes = network.connections[index].nodes
+                guard !network.isBlocked(from: nodes[1 - side], to: nodes[side]) else { continue }
+                let held = network.connections[index].directions[side].held
+                network.connections[index].directions[side].held = []
+                // At once: what is still under way was sent later.
+                for parcel in held { arrive(parcel, connection: index, side: side) }
+            }
+        }
+    }
+
+    /// Breaks the connections between two nodes; one side may not notice.
+    package func breakLinks(_ one: Int, _ other: Int, isNoticedByBoth: Bool = true) {
+        for index in nodes[one].connections
+        where !network.connections[index].isBroken && network.connections[index].nodes.contains(other) {
+            let connection = network.connections[index]
+            network.connections[index].isBroken = true
+            note(UInt64(index), "a connection of nodes \(one) and \(other) breaks")
+            schedule(after: network.delay(from: one, to: other), .down(connection: index, side: 0))
+            // Whoever has not been told that the connection is up has no way not to notice.
+            if isNoticedByBoth || !connection.isUp[1] {
+                schedule(after: network.delay(from: one, to: other), .down(connection: index, side: 1))
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+import Catalog
+import DeltaLog
+import Gossip
+
+// What disks do: transactions one after the other, whole or not at all.
+
+extension Simulation {
+    /// Gives the disk something to do; it has its turn after all that the disk was given before.
+    func begin(_ transaction: Transaction, at place: Int) {
+        let node = nodes[place]
+        let range = node.storingMilliseconds ?? settings.storingMilliseconds
+        let time = UInt64.random(in: range.lowerBound * 1_000_000...range.upperBound * 1_000_000, using: &diskRandom)
+        node.diskFreeAt = max(node.diskFreeAt, now) + time
+        node.transactions.append(transaction)
+        events.add(.transaction(node: place, epoch: node.epoch), at: node.diskFreeAt)
+    }
+
+    /// Carries out the next transaction.
+    func commitNext(at place: Int) {
+        let node = nodes[place]
+        guard node.nextTransaction < node.transactions.count else { return }
+        let transaction = node.transactions[node.nextTransaction]
+        node.nextTransaction += 1
+        if node.nextTransaction == node.transactions.count {
+            node.transactions.removeAll(keepingCapacity: true)
+            node.nextTransaction = 0
+        }
+        if let input = commit(transaction, at: place) { answer(input, at: place) }
+    }
+
+    /// Carries out a transaction, and gives what the engine is to hear of it.
+    func commit(_ transaction: Transaction, at place: Int) -> EngineInput? {
+        let node = nodes[place]
+        keepHistory(node)
+        switch transaction {
+        case .store(let token, let deltas, _):
+            for delta in deltas { node.storingBytes -= delta.byteCount }
+            let outcomes = deltas.map { store($0, at: node) }
+            changed(node)
+            guard settings.plant != .ackBeforeStoring else { return nil }
+            return .stored(token: token, outcomes, summary: node.summary)
+        case .statement(let statement, _):
+            var ignored: Hash256?
+            _ = node.governance.insert(statement, replaced: &ignored)
+            return nil
+        case .announcement(let announcement):
+            _ = node.announcements.insert(announcement)
+            return nil
+        case .write(let delta):
+            keep(delta, at: node)
+            return nil
+        }
+    }
+
+    /// Tells the engine what became of a transaction, in the order of the transactions. A crash may come in between.
+    func answer(_ input: EngineInput, at place: Int) {
+        let node = nodes[place]
+        node.answeredAt = max(node.answeredAt, now + UInt64.random(in: 0...2_000_000, using: &diskRandom))
+        events.add(.input(node: place, epoch: node.epoch, input), at: node.answeredAt)
+    }
+
+    private func store(_ delta: VerifiedDelta, at node: VirtualNode) -> StoreOutcome {
+        let organization = node.engine?.roster.organization(of: delta.log.author)
+        guard organization == delta.header.organization else { return .refused(.unknownAuthor) }
+        switch apply(delta, to: node) {
+        case .applied(let records):
+            node.notes.deliveries += 1
+            node.notes.recordsDelivered += records.count
+            node.clock.observe(delta.header.stamp, wallMilliseconds: node.wallMilliseconds(at: now))
+            if let index = pool.index(ofHead: delta.hash) { spread.stored(index, at: node.place, now: now) }
+            return .applied
+        case .duplicate, .gap: return .skipped
+        case .refused(let refusal): return .refused(refusal)
+        }
+    }
+
+    /// Merges a delta into a node's disk, and checks that it continues what was merged before it.
+    @discardableResult
+    func apply(_ delta: VerifiedDelta, to node: VirtualNode) -> DeltaApplier<SimulatedCryptography>.Outcome {
+        let before = node.disk.index(of: delta.log, sequence: delta.header.sequence - 1)
+        let isHeld = node.disk.index(of: delta.log, sequence: delta.header.sequence) != nil
+        node.disk.plant?.merging = delta.log
+        // Storing in memory never throws.
+        let outcome = try! applier.apply(delta, to: &node.disk)
+        if case .applied = outcome {
+            note(delta.hash.word0, "node \(node.place) stores \(delta.log.author.short):\(delta.header.sequence)")
+            if isHeld { violate("node \(node.place) applies delta \(delta.header.sequence) of a log twice") }
+            let previous = before.map { pool.entries[Int($0)].delta.hash }
+            if previous != delta.header.previous {
+                violate("node \(node.place) applies delta \(delta.header.sequence) of a log out of its chain")
+            }
+            if settings.plant == .applyTwice, UInt8.random(in: 0..<20, using: &faultRandom) == 0,
+                let index = pool.index(ofHead: delta.hash)
+            {
+                _ = try! applier.merge(delta, at: pool.entries[Int(index)].base, into: &node.disk)
+            }
+        }
+        node.disk.plant?.merging = nil
+        return outcome
+    }
+
+    /// Called after a node's disk has changed.
+    func changed(_ node: VirtualNode) {
+        let disk = node.disk
+        note(disk.frontierSum.low)
+        if let other = checkers.compare(frontier: disk.frontierSum, digest: disk.digest, place: node.place) {
+            violate("nodes \(other) and \(node.place) hold the same deltas and have different digests")
+        }
+    }
+
+    // MARK: - Reading
+
+    func read(_ range: LogRange, bytesMax: UInt64, at place: Int) -> [StoredDelta] {
+        var size: UInt64 = 0
+        var deltas: [StoredDelta] = []
+        var sequence = range.from
+        while let index = nodes[place].disk.index(of: range.log, sequence: sequence) {
+            let entry = pool.entries[Int(index)]
+            guard deltas.isEmpty || size + UInt64(entry.bytes.count) <= bytesMax else { break }
+            size += UInt64(entry.bytes.count)
+            deltas.append(StoredDelta(sequence: sequence, bytes: entry.bytes))
+            sequence += 1
+        }
+        return deltas
+    }
+
+    func readHeaders(_ range: LogRange, at place: Int) -> [SignedHeader] {
+        var headers: [SignedHeader] = []
+        var sequence = range.from
+        while sequence <= range.to, let index = nodes[place].disk.index(of: range.log, sequence: sequence) {
+            let delta = pool.entries[Int(index)].delta
+            headers.append(SignedHeader(header: delta.headerBytes, signature: delta.signature))
+            sequence += 1
+        }
+        return headers
+    }
+
+    // MARK: - Moments to go back to
+
+    /// How many transactions a lying disk can lose.
+    private static let historyMax = 8
+
+    private func keepHistory(_ node: VirtualNode) {
+        guard node.isLying else { return }
+        node.history.append(snapshot(node))
+        if node.history.count > Self.historyMax { node.history.removeFirst() }
+    }
+
+    func snapshot(_ node: VirtualNode) -> Snapshot {
+        Snapshot(
+            disk: node.disk,
+            governance: node.governance,
+            announcements: node.announcements,
+            lastLog: node.lastLog
+        )
+    }
+
+    /// Puts a disk back. What it no longer holds is no longer promised by it.
+    func restore(_ snapshot: Snapshot, at node: VirtualNode) {
+        let plant = node.disk.plant
+        node.disk = snapshot.disk
+        node.disk.plant = plant
+        node.governance = snapshot.governance
+        node.announcements = snapshot.announcements
+        node.lastLog = snapshot.lastLog
+        for (log, sequence) in node.acknowledged {
+            node.acknowledged[log] = min(sequence, node.disk.head(of: log)?.sequence ?? 0)
+        }
+    }
+}

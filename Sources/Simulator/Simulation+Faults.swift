@@ -1,0 +1,161 @@
+import Catalog
+import Gossip
+
+// Plans carried out, and the end of all faults.
+
+extension Simulation {
+    /// Enters what is to come, reckoned from now.
+    package func schedule(_ plan: Plan) {
+        self.plan = plan
+        for (index, step) in plan.faults.enumerated() {
+            schedule(after: step.milliseconds * 1_000_000, .fault(index))
+        }
+        for (index, step) in plan.work.enumerated() {
+            schedule(after: step.milliseconds * 1_000_000, .work(index))
+        }
+    }
+
+    func perform(_ work: Plan.WorkStep) { change(work.place % nodes.count, work.changes) }
+
+    func perform(_ fault: Fault) {
+        note(1, "fault: \(fault)")
+        func place(_ number: Int) -> Int { number % nodes.count }
+        func node(_ number: Int) -> VirtualNode { nodes[number % nodes.count] }
+        switch fault {
+        case .crash(let number, let isClean): crash(place(number), isClean: isClean)
+        case .cutPower(let number): cutPower(place(number))
+        case .start(let number): start(place(number))
+        case .doom(let number): node(number).isDoomed = true
+        case .doomInWrite(let number): node(number).isDoomedInWrite = true
+        case .pause(let number): pause(place(number))
+        case .resume(let number): resume(place(number))
+        case .join(let number):
+            if node(number).isRunning, node(number).role == nil { start(admit(sponsor: place(number))) }
+        case .leave(let number): leave(place(number))
+        case .role(let number, let role): take(role, at: place(number))
+        case .slowDisk(let number, let milliseconds): node(number).storingMilliseconds = milliseconds
+        case .lyingDisk(let number, let isLying):
+            node(number).isLying = isLying
+            node(number).history = []
+        case .snapshot(let number): node(number).snapshot = snapshot(node(number))
+        case .rollBack(let number): rollBack(place(number))
+        case .copyFolder(let number): copyFolder(of: place(number))
+        case .stall(let number, let isStalling): setStalling(place(number), isStalling)
+        case .clock(let number, let ahead, let drift):
+            node(number).clockAheadMilliseconds = ahead
+            node(number).driftPerMillion = drift
+        case .format(let number, let format): node(number).format = format
+        case .ignoreBroadcast(let number, let isIgnoring): node(number).ignoresBroadcast = isIgnoring
+        case .block(let from, let to): if place(from) != place(to) { block(from: place(from), to: place(to)) }
+        case .unblock(let from, let to): unblock(from: place(from), to: place(to))
+        case .part(let shape): part(shape)
+        case .heal: heal()
+        case .breakLinks(let one, let other, let isNoticedByBoth):
+            breakLinks(place(one), place(other), isNoticedByBoth: isNoticedByBoth)
+        case .clog(let number, let rate): network.clogged[place(number)] = rate
+        case .loss(let permille): network.settings.lossPermille = permille
+        case .pushLoss(let permille): network.settings.pushLossPermille = permille
+        case .duplication(let permille): network.settings.duplicatePermille = permille
+        case .reordering(let permille): network.settings.reorderPermille = permille
+        }
+    }
+
+    private func part(_ shape: Fault.Shape) {
+        let all = Array(nodes.indices)
+        switch shape {
+        case .halves(let number):
+            let middle = 1 + number % max(1, all.count - 1)
+            part(Array(all[..<middle]), Array(all[middle...]))
+        case .isolated(let number): part([number % all.count], all.filter { $0 != number % all.count })
+        case .ring:
+            for one in all {
+                part([one], all.filter { other in other != (one + 1) % all.count && one != (other + 1) % all.count })
+            }
+        case .bridge(let number):
+            let bridge = number % all.count
+            let others = all.filter { $0 != bridge }
+            part(Array(others[..<(others.count / 2)]), Array(others[(others.count / 2)...]))
+        }
+    }
+
+    // MARK: - The end of all faults
+
+    /// What some nodes held at a moment: how many deltas of each log, by the log's number.
+    package struct Holdings: Sendable {
+        fileprivate let counts: [Int]
+        /// Deltas in all.
+        package var total: Int { counts.reduce(0, +) }
+    }
+
+    /// Sets a new rate at which broadcast messages are dropped.
+    package func setPushLoss(permille: UInt64) { network.settings.pushLossPermille = permille }
+
+    /// Ends all faults, and starts whoever stands still, but for copies of folders, who leave, and a few others, who stay
+    /// down: what only they held is nobody's promise. Some of the rest are started anew. Returns who is to agree from now
+    /// on: the honest ones that run.
+    package func recover() -> [Int] {
+        areFaultsOver = true
+        var settings = network.settings
+        settings.lossPermille = 0
+        settings.pushLossPermille = 0
+        settings.duplicatePermille = 0
+        settings.reorderPermille = 0
+        settings.bytesPerSecond = nil
+        network.settings = settings
+        network.clogged = [:]
+        heal()
+        for node in nodes {
+            node.storingMilliseconds = nil
+            node.isLying = false
+            node.history = []
+            node.format = nil
+            node.ignoresBroadcast = false
+            node.driftPerMillion = 0
+            node.isDoomed = false
+            node.isDoomedInWrite = false
+            resume(node.place)
+            setStalling(node.place, false)
+            if node.place != node.number { leave(node.place) }
+        }
+        let candidates = nodes.filter { !$0.hasLeft && $0.role == nil }.map(\.place)
+        var downMax = candidates.count / 3
+        var core: [Int] = []
+        for place in candidates {
+            let draw = UInt8.random(in: 0..<8, using: &faultRandom)
+            if draw == 0, downMax > 0 {
+                downMax -= 1
+                crash(place)
+                continue
+            }
+            if draw < 4 { crash(place, isClean: draw.isMultiple(of: 2)) }
+            core.append(place)
+            start(place)
+        }
+        for node in nodes where node.role != nil { start(node.place) }
+        return core
+    }
+
+    /// What these nodes hold together.
+    package func holdings(of places: [Int]) -> Holdings {
+        var counts = Array(repeating: 0, count: pool.logs.count)
+        for place in places {
+            for (log, count) in nodes[place].disk.counts.enumerated() { counts[log] = max(counts[log], count) }
+        }
+        return Holdings(counts: counts)
+    }
+
+    /// Notes what was held and is not held by each of these nodes now; of a forked log what lies before the fork counts.
+    package func check(_ places: [Int], hold holdings: Holdings) {
+        for place in places {
+            let counts = nodes[place].disk.counts
+            for (number, wanted) in holdings.counts.enumerated() where wanted > 0 {
+                let log = pool.logs[number]
+                let limit = nodes[place].engine?.forks[log].map { Int(clamping: $0) - 1 } ?? wanted
+                let held = number < counts.count ? counts[number] : 0
+                guard held < min(wanted, limit) else { continue }
+                violate("node \(place) holds \(held) of \(wanted) deltas of log \(log.author.short) in the end")
+            }
+            checkAcknowledged(nodes[place])
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import Catalog
+import DeltaLog
+import Gossip
+
+// Nodes that start, crash, pause, come late and leave.
+
+extension Simulation {
+    /// Starts a node from its disk.
+    package func start(_ place: Int) {
+        let node = nodes[place]
+        guard node.engine == nil, !node.hasLeft else { return }
+        note(UInt64(place), "node \(place) starts")
+        checkAcknowledged(node)
+        node.epoch += 1
+        node.diskFreeAt = now
+        node.answeredAt = now
+        node.transactions = []
+        node.nextTransaction = 0
+        node.storingBytes = 0
+        node.isDoomed = false
+        node.isDoomedInWrite = false
+        node.log = continuedLog(of: node)
+        announce(node)
+        node.engine = VirtualEngine(
+            settings: settings.engine,
+            charter: alliance.charter,
+            node: node.key,
+            program: "virtual",
+            governance: node.governance,
+            announcements: node.announcements,
+            frontier: node.disk.frontier,
+            summary: node.summary,
+            cryptography: alliance.cryptography,
+            random: SplitMix64(seed: engineRandom.next())
+        )
+        feed(.timer, to: place)
+    }
+
+    package func startAll() {
+        for place in nodes.indices { start(place) }
+    }
+
+    /// The log that a node may go on with after a start: the token in volatile memory decides. Nil where the first write
+    /// has to begin a new one.
+    private func continuedLog(of node: VirtualNode) -> LogID? {
+        guard let log = node.lastLog else { return nil }
+        if settings.plant == .ignoreToken { return log }
+        guard let token = node.token else { return nil }
+        let head = node.disk.head(of: log)
+        return token.allows(place: node.place, boot: node.boot, log: log, head: head) ? log : nil
+    }
+
+    /// Signs a new announcement where the node's own does not name its place: a copy of a folder that runs elsewhere, and
+    /// the original after it.
+    private func announce(_ node: VirtualNode) {
+        let held = node.announcements.latest[node.key]
+        guard held?.addresses != [VirtualAlliance.address(of: node.place)] else { return }
+        let version = (held?.version ?? 0) + 1
+        _ = node.announcements.insert(alliance.announcement(of: node.number, at: node.place, version: version))
+    }
+
+    /// What was reported to be on disk is there, unless the disk lied or was put back.
+    func checkAcknowledged(_ node: VirtualNode) {
+        for (log, sequence) in node.acknowledged where node.disk.head(of: log)?.sequence ?? 0 < sequence {
+            violate("node \(node.place) lost delta \(sequence) of its log, which it had reported to be on disk")
+        }
+    }
+
+    /// Kills a node: what is not on disk is lost. Its peers learn of it at once where `isClean`, else never.
+    package func crash(_ place: Int, isClean: Bool = true) {
+        let node = nodes[place]
+        guard node.engine != nil else { return }
+        note(UInt64(place), "node \(place) crashes" + (isClean ? "" : ", and nobody is told"))
+        // What the disk had begun is there whole or not at all.
+        if node.nextTransaction < node.transactions.count, Bool.random(using: &faultRandom) {
+            _ = commit(node.transactions[node.nextTransaction], at: place)
+        }
+        node.engine = nil
+        node.epoch += 1
+        node.timerAt = nil
+        node.isPaused = false
+        node.backlog = []
+        node.stalledReads = []
+        for index in node.connections where !network.connections[index].isBroken {
+            let nodes = network.connections[index].nodes
+            let side = nodes[0] == place ? 0 : 1
+            network.connections[index].isBroken = true
+            network.connections[index].isUp[side] = false
+            guard isClean else { continue }
+            schedule(
+                after: network.delay(from: place, to: nodes[1 - side]),
+                .down(connection: index, side: 1 - side)
+            )
+        }
+        node.connections = []
+    }
+
+    /// Cuts a node's power: volatile memory is gone too, and a disk that lied loses what it was given last.
+    package func cutPower(_ place: Int) {
+        let node = nodes[place]
+        guard !node.hasLeft else { return }
+        crash(place, isClean: false)
+        node.boot += 1
+        node.token = nil
+        if node.isLying, !node.history.isEmpty {
+            let index = Int.random(in: 0..<node.history.count, using: &faultRandom)
+            restore(node.history[index], at: node)
+            note(UInt64(index), "the disk of node \(place) has lost \(node.history.count - index) transactions")
+        }
+        node.history = []
+    }
+
+    /// Puts a node's folder back to how it was when ``Fault/snapshot(node:)`` came; the machine goes on.
+    func rollBack(_ place: Int) {
+        let node = nodes[place]
+        guard let snapshot = node.snapshot, !node.hasLeft else { return }
+        crash(place)
+        restore(snapshot, at: node)
+        node.history = []
+        note(UInt64(place), "the folder of node \(place) is put back")
+    }
+
+    /// Copies a node's folder to another machine, where it runs under the same key.
+    func copyFolder(of place: Int) {
+        let original = nodes[place]
+        guard nodes.count < Self.nodesMax, !original.hasLeft, original.number == original.place else { return }
+        let copy = VirtualNode(
+            place: nodes.count,
+            number: original.number,
+            alliance: alliance,
+            pool: pool,
+            governance: original.governance,
+            announcements: original.announcements
+        )
+        copy.disk = original.disk
+        copy.lastLog = original.lastLog
+        nodes.append(copy)
+        note(UInt64(copy.place), "the folder of node \(place) is copied to node \(copy.place)")
+        start(copy.place)
+    }
+
+    /// Copies and newcomers end here.
+    private static let nodesMax = 4_096
+
+    /// Stops a node for good.
+    package func leave(_ place: Int) {
+        crash(place)
+        nodes[place].hasLeft = true
+    }
+
+    /// Stops a node's process: its connections stay up, and nothing is answered.
+    package func pause(_ place: Int) {
+        guard nodes[place].engine != nil else { return }
+        nodes[place].isPaused = true
+        note(UInt64(place), "node \(place) is stopped")
+    }
+
+    /// Lets a stopped process go on: all that came meanwhile comes at once.
+    package func resume(_ place: Int) {
+        let node = nodes[place]
+        guard node.isPaused else { return }
+        note(UInt64(place), "node \(place) goes on")
+        node.isPaused = false
+        let backlog = node.backlog
+        node.backlog = []
+        for event in backlog { schedule(after: 0, event) }
+    }
+
+    /// Adds an organization with a node that a sponsor admits; it starts with what the sponsor tells a newcomer.
+    @discardableResult
+    package func admit(sponsor place: Int) -> Int {
+        let sponsor = nodes[place]
+        let number = nodes.count
+        let statements = [
+            alliance.admission(of: number, by: sponsor.number), alliance.enrolment(of: number),
+        ]
+        let announcement = alliance.announcement(of: number)
+        for statement in statements { _ = commit(.statement(statement, replaced: nil), at: place) }
+        _ = commit(.announcement(announcement), at: place)
+        nodes.append(
+            VirtualNode(
+                place: number,
+                number: number,
+                alliance: alliance,
+                pool: pool,
+                governance: sponsor.governance,
+                announcements: sponsor.announcements
+            )
+        )
+        note(UInt64(number), "node \(place) admits node \(number)")
+        feed(.stated(statements), to: place)
+        feed(.announced(announcement), to: place)
+        return number
+    }
+
+    /// Makes a node take wants and never answer them, or ends that.
+    package func setStalling(_ place: Int, _ isStalling: Bool) {
+        nodes[place].isStalling = isStalling
+        guard !isStalling else { return }
+        let reads = nodes[place].stalledReads
+        nodes[place].stalledReads = []
+        for read in reads { schedule(after: 1_000_000, read) }
+    }
+
+    /// How long storing takes a node, in milliseconds.
+    package func setStoring(_ place: Int, _ time: ClosedRange<UInt64>?) { nodes[place].storingMilliseconds = time }
+}

@@ -1,0 +1,125 @@
+import Catalog
+package import DeltaLog
+import Gossip
+
+// What people do at nodes.
+
+/// What is asked of one record of a node's own organization.
+package struct RecordChange: Hashable, Sendable {
+    package let localID: String
+    /// The record's new name; nil to delete it.
+    package let name: String?
+
+    package init(localID: String, name: String?) {
+        self.localID = localID
+        self.name = name
+    }
+}
+
+extension Simulation {
+    /// Writes names of records of the node's own organization, as one delta.
+    @discardableResult
+    package func write(_ place: Int, _ names: [(localID: String, name: String)]) -> Int32? {
+        change(place, names.map { RecordChange(localID: $0.localID, name: $0.name) })
+    }
+
+    /// Changes records of the node's own organization, as one delta. Returns its number in the pool once it is on disk;
+    /// nil where there was nothing to write, the node does not run, or it crashed meanwhile.
+    @discardableResult
+    package func change(_ place: Int, _ changes: [RecordChange]) -> Int32? {
+        let node = nodes[place]
+        guard node.isRunning, let engine = node.engine else { return nil }
+        let drafts = hostile(changes.compactMap { draft($0, at: node) }, by: node.role)
+        guard !drafts.isEmpty else { return nil }
+        var log = node.log ?? LogID(author: node.key, incarnation: engineRandom.next() | 1)
+        if engine.forks[log] != nil { log = LogID(author: node.key, incarnation: engineRandom.next() | 1) }
+        node.log = log
+        let stamp = node.clock.tick(wallMilliseconds: node.wallMilliseconds(at: now))
+        // What is drafted here is within the limits, so that signing it never fails.
+        let delta = try! VerifiedDelta(
+            signing: drafts,
+            salts: drafts.map { _ in writeRandom.bytes(Content.saltByteCount) },
+            as: VerifiedDelta.Authorship(
+                alliance: alliance.id,
+                organization: alliance.organization(node.organization),
+                log: log,
+                head: node.disk.head(of: log),
+                stamp: stamp,
+                importMark: nil
+            ),
+            signer: alliance.signer(node.number),
+            hasher: alliance.cryptography
+        )
+        let index = pool.add(delta)
+        fork(delta, at: node)
+        spread.begun(index, at: place, now: now)
+        commitOwn(delta, at: node)
+        return node.engine == nil ? nil : index
+    }
+
+    /// The token is to name the head that the folder holds or was about to hold: so a crash between the two does not
+    /// matter.
+    private func commitOwn(_ delta: VerifiedDelta, at node: VirtualNode) {
+        if node.token?.log != delta.log {
+            node.token = VirtualToken(place: node.place, boot: node.boot, log: delta.log)
+        }
+        node.token?.head = node.disk.head(of: delta.log)
+        node.token?.intended = delta.head
+        if settings.plant == .sendBeforeDurable {
+            answer(.committed([delta], summary: node.summary), at: node.place)
+            begin(.write(delta), at: node.place)
+            return
+        }
+        if node.isDoomedInWrite {
+            if Bool.random(using: &faultRandom) { keep(delta, at: node) }
+            crash(node.place, isClean: Bool.random(using: &faultRandom))
+            return
+        }
+        keep(delta, at: node)
+        node.token?.head = delta.head
+        node.token?.intended = nil
+        node.acknowledged[delta.log] = delta.header.sequence
+        answer(.committed([delta], summary: node.summary), at: node.place)
+    }
+
+    /// Puts an own delta on the disk, for good as far as the disk tells the truth.
+    func keep(_ delta: VerifiedDelta, at node: VirtualNode) {
+        apply(delta, to: node)
+        node.lastLog = delta.log
+        if let other = checkers.continued(delta), node.role == nil {
+            violate(
+                "node \(node.place) continues its log with a second delta \(delta.header.sequence): "
+                    + "\(other.hex.prefix(8)) and \(delta.hash.hex.prefix(8))"
+            )
+        }
+        changed(node)
+    }
+
+    private func draft(_ change: RecordChange, at node: VirtualNode) -> OperationDraft? {
+        let identity = RecordIdentity(kind: "resource", localID: change.localID)
+        let key = identity.key(alliance.cryptography)
+        let record = RecordID(
+            alliance: alliance.id,
+            owner: alliance.organization(node.organization),
+            key: key,
+            hasher: alliance.cryptography
+        )
+        let view = node.disk.view(of: record)
+        guard let name = change.name else {
+            return view.flatMap { $0.isDeleted ? nil : Planner.deletion(of: $0) }
+        }
+        return Planner.upsert(
+            identity,
+            key: key,
+            over: view,
+            changes: [(FieldPath(unchecked: "name/und"), .set(.text(name)))],
+            settling: .settles
+        )
+    }
+
+    /// Puts a delta on a node's disk, behind its engine's back where that runs.
+    package func put(_ delta: VerifiedDelta, into place: Int) {
+        apply(delta, to: nodes[place])
+        note(delta.hash.word0, "a delta is put into the folder of node \(place)")
+    }
+}

@@ -1,0 +1,275 @@
+import Catalog
+import DeltaLog
+package import Gossip
+
+/// Nodes that run real engines over virtual disks, in virtual time, on a network that delays, holds back, loses and
+/// breaks.
+///
+/// Everything is drawn from one seed: the same seed and the same calls give the same ``trace``. Whoever carries out the
+/// engines' actions checks what their contract promises, and the ``Checkers`` what nodes hold; what they find is in
+/// ``violations``. Confined to one thread.
+package final class Simulation {
+    /// How a run is set up.
+    package struct Settings: Sendable {
+        package var engine = EngineSettings()
+        package var network = NetworkSettings()
+        /// Milliseconds that a transaction takes.
+        package var storingMilliseconds: ClosedRange<UInt64> = 1...20
+        /// Organizations that the nodes are dealt to; nil for one each.
+        package var organizations: Int?
+        package var cryptography = SimulatedCryptography.Kind.mixed
+        package var plant: PlantedBug?
+        /// Of so many messages one is encoded, decoded and compared.
+        package var roundTripEvery: UInt64 = 1
+        /// The last so many events are kept as text; none where it is 0.
+        package var eventsKept = 0
+        /// The run stands still at the first violation.
+        package var stopsAtViolation = false
+
+        package init() {}
+    }
+
+    /// What is to happen.
+    enum Event {
+        case input(node: Int, epoch: UInt64, EngineInput)
+        case timer(node: Int, epoch: UInt64, Instant)
+        case arrival(connection: Int, side: Int, Parcel)
+        case transaction(node: Int, epoch: UInt64)
+        case dial(from: Int, epoch: UInt64, to: Int, deadline: UInt64)
+        case up(connection: Int, side: Int, epochs: [UInt64])
+        case down(connection: Int, side: Int)
+        case fault(Int)
+        case work(Int)
+    }
+
+    package let settings: Settings
+    package let alliance: VirtualAlliance
+    package let pool: DeltaPool
+    let applier: DeltaApplier<SimulatedCryptography>
+    /// Nanoseconds since the start.
+    package private(set) var now: UInt64 = 0
+    private var mix = MixHash()
+    var nodes: [VirtualNode]
+    var network: Network
+    var events = EventQueue<Event>()
+    package let checkers = Checkers()
+    package internal(set) var spread = Spread()
+    package private(set) var eventLog: EventLog
+    /// Events handled.
+    package private(set) var eventCount: UInt64 = 0
+    /// What comes when.
+    package internal(set) var plan = Plan()
+    /// True from ``recover()`` on: what the plan still has of faults does not come.
+    var areFaultsOver = false
+
+    // One stream of random numbers for each concern, so that a run with fewer faults is otherwise much the same.
+    var diskRandom: SplitMix64
+    var writeRandom: SplitMix64
+    var faultRandom: SplitMix64
+    var engineRandom: SplitMix64
+    var sampleRandom: SplitMix64
+
+    /// A run of founders that know each other's addresses. None of the nodes runs before ``start(_:)``.
+    package init(nodes count: Int, seed: UInt64, settings: Settings = Settings()) {
+        let organizations = min(settings.organizations ?? count, count)
+        let alliance = VirtualAlliance(founders: organizations, nodes: count, cryptography: settings.cryptography)
+        let pool = DeltaPool(alliance: alliance.id, cryptography: alliance.cryptography)
+        self.settings = settings
+        self.alliance = alliance
+        self.pool = pool
+        applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)
+        var random = SplitMix64(seed: seed)
+        network = Network(settings: settings.network, seed: random.next())
+        diskRandom = SplitMix64(seed: random.next())
+        writeRandom = SplitMix64(seed: random.next())
+        faultRandom = SplitMix64(seed: random.next())
+        engineRandom = SplitMix64(seed: random.next())
+        sampleRandom = SplitMix64(seed: random.next())
+        eventLog = EventLog(capacity: settings.eventsKept)
+        let governance = alliance.governance(alliance.enrolments)
+        var announcements = AnnouncementSet()
+        for number in 0..<count { _ = announcements.insert(alliance.announcement(of: number)) }
+        nodes = (0..<count).map {
+            VirtualNode(
+                place: $0,
+                number: $0,
+                alliance: alliance,
+                pool: pool,
+                governance: governance,
+                announcements: announcements
+            )
+        }
+        if let plant = settings.plant.flatMap(StoragePlant.init) {
+            // Some nodes only: where all made the same mistake they would agree.
+            for node in nodes where node.place % 2 == 0 { node.disk.plant = plant }
+        }
+    }
+
+    // MARK: - Looking
+
+    package var count: Int { nodes.count }
+    package func engine(_ place: Int) -> VirtualEngine? { nodes[place].engine }
+    package func storage(_ place: Int) -> VirtualDisk { nodes[place].disk }
+    package func notes(_ place: Int) -> Notes { nodes[place].notes }
+    package var running: [Int] { nodes.indices.filter { nodes[$0].engine != nil } }
+    package var violations: [String] { checkers.violations.map(\.what) }
+    /// A hash over everything that happened.
+    package var trace: MixHash { mix }
+    /// True once it stands still because of a violation.
+    package var isStopped: Bool { settings.stopsAtViolation && !checkers.violations.isEmpty }
+
+    /// True if all running nodes hold the same, by frontier and by digest, and their engines know it.
+    package var isConverged: Bool { areEqual(running) }
+
+    /// True if those nodes hold the same, and their engines know it. Nodes that hold a forked log to different lengths
+    /// are equal where they show the same.
+    package func areEqual(_ places: [Int]) -> Bool {
+        guard let first = places.first.map({ nodes[$0] }) else { return true }
+        guard let engine = first.engine else { return false }
+        let isForked = !engine.forks.isEmpty
+        return places.allSatisfy { place in
+            let node = nodes[place]
+            return
+                (isForked || node.disk.frontierSum == first.disk.frontierSum && node.disk.digest == first.disk.digest)
+                && node.engine?.fingerprint == engine.fingerprint
+        } && places.allSatisfy { nodes[$0].engine?.governance == engine.governance }
+    }
+
+    /// Who holds what, for a failing test.
+    package var summary: String {
+        nodes.map { node in
+            let heads = node.disk.frontier.sorted.map {
+                "\($0.log.author.short)/\(Hex.string($0.log.incarnation).prefix(4)):\($0.head.sequence)"
+            }
+            let peers = node.engine?.peerStatuses().map(\.standing.rawValue) ?? ["down"]
+            return "\(node.place): \(heads.joined(separator: " ")) \(peers)"
+        }.joined(separator: "\n") + violations.prefix(5).map { "\n" + $0 }.joined()
+    }
+
+    // MARK: - Running
+
+    /// Lets so much time pass.
+    package func run(milliseconds: UInt64) {
+        let end = now + milliseconds * 1_000_000
+        while let time = events.nextTime, time <= end, !isStopped { step() }
+        if !isStopped { now = end }
+    }
+
+    /// Runs until the condition holds; false where it does not within that time.
+    package func run(atMost milliseconds: UInt64, until condition: (Simulation) -> Bool) -> Bool {
+        let end = now + milliseconds * 1_000_000
+        while !condition(self) {
+            guard now < end, !isStopped else { return false }
+            run(milliseconds: 50)
+        }
+        return true
+    }
+
+    private func step() {
+        guard let (time, event) = events.next() else { return }
+        now = max(now, time)
+        eventCount += 1
+        handle(event)
+    }
+
+    func handle(_ event: Event) {
+        switch event {
+        case .input(let place, let epoch, let input):
+            guard isCurrent(place, epoch, event) else { return }
+            feed(input, to: place)
+        case .timer(let place, let epoch, let instant):
+            guard isCurrent(place, epoch, event), nodes[place].timerAt == instant else { return }
+            feed(.timer, to: place)
+        case .arrival(let connection, let side, let parcel): arrive(parcel, connection: connection, side: side)
+        case .transaction(let place, let epoch):
+            guard isCurrent(place, epoch, event) else { return }
+            commitNext(at: place)
+        case .dial(let from, let epoch, let to, let deadline):
+            guard isCurrent(from, epoch, event) else { return }
+            answerDial(from: from, to: to, deadline: deadline)
+        case .up(let connection, let side, let epochs): goUp(connection: connection, side: side, epochs: epochs)
+        case .down(let connection, let side): goDown(connection: connection, side: side)
+        case .fault(let index): if !areFaultsOver { perform(plan.faults[index].fault) }
+        case .work(let index): perform(plan.work[index])
+        }
+    }
+
+    /// True if the node that began something still runs; where it is paused the event waits.
+    private func isCurrent(_ place: Int, _ epoch: UInt64, _ event: Event) -> Bool {
+        let node = nodes[place]
+        guard node.epoch == epoch else { return false }
+        guard !node.isPaused else {
+            node.backlog.append(event)
+            return false
+        }
+        return true
+    }
+
+    func schedule(after nanoseconds: UInt64, _ event: Event) {
+        events.add(event, at: now + nanoseconds)
+    }
+
+    /// Gives an engine an input, and carries out what it asks for.
+    func feed(_ input: EngineInput, to place: Int) {
+        let node = nodes[place]
+        guard node.engine != nil else { return }
+        let actions = node.engine!.step(
+            input,
+            now: Instant(nanoseconds: now),
+            wallMilliseconds: node.wallMilliseconds(at: now)
+        )
+        mix.add(now)
+        mix.add(UInt64(place) << 32 | UInt64(actions.count))
+        var done = 0
+        let isCut = node.isDoomed && actions.count > 1
+        let end = isCut ? Int.random(in: 0..<actions.count, using: &faultRandom) : actions.count
+        while done < end {
+            perform(actions[done], at: place)
+            done += 1
+        }
+        if isCut { crash(place, isClean: Bool.random(using: &faultRandom)) }
+    }
+
+    /// Adds to the trace.
+    func note(_ word: UInt64) { mix.add(word) }
+
+    /// Adds to the trace, and to the events kept.
+    func note(_ word: UInt64, _ what: @autoclosure () -> String) {
+        mix.add(word)
+        eventLog.add(at: now, what())
+    }
+
+    /// Adds a message to the trace, and tells the bytes of its frame.
+    func note(_ message: PeerMessage) -> Int { message.measured(into: &mix) }
+
+    /// Notes that a contract was broken.
+    func violate(_ what: @autoclosure () -> String) {
+        checkers.note(what(), at: now)
+        eventLog.add(at: now, "VIOLATION " + (checkers.violations.last?.what ?? ""))
+    }
+}
+
+/// The last events of a run, as text.
+package struct EventLog: Sendable {
+    private let capacity: Int
+    private var lines: [String] = []
+    private var next = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+    }
+
+    /// Keeps an event in the place of the oldest.
+    mutating func add(at now: UInt64, _ what: @autoclosure () -> String) {
+        guard capacity > 0 else { return }
+        let milliseconds = now / 1_000
+        let digits = String(milliseconds % 1_000)
+        let fraction = String(repeating: "0", count: 3 - digits.count) + digits
+        let line = "\(milliseconds / 1_000).\(fraction) ms  \(what())"
+        if lines.count < capacity { lines.append(line) } else { lines[next] = line }
+        next = (next + 1) % capacity
+    }
+
+    /// The events kept, the oldest first.
+    package var text: [String] { lines.count < capacity ? lines : Array(lines[next...] + lines[..<next]) }
+}

@@ -1,0 +1,133 @@
+import Gossip
+
+// Scenarios about how soon, by how many hops and how often news comes.
+
+extension Trial {
+    /// What a round trip takes on an even network, in milliseconds.
+    private static let roundTripMilliseconds: UInt64 = 100
+
+    /// Starts all nodes, lets them meet, and sends a first message, by which the tree of the broadcast takes shape.
+    private mutating func warmUp(_ simulation: Simulation) {
+        simulation.spread.placeCount = simulation.count
+        simulation.startAll()
+        simulation.run(milliseconds: 20_000)
+        simulation.write(0, [("warm", "up")])
+        _ = simulation.run(atMost: 60_000) { $0.isConverged }
+        simulation.run(milliseconds: 5_000)
+        simulation.spread.isWatching = true
+    }
+
+    /// Gates of redundancy, hops and completeness.
+    private mutating func judge(_ simulation: Simulation, redundancy: Double, hops: Int) {
+        let places = Array(0..<simulation.count)
+        report.gate("redundancy", simulation.spread.redundancy(to: places), below: redundancy)
+        report.gate("last hop", simulation.spread.hopsMax, atMost: hops)
+        report.gate("missed", simulation.spread.missing(at: places), atMost: 0)
+        report.add("deliveries", simulation.spread.deliveries(to: places), "")
+        report.add("slowest", Double(simulation.spread.delayMaxMilliseconds(at: places)), "ms")
+    }
+
+    mutating func oneSender() {
+        let simulation = simulation(nodes: nodes, evenSettings())
+        warmUp(simulation)
+        for number in 0..<100 {
+            simulation.write(0, [("r\(number)", "name")])
+            simulation.run(milliseconds: 100)
+        }
+        let places = Array(0..<nodes)
+        _ = simulation.run(atMost: 60_000) { $0.spread.missing(at: places) == 0 }
+        // Copies that are still under way count too.
+        simulation.run(milliseconds: 2_000)
+        judge(simulation, redundancy: 0.15, hops: 12)
+        close(simulation)
+    }
+
+    mutating func burst() {
+        let simulation = simulation(nodes: nodes, evenSettings())
+        warmUp(simulation)
+        for place in 0..<nodes { simulation.write(place, [("burst", "name")]) }
+        let places = Array(0..<nodes)
+        _ = simulation.run(atMost: 60_000) { $0.spread.missing(at: places) == 0 }
+        simulation.run(milliseconds: 2_000)
+        judge(simulation, redundancy: 2, hops: 20)
+        close(simulation)
+    }
+
+    mutating func thousand() {
+        var settings = evenSettings()
+        settings.network.lossPermille = 20
+        settings.network.pushLossPermille = 20
+        let simulation = simulation(nodes: nodes, settings)
+        warmUp(simulation)
+        for place in 0..<nodes {
+            simulation.write(place, [("one", "record")])
+            if place % 10 == 9 { simulation.run(milliseconds: 100) }
+        }
+        let places = Array(0..<nodes)
+        let sentAt = simulation.now
+        // One round of anti-entropy takes half to one and a half times its interval, and then the fetching.
+        let round = simulation.settings.engine.antiEntropy.count * 3 / 2 + 20 * Self.roundTripMilliseconds
+        _ = simulation.run(atMost: round * 3) { $0.spread.missing(at: places) == 0 }
+        report.gate("time after the last was sent", Double(simulation.now - sentAt) / 1e6, atMost: Double(round))
+        report.gate("missed", simulation.spread.missing(at: places), atMost: 0)
+        simulation.run(milliseconds: 2_000)
+        let deliveries = simulation.spread.deliveries(to: places)
+        let degrees = places.reduce(0) { $0 + (simulation.engine($1)?.topology().active.count ?? 0) }
+        // Flooding sends each message over every link both ways, less the one that it came by.
+        let flooding = max(0, nodes * (degrees - (nodes - 1)) - deliveries)
+        let duplicates = max(0, simulation.spread.copies - deliveries)
+        report.gate("duplicates", Double(duplicates), below: max(1, Double(flooding) / 5))
+        report.add("duplicates of plain gossip", flooding, "")
+        report.add("last hop", simulation.spread.hopsMax, "")
+        close(simulation)
+    }
+
+    mutating func deadThird() {
+        let simulation = simulation(nodes: nodes, evenSettings())
+        warmUp(simulation)
+        let dead = nodes * 3 / 10
+        let live = Array(0..<(nodes - dead))
+        let before = slowest(simulation, at: Array(0..<nodes))
+        for place in live.count..<nodes {
+            if place.isMultiple(of: 2) { simulation.crash(place, isClean: false) } else { simulation.pause(place) }
+        }
+        let timeout = simulation.settings.engine.suspectAfter.count
+        let meanwhile = slowest(simulation, at: live)
+        report.gate(
+            "slowest while failing, ms",
+            Double(meanwhile),
+            atMost: Double(before + timeout + 2 * Self.roundTripMilliseconds)
+        )
+        simulation.run(milliseconds: timeout * 2)
+        let after = slowest(simulation, at: live)
+        report.gate("slowest after that, ms", Double(after), atMost: Double(before + Self.roundTripMilliseconds))
+        report.add("slowest before", Double(before), "ms")
+        close(simulation)
+    }
+
+    /// Ten nodes write one after the other; the longest time until it is on disk at all of those places.
+    private func slowest(_ simulation: Simulation, at places: [Int]) -> UInt64 {
+        simulation.spread.reset()
+        for number in 0..<10 {
+            simulation.write(places[number * places.count / 10], [("dead", "\(simulation.now)")])
+            simulation.run(milliseconds: 200)
+        }
+        let isWhole = simulation.run(atMost: 200_000) { $0.spread.missing(at: places) == 0 }
+        return isWhole ? simulation.spread.delayMaxMilliseconds(at: places) : 1_000_000
+    }
+
+    mutating func idle() {
+        let simulation = simulation(nodes: nodes, evenSettings())
+        simulation.startAll()
+        simulation.run(milliseconds: 20_000)
+        let before = simulation.eventCount
+        for second in 0..<600 {
+            simulation.write(Int.random(in: 0..<nodes, using: &random), [("r\(second % 10)", "\(second)")])
+            simulation.run(milliseconds: 1_000)
+        }
+        let isEqual = simulation.run(atMost: 30_000) { $0.isConverged }
+        report.gate("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.add("events a second", Double(simulation.eventCount - before) / 600, "")
+        close(simulation)
+    }
+}

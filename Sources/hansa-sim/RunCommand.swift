@@ -1,0 +1,53 @@
+import ArgumentParser
+import Foundation
+import Simulator
+
+/// `hansa-sim run`.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run one seed of a scenario, and say what it came to.",
+        discussion: """
+            Where a run fails, its plan is shortened while it still fails, and the last events of the shortest one are
+            printed.
+            """
+    )
+
+    @OptionGroup var options: ScenarioOptions
+    @Option(help: ArgumentHelp("Draw everything from this number.", valueName: "number"))
+    var seed: UInt64 = 1
+    @Flag(help: "Print the last events of the run, also where it does not fail.")
+    var trace = false
+
+    /// Events printed with `--trace`.
+    private static let eventsPrinted = 2_000
+
+    func validate() throws {
+        _ = try options.scenario(or: "smoke")
+        _ = try options.plantedBug()
+    }
+
+    func run() throws {
+        var asked = RunOptions(scenario: try options.scenario(or: "smoke"), seed: seed)
+        asked.nodes = options.nodes
+        asked.plant = try options.plantedBug()
+        if trace { asked.eventsKept = Self.eventsPrinted }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let trial = Trial.run(asked)
+        let wall = start.duration(to: clock.now)
+        var report = trial.report
+        if trace {
+            report.tail = trial.tail
+        } else if !report.isPassed {
+            report = Shortening.explain(trial)
+        }
+        if options.json {
+            print(try Output.json(report))
+        } else {
+            print(Output.text(report, wallSeconds: wall / .seconds(1)))
+            if !report.isPassed { print(Output.replay(report, plant: options.plant)) }
+        }
+        if !report.isPassed { throw Failed() }
+    }
+}

@@ -1,0 +1,69 @@
+import Catalog
+import DeltaLog
+import Simulator
+import TestSupport
+import Testing
+
+/// The virtual disk keeps what every storage keeps.
+struct DiskTests {
+    /// Without what amounts to nothing: which organizations a storage has met is its own affair.
+    private static func summary(_ summary: StorageSummary) -> StorageSummary {
+        var summary = summary
+        summary.digests = summary.digests.filter { $0.value != CatalogDigest() }
+        summary.shown = summary.shown.filter { $0.value != 0 }
+        return summary
+    }
+
+    private static func summary(_ disk: VirtualDisk) -> StorageSummary {
+        let path = { (number: FieldNumber) in disk.pool.fields.path(of: number) ?? .mark }
+        var summary = StorageSummary()
+        for record in disk.records { summary.add(record.id, record.state, path: path) }
+        summary.heads = disk.frontier.heads
+        for waiting in disk.waiting { summary.add(waiting, path: path) }
+        summary.aside = disk.aside
+        for total in disk.totalsByOrganization {
+            summary.digests[total.organization] = total.digest
+            summary.shown[total.organization] = total.shown
+        }
+        return self.summary(summary)
+    }
+
+    @Test(arguments: UInt64(1)...20)
+    func `it gives what memory gives, in every order, and two disks of one pool give the same`(seed: UInt64) throws {
+        let history = RandomHistory(seed: seed, steps: 120)
+        let expected = Self.summary(try StorageConformance.expectedSummary(history))
+        let pool = DeltaPool(alliance: history.applier.alliance, cryptography: SimulatedCryptography())
+        var sums: Set<MixHash> = []
+        for order in 0..<2 as Range<UInt64> {
+            var disk = VirtualDisk(pool: pool)
+            _ = try StorageConformance.applyAll(history.shuffled(seed: seed + order)) { delta in
+                try history.applier.apply(delta, to: &disk)
+            }
+            #expect(Self.summary(disk) == expected, "seed \(seed)")
+            sums.insert(disk.frontierSum)
+            let (digest, shown) = StorageSummary.recomputed(disk.records, hasher: history.applier.hasher)
+            #expect(disk.digest == digest)
+            #expect(disk.shownCount == shown)
+        }
+        #expect(sums.count == 1)
+    }
+
+    @Test
+    func `a copy is a snapshot, and the branches of a fork are told apart`() throws {
+        let alliance = VirtualAlliance(founders: 1)
+        let pool = DeltaPool(alliance: alliance.id, cryptography: alliance.cryptography)
+        let applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)
+        let first = alliance.delta(by: 0, after: nil, names: [("a", "1")])
+        let left = alliance.delta(by: 0, after: first.head, names: [("a", "left")])
+        let right = alliance.delta(by: 0, after: first.head, names: [("a", "right")])
+        var disk = VirtualDisk(pool: pool)
+        _ = try applier.apply(first, to: &disk)
+        var other = disk
+        _ = try applier.apply(left, to: &disk)
+        _ = try applier.apply(right, to: &other)
+        #expect(disk.holds(left.head, of: left.log) && !disk.holds(right.head, of: left.log))
+        #expect(other.holds(right.head, of: left.log) && !other.holds(left.head, of: left.log))
+        #expect(disk.holds(first.head, of: left.log) && other.holds(first.head, of: left.log))
+        #expect(try applier.apply(right, to: &disk) == .refused(.fork))
+    }
+}

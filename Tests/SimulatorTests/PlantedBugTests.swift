@@ -1,0 +1,32 @@
+import Simulator
+import Testing
+
+/// Mistakes that nodes make on purpose are found: whoever would make one for real would be told.
+struct PlantedBugTests {
+    /// Seeds within which each is found.
+    private static let seeds: ClosedRange<UInt64> = 1...40
+    /// Mistakes that only a broadcast with lazy pushes can suffer from.
+    private static let unseen: Set<PlantedBug> = [.dropGraft, .forgetHave]
+
+    @Test(arguments: PlantedBug.allCases.filter { !unseen.contains($0) })
+    func `a planted bug is found within a few seeds`(bug: PlantedBug) throws {
+        var report: Report?
+        for seed in Self.seeds {
+            let next = try SimulatorTests.report("swarm", seed: seed, plant: bug)
+            if !next.isPassed {
+                report = next
+                break
+            }
+        }
+        #expect(report != nil, "\(bug.rawValue) was not found")
+    }
+
+    @Test
+    func `a failing run is shortened, and its last events are shown`() throws {
+        var options = RunOptions(scenario: try #require(Scenario.named("swarm")), seed: 1)
+        options.plant = .ackBeforeStoring
+        let report = Shortening.run(options)
+        #expect(!report.isPassed)
+        #expect(report.tail.contains { $0.contains("VIOLATION") })
+    }
+}
