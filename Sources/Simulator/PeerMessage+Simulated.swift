@@ -30,11 +30,15 @@ extension PeerMessage {
         case .ack(let head, _): head.head.sequence > 0 ? [head] : []
         case .have(let heads): heads
         case .iHave(let heads): heads.map(\.head)
-        case .ranges(let ranges):
-            ranges.flatMap { range in
-                if case .heads(let heads, _) = range.content { heads } else { [LogHead]() }
-            }
         default: []
+        }
+    }
+
+    /// The entries of frontiers that the sender says it holds.
+    var promisedEntries: [FrontierEntry] {
+        guard case .ranges(let ranges) = self else { return [] }
+        return ranges.flatMap { range in
+            if case .entries(let entries, _) = range.content { entries } else { [FrontierEntry]() }
         }
     }
 

@@ -211,6 +211,9 @@ extension Simulation {
                     + "in \(message.kindName)"
             )
         }
+        for entry in message.promisedEntries where !node.disk.holds(entry) {
+            violate("node \(place) promises \(entry.log.author.short):\(entry.sequence), which is not on its disk")
+        }
         for bytes in message.carriedDeltas {
             guard let index = pool.index(of: bytes) else {
                 violate("node \(place) sends a delta that nobody made")

@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+import Gossip
 
 /// A node's storage in a run: numbers into the run's ``DeltaPool``, so that a thousand nodes with a thousand records each
 /// fit into memory. A value: a copy is a snapshot.
@@ -67,6 +68,11 @@ package struct VirtualDisk: DeltaStorage {
     package func holds(_ head: Head, of log: LogID) -> Bool {
         guard let index = index(of: log, sequence: head.sequence) else { return false }
         return pool.entries[Int(index)].delta.hash == head.hash
+    }
+
+    func holds(_ entry: FrontierEntry) -> Bool {
+        guard let index = index(of: entry.log, sequence: entry.sequence) else { return false }
+        return pool.entries[Int(index)].delta.hash.prefix == entry.prefix
     }
 
     /// True if the delta with that number is held.

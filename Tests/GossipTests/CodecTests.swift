@@ -44,8 +44,8 @@ struct CodecTests {
                     upper: RangeBound(bytes: [2])!,
                     content: .fingerprint(RangeFingerprint(bytes: Array(1...16))!)
                 ),
-                FrontierRange(upper: RangeBound(bytes: [9])!, content: .heads([], answer: true)),
-                FrontierRange(upper: .end, content: .heads([head, head], answer: false)),
+                FrontierRange(upper: RangeBound(bytes: [9])!, content: .entries([], answer: true)),
+                FrontierRange(upper: .end, content: .entries([FrontierEntry(head), FrontierEntry(head)], answer: false)),
             ]),
             .want(range, credit: .max),
             .deltas([]),

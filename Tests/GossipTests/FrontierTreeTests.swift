@@ -88,7 +88,7 @@ struct FrontierTreeTests {
         var messages = 0
         var bytes = 0
         /// By side: heads that the other has more, and logs that the other lacks.
-        var theirs: [[LogID: Head]] = [[:], [:]]
+        var theirs: [[LogID: FrontierEntry]] = [[:], [:]]
         var lacking: [[LogID: UInt64]] = [[:], [:]]
         var isFinished = [false, false]
     }
@@ -103,13 +103,13 @@ struct FrontierTreeTests {
             exchange.bytes += PeerMessage.ranges(message).encoded().count + 4
             #expect(try PeerMessage(decoding: PeerMessage.ranges(message).encoded()) == .ranges(message))
             let outcome = try RangeReconciliation.compare(message, with: trees[receiver], hasher: hasher)
-            for head in outcome.theirs { exchange.theirs[receiver][head.log] = head.head }
+            for entry in outcome.theirs { exchange.theirs[receiver][entry.log] = entry }
             for (log, sequence) in outcome.lacking { exchange.lacking[receiver][log] = sequence }
             if outcome.isFinished { exchange.isFinished[receiver] = true }
             let isQuestion = message.contains { range in
                 switch range.content {
                 case .fingerprint: true
-                case .heads(_, let answer): answer
+                case .entries(_, let answer): answer
                 case .skip: false
                 }
             }
@@ -117,6 +117,10 @@ struct FrontierTreeTests {
             message = outcome.answer
             receiver = 1 - receiver
         }
+    }
+
+    private static func entry(_ log: LogID, _ head: Head) -> FrontierEntry {
+        FrontierEntry(LogHead(log: log, head: head))
     }
 
     @Test(arguments: 0..<60 as Range<UInt64>)
@@ -145,10 +149,12 @@ struct FrontierTreeTests {
             let theirs = other.heads.filter { log, head in
                 own[log].map { $0 != head && $0.sequence <= head.sequence } ?? true
             }
-            #expect(exchange.theirs[side] == theirs, "seed \(seed), side \(side)")
-            let lacking = own.heads.filter { $0.value.sequence > other[$0.key]?.sequence ?? 0 }
-            let known = lacking.reduce(into: [:]) { $0[$1.key] = other[$1.key]?.sequence ?? 0 }
-            #expect(exchange.lacking[side] == known, "seed \(seed), side \(side)")
+            let entries = theirs.reduce(into: [:]) { $0[$1.key] = Self.entry($1.key, $1.value) }
+            #expect(exchange.theirs[side] == entries, "seed \(seed), side \(side)")
+            // What the other lacks altogether only one side need be told: the other side asks for it.
+            for (log, sequence) in exchange.lacking[side] {
+                #expect(own[log]?.sequence ?? 0 > sequence && sequence == other[log]?.sequence ?? 0)
+            }
             #expect(exchange.isFinished[side], "seed \(seed), side \(side)")
         }
     }
@@ -163,9 +169,9 @@ struct FrontierTreeTests {
             let log = whole.heads.keys.sorted().randomElement(using: &random)!
             lacking[log] = nil
             let exchange = try Self.exchange(Self.tree(lacking, seed: 1), Self.tree(whole, seed: 2))
-            #expect(exchange.messages <= 5)
-            #expect(exchange.bytes <= 3_500, "\(exchange.bytes)")
-            #expect(exchange.theirs[0] == [log: whole[log]!])
+            #expect(exchange.messages <= 4)
+            #expect(exchange.bytes <= 3_200, "\(exchange.bytes)")
+            #expect(exchange.theirs[0] == [log: Self.entry(log, whole[log]!)])
         }
     }
 
@@ -180,9 +186,9 @@ struct FrontierTreeTests {
         while held.heads.count < whole.heads.count, rounds < 10 {
             rounds += 1
             let exchange = try Self.exchange(Self.tree(held, seed: 1), full)
-            for (log, head) in exchange.theirs[0] {
-                #expect(whole[log] == head)
-                held[log] = head
+            for (log, entry) in exchange.theirs[0] {
+                #expect(whole[log].map { Self.entry(log, $0) } == entry)
+                held[log] = whole[log]
             }
         }
         #expect(held == whole)
@@ -193,14 +199,14 @@ struct FrontierTreeTests {
     func `ranges that run backwards or do not hold their heads are nonsense`() {
         let tree = Self.tree(Frontier(), seed: 1)
         let log = LogID(author: NodeKey(Hash256(5 << 56, 0, 0, 0)), incarnation: 1)
-        let head = LogHead(log: log, head: Head(sequence: 1, hash: .zero))
+        let entry = FrontierEntry(log: log, sequence: 1, prefix: 0)
         let (low, high) = (RangeBound(bytes: [2])!, RangeBound(bytes: [9])!)
         for ranges: [FrontierRange] in [
             [FrontierRange(upper: high, content: .skip), FrontierRange(upper: low, content: .skip)],
             [FrontierRange(upper: low, content: .skip), FrontierRange(upper: low, content: .skip)],
             [FrontierRange(upper: .end, content: .skip), FrontierRange(upper: .end, content: .skip)],
-            [FrontierRange(upper: low, content: .heads([head], answer: true))],
-            [FrontierRange(upper: high, content: .heads([head, head], answer: false))],
+            [FrontierRange(upper: low, content: .entries([entry], answer: true))],
+            [FrontierRange(upper: high, content: .entries([entry, entry], answer: false))],
         ] {
             #expect(throws: RangeReconciliation.Nonsense.self) {
                 try RangeReconciliation.compare(ranges, with: tree, hasher: Self.hasher)

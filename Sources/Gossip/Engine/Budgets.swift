@@ -67,7 +67,7 @@ struct LinkBudget: Sendable {
             case .announcements(let encoded): encoded.count
             case .ranges(let ranges):
                 ranges.reduce(0) { sum, range in
-                    if case .heads(let heads, _) = range.content { sum + heads.count } else { sum + 4 }
+                    if case .entries(let entries, _) = range.content { sum + entries.count } else { sum + 4 }
                 }
             case .have(let heads): heads.count
             case .iHave(let heads): heads.count

@@ -185,8 +185,8 @@ extension Engine {
         for entry in heads {
             let head = entry.head
             if let held = accepted(head.log), held.sequence >= head.head.sequence {
-                learn(head, on: id)
                 let sequence = head.head.sequence
+                learn(head.log, sequence, on: id)
                 guard let swap = broadcast.shortcut(head.log, sequence, hops: entry.hops, by: peer) else { continue }
                 broadcast.graft(swap.graft)
                 broadcast.prune(swap.prune)
@@ -198,7 +198,7 @@ extension Engine {
                 broadcast.told(head, hops: entry.hops, by: peer, now: now)
             }
         }
-        compareHeads(heads.map(\.head), on: id)
+        compareHeads(heads.map { FrontierEntry($0.head) }, on: id)
     }
 
     /// Asks for what neighbours have told of and the tree did not bring.
@@ -207,7 +207,7 @@ extension Engine {
         for graft in broadcast.overdue(now: now, isOpen: open.contains) {
             let log = graft.head.log
             guard let id = openLink(to: graft.node) else { continue }
-            learn(graft.head, on: id)
+            learn(log, graft.head.head.sequence, on: id)
             let held = accepted(log)?.sequence ?? 0
             guard graft.head.head.sequence > held, links[id]?.distrusted[log] == nil else {
                 broadcast.settle(log)

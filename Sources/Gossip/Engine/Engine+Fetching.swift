@@ -9,9 +9,11 @@ extension Engine {
     /// Asks for every log that a peer holds further than this node, each of one peer: of those that have it, the one
     /// that has least to do. Authors over their budget come last.
     mutating func planWants(now: Instant) {
-        var free = openLinks.filter {
+        guard !withAhead.isEmpty else { return }
+        for id in withAhead where links[id]?.ahead.isEmpty ?? true { withAhead.remove(id) }
+        var free = withAhead.sorted().filter {
             guard let link = links[$0] else { return false }
-            return !link.ahead.isEmpty && !link.isSuspect && link.wants.count < settings.wantsPerLinkMax
+            return link.isOpen && !link.isSuspect && link.wants.count < settings.wantsPerLinkMax
         }
         guard !free.isEmpty else { return }
         var asked: Set<LogID> = []
@@ -28,8 +30,8 @@ extension Engine {
             let limit = limit(of: log)
             var best: (id: LinkID, load: Int, target: UInt64)?
             for id in free {
-                guard let link = links[id], let head = link.ahead[log] else { continue }
-                let target = min(head.sequence, limit)
+                guard let link = links[id], let theirs = link.ahead[log] else { continue }
+                let target = min(theirs, limit)
                 guard target > held, link.distrusted[log] == nil, link.wants.count < best?.load ?? Int.max else {
                     continue
                 }
@@ -62,6 +64,7 @@ extension Engine {
         )
         let check = min(links[id]?.wantsCheckAt ?? deadline, deadline)
         links[id]?.wantsCheckAt = check
+        due(check)
         links[id]?.lastUsed = now
         let credit = takeCredit(id)
         send(id, isGraft ? .graft(range, credit: credit) : .want(range, credit: credit))
@@ -122,7 +125,10 @@ extension Engine {
         guard links[id] != nil else { return }
         links[id]?.distrusted[log] = now + time
         let check = now + settings.distrustCheck
-        if links[id]?.distrustCheckAt == nil { links[id]?.distrustCheckAt = check }
+        if links[id]?.distrustCheckAt == nil {
+            links[id]?.distrustCheckAt = check
+            due(check)
+        }
     }
 
     /// What was asked for has come up to there.
@@ -179,9 +185,7 @@ extension Engine {
             case .known(let log, let sequence):
                 duplicates += 1
                 progress(log, sequence, on: id, now: now)
-                if sequence == accepted(log)?.sequence, let head = accepted(log) {
-                    learn(LogHead(log: log, head: head), on: id)
-                }
+                learn(log, sequence, on: id)
             case .refused(let log, let sequence, let refusal):
                 refuse(log, sequence, refusal, from: id, now: now)
             case .verified(let delta):
@@ -220,7 +224,7 @@ extension Engine {
             refuse(log, sequence, .unknownAuthor, from: id, now: now)
             return false
         }
-        learn(LogHead(log: log, head: delta.head), on: id)
+        learn(log, sequence, on: id)
         guard sequence <= limit(of: log) else {
             refuse(log, sequence, .fork, from: id, now: now)
             return false

@@ -54,9 +54,9 @@ extension Engine {
     private mutating func noteAdvance(of log: LogID, from before: UInt64) {
         guard let sequence = frontier[log]?.sequence else { return }
         for id in links.keys {
-            if let head = links[id]?.ahead[log], head.sequence <= sequence {
+            if let theirs = links[id]?.ahead[log], theirs <= sequence {
                 links[id]?.ahead[log] = nil
-                if head.sequence < sequence { links[id]?.behind[log] = head.sequence }
+                if theirs < sequence { links[id]?.behind[log] = theirs }
             } else if links[id]?.isSynced == true, links[id]?.behind[log] == nil, links[id]?.ahead[log] == nil {
                 links[id]?.behind[log] = before
             }
@@ -95,25 +95,19 @@ extension Engine {
     }
 
     /// Takes in that the peer holds a log up to there.
-    mutating func learn(_ head: LogHead, on id: LinkID) {
-        guard (1...Header.sequenceMax).contains(head.head.sequence), let link = links[id] else { return }
-        let log = head.log
-        let sequence = head.head.sequence
+    mutating func learn(_ log: LogID, _ sequence: UInt64, on id: LinkID) {
+        guard (1...Header.sequenceMax).contains(sequence), links[id] != nil else { return }
         confirm(log, sequence, on: id)
-        let own = frontier[log]?.sequence ?? 0
-        if sequence >= own {
+        if sequence >= frontier[log]?.sequence ?? 0 {
             links[id]?.behind[log] = nil
-        } else if let known = link.behind[log], known < sequence {
+        } else if let known = links[id]?.behind[log], known < sequence {
             links[id]?.behind[log] = sequence
         }
-        guard isAhead(head), sequence >= link.ahead[log]?.sequence ?? 0,
-            link.ahead[log] != nil || link.ahead.count < settings.headsMax
-        else { return }
-        links[id]?.ahead[log] = head.head
-    }
-
-    private func isAhead(_ head: LogHead) -> Bool {
-        head.head.sequence > accepted(head.log)?.sequence ?? 0
+        guard sequence > accepted(log)?.sequence ?? 0 else { return }
+        let known = links[id]?.ahead[log]
+        guard sequence >= known ?? 0, known != nil || (links[id]?.ahead.count ?? 0) < settings.headsMax else { return }
+        links[id]?.ahead[log] = sequence
+        withAhead.insert(id)
     }
 
     // MARK: - Comparing
@@ -138,7 +132,7 @@ extension Engine {
             return
         }
         links[id]?.lastUsed = now
-        for head in outcome.theirs { learn(head, on: id) }
+        for entry in outcome.theirs { learn(entry.log, entry.sequence, on: id) }
         for (log, sequence) in outcome.lacking where (links[id]?.behind.count ?? 0) < settings.headsMax {
             links[id]?.behind[log] = sequence
             links[id]?.pushed[log] = nil
@@ -147,7 +141,7 @@ extension Engine {
         let isQuestion = ranges.contains { range in
             switch range.content {
             case .fingerprint: true
-            case .heads(_, let answer): answer
+            case .entries(_, let answer): answer
             case .skip: false
             }
         }
@@ -162,21 +156,21 @@ extension Engine {
     }
 
     mutating func receivedHeads(_ heads: [LogHead], on id: LinkID, now: Instant) {
-        for head in heads { learn(head, on: id) }
-        compareHeads(heads, on: id)
+        for entry in heads { learn(entry.log, entry.head.sequence, on: id) }
+        compareHeads(heads.map(FrontierEntry.init), on: id)
         planWants(now: now)
     }
 
     /// Two different heads with one sequence betray a fork.
-    func isFork(_ entry: LogHead) -> Bool {
+    private func isFork(_ entry: FrontierEntry) -> Bool {
         guard let own = frontier[entry.log] else { return false }
-        return own.sequence == entry.head.sequence && own.hash != entry.head.hash
+        return own.sequence == entry.sequence && own.hash.prefix != entry.prefix
     }
 
-    mutating func compareHeads(_ heads: [LogHead], on id: LinkID) {
+    mutating func compareHeads(_ heads: [FrontierEntry], on id: LinkID) {
         for entry in heads.filter(isFork).sorted(by: { $0.log < $1.log })
         where links[id]?.distrusted[entry.log] == nil {
-            inquire(entry.log, upTo: entry.head.sequence, on: id)
+            inquire(entry.log, upTo: entry.sequence, on: id)
         }
     }
 

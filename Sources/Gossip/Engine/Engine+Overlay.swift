@@ -25,6 +25,7 @@ extension Engine {
             case .down(let node):
                 broadcast.down(node)
                 if let id = openLink(to: node) { links[id]?.lastUsed = now }
+                due(now + settings.idleMax)
             }
         }
     }

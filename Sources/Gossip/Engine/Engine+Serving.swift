@@ -6,7 +6,7 @@ import DeltaLog
 extension Engine {
     mutating func receivedAck(_ head: LogHead, credit: UInt64, on id: LinkID) {
         addCredit(credit, on: id)
-        learn(head, on: id)
+        learn(head.log, head.head.sequence, on: id)
         serve(id)
     }
 

@@ -20,6 +20,7 @@ extension Engine {
             return
         }
         links[id] = Link(id: id, node: peer, dialled: dialled, now: now, settings: settings)
+        due(now + settings.helloDeadline)
         acquaintances[peer]?.nextDial = nil
         send(
             id,
@@ -37,6 +38,8 @@ extension Engine {
 
     mutating func linkDown(_ id: LinkID, now: Instant) {
         guard let link = links.removeValue(forKey: id) else { return }
+        openLinks.removeAll { $0 == id }
+        withAhead.remove(id)
         let peer = link.node
         var acquaintance = acquaintances[peer] ?? Acquaintance()
         if link.isOpen {
@@ -73,6 +76,7 @@ extension Engine {
             // It was only slow. It is no neighbour until one side asks again.
             links[id]?.isSuspect = false
             links[id]?.lastUsed = now
+            due(now + settings.idleMax)
         }
         acquaintances[peer, default: Acquaintance()].lastContact = now
         acquaintances[peer]?.hasFailed = false
@@ -114,6 +118,9 @@ extension Engine {
             }
             links[id]?.helloDeadline = nil
             links[id]?.openedAt = now
+            links[id]?.lastUsed = now
+            openLinks = (openLinks + [id]).sorted()
+            due(now + settings.idleMax)
             opened(id, hello, now: now)
             return
         }

@@ -42,6 +42,12 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     var overlay: Overlay
     var broadcast: Broadcast
     var links: [LinkID: Link] = [:]
+    /// Links on which both sides have said Hello, ascending.
+    var openLinks: [LinkID] = []
+    /// Links whose peers may hold more than this node: all with something in ``Link/ahead``, perhaps others.
+    var withAhead: Set<LinkID> = []
+    /// A lower bound of all deadlines that links have. Those that are put off need not be told.
+    var linksDueAt: Instant?
     var acquaintances: [NodeKey: Acquaintance] = [:]
     /// Deltas handed over to be stored, by token, with where they came from.
     var storing: [UInt64: StoringBatch] = [:]
@@ -160,11 +166,6 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         actions.append(.send(link, message))
     }
 
-    /// Open links, ascending.
-    var openLinks: [LinkID] {
-        links.values.filter(\.isOpen).map(\.id).sorted()
-    }
-
     /// The open links with neighbours, ascending.
     var neighbourLinks: [LinkID] {
         openLinks.filter { links[$0].map { overlay.active.contains($0.node) } ?? false }
@@ -197,8 +198,16 @@ package struct Engine<Crypto: Cryptography>: Sendable {
     // MARK: - Timers
 
     private mutating func runTimers(now: Instant) {
-        for id in links.keys.sorted() { checkLink(id, now: now) }
-        dropStalledWants(now: now)
+        if let linksDueAt, linksDueAt <= now {
+            self.linksDueAt = nil
+            for id in links.keys.sorted() { checkLink(id, now: now) }
+            dropStalledWants(now: now)
+            for link in links.values {
+                due(deadline(of: link))
+                if let check = link.wantsCheckAt { due(check) }
+                if let check = link.distrustCheckAt { due(check) }
+            }
+        }
         graftOverdue(now: now)
         if overlay.deadline.map({ $0 <= now }) ?? false { wakeOverlay(now: now) }
         if let announceAt, announceAt <= now { announce(now: now) }
@@ -233,8 +242,13 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         }
     }
 
+    /// Something about a link is due at that moment.
+    mutating func due(_ instant: Instant) {
+        if linksDueAt.map({ instant < $0 }) ?? true { linksDueAt = instant }
+    }
+
     /// When something is to be done about a link unless something comes before.
-    private func deadline(of link: Link) -> Instant {
+    func deadline(of link: Link) -> Instant {
         if let hello = link.helloDeadline { return hello }
         if link.isSuspect { return link.lastHeard + settings.silenceMax }
         if overlay.active.contains(link.node) { return link.lastHeard + settings.suspectAfter }
@@ -251,11 +265,7 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         consider(stateChangedAt)
         consider(overlay.deadline)
         consider(broadcast.deadline)
-        for link in links.values {
-            consider(deadline(of: link))
-            consider(link.wantsCheckAt)
-            consider(link.distrustCheckAt)
-        }
+        consider(linksDueAt)
         return earliest
     }
 

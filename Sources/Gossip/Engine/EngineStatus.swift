@@ -97,9 +97,9 @@ extension Engine {
             let own = frontier[log]?.sequence ?? 0
             if own > theirs { behind &+= own - theirs }
         }
-        for (log, head) in link.ahead {
+        for (log, theirs) in link.ahead {
             let own = frontier[log]?.sequence ?? 0
-            if head.sequence > own { ahead &+= head.sequence - own }
+            if theirs > own { ahead &+= theirs - own }
         }
         return (behind, ahead)
     }

@@ -21,8 +21,8 @@ struct Link {
 
     /// True once both frontiers were found equal, or all that differs is in `ahead` and `behind`.
     var isSynced = false
-    /// Logs of which the peer holds more than this node has accepted, and its heads of them.
-    var ahead: [LogID: Head] = [:]
+    /// Logs of which the peer holds more than this node has accepted, and how far.
+    var ahead: [LogID: UInt64] = [:]
     /// Logs of which the peer is not known to hold all that is shown here, and what it holds.
     var behind: [LogID: UInt64] = [:]
     var state: StateSummary?

@@ -381,6 +381,25 @@ extension LogHead {
     }
 }
 
+extension FrontierEntry {
+    fileprivate var message: Hansa_V0_Range.Entry {
+        .with {
+            $0.author = log.author.data
+            $0.incarnation = log.incarnation
+            $0.sequence = sequence
+            $0.prefix = prefix
+        }
+    }
+
+    fileprivate init?(_ message: Hansa_V0_Range.Entry) {
+        guard let author = NodeKey(bytes: message.author), (1...Header.sequenceMax).contains(message.sequence) else {
+            return nil
+        }
+        let log = LogID(author: author, incarnation: message.incarnation)
+        self.init(log: log, sequence: message.sequence, prefix: message.prefix)
+    }
+}
+
 extension FrontierRange {
     fileprivate var message: Hansa_V0_Range {
         .with {
@@ -388,9 +407,9 @@ extension FrontierRange {
             switch content {
             case .skip: $0.skip = true
             case .fingerprint(let fingerprint): $0.fingerprint = fingerprint.bytes.data
-            case .heads(let heads, let answer):
-                $0.heads = .with {
-                    $0.heads = heads.map(\.message)
+            case .entries(let entries, let answer):
+                $0.entries = .with {
+                    $0.entries = entries.map(\.message)
                     $0.answer = answer
                 }
             }
@@ -411,10 +430,10 @@ extension FrontierRange {
         case .fingerprint(let bytes)?:
             guard let fingerprint = RangeFingerprint(bytes: bytes) else { return nil }
             self.init(upper: upper, content: .fingerprint(fingerprint))
-        case .heads(let told)?:
-            let heads = told.heads.compactMap(LogHead.init)
-            guard heads.count == told.heads.count else { return nil }
-            self.init(upper: upper, content: .heads(heads, answer: told.answer))
+        case .entries(let told)?:
+            let entries = told.entries.compactMap(FrontierEntry.init)
+            guard entries.count == told.entries.count else { return nil }
+            self.init(upper: upper, content: .entries(entries, answer: told.answer))
         case .skip(false)?, nil: return nil
         }
     }

@@ -9,8 +9,9 @@ package struct FrontierRange: Hashable, Sendable {
         case skip
         /// The first 16 bytes of the range's fingerprint. Whoever receives it compares.
         case fingerprint(RangeFingerprint)
-        /// All heads of the range. Where `answer` is set and they differ from the receiver's, it tells its own.
-        case heads([LogHead], answer: Bool)
+        /// Entries of the range: where `answer` is set all that there are, and the receiver tells those of its own that
+        /// differ; else those that differ from what the receiver has told.
+        case entries([FrontierEntry], answer: Bool)
     }
 
     /// Where the range ends; not included.
@@ -20,6 +21,23 @@ package struct FrontierRange: Hashable, Sendable {
     package init(upper: RangeBound, content: Content) {
         self.upper = upper
         self.content = content
+    }
+}
+
+/// A log with its head's sequence and the first 8 bytes of its hash: enough to see whether two heads are the same.
+package struct FrontierEntry: Hashable, Sendable {
+    package let log: LogID
+    package let sequence: UInt64
+    package let prefix: UInt64
+
+    package init(log: LogID, sequence: UInt64, prefix: UInt64) {
+        self.log = log
+        self.sequence = sequence
+        self.prefix = prefix
+    }
+
+    package init(_ head: LogHead) {
+        self.init(log: head.log, sequence: head.head.sequence, prefix: head.head.hash.prefix)
     }
 }
 
@@ -60,26 +78,36 @@ package struct RangeFingerprint: Hashable, Sendable {
 /// it holds few, answered with them. So it takes a number of messages logarithmic in the frontier's size, and bytes
 /// in proportion to the differences and that logarithm.
 package struct RangeReconciliation: Sendable {
-    /// Into how many ranges one that differs is split. More: fewer round trips and more bytes. 16 finds one difference
-    /// among a thousand logs in three messages of some 400 bytes.
-    package static let branching = 16
-    /// A range with so many entries or fewer is told whole. 80 bytes each, against a fingerprint's 20.
-    package static let headsMax = 8
+    /// Into how many ranges one that differs is split, and with how many entries or fewer it is told whole. Larger:
+    /// fewer messages and more bytes. With 32 a difference among a thousand logs is found by the second message.
+    package static let branching = 32
     /// Ranges in one message at most; where more differ, the rest is left to the next comparison.
     package static let rangesMax = 4096
-    /// Heads in one message at most.
-    package static let messageHeadsMax = 10_000
+    /// Entries in one message at most.
+    package static let entriesMax = 10_000
 
     /// What a message comes to.
     package struct Outcome: Sendable {
         /// What to answer. None where nothing differs, which is said too where the message asked for an answer.
         package var answer: [FrontierRange] = []
-        /// Heads of the peer that are beyond those held here, or differ from them at the same sequence.
-        package var theirs: [LogHead] = []
+        /// Entries of the peer that are beyond those held here, or differ from them at the same sequence.
+        package var theirs: [FrontierEntry] = []
         /// Logs of which this side holds more, with what the peer has.
         package var lacking: [(log: LogID, sequence: UInt64)] = []
-        /// True where the peer has been told all that differs, and has told it: nothing remains to be compared.
+        /// True where nothing remains to be compared: all that differs was told, by one side or the other.
         package var isFinished = true
+
+        /// Adds a range to the answer; two that say nothing become one.
+        fileprivate mutating func add(_ content: FrontierRange.Content, to upper: RangeBound) {
+            if content == .skip, answer.last?.content == .skip { answer.removeLast() }
+            answer.append(FrontierRange(upper: upper, content: content))
+        }
+
+        /// Leaves a range to the next comparison.
+        fileprivate mutating func leave(to upper: RangeBound) {
+            isFinished = false
+            add(.skip, to: upper)
+        }
     }
 
     /// Why a message is no sensible one.
@@ -92,8 +120,8 @@ package struct RangeReconciliation: Sendable {
 
     /// Compares what the peer says with what is held here.
     ///
-    /// - Throws: ``Nonsense`` where ranges overlap or run backwards, or heads lie outside their range.
-    /// - Complexity: A logarithm for each range, and linear in the heads told.
+    /// - Throws: ``Nonsense`` where ranges overlap or run backwards, or entries lie outside their range.
+    /// - Complexity: A logarithm for each range, and linear in the entries told.
     package static func compare(
         _ ranges: [FrontierRange],
         with tree: FrontierTree,
@@ -101,62 +129,45 @@ package struct RangeReconciliation: Sendable {
     ) throws(Nonsense) -> Outcome {
         var outcome = Outcome()
         var lower = RangeBound.start
-        var heads = 0
+        var told = 0
         for range in ranges {
             guard range.upper.isAfter(lower) else { throw Nonsense() }
-            let isFull = outcome.answer.count >= rangesMax || heads >= messageHeadsMax
+            let isFull = outcome.answer.count >= rangesMax || told >= entriesMax
             switch range.content {
-            case .skip: add(.skip, to: range.upper, into: &outcome)
+            case .skip: outcome.add(.skip, to: range.upper)
             case .fingerprint(let theirs):
                 let own = tree.summary(from: lower, to: range.upper)
                 if theirs == RangeFingerprint(sum: own.sum, count: own.count, hasher: hasher) {
-                    add(.skip, to: range.upper, into: &outcome)
+                    outcome.add(.skip, to: range.upper)
                 } else if isFull {
-                    outcome.isFinished = false
-                    add(.skip, to: range.upper, into: &outcome)
+                    outcome.leave(to: range.upper)
                 } else {
                     outcome.isFinished = false
-                    let parts = split(tree, from: lower, to: range.upper, hasher: hasher)
-                    for part in parts { add(part.content, to: part.upper, into: &outcome) }
-                    heads += min(own.count, headsMax)
-                }
-            case .heads(let theirs, let answer):
-                let start = tree.rank(of: lower)
-                let end = max(start, tree.rank(of: range.upper))
-                let told = tree.entries(start..<Swift.min(end, start + messageHeadsMax))
-                let isDifferent = try judge(theirs, own: told, from: lower, to: range.upper, into: &outcome)
-                if !answer || !isDifferent {
-                    add(.skip, to: range.upper, into: &outcome)
-                } else if isFull {
-                    outcome.isFinished = false
-                    add(.skip, to: range.upper, into: &outcome)
-                } else {
-                    heads += told.count
-                    if told.count < end - start, let last = told.last, let next = tree.entry(at: start + told.count) {
-                        // The rest is left to the next comparison.
-                        outcome.isFinished = false
-                        let bound = RangeBound(between: last.log, and: next.log)
-                        add(.heads(told, answer: false), to: bound, into: &outcome)
-                        add(.skip, to: range.upper, into: &outcome)
-                    } else {
-                        add(.heads(told, answer: false), to: range.upper, into: &outcome)
+                    for part in split(tree, from: lower, to: range.upper, hasher: hasher) {
+                        outcome.add(part.content, to: part.upper)
                     }
+                    told += min(own.count, branching)
+                }
+            case .entries(let theirs, false):
+                try check(theirs, from: lower, to: range.upper)
+                for entry in theirs { judge(entry, own: tree[entry.log], into: &outcome) }
+                outcome.add(.skip, to: range.upper)
+            case .entries(let theirs, true):
+                try check(theirs, from: lower, to: range.upper)
+                if isFull {
+                    outcome.leave(to: range.upper)
+                } else {
+                    told += answer(theirs, of: tree, from: lower, to: range.upper, into: &outcome)
                 }
             }
             lower = range.upper
         }
-        // Ranges with nothing to say at the end, and a message of nothing else, are left out.
+        // What says nothing at the end is left out.
         while case .skip? = outcome.answer.last?.content { outcome.answer.removeLast() }
         return outcome
     }
 
-    /// Adds a range to an answer; two that say nothing become one.
-    private static func add(_ content: FrontierRange.Content, to upper: RangeBound, into outcome: inout Outcome) {
-        if content == .skip, outcome.answer.last?.content == .skip { outcome.answer.removeLast() }
-        outcome.answer.append(FrontierRange(upper: upper, content: content))
-    }
-
-    /// The parts of a range: its heads where there are few, else fingerprints of parts with about as many entries each.
+    /// The parts of a range: its entries where there are few, else fingerprints of parts with about as many each.
     private static func split(
         _ tree: FrontierTree,
         from lower: RangeBound,
@@ -164,11 +175,12 @@ package struct RangeReconciliation: Sendable {
         hasher: some CatalogHasher
     ) -> [FrontierRange] {
         let start = tree.rank(of: lower)
-        let count = tree.rank(of: upper) - start
-        guard count > headsMax else {
-            return [FrontierRange(upper: upper, content: .heads(tree.entries(start..<start + max(count, 0)), answer: true))]
+        let count = max(0, tree.rank(of: upper) - start)
+        guard count > branching else {
+            let entries = tree.entries(start..<start + count).map(FrontierEntry.init)
+            return [FrontierRange(upper: upper, content: .entries(entries, answer: true))]
         }
-        let parts = Swift.min(branching, (count + headsMax - 1) / headsMax)
+        let parts = min(branching, (count + branching - 1) / branching)
         var ranges: [FrontierRange] = []
         var from = lower
         for part in 1...parts {
@@ -186,38 +198,64 @@ package struct RangeReconciliation: Sendable {
         return ranges
     }
 
-    /// Takes note of how the peer's heads of a range, which are all that it has there, stand against one's own.
-    ///
-    /// - Returns: True where they differ.
-    private static func judge(
-        _ theirs: [LogHead],
-        own: [LogHead],
+    private static func check(
+        _ entries: [FrontierEntry],
         from lower: RangeBound,
-        to upper: RangeBound,
-        into outcome: inout Outcome
-    ) throws(Nonsense) -> Bool {
-        var known: [LogID: Head] = [:]
+        to upper: RangeBound
+    ) throws(Nonsense) {
         var last: LogID?
-        for entry in theirs {
+        for entry in entries {
             guard !lower.isAfter(entry.log), upper.isAfter(entry.log), last.map({ $0 < entry.log }) ?? true else {
                 throw Nonsense()
             }
             last = entry.log
-            known[entry.log] = entry.head
         }
-        var isDifferent = false
-        for entry in own {
-            let head = known.removeValue(forKey: entry.log)
-            guard head != entry.head else { continue }
-            isDifferent = true
-            if let head, head.sequence >= entry.head.sequence {
-                outcome.theirs.append(LogHead(log: entry.log, head: head))
+    }
+
+    /// Takes note of how an entry of the peer stands against one's own.
+    private static func judge(_ entry: FrontierEntry, own: Head?, into outcome: inout Outcome) {
+        guard own?.sequence != entry.sequence || own?.hash.prefix != entry.prefix else { return }
+        if entry.sequence >= own?.sequence ?? 0 {
+            outcome.theirs.append(entry)
+        } else {
+            outcome.lacking.append((entry.log, entry.sequence))
+        }
+    }
+
+    /// Answers all entries that the peer has in a range with those of one's own that differ.
+    ///
+    /// - Returns: How many were told.
+    private static func answer(
+        _ theirs: [FrontierEntry],
+        of tree: FrontierTree,
+        from lower: RangeBound,
+        to upper: RangeBound,
+        into outcome: inout Outcome
+    ) -> Int {
+        let start = tree.rank(of: lower)
+        let end = max(start, tree.rank(of: upper))
+        let own = tree.entries(start..<min(end, start + entriesMax))
+        var rest: [LogID: FrontierEntry] = [:]
+        for entry in theirs { rest[entry.log] = entry }
+        var differing: [FrontierEntry] = []
+        for head in own {
+            let mine = FrontierEntry(head)
+            let other = rest.removeValue(forKey: head.log)
+            guard other != mine else { continue }
+            differing.append(mine)
+            if let other {
+                judge(other, own: head.head, into: &outcome)
             } else {
-                outcome.lacking.append((entry.log, head?.sequence ?? 0))
+                outcome.lacking.append((head.log, 0))
             }
         }
-        guard !known.isEmpty else { return isDifferent }
-        outcome.theirs.append(contentsOf: theirs.filter { known[$0.log] != nil })
-        return true
+        for entry in theirs where rest[entry.log] != nil { judge(entry, own: tree[entry.log], into: &outcome) }
+        if own.count < end - start, let last = own.last, let next = tree.entry(at: start + own.count) {
+            outcome.add(.entries(differing, answer: false), to: RangeBound(between: last.log, and: next.log))
+            outcome.leave(to: upper)
+        } else {
+            outcome.add(differing.isEmpty ? .skip : .entries(differing, answer: false), to: upper)
+        }
+        return differing.count
     }
 }

@@ -426,12 +426,12 @@ package nonisolated struct Hansa_V0_Range: Sendable {
     set {content = .fingerprint(newValue)}
   }
 
-  package var heads: Hansa_V0_Range.Heads {
+  package var entries: Hansa_V0_Range.Entries {
     get {
-      if case .heads(let v)? = content {return v}
-      return Hansa_V0_Range.Heads()
+      if case .entries(let v)? = content {return v}
+      return Hansa_V0_Range.Entries()
     }
-    set {content = .heads(newValue)}
+    set {content = .entries(newValue)}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -441,20 +441,38 @@ package nonisolated struct Hansa_V0_Range: Sendable {
     case skip(Bool)
     /// 16 bytes
     case fingerprint(Data)
-    case heads(Hansa_V0_Range.Heads)
+    case entries(Hansa_V0_Range.Entries)
 
   }
 
-  package nonisolated struct Heads: Sendable {
+  package nonisolated struct Entries: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
-    /// all that the sender holds in the range
-    package var heads: [Hansa_V0_Head] = []
+    package var entries: [Hansa_V0_Range.Entry] = []
 
-    /// where they differ from the receiver's, the sender wants those
+    /// these are all that the sender holds in the range, and it wants what differs
     package var answer: Bool = false
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package nonisolated struct Entry: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var author: Data = Data()
+
+    package var incarnation: UInt64 = 0
+
+    package var sequence: UInt64 = 0
+
+    /// the first 8 bytes of the head's hash, read as a big-endian number
+    package var prefix: UInt64 = 0
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1594,7 +1612,7 @@ nonisolated extension Hansa_V0_Ranges: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Range"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}upper\0\u{1}last\0\u{1}skip\0\u{1}fingerprint\0\u{1}heads\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}upper\0\u{1}last\0\u{1}skip\0\u{1}fingerprint\0\u{1}entries\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1621,16 +1639,16 @@ nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._Mess
         }
       }()
       case 5: try {
-        var v: Hansa_V0_Range.Heads?
+        var v: Hansa_V0_Range.Entries?
         var hadOneofValue = false
         if let current = self.content {
           hadOneofValue = true
-          if case .heads(let m) = current {v = m}
+          if case .entries(let m) = current {v = m}
         }
         try decoder.decodeSingularMessageField(value: &v)
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.content = .heads(v)
+          self.content = .entries(v)
         }
       }()
       default: break
@@ -1658,8 +1676,8 @@ nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._Mess
       guard case .fingerprint(let v)? = self.content else { preconditionFailure() }
       try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
     }()
-    case .heads?: try {
-      guard case .heads(let v)? = self.content else { preconditionFailure() }
+    case .entries?: try {
+      guard case .entries(let v)? = self.content else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     }()
     case nil: break
@@ -1676,9 +1694,9 @@ nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._Mess
   }
 }
 
-nonisolated extension Hansa_V0_Range.Heads: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = Hansa_V0_Range.protoMessageName + ".Heads"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}heads\0\u{1}answer\0")
+nonisolated extension Hansa_V0_Range.Entries: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Hansa_V0_Range.protoMessageName + ".Entries"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entries\0\u{1}answer\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1686,7 +1704,7 @@ nonisolated extension Hansa_V0_Range.Heads: SwiftProtobuf.Message, SwiftProtobuf
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.heads) }()
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.answer) }()
       default: break
       }
@@ -1694,8 +1712,8 @@ nonisolated extension Hansa_V0_Range.Heads: SwiftProtobuf.Message, SwiftProtobuf
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.heads.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.heads, fieldNumber: 1)
+    if !self.entries.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 1)
     }
     if self.answer != false {
       try visitor.visitSingularBoolField(value: self.answer, fieldNumber: 2)
@@ -1703,9 +1721,54 @@ nonisolated extension Hansa_V0_Range.Heads: SwiftProtobuf.Message, SwiftProtobuf
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Hansa_V0_Range.Heads, rhs: Hansa_V0_Range.Heads) -> Bool {
-    if lhs.heads != rhs.heads {return false}
+  package static func ==(lhs: Hansa_V0_Range.Entries, rhs: Hansa_V0_Range.Entries) -> Bool {
+    if lhs.entries != rhs.entries {return false}
     if lhs.answer != rhs.answer {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Hansa_V0_Range.Entry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Hansa_V0_Range.protoMessageName + ".Entry"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}author\0\u{1}incarnation\0\u{1}sequence\0\u{1}prefix\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.author) }()
+      case 2: try { try decoder.decodeSingularFixed64Field(value: &self.incarnation) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      case 4: try { try decoder.decodeSingularFixed64Field(value: &self.prefix) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.author.isEmpty {
+      try visitor.visitSingularBytesField(value: self.author, fieldNumber: 1)
+    }
+    if self.incarnation != 0 {
+      try visitor.visitSingularFixed64Field(value: self.incarnation, fieldNumber: 2)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 3)
+    }
+    if self.prefix != 0 {
+      try visitor.visitSingularFixed64Field(value: self.prefix, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Hansa_V0_Range.Entry, rhs: Hansa_V0_Range.Entry) -> Bool {
+    if lhs.author != rhs.author {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.prefix != rhs.prefix {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
