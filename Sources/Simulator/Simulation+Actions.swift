@@ -44,11 +44,17 @@ extension Simulation {
         case .noteRefusal(_, let sequence, let refusal, let peer):
             node.notes.refusals.append(refusal)
             note(sequence, "node \(place) refuses a delta of \(self.place(of: peer)): \(refusal.reason)")
+            if refusal.isForgery, isHonest(peer) {
+                violate("node \(place) got from an honest one what none passes on: \(refusal.reason)")
+            }
         case .noteRefused(_, _, _, let reason, _): node.notes.refused.append(reason)
         case .noteSession: node.notes.sessions += 1
         case .noteViolation(let peer, let what):
             node.notes.violations.append(what)
             note(1, "node \(place) says that \(self.place(of: peer)) breaks the protocol: \(what)")
+            if isHonest(peer), node.role == nil, !node.ignoresBroadcast {
+                violate("node \(place) says that an honest one breaks the protocol: \(what)")
+            }
         case .setTimer(let instant):
             node.timerAt = instant
             events.add(.timer(node: place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
@@ -57,6 +63,9 @@ extension Simulation {
 
     /// The first place where a key is at home, for people.
     private func place(of key: NodeKey) -> Int { nodes.firstIndex { $0.key == key } ?? -1 }
+
+    /// True if nobody with that key has ever misbehaved.
+    private func isHonest(_ key: NodeKey) -> Bool { nodes.allSatisfy { $0.key != key || $0.role == nil } }
 
     /// What a node with no better knowledge of its records answers: its frontier and its digest.
     private func answerDiff(_ question: PeerMessage.DiffQuestion, on link: LinkID, at place: Int) {
@@ -165,16 +174,17 @@ extension Simulation {
         if let malformed = from.role?.malformation(of: parcel.message, using: &faultRandom) {
             return .malformed(link, malformed)
         }
-        guard case .deltas = parcel.message else { return .message(link, parcel.message) }
-        node.notes.payloadsReceived += bytes.count
-        node.notes.firstPayloadAt = node.notes.firstPayloadAt ?? now
-        node.notes.signatureChecks += bytes.count
         let deltas = bytes.map { pool.received($0) }
+        if !deltas.isEmpty {
+            node.notes.payloadsReceived += deltas.count
+            node.notes.firstPayloadAt = node.notes.firstPayloadAt ?? now
+            node.notes.signatureChecks += deltas.count
+        }
         for (delta, bytes) in zip(deltas, bytes) {
             guard case .verified = delta, let index = pool.index(of: bytes) else { continue }
             spread.received(index, at: node.place, from: from.place)
         }
-        return .deltas(link, deltas, byteCount: parcel.byteCount)
+        return parcel.message.input(on: link, checked: deltas, byteCount: parcel.byteCount)
     }
 
     // MARK: - What is checked
@@ -228,6 +238,16 @@ extension Simulation {
         }
         for delta in deltas where pool.index(ofHead: delta.hash) == nil {
             violate("node \(place) stores a delta that nobody made")
+        }
+    }
+}
+
+extension DeltaRefusal {
+    /// True for what can be told from the delta's bytes alone, so that no honest node has it to pass on.
+    fileprivate var isForgery: Bool {
+        switch self {
+        case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount: true
+        case .unknownAuthor, .wrongChain, .fork, .newerFormat: false
         }
     }
 }

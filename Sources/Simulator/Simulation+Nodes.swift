@@ -61,7 +61,8 @@ extension Simulation {
 
     /// What was reported to be on disk is there, unless the disk lied or was put back.
     func checkAcknowledged(_ node: VirtualNode) {
-        for (log, sequence) in node.acknowledged where node.disk.head(of: log)?.sequence ?? 0 < sequence {
+        for (log, sequence) in node.acknowledged.sorted(by: { $0.key < $1.key })
+        where node.disk.head(of: log)?.sequence ?? 0 < sequence {
             violate("node \(node.place) lost delta \(sequence) of its log, which it had reported to be on disk")
         }
     }

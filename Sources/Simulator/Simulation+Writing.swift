@@ -84,6 +84,7 @@ extension Simulation {
 
     /// Puts an own delta on the disk, for good as far as the disk tells the truth.
     func keep(_ delta: VerifiedDelta, at node: VirtualNode) {
+        keepHistory(node)
         apply(delta, to: node)
         node.lastLog = delta.log
         if let other = checkers.continued(delta), node.role == nil {

@@ -53,7 +53,7 @@ package final class Simulation {
     var network: Network
     var events = EventQueue<Event>()
     package let checkers = Checkers()
-    package internal(set) var spread = Spread()
+    package var spread = Spread()
     package private(set) var eventLog: EventLog
     /// Events handled.
     package private(set) var eventCount: UInt64 = 0
