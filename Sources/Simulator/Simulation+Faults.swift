@@ -1,4 +1,5 @@
 import Catalog
+import DeltaLog
 import Gossip
 
 // Plans carried out, and the end of all faults.
@@ -132,7 +133,21 @@ extension Simulation {
             start(place)
         }
         for node in nodes where node.role != nil { start(node.place) }
-        return core
+        return known(of: core)
+    }
+
+    /// Those of the places that the founders among them know of, directly or by each other. Of whom only nodes that are
+    /// gone knew, nobody has ever heard; it would have to be admitted anew.
+    private func known(of places: [Int]) -> [Int] {
+        var known = places.filter { nodes[$0].number < alliance.enrolments.count }
+        var others = places.filter { nodes[$0].number >= alliance.enrolments.count }
+        while let next = others.firstIndex(where: { other in
+            known.contains { nodes[$0].engine?.roster.organization(of: nodes[other].key) != nil }
+        }) {
+            known.append(others.remove(at: next))
+        }
+        for place in others { crash(place) }
+        return known.sorted()
     }
 
     /// What these nodes hold together.
