@@ -59,12 +59,12 @@ extension Simulation {
         if case .hello = message { return message }
         switch role {
         case .forger:
-            guard case .deltas(var deltas) = message, !deltas.isEmpty, UInt8.random(in: 0..<4, using: &faultRandom) == 0
-            else { return message }
+            var deltas = message.carriedDeltas
+            guard !deltas.isEmpty, UInt8.random(in: 0..<4, using: &faultRandom) == 0 else { return message }
             let victim = Int.random(in: 0..<deltas.count, using: &faultRandom)
             let position = Int.random(in: 0..<deltas[victim].count, using: &faultRandom)
             deltas[victim][position] ^= 1 << UInt8.random(in: 0..<8, using: &faultRandom)
-            return .deltas(deltas)
+            return message.carrying(deltas)
         case .liar:
             guard case .have(let heads) = message else { return message }
             let log = LogID(author: nodes[place].key, incarnation: faultRandom.next())
@@ -75,13 +75,12 @@ extension Simulation {
             guard UInt8.random(in: 0..<10, using: &faultRandom) == 0 else { return message }
             return nodes[place].memory.sent.randomElement(using: &faultRandom) ?? message
         case .forker:
-            guard case .deltas(let deltas) = message,
-                network.connections[Network.connection(of: link)].nodes[1 - Network.side(of: link)] % 2 == 1
-            else { return message }
-            let memory = nodes[place].memory
-            return .deltas(
-                deltas.map { bytes in
-                    guard let twin = pool.index(of: bytes).flatMap({ memory.twins[$0] }) else { return bytes }
+            let isTold = network.connections[Network.connection(of: link)].nodes[1 - Network.side(of: link)] % 2 == 1
+            let twins = nodes[place].memory.twins
+            guard isTold, !message.carriedDeltas.isEmpty, !twins.isEmpty else { return message }
+            return message.carrying(
+                message.carriedDeltas.map { bytes in
+                    guard let twin = pool.index(of: bytes).flatMap({ twins[$0] }) else { return bytes }
                     return pool.entries[Int(twin)].bytes
                 }
             )

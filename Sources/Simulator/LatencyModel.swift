@@ -36,7 +36,7 @@ package enum LatencyModel: Hashable, Sendable {
     }
 
     /// Nanoseconds for one packet between two places.
-    func nanoseconds(from: Int, to: Int, using random: inout SplitMix64) -> UInt64 {
+    package func nanoseconds(from: Int, to: Int, using random: inout SplitMix64) -> UInt64 {
         switch self {
         case .constant(let milliseconds): return milliseconds * 1_000_000
         case .uniform(let range):
@@ -44,8 +44,8 @@ package enum LatencyModel: Hashable, Sendable {
         case .earth:
             let passage = Self.passages[from % Self.cities.count][to % Self.cities.count]
             // Jitter: the product of two draws, so that most is small and some is not; a tenth of the way at most.
-            let draw = (random.next() >> 44) * (random.next() >> 44) >> 20
-            return passage + 200_000 + (passage / 10) * draw >> 20
+            let draw = ((random.next() >> 44) * (random.next() >> 44)) >> 20
+            return passage + 200_000 + ((passage / 10 * draw) >> 20)
         }
     }
 }

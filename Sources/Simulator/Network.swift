@@ -9,7 +9,7 @@ package struct NetworkSettings: Hashable, Sendable {
     package var pushLossPermille: UInt64 = 0
     /// Broadcast messages of a thousand that come twice.
     package var duplicatePermille: UInt64 = 0
-    /// Broadcast messages of a thousand that do not wait for what was sent before them, and are up to a second late.
+    /// Broadcast messages of a thousand that are up to a second late, so that what was sent after them overtakes them.
     package var reorderPermille: UInt64 = 0
     /// Bytes that a link passes in a second and direction; nil for any number.
     package var bytesPerSecond: UInt64?
@@ -110,10 +110,10 @@ struct Network {
         }
         let passage = delay(from: from, to: to)
         var arrival = departure + passage + waitForLost(byteCount: byteCount, passage: passage)
+        arrival = max(arrival, connections[connection].directions[side].lastArrival)
         if isBroadcast, isDrawn(settings.reorderPermille) {
             return [arrival + random.next() % 1_000_000_000]
         }
-        arrival = max(arrival, connections[connection].directions[side].lastArrival)
         connections[connection].directions[side].lastArrival = arrival
         guard isBroadcast, isDrawn(settings.duplicatePermille) else { return [arrival] }
         return [arrival, arrival + random.next() % 1_000_000_000]

@@ -24,6 +24,23 @@ extension PeerMessage {
         }
     }
 
+    /// The same message with other deltas; itself where it carries none.
+    func carrying(_ deltas: [[UInt8]]) -> PeerMessage {
+        switch self {
+        case .deltas: .deltas(deltas)
+        default: self
+        }
+    }
+
+    /// What an engine is given once the deltas that the message carries are checked.
+    func input(on link: LinkID, checked deltas: [ReceivedDelta], byteCount: Int) -> EngineInput {
+        switch self {
+        case .deltas: .deltas(link, deltas, .asked(byteCount: byteCount))
+        case .push(_, let hops): .deltas(link, deltas, .pushed(hops: hops))
+        default: .message(link, self)
+        }
+    }
+
     /// The heads that the sender says it holds.
     var promisedHeads: [LogHead] {
         switch self {

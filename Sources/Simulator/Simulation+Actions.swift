@@ -44,12 +44,18 @@ extension Simulation {
         case .noteRefusal(_, let sequence, let refusal, let peer):
             node.notes.refusals.append(refusal)
             note(sequence, "node \(place) refuses a delta of \(self.place(of: peer)): \(refusal.reason)")
+            if refusal.isForgery, isHonest(peer) {
+                violate("node \(place) got from an honest one what none passes on: \(refusal.reason)")
+            }
         case .noteRefused(_, _, _, let reason, _): node.notes.refused.append(reason)
         case .noteOverBudget: node.notes.overBudget += 1
         case .noteSession: node.notes.sessions += 1
         case .noteViolation(let peer, let what):
             node.notes.violations.append(what)
             note(1, "node \(place) says that \(self.place(of: peer)) breaks the protocol: \(what)")
+            if isHonest(peer), node.role == nil, !node.ignoresBroadcast {
+                violate("node \(place) says that an honest one breaks the protocol: \(what)")
+            }
         case .setTimer(let instant):
             node.timerAt = instant
             events.add(.timer(node: place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
@@ -58,6 +64,9 @@ extension Simulation {
 
     /// The first place where a key is at home, for people.
     private func place(of key: NodeKey) -> Int { nodes.firstIndex { $0.key == key } ?? -1 }
+
+    /// True if nobody with that key has ever misbehaved.
+    private func isHonest(_ key: NodeKey) -> Bool { nodes.allSatisfy { $0.key != key || $0.role == nil } }
 
     /// What a node with no better knowledge of its records answers: its frontier and its digest.
     private func answerDiff(_ question: PeerMessage.DiffQuestion, on link: LinkID, at place: Int) {
@@ -160,7 +169,7 @@ extension Simulation {
             return
         }
         network.connections[connection].directions[side].outstandingBytes -= parcel.byteCount
-        guard link.isUp[side], node.engine != nil else { return }
+        guard link.isUp[side], node.box != nil else { return }
         if node.ignoresBroadcast, parcel.message.isBroadcast { return }
         let from = nodes[link.nodes[1 - side]]
         note(UInt64(parcel.byteCount), "node \(node.place) hears \(parcel.message.kindName) from \(from.place)")
@@ -174,21 +183,17 @@ extension Simulation {
         if let malformed = from.role?.malformation(of: parcel.message, using: &faultRandom) {
             return .malformed(link, malformed)
         }
-        let arrival: DeltaArrival
-        switch parcel.message {
-        case .deltas: arrival = .asked(byteCount: parcel.byteCount)
-        case .push(_, let hops): arrival = .pushed(hops: hops)
-        default: return .message(link, parcel.message)
-        }
-        node.notes.payloadsReceived += bytes.count
-        node.notes.firstPayloadAt = node.notes.firstPayloadAt ?? now
-        node.notes.signatureChecks += bytes.count
         let deltas = bytes.map { pool.received($0) }
+        if !deltas.isEmpty {
+            node.notes.payloadsReceived += deltas.count
+            node.notes.firstPayloadAt = node.notes.firstPayloadAt ?? now
+            node.notes.signatureChecks += deltas.count
+        }
         for (delta, bytes) in zip(deltas, bytes) {
             guard case .verified = delta, let index = pool.index(of: bytes) else { continue }
             spread.received(index, at: node.place, from: from.place)
         }
-        return .deltas(link, deltas, arrival)
+        return parcel.message.input(on: link, checked: deltas, byteCount: parcel.byteCount)
     }
 
     // MARK: - What is checked
@@ -230,9 +235,9 @@ extension Simulation {
     /// A state is the node's own; and now and then all that it stands for is looked up on the disk.
     private func checkState(_ state: StateSummary, at place: Int) {
         let node = nodes[place]
-        if state.frontier != node.engine?.fingerprint { violate("node \(place) tells a state that is not its own") }
+        if state.frontier != node.box?.engine.fingerprint { violate("node \(place) tells a state that is not its own") }
         guard sampleRandom.next() % (8 * settings.roundTripEvery) == 0 else { return }
-        let missing = node.engine?.shown.heads.count { !node.disk.holds($0.value, of: $0.key) } ?? 0
+        let missing = node.box?.engine.shown.heads.count { !node.disk.holds($0.value, of: $0.key) } ?? 0
         if missing > 0 { violate("node \(place) tells of \(missing) heads that are not on its disk") }
     }
 
@@ -245,6 +250,16 @@ extension Simulation {
         }
         for delta in deltas where pool.index(ofHead: delta.hash) == nil {
             violate("node \(place) stores a delta that nobody made")
+        }
+    }
+}
+
+extension DeltaRefusal {
+    /// True for what can be told from the delta's bytes alone, so that no honest node has it to pass on.
+    fileprivate var isForgery: Bool {
+        switch self {
+        case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount: true
+        case .unknownAuthor, .wrongChain, .fork, .newerFormat: false
         }
     }
 }

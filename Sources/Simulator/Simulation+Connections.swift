@@ -25,7 +25,7 @@ extension Simulation {
         let target = nodes[to]
         let isOpen = !network.isBlocked(from: from, to: to) && !network.isBlocked(from: to, to: from)
         let back = network.delay(from: to, to: from)
-        guard isOpen, !target.isPaused, target.engine?.roster.organization(of: nodes[from].key) != nil else {
+        guard isOpen, !target.isPaused, target.box?.engine.roster.organization(of: nodes[from].key) != nil else {
             // A machine whose node is down says so; where nothing passes, or a stopped process holds the port, nobody does.
             let time = isOpen && !target.isPaused ? now + back : max(deadline, now)
             events.add(.input(node: from, epoch: nodes[from].epoch, .dialFailed(target.key)), at: time)
@@ -48,7 +48,7 @@ extension Simulation {
         let connection = network.connections[index]
         let node = nodes[connection.nodes[side]]
         let peer = nodes[connection.nodes[1 - side]]
-        guard node.epoch == epochs[side], node.engine != nil else { return }
+        guard node.epoch == epochs[side], node.box != nil else { return }
         guard !node.isPaused else {
             node.backlog.append(.up(connection: index, side: side, epochs: epochs))
             return

@@ -31,7 +31,7 @@ extension Simulation {
     /// Carries out a transaction, and gives what the engine is to hear of it.
     func commit(_ transaction: Transaction, at place: Int) -> EngineInput? {
         let node = nodes[place]
-        keepHistory(node)
+        if case .write = transaction {} else { keepHistory(node) }
         switch transaction {
         case .store(let token, let deltas, _):
             for delta in deltas { node.storingBytes -= delta.byteCount }
@@ -60,7 +60,7 @@ extension Simulation {
     }
 
     private func store(_ delta: VerifiedDelta, at node: VirtualNode) -> StoreOutcome {
-        let organization = node.engine?.roster.organization(of: delta.log.author)
+        let organization = node.box?.engine.roster.organization(of: delta.log.author)
         guard organization == delta.header.organization else { return .refused(.unknownAuthor) }
         switch apply(delta, to: node) {
         case .applied(let records):
@@ -140,7 +140,8 @@ extension Simulation {
     /// How many transactions a lying disk can lose.
     private static let historyMax = 8
 
-    private func keepHistory(_ node: VirtualNode) {
+    /// Remembers a disk that may turn out to have lied.
+    func keepHistory(_ node: VirtualNode) {
         guard node.isLying else { return }
         node.history.append(snapshot(node))
         if node.history.count > Self.historyMax { node.history.removeFirst() }

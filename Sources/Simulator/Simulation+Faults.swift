@@ -1,4 +1,5 @@
 import Catalog
+import DeltaLog
 import Gossip
 
 // Plans carried out, and the end of all faults.
@@ -132,7 +133,21 @@ extension Simulation {
             start(place)
         }
         for node in nodes where node.role != nil { start(node.place) }
-        return core
+        return known(of: core)
+    }
+
+    /// Those of the places that the founders among them know of, directly or by each other. Of whom only nodes that are
+    /// gone knew, nobody has ever heard; it would have to be admitted anew.
+    private func known(of places: [Int]) -> [Int] {
+        var known = places.filter { nodes[$0].number < alliance.enrolments.count }
+        var others = places.filter { nodes[$0].number >= alliance.enrolments.count }
+        while let next = others.firstIndex(where: { other in
+            known.contains { nodes[$0].box?.engine.roster.organization(of: nodes[other].key) != nil }
+        }) {
+            known.append(others.remove(at: next))
+        }
+        for place in others { crash(place) }
+        return known.sorted()
     }
 
     /// What these nodes hold together.
@@ -150,7 +165,7 @@ extension Simulation {
             let counts = nodes[place].disk.counts
             for (number, wanted) in holdings.counts.enumerated() where wanted > 0 {
                 let log = pool.logs[number]
-                let limit = nodes[place].engine?.forks[log].map { Int(clamping: $0) - 1 } ?? wanted
+                let limit = nodes[place].box?.engine.forks[log].map { Int(clamping: $0) - 1 } ?? wanted
                 let held = number < counts.count ? counts[number] : 0
                 guard held < min(wanted, limit) else { continue }
                 violate("node \(place) holds \(held) of \(wanted) deltas of log \(log.author.short) in the end")

@@ -8,7 +8,7 @@ extension Simulation {
     /// Starts a node from its disk.
     package func start(_ place: Int) {
         let node = nodes[place]
-        guard node.engine == nil, !node.hasLeft else { return }
+        guard node.box == nil, !node.hasLeft else { return }
         note(UInt64(place), "node \(place) starts")
         checkAcknowledged(node)
         node.epoch += 1
@@ -21,7 +21,7 @@ extension Simulation {
         node.isDoomedInWrite = false
         node.log = continuedLog(of: node)
         announce(node)
-        node.engine = VirtualEngine(
+        let engine = VirtualEngine(
             settings: settings.engine,
             charter: alliance.charter,
             node: node.key,
@@ -33,6 +33,7 @@ extension Simulation {
             cryptography: alliance.cryptography,
             random: SplitMix64(seed: engineRandom.next())
         )
+        node.box = EngineBox(engine)
         feed(.timer, to: place)
     }
 
@@ -61,7 +62,8 @@ extension Simulation {
 
     /// What was reported to be on disk is there, unless the disk lied or was put back.
     func checkAcknowledged(_ node: VirtualNode) {
-        for (log, sequence) in node.acknowledged where node.disk.head(of: log)?.sequence ?? 0 < sequence {
+        for (log, sequence) in node.acknowledged.sorted(by: { $0.key < $1.key })
+        where node.disk.head(of: log)?.sequence ?? 0 < sequence {
             violate("node \(node.place) lost delta \(sequence) of its log, which it had reported to be on disk")
         }
     }
@@ -69,13 +71,13 @@ extension Simulation {
     /// Kills a node: what is not on disk is lost. Its peers learn of it at once where `isClean`, else never.
     package func crash(_ place: Int, isClean: Bool = true) {
         let node = nodes[place]
-        guard node.engine != nil else { return }
+        guard node.box != nil else { return }
         note(UInt64(place), "node \(place) crashes" + (isClean ? "" : ", and nobody is told"))
         // What the disk had begun is there whole or not at all.
         if node.nextTransaction < node.transactions.count, Bool.random(using: &faultRandom) {
             _ = commit(node.transactions[node.nextTransaction], at: place)
         }
-        node.engine = nil
+        node.box = nil
         node.epoch += 1
         node.timerAt = nil
         node.isPaused = false
@@ -150,7 +152,7 @@ extension Simulation {
 
     /// Stops a node's process: its connections stay up, and nothing is answered.
     package func pause(_ place: Int) {
-        guard nodes[place].engine != nil else { return }
+        guard nodes[place].box != nil else { return }
         nodes[place].isPaused = true
         note(UInt64(place), "node \(place) is stopped")
     }

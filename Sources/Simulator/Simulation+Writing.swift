@@ -54,7 +54,7 @@ extension Simulation {
         fork(delta, at: node)
         spread.begun(index, at: place, now: now)
         commitOwn(delta, at: node)
-        return node.engine == nil ? nil : index
+        return node.box == nil ? nil : index
     }
 
     /// The token is to name the head that the folder holds or was about to hold: so a crash between the two does not
@@ -84,6 +84,7 @@ extension Simulation {
 
     /// Puts an own delta on the disk, for good as far as the disk tells the truth.
     func keep(_ delta: VerifiedDelta, at node: VirtualNode) {
+        keepHistory(node)
         apply(delta, to: node)
         node.lastLog = delta.log
         if let other = checkers.continued(delta), node.role == nil {

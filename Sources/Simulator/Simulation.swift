@@ -53,7 +53,7 @@ package final class Simulation {
     var network: Network
     var events = EventQueue<Event>()
     package let checkers = Checkers()
-    package internal(set) var spread = Spread()
+    package var spread = Spread()
     package private(set) var eventLog: EventLog
     /// Events handled.
     package private(set) var eventCount: UInt64 = 0
@@ -111,7 +111,7 @@ package final class Simulation {
     package func engine(_ place: Int) -> VirtualEngine? { nodes[place].engine }
     package func storage(_ place: Int) -> VirtualDisk { nodes[place].disk }
     package func notes(_ place: Int) -> Notes { nodes[place].notes }
-    package var running: [Int] { nodes.indices.filter { nodes[$0].engine != nil } }
+    package var running: [Int] { nodes.indices.filter { nodes[$0].box != nil } }
     package var violations: [String] { checkers.violations.map(\.what) }
     /// A hash over everything that happened.
     package var trace: MixHash { mix }
@@ -131,8 +131,8 @@ package final class Simulation {
             let node = nodes[place]
             return
                 (isForked || node.disk.frontierSum == first.disk.frontierSum && node.disk.digest == first.disk.digest)
-                && node.engine?.fingerprint == engine.fingerprint
-        } && places.allSatisfy { nodes[$0].engine?.governance == engine.governance }
+                && node.box?.engine.fingerprint == engine.fingerprint
+        } && places.allSatisfy { nodes[$0].box?.engine.governance == engine.governance }
     }
 
     /// Who holds what, for a failing test.
@@ -141,7 +141,7 @@ package final class Simulation {
             let heads = node.disk.frontier.sorted.map {
                 "\($0.log.author.short)/\(Hex.string($0.log.incarnation).prefix(4)):\($0.head.sequence)"
             }
-            let peers = node.engine?.peerStatuses().map(\.standing.rawValue) ?? ["down"]
+            let peers = node.box?.engine.peerStatuses().map(\.standing.rawValue) ?? ["down"]
             return "\(node.place): \(heads.joined(separator: " ")) \(peers)"
         }.joined(separator: "\n") + violations.prefix(5).map { "\n" + $0 }.joined()
     }
@@ -212,8 +212,8 @@ package final class Simulation {
     /// Gives an engine an input, and carries out what it asks for.
     func feed(_ input: EngineInput, to place: Int) {
         let node = nodes[place]
-        guard node.engine != nil else { return }
-        let actions = node.engine!.step(
+        guard node.box != nil else { return }
+        let actions = node.box!.engine.step(
             input,
             now: Instant(nanoseconds: now),
             wallMilliseconds: node.wallMilliseconds(at: now)

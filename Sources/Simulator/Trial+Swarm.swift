@@ -62,7 +62,7 @@ extension Trial {
             }
         }
         close(simulation)
-        if !isEqual { tail += simulation.summary.split(separator: "\n").map(String.init) }
+        if !isEqual, !simulation.isStopped { tail += simulation.summary.split(separator: "\n").map(String.init) }
     }
 
     /// An edit while broadcast messages are lost, and nothing else is wrong.

@@ -5,6 +5,15 @@ package import Gossip
 /// The engine that runs in a virtual node.
 package typealias VirtualEngine = Engine<SimulatedCryptography>
 
+/// Where an engine lives while it runs.
+final class EngineBox {
+    var engine: VirtualEngine
+
+    init(_ engine: VirtualEngine) {
+        self.engine = engine
+    }
+}
+
 /// One node of a run: what is on its disk survives a crash, what is in its machine's volatile memory survives a kill, and
 /// all else does neither.
 final class VirtualNode {
@@ -27,7 +36,10 @@ final class VirtualNode {
     var token: VirtualToken?
 
     // In memory.
-    var engine: VirtualEngine?
+    /// The engine, in a box of its own: it is large, and looked at in place.
+    var box: EngineBox?
+    /// A copy of the engine; nil while the node does not run.
+    var engine: VirtualEngine? { box?.engine }
     /// Counts starts: what was begun before a crash comes to nothing.
     var epoch: UInt64 = 0
     var timerAt: Instant?
@@ -97,7 +109,7 @@ final class VirtualNode {
     }
 
     /// True while it can take an input.
-    var isRunning: Bool { engine != nil && !isPaused }
+    var isRunning: Bool { box != nil && !isPaused }
 
     var summary: StoredSummary { StoredSummary(digest: disk.digest, records: UInt64(disk.shownCount)) }
 

@@ -1,5 +1,6 @@
 import Catalog
 import DeltaLog
+import Foundation
 import Simulator
 import TestSupport
 import Testing
@@ -65,5 +66,27 @@ struct DiskTests {
         #expect(other.holds(right.head, of: left.log) && !other.holds(left.head, of: left.log))
         #expect(disk.holds(first.head, of: left.log) && other.holds(first.head, of: left.log))
         #expect(try applier.apply(right, to: &disk) == .refused(.fork))
+    }
+
+    /// Bytes of memory that this process has.
+    private static func residentBytes() throws -> Int {
+        let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
+        return try #require(Int(fields[1])) * 4096
+    }
+
+    @Test
+    func `a thousand disks with a thousand records each fit into half a gigabyte`() throws {
+        let alliance = VirtualAlliance(founders: 1_000)
+        let pool = DeltaPool(alliance: alliance.id, cryptography: alliance.cryptography)
+        let applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)
+        let deltas = (0..<1_000).map { alliance.delta(by: $0, after: nil, names: [("one", "record")]) }
+        let before = try Self.residentBytes()
+        var disks = Array(repeating: VirtualDisk(pool: pool), count: 1_000)
+        for index in disks.indices {
+            for delta in deltas { _ = try applier.apply(delta, to: &disks[index]) }
+        }
+        #expect(try Self.residentBytes() - before < 512 * 1024 * 1024)
+        #expect(Set(disks.map(\.frontierSum)).count == 1 && Set(disks.map(\.digest)).count == 1)
+        #expect(disks[999].records.count == 1_000)
     }
 }

@@ -104,7 +104,11 @@ extension Engine {
         guard !logs.isEmpty else { return }
         unannounced.formUnion(logs)
         if announceAt == nil { announceAt = now + settings.announceDelay }
-        if stateChangedAt == nil { stateChangedAt = now + Milliseconds(settings.announceDelay.count * 2) }
+        // In a full mesh the verdict is to be there at once. Elsewhere a state a change would cost more than the change:
+        // the heartbeat will do.
+        if stateChangedAt == nil, overlay.isMesh {
+            stateChangedAt = now + Milliseconds(settings.announceDelay.count * 2)
+        }
     }
 
     /// Tells neighbours of heads that they are not known to have: lazy ones of what was pushed (I-have), all of what was

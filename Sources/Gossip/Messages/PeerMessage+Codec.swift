@@ -157,7 +157,7 @@ extension PeerMessage {
                     }
                 }
             )
-        case .ranges(let ranges): .ranges(.with { $0.ranges = ranges.map(\.message) })
+        case .ranges(let ranges): .ranges(.with { $0.ranges = FrontierRange.messages(ranges) })
         case .want(let range, let credit): .want(range.want(credit: credit))
         case .deltas(let deltas): .deltas(.with { $0.deltas = deltas.map(\.data) })
         case .ack(let head, let credit):
@@ -261,7 +261,7 @@ extension PeerMessage {
             }
         case .announcements(let message):
             .announcements(message.announcements.compactMap { try? $0.serializedBytes() })
-        case .ranges(let message): all(message.ranges, FrontierRange.init).map(PeerMessage.ranges)
+        case .ranges(let message): FrontierRange.ranges(message.ranges).map(PeerMessage.ranges)
         case .want(let want): LogRange(want).map { .want($0, credit: want.credit) }
         case .deltas(let deltas): .deltas(deltas.deltas.map { Array($0) })
         case .ack(let ack):
@@ -381,59 +381,86 @@ extension LogHead {
     }
 }
 
-extension FrontierEntry {
-    fileprivate var message: Hansa_V0_Range.Entry {
-        .with {
-            $0.author = log.author.data
-            $0.incarnation = log.incarnation
-            $0.sequence = sequence
-            $0.prefix = prefix
-        }
-    }
-
-    fileprivate init?(_ message: Hansa_V0_Range.Entry) {
-        guard let author = NodeKey(bytes: message.author), (1...Header.sequenceMax).contains(message.sequence) else {
-            return nil
-        }
-        let log = LogID(author: author, incarnation: message.incarnation)
-        self.init(log: log, sequence: message.sequence, prefix: message.prefix)
-    }
-}
-
 extension FrontierRange {
-    fileprivate var message: Hansa_V0_Range {
-        .with {
-            if let bytes = upper.bytes { $0.upper = bytes.data } else { $0.last = true }
-            switch content {
-            case .skip: $0.skip = true
-            case .fingerprint(let fingerprint): $0.fingerprint = fingerprint.bytes.data
-            case .entries(let entries, let answer):
-                $0.entries = .with {
-                    $0.entries = entries.map(\.message)
-                    $0.answer = answer
+    /// Ranges as they are written: what a bound has in common with the one before, and an author with the one of the
+    /// entry before, is left out.
+    fileprivate static func messages(_ ranges: [FrontierRange]) -> [Hansa_V0_Range] {
+        var before: [UInt8] = []
+        return ranges.map { range in
+            .with {
+                if let bytes = range.upper.bytes {
+                    let shared = zip(before, bytes).prefix { $0 == $1 }.count
+                    $0.shared = UInt32(shared)
+                    $0.upper = Array(bytes.dropFirst(shared)).data
+                    before = bytes
+                } else {
+                    $0.last = true
+                }
+                switch range.content {
+                case .skip: $0.skip = true
+                case .fingerprint(let fingerprint): $0.fingerprint = fingerprint.bytes.data
+                case .entries(let entries, let answer):
+                    $0.entries = .with {
+                        $0.entries = messages(entries)
+                        $0.answer = answer
+                    }
                 }
             }
         }
     }
 
-    fileprivate init?(_ message: Hansa_V0_Range) {
-        let upper: RangeBound
-        if message.last {
-            guard message.upper.isEmpty else { return nil }
-            upper = .end
-        } else {
-            guard !message.upper.isEmpty, let bound = RangeBound(bytes: Array(message.upper)) else { return nil }
-            upper = bound
+    private static func messages(_ entries: [FrontierEntry]) -> [Hansa_V0_Range.Entry] {
+        var before: NodeKey?
+        return entries.map { entry in
+            defer { before = entry.log.author }
+            return .with {
+                if entry.log.author != before { $0.author = entry.log.author.data }
+                $0.incarnation = entry.log.incarnation
+                $0.sequence = entry.sequence
+                $0.prefix = entry.prefix
+            }
         }
-        switch message.content {
-        case .skip(true)?: self.init(upper: upper, content: .skip)
-        case .fingerprint(let bytes)?:
-            guard let fingerprint = RangeFingerprint(bytes: bytes) else { return nil }
-            self.init(upper: upper, content: .fingerprint(fingerprint))
+    }
+
+    /// Nil where a range is malformed.
+    fileprivate static func ranges(_ messages: [Hansa_V0_Range]) -> [FrontierRange]? {
+        var before: [UInt8] = []
+        var ranges: [FrontierRange] = []
+        ranges.reserveCapacity(messages.count)
+        for message in messages {
+            var upper = RangeBound.end
+            if message.last {
+                guard message.upper.isEmpty, message.shared == 0 else { return nil }
+            } else {
+                guard message.shared <= before.count else { return nil }
+                let bytes = before.prefix(Int(message.shared)) + message.upper
+                guard !bytes.isEmpty, let bound = RangeBound(bytes: Array(bytes)) else { return nil }
+                upper = bound
+                before = Array(bytes)
+            }
+            guard let content = content(message.content) else { return nil }
+            ranges.append(FrontierRange(upper: upper, content: content))
+        }
+        return ranges
+    }
+
+    private static func content(_ content: Hansa_V0_Range.OneOf_Content?) -> Content? {
+        switch content {
+        case .skip(true)?: return .skip
+        case .fingerprint(let bytes)?: return RangeFingerprint(bytes: bytes).map(Content.fingerprint)
         case .entries(let told)?:
-            let entries = told.entries.compactMap(FrontierEntry.init)
-            guard entries.count == told.entries.count else { return nil }
-            self.init(upper: upper, content: .entries(entries, answer: told.answer))
+            var before: NodeKey?
+            var entries: [FrontierEntry] = []
+            entries.reserveCapacity(told.entries.count)
+            for entry in told.entries {
+                guard let author = entry.author.isEmpty ? before : NodeKey(bytes: entry.author),
+                    (1...Header.sequenceMax).contains(entry.sequence)
+                else { return nil }
+                before = author
+                let log = LogID(author: author, incarnation: entry.incarnation)
+                entries.append(FrontierEntry(log: log, sequence: entry.sequence, prefix: entry.prefix))
+            }
+            return .entries(entries, answer: told.answer)
         case .skip(false)?, nil: return nil
         }
     }

@@ -400,7 +400,8 @@ package nonisolated struct Hansa_V0_Range: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// its end, not included: the first bytes of a name of a log, the last one not zero
+  /// Its end, not included: the first bytes of a name of a log, the last one not zero. The first `shared` of them are those
+  /// of the end before, and left out.
   package var upper: Data = Data()
 
   /// it has no end; `upper` is absent
@@ -434,6 +435,8 @@ package nonisolated struct Hansa_V0_Range: Sendable {
     set {content = .entries(newValue)}
   }
 
+  package var shared: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Content: Equatable, Sendable {
@@ -465,6 +468,7 @@ package nonisolated struct Hansa_V0_Range: Sendable {
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
+    /// absent: the one of the entry before
     package var author: Data = Data()
 
     package var incarnation: UInt64 = 0
@@ -1612,7 +1616,7 @@ nonisolated extension Hansa_V0_Ranges: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Range"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}upper\0\u{1}last\0\u{1}skip\0\u{1}fingerprint\0\u{1}entries\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}upper\0\u{1}last\0\u{1}skip\0\u{1}fingerprint\0\u{1}entries\0\u{1}shared\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1651,6 +1655,7 @@ nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.content = .entries(v)
         }
       }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.shared) }()
       default: break
       }
     }
@@ -1682,6 +1687,9 @@ nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._Mess
     }()
     case nil: break
     }
+    if self.shared != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shared, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1689,6 +1697,7 @@ nonisolated extension Hansa_V0_Range: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.upper != rhs.upper {return false}
     if lhs.last != rhs.last {return false}
     if lhs.content != rhs.content {return false}
+    if lhs.shared != rhs.shared {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
