@@ -59,7 +59,8 @@ package final class Store: Sendable {
 
     // MARK: - Opening and closing
 
-    /// Creates the database in a folder that exists and has none.
+    /// Creates the database in a folder that exists and has none. When it returns, the tables are on disk; when it throws,
+    /// nothing is left in the folder.
     ///
     /// - Throws: ``StoreError`` with `alreadyExists`, `readOnly`, `diskFull`, `inputOutput`.
     package static func create(in folder: String, configuration: Configuration = Configuration()) throws -> Store {
@@ -70,7 +71,13 @@ package final class Store: Sendable {
         // The file is made first, so that it never has a mode that lets others read it.
         guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
         else { throw StoreError(.readOnly, "cannot write in \(folder): check that it exists, its owner and its mode") }
-        return try Store(folder: folder, isNew: true, configuration: configuration)
+        do {
+            return try Store(folder: folder, isNew: true, configuration: configuration)
+        } catch {
+            // A half of it would be taken for a directory by the next attempt.
+            for end in ["", "-journal", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) }
+            throw error
+        }
     }
 
     /// Opens the database of a folder, and brings an older format's tables up to date.
@@ -96,9 +103,9 @@ package final class Store: Sendable {
             return try DatabasePool(path: path, configuration: Self.grdbConfiguration(configuration))
         }
         try StoreError.mapping {
-            try Schema.migrator.migrate(pool)
             try pool.writeWithoutTransaction { database in
-                // GRDB sets NORMAL when it turns the write-ahead log on; with that, a commit may be lost with power.
+                // GRDB sets NORMAL when it turns the write-ahead log on; with that, a commit may be lost with power: so
+                // before the tables are made, or a store that was answered as created may be none after it.
                 try database.execute(
                     sql: """
                         PRAGMA synchronous = FULL;
@@ -114,6 +121,7 @@ package final class Store: Sendable {
             guard try synchronous() == 2 else {
                 throw StoreError(.internal, "SQLite does not keep synchronous=FULL: commits would not be safe")
             }
+            try Schema.migrator.migrate(pool)
         }
     }
 
