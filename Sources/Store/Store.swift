@@ -2,6 +2,7 @@ package import Catalog
 package import DeltaLog
 import Foundation
 import GRDB
+import GRDBSQLite
 import Synchronization
 
 /// The directory's database: the log, and what is derived from it, in one SQLite file in the node's data folder.
@@ -40,6 +41,8 @@ package final class Store: Sendable {
     final class Writer {
         var session: Session?
         var cache: WriterCache?
+        /// Pages in the write-ahead log after the last commit.
+        var logPages = 0
     }
 
     private struct Condition {
@@ -110,10 +113,10 @@ package final class Store: Sendable {
                     sql: """
                         PRAGMA synchronous = FULL;
                         PRAGMA cache_size = -\(configuration.writerCacheKiB);
-                        PRAGMA wal_autocheckpoint = \(configuration.checkpointPages);
                         PRAGMA journal_size_limit = \(configuration.checkpointPages * 4096)
                         """
                 )
+                watchLog(database)
                 if let pages = configuration.pagesMax {
                     try database.execute(sql: "PRAGMA max_page_count = \(pages)")
                 }
@@ -145,6 +148,20 @@ package final class Store: Sendable {
             )
         }
         return result
+    }
+
+    /// Has ``Writer/logPages`` kept. It takes the place of SQLite's own hook, which copies the log back but says nothing
+    /// when the disk fails meanwhile.
+    private func watchLog(_ database: Database) {
+        sqlite3_wal_hook(
+            database.sqliteConnection,
+            { writer, _, _, pages in
+                // The store keeps it for as long as it has the connection.
+                if let writer { Unmanaged<Writer>.fromOpaque(writer).takeUnretainedValue().logPages = Int(pages) }
+                return SQLITE_OK
+            },
+            Unmanaged.passUnretained(writer).toOpaque()
+        )
     }
 
     /// Looks at a file before anything may change it.
@@ -196,8 +213,10 @@ package final class Store: Sendable {
     }
 
     /// Copies the write-ahead log back into the file as far as readers allow, and empties it where they allow that.
+    ///
+    /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
     package func checkpoint() throws {
-        try StoreError.mapping {
+        try refusingAfterFailure {
             try pool.writeWithoutTransaction { database in
                 do {
                     _ = try database.checkpoint(.truncate)
@@ -220,9 +239,10 @@ package final class Store: Sendable {
     // MARK: - Transactions
 
     /// Runs `body` in one durable transaction: when this returns, what it did is on disk; when it throws, nothing of it
-    /// is kept.
+    /// is kept, unless it throws `inputOutput`.
     ///
-    /// - Throws: ``StoreError``, and whatever `body` throws. After `inputOutput` the store takes no more writes.
+    /// - Throws: ``StoreError``, and whatever `body` throws. After `inputOutput` the store takes no more writes, and only
+    ///   the next opening tells whether this one was kept, whole, or not.
     package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
         try write(whileRebuilding: false, body)
     }
@@ -231,13 +251,18 @@ package final class Store: Sendable {
         whileRebuilding: Bool,
         _ body: (inout WriteTransaction) throws -> Result
     ) throws -> Result {
+        try refusingAfterFailure {
+            try pool.writeWithoutTransaction { database in
+                try transact(database, whileRebuilding: whileRebuilding, body)
+            }
+        }
+    }
+
+    /// Runs `body`, unless the disk has failed before; if it fails now, all later calls are refused with the same error.
+    private func refusingAfterFailure<Result>(_ body: () throws -> Result) throws -> Result {
         if let failure = condition.withLock({ $0.failure }) { throw failure }
         do {
-            return try StoreError.mapping {
-                try pool.writeWithoutTransaction { database in
-                    try transact(database, whileRebuilding: whileRebuilding, body)
-                }
-            }
+            return try StoreError.mapping(body)
         } catch let error as StoreError where error.code == .inputOutput {
             condition.withLock { $0.failure = error }
             throw error
@@ -276,7 +301,20 @@ package final class Store: Sendable {
             throw error
         }
         guard let result else { throw StoreError(.internal, "a transaction without a result") }
+        try checkpointIfLong(database)
         return result
+    }
+
+    /// Copies a long write-ahead log back, as far as readers allow.
+    ///
+    /// - Throws: Where the disk fails: the commit before it was made, but nobody may write to such a disk.
+    private func checkpointIfLong(_ database: Database) throws {
+        guard writer.logPages >= configuration.checkpointPages else { return }
+        do {
+            _ = try database.checkpoint(.passive)
+        } catch let error as DatabaseError where error.resultCode != .SQLITE_IOERR {
+            // No room, or a reader in the way: the log stays as it is, and the next commit tries again.
+        }
     }
 
     /// Runs `body` on a snapshot of what is committed: all its reads see one state, and no writer waits for it.
