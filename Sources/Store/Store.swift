@@ -83,7 +83,8 @@ package final class Store: Sendable {
         }
     }
 
-    /// Opens the database of a folder, and brings an older format's tables up to date.
+    /// Opens the database of a folder, and brings an older format's tables up to date. No other process may write to it
+    /// meanwhile.
     ///
     /// - Throws: ``StoreError`` with `notADataFolder`, `corrupt`, `olderFormat`, `newerFormat`, `locked`, `readOnly`,
     ///   `diskFull`, `inputOutput`.
@@ -102,7 +103,10 @@ package final class Store: Sendable {
         self.configuration = configuration
         let path = folder + "/" + Self.fileName
         pool = try StoreError.mapping {
-            if !isNew { try Self.checkFormat(path, configuration) }
+            if !isNew {
+                try WriteAheadLog.saveAgain(ofDatabase: path)
+                try Self.checkFormat(path, configuration)
+            }
             return try DatabasePool(path: path, configuration: Self.grdbConfiguration(configuration))
         }
         try StoreError.mapping {
