@@ -130,7 +130,7 @@ let package = Package(
         ),
         .testTarget(
             name: "StoreTests",
-            dependencies: ["Catalog", "DeltaLog", "Store", "TestSupport", grdb],
+            dependencies: ["Catalog", "DeltaLog", "Store", "TestSupport", grdb, sqlite],
             swiftSettings: settings
         ),
         .testTarget(
