@@ -147,7 +147,7 @@ let package = Package(
         ),
         .testTarget(
             name: "StoreTests",
-            dependencies: ["Catalog", "DeltaLog", "Store", "Simulator", "TestSupport", grdb],
+            dependencies: ["Catalog", "DeltaLog", "Store", "Simulator", "TestSupport", grdb, sqlite],
             swiftSettings: settings
         ),
         .testTarget(

@@ -104,7 +104,8 @@ extension Simulation {
             pool.logs.randomElement(using: &faultRandom) ?? LogID(author: nodes[place].key, incarnation: 1)
         }
         func head() -> LogHead {
-            let log = Bool.random(using: &faultRandom) ? log() : LogID(author: log().author, incarnation: faultRandom.next())
+            let log =
+                Bool.random(using: &faultRandom) ? log() : LogID(author: log().author, incarnation: faultRandom.next())
             let sequence = 1 + faultRandom.next() % 1_000_000
             return LogHead(log: log, head: Head(sequence: sequence, hash: alliance.cryptography.hash([2])))
         }

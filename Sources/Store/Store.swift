@@ -2,6 +2,7 @@ package import Catalog
 package import DeltaLog
 import Foundation
 import GRDB
+import GRDBSQLite
 import Synchronization
 
 /// The directory's database: the log, and what is derived from it, in one SQLite file in the node's data folder.
@@ -40,6 +41,8 @@ package final class Store: Sendable {
     final class Writer {
         var session: Session?
         var cache: WriterCache?
+        /// Pages in the write-ahead log after the last commit.
+        var logPages = 0
     }
 
     private struct Condition {
@@ -59,7 +62,8 @@ package final class Store: Sendable {
 
     // MARK: - Opening and closing
 
-    /// Creates the database in a folder that exists and has none.
+    /// Creates the database in a folder that exists and has none. When it returns, the tables are on disk; when it throws,
+    /// nothing is left in the folder.
     ///
     /// - Throws: ``StoreError`` with `alreadyExists`, `readOnly`, `diskFull`, `inputOutput`.
     package static func create(in folder: String, configuration: Configuration = Configuration()) throws -> Store {
@@ -70,10 +74,17 @@ package final class Store: Sendable {
         // The file is made first, so that it never has a mode that lets others read it.
         guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
         else { throw StoreError(.readOnly, "cannot write in \(folder): check that it exists, its owner and its mode") }
-        return try Store(folder: folder, isNew: true, configuration: configuration)
+        do {
+            return try Store(folder: folder, isNew: true, configuration: configuration)
+        } catch {
+            // A half of it would be taken for a directory by the next attempt.
+            for end in ["", "-journal", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) }
+            throw error
+        }
     }
 
-    /// Opens the database of a folder, and brings an older format's tables up to date.
+    /// Opens the database of a folder, and brings an older format's tables up to date. No other process may write to it
+    /// meanwhile.
     ///
     /// - Throws: ``StoreError`` with `notADataFolder`, `corrupt`, `olderFormat`, `newerFormat`, `locked`, `readOnly`,
     ///   `diskFull`, `inputOutput`.
@@ -92,21 +103,24 @@ package final class Store: Sendable {
         self.configuration = configuration
         let path = folder + "/" + Self.fileName
         pool = try StoreError.mapping {
-            if !isNew { try Self.checkFormat(path, configuration) }
+            if !isNew {
+                try WriteAheadLog.saveAgain(ofDatabase: path)
+                try Self.checkFormat(path, configuration)
+            }
             return try DatabasePool(path: path, configuration: Self.grdbConfiguration(configuration))
         }
         try StoreError.mapping {
-            try Schema.migrator.migrate(pool)
             try pool.writeWithoutTransaction { database in
-                // GRDB sets NORMAL when it turns the write-ahead log on; with that, a commit may be lost with power.
+                // GRDB sets NORMAL when it turns the write-ahead log on; with that, a commit may be lost with power: so
+                // before the tables are made, or a store that was answered as created may be none after it.
                 try database.execute(
                     sql: """
                         PRAGMA synchronous = FULL;
                         PRAGMA cache_size = -\(configuration.writerCacheKiB);
-                        PRAGMA wal_autocheckpoint = \(configuration.checkpointPages);
                         PRAGMA journal_size_limit = \(configuration.checkpointPages * 4096)
                         """
                 )
+                watchLog(database)
                 if let pages = configuration.pagesMax {
                     try database.execute(sql: "PRAGMA max_page_count = \(pages)")
                 }
@@ -114,6 +128,7 @@ package final class Store: Sendable {
             guard try synchronous() == 2 else {
                 throw StoreError(.internal, "SQLite does not keep synchronous=FULL: commits would not be safe")
             }
+            try Schema.migrator.migrate(pool)
         }
     }
 
@@ -137,6 +152,20 @@ package final class Store: Sendable {
             )
         }
         return result
+    }
+
+    /// Has ``Writer/logPages`` kept. It takes the place of SQLite's own hook, which copies the log back but says nothing
+    /// when the disk fails meanwhile.
+    private func watchLog(_ database: Database) {
+        sqlite3_wal_hook(
+            database.sqliteConnection,
+            { writer, _, _, pages in
+                // The store keeps it for as long as it has the connection.
+                if let writer { Unmanaged<Writer>.fromOpaque(writer).takeUnretainedValue().logPages = Int(pages) }
+                return SQLITE_OK
+            },
+            Unmanaged.passUnretained(writer).toOpaque()
+        )
     }
 
     /// Looks at a file before anything may change it.
@@ -188,8 +217,10 @@ package final class Store: Sendable {
     }
 
     /// Copies the write-ahead log back into the file as far as readers allow, and empties it where they allow that.
+    ///
+    /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
     package func checkpoint() throws {
-        try StoreError.mapping {
+        try refusingAfterFailure {
             try pool.writeWithoutTransaction { database in
                 do {
                     _ = try database.checkpoint(.truncate)
@@ -212,9 +243,10 @@ package final class Store: Sendable {
     // MARK: - Transactions
 
     /// Runs `body` in one durable transaction: when this returns, what it did is on disk; when it throws, nothing of it
-    /// is kept.
+    /// is kept, unless it throws `inputOutput`.
     ///
-    /// - Throws: ``StoreError``, and whatever `body` throws. After `inputOutput` the store takes no more writes.
+    /// - Throws: ``StoreError``, and whatever `body` throws. After `inputOutput` the store takes no more writes, and only
+    ///   the next opening tells whether this one was kept, whole, or not.
     package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
         try write(whileRebuilding: false, body)
     }
@@ -223,13 +255,18 @@ package final class Store: Sendable {
         whileRebuilding: Bool,
         _ body: (inout WriteTransaction) throws -> Result
     ) throws -> Result {
+        try refusingAfterFailure {
+            try pool.writeWithoutTransaction { database in
+                try transact(database, whileRebuilding: whileRebuilding, body)
+            }
+        }
+    }
+
+    /// Runs `body`, unless the disk has failed before; if it fails now, all later calls are refused with the same error.
+    private func refusingAfterFailure<Result>(_ body: () throws -> Result) throws -> Result {
         if let failure = condition.withLock({ $0.failure }) { throw failure }
         do {
-            return try StoreError.mapping {
-                try pool.writeWithoutTransaction { database in
-                    try transact(database, whileRebuilding: whileRebuilding, body)
-                }
-            }
+            return try StoreError.mapping(body)
         } catch let error as StoreError where error.code == .inputOutput {
             condition.withLock { $0.failure = error }
             throw error
@@ -268,7 +305,20 @@ package final class Store: Sendable {
             throw error
         }
         guard let result else { throw StoreError(.internal, "a transaction without a result") }
+        try checkpointIfLong(database)
         return result
+    }
+
+    /// Copies a long write-ahead log back, as far as readers allow.
+    ///
+    /// - Throws: Where the disk fails: the commit before it was made, but nobody may write to such a disk.
+    private func checkpointIfLong(_ database: Database) throws {
+        guard writer.logPages >= configuration.checkpointPages else { return }
+        do {
+            _ = try database.checkpoint(.passive)
+        } catch let error as DatabaseError where error.resultCode != .SQLITE_IOERR {
+            // No room, or a reader in the way: the log stays as it is, and the next commit tries again.
+        }
     }
 
     /// Runs `body` on a snapshot of what is committed: all its reads see one state, and no writer waits for it.

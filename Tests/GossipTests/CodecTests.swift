@@ -45,7 +45,10 @@ struct CodecTests {
                     content: .fingerprint(RangeFingerprint(bytes: Array(1...16))!)
                 ),
                 FrontierRange(upper: RangeBound(bytes: [9])!, content: .entries([], answer: true)),
-                FrontierRange(upper: .end, content: .entries([FrontierEntry(head), FrontierEntry(head)], answer: false)),
+                FrontierRange(
+                    upper: .end,
+                    content: .entries([FrontierEntry(head), FrontierEntry(head)], answer: false)
+                ),
             ]),
             .want(range, credit: .max),
             .deltas([]),

@@ -150,7 +150,10 @@ struct HostilePeerTests {
         let head = LogHead(log: own[0].log, head: Head(sequence: .max, hash: .zero))
         lone.receive(.have([head]), on: link)
         lone.receive(.ack(head, credit: .max), on: link)
-        lone.receive(.ranges([FrontierRange(upper: .end, content: .entries([FrontierEntry(head)], answer: true))]), on: link)
+        lone.receive(
+            .ranges([FrontierRange(upper: .end, content: .entries([FrontierEntry(head)], answer: true))]),
+            on: link
+        )
         lone.receive(.iHave([HopHead(head: head, hops: .max)]), on: link)
         _ = lone.wait(milliseconds: 3_000)
         lone.step(.committed(own, summary: StoredSummary(digest: CatalogDigest(), records: 1)))

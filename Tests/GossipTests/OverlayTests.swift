@@ -65,9 +65,9 @@ struct OverlayTests {
         lone.receive(.hello(lone.hello()), on: late)
         let refused = lone.receive(.neighbour(isUrgent: false), on: late)
         #expect(refused.sent(on: late) == [.neighbourAnswer(isAccepted: false)])
-        let let_in = lone.receive(.neighbour(isUrgent: true), on: late)
-        #expect(let_in.sent(on: late).contains(.neighbourAnswer(isAccepted: true)))
-        #expect(let_in.sent.count { $0 == .leave } == 1)
+        let letIn = lone.receive(.neighbour(isUrgent: true), on: late)
+        #expect(letIn.sent(on: late).contains(.neighbourAnswer(isAccepted: true)))
+        #expect(letIn.sent.count { $0 == .leave } == 1)
         #expect(lone.engine.topology().active.count == settings.neighboursMax)
         #expect(lone.engine.topology().active.contains { $0.node == VirtualAlliance.node(20) })
     }

@@ -163,7 +163,8 @@ extension Engine {
             room = link.bytesPending + size <= 2 * settings.creditBytes + UInt64(CatalogRules.Limits.deltaBytesMax)
         case .pushed:
             size = deltas.reduce(0) { $0 + $1.byteCount }
-            room = storingBytes + size <= settings.storingBytesMax
+            room =
+                storingBytes + size <= settings.storingBytesMax
                 && link.bytesPending + size <= settings.creditBytes
         }
         take(deltas, arrival, hasRoom: room, from: id, now: now)

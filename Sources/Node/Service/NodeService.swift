@@ -553,7 +553,9 @@ package final class NodeService: Service {
             let header = try Header(decoding: raw.header)
             let hash = Header.hash(header: raw.header, signature: raw.signature, hasher: directory.cryptography)
             let head = Head(sequence: header.sequence, hash: hash)
-            if engine.withLock({ $0.holds(header.log, head) }) { return .known(log: header.log, sequence: head.sequence) }
+            if engine.withLock({ $0.holds(header.log, head) }) {
+                return .known(log: header.log, sequence: head.sequence)
+            }
             return .verified(
                 try VerifiedDelta(
                     verifying: bytes[...],

@@ -43,7 +43,8 @@ struct Topology: AsyncParsableCommand {
                 "sent",
                 Words.count(counters.pushesSent, "push", "pushes") + ", "
                     + Words.count(counters.headsAnnounced, "head") + " told, "
-                    + Words.count(counters.graftsSent, "graft") + ", " + Words.count(counters.prunesSent, "prune") + ", "
+                    + Words.count(counters.graftsSent, "graft") + ", " + Words.count(counters.prunesSent, "prune")
+                    + ", "
                     + Words.count(counters.rangeMessagesSent, "comparison") + ", "
                     + Words.count(counters.shufflesSent, "shuffle")
             ),

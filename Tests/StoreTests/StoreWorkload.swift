@@ -1,0 +1,203 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Store
+import Simulator
+import TestSupport
+
+/// Everything that writes to a store's files, in a fixed order, on whatever disk; and what must be there after each step.
+struct StoreWorkload: Sendable {
+    enum Step {
+        /// Stores and merges deltas, and notes how many there are then, in one transaction.
+        case batch(Range<Int>)
+        case checkpoint
+        case reopen
+        case rebuild
+    }
+
+    /// What a run has come to, whether it ended or was cut off.
+    struct Progress {
+        /// True once the store was created, and answered so.
+        var isCreated = false
+        /// Deltas in transactions that were answered as committed, and in those that were at least begun.
+        var acknowledged = 0
+        var attempted = 0
+        /// Steps done.
+        var steps = 0
+    }
+
+    let history: RandomHistory
+    let steps: [Step]
+    /// What memory holds after so many of the history's deltas.
+    private let expected: [StorageSummary]
+
+    private static let countKey = "count"
+
+    init(seed: UInt64) throws {
+        history = RandomHistory(seed: seed, steps: 45)
+        var storage = MemoryStorage()
+        var expected = [StorageSummary(storage)]
+        for delta in history.deltas {
+            _ = try history.applier.apply(delta, to: &storage)
+            expected.append(StorageSummary(storage))
+        }
+        self.expected = expected
+        var steps: [Step] = []
+        let size = 3
+        for start in stride(from: 0, to: history.deltas.count, by: size) {
+            steps.append(.batch(start..<min(start + size, history.deltas.count)))
+            switch start / size {
+            case 2: steps.append(.checkpoint)
+            case 4: steps.append(.reopen)
+            case 6: steps.append(.rebuild)
+            default: break
+            }
+        }
+        self.steps = steps
+    }
+
+    /// Small, so that what happens once in a gigabyte happens within a few transactions: the write-ahead log begins anew
+    /// and is cut, and a rebuild takes several steps.
+    static var configuration: Store.Configuration {
+        var configuration = Store.Configuration()
+        configuration.checkpointPages = 80
+        configuration.rebuildOperations = 12
+        return configuration
+    }
+
+    /// Takes the steps that are left, and closes the store.
+    ///
+    /// - Parameters:
+    ///   - store: The one to go on with. Without one it is created, or opened where it was created before. When this
+    ///     throws, it is the one that is still open.
+    ///   - progress: Where to begin; kept up, also when this throws. What an earlier run left is compared with it first.
+    ///   - opened: Called when a store was opened.
+    ///   - written: Called after each step that wrote.
+    /// - Throws: ``Mismatch``, and whatever the store throws.
+    func run(
+        in folder: String,
+        _ store: inout Store?,
+        _ progress: inout Progress,
+        opened: () -> Void = {},
+        written: () throws -> Void = {}
+    ) throws {
+        var current: Store
+        if let store {
+            current = store
+        } else if progress.isCreated {
+            current = try Store.open(folder: folder, configuration: Self.configuration)
+        } else {
+            current = try Store.create(in: folder, configuration: Self.configuration)
+            progress.isCreated = true
+        }
+        if store == nil { opened() }
+        store = current
+        progress.acknowledged = try count(of: current, after: progress)
+        if progress.steps < steps.count, case .batch(let range) = steps[progress.steps],
+            range.upperBound == progress.acknowledged
+        {
+            progress.steps += 1
+        }
+        while progress.steps < steps.count {
+            switch steps[progress.steps] {
+            case .batch(let range):
+                progress.attempted = range.upperBound
+                try write(range, to: current)
+                progress.acknowledged = range.upperBound
+                try written()
+            case .checkpoint:
+                try current.checkpoint()
+                try written()
+            case .reopen:
+                store = nil
+                try current.close()
+                current = try Store.open(folder: folder, configuration: Self.configuration)
+                opened()
+                store = current
+            case .rebuild:
+                try current.rebuild(applier: history.applier)
+                try written()
+            }
+            progress.steps += 1
+        }
+        store = nil
+        try current.close()
+    }
+
+    private func write(_ range: Range<Int>, to store: Store) throws {
+        try store.write { transaction in
+            for delta in history.deltas[range] {
+                guard case .applied = try transaction.apply(delta, applier: history.applier) else {
+                    throw Mismatch("a delta of the history was refused")
+                }
+            }
+            try transaction.setMeta(Self.countKey, [UInt8(range.upperBound)])
+        }
+    }
+
+    /// A store is not as it must be.
+    struct Mismatch: Error, CustomStringConvertible {
+        let description: String
+        /// True if what was answered as committed is not there.
+        let isLoss: Bool
+
+        init(_ description: String, isLoss: Bool = false) {
+            self.description = description
+            self.isLoss = isLoss
+        }
+    }
+
+    /// Opens what a disk was left with, compares it with memory, and goes on to the end of the history and compares again.
+    ///
+    /// - Parameter progress: Of the run that left it.
+    /// - Throws: ``Mismatch``, and whatever the store throws.
+    func check(_ folder: String, after progress: Progress) throws {
+        let store: Store
+        do {
+            store = try Store.open(folder: folder, configuration: Self.configuration)
+        } catch let error as StoreError where error.code == .notADataFolder && !progress.isCreated {
+            // Nobody was told that there is one.
+            return
+        }
+        defer { try? store.close() }
+        let count = try count(of: store, after: progress)
+        if try store.isRebuilding() {
+            guard progress.steps < steps.count, case .rebuild = steps[progress.steps] else {
+                throw Mismatch("a rebuild is under way that was answered as done", isLoss: true)
+            }
+            try store.rebuild(applier: history.applier)
+        }
+        try compare(store, count)
+        for start in stride(from: count, to: history.deltas.count, by: 10) {
+            try write(start..<min(start + 10, history.deltas.count), to: store)
+        }
+        try compare(store, history.deltas.count)
+    }
+
+    /// How many deltas a store says that it holds; throws where that cannot be after a run.
+    private func count(of store: Store, after progress: Progress) throws -> Int {
+        let count = Int(try store.read { try $0.meta(Self.countKey) }?.first ?? 0)
+        guard progress.acknowledged <= count else {
+            throw Mismatch(
+                "\(progress.acknowledged) deltas were answered as committed, \(count) are there",
+                isLoss: true
+            )
+        }
+        guard count == progress.acknowledged || count == progress.attempted else {
+            throw Mismatch("\(count) deltas are there: a part of a transaction")
+        }
+        return count
+    }
+
+    /// The store must be what memory is after so many deltas, and nothing in it may be damaged.
+    private func compare(_ store: Store, _ count: Int) throws {
+        let summary = try store.summary()
+        guard summary.heads == expected[count].heads else {
+            throw Mismatch("the heads are not those of \(count) deltas")
+        }
+        guard summary == expected[count] else { throw Mismatch("what is derived is not that of \(count) deltas") }
+        let report = try store.verify(deep: true, applier: history.applier)
+        guard report.isSound else { throw Mismatch("verify found \(report.findings)") }
+        guard report.deltaCount == count else { throw Mismatch("\(report.deltaCount) deltas instead of \(count)") }
+    }
+}
