@@ -112,7 +112,7 @@ let package = Package(
         .executableTarget(
             name: "hansa-bench",
             dependencies: [
-                "LocalAPI", "Node", "TestSupport", argumentParser, .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                "LocalAPI", "Node", "Simulator", "TestSupport", argumentParser, sqlite,
             ],
             swiftSettings: settings
         ),

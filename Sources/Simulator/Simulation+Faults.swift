@@ -18,7 +18,7 @@ extension Simulation {
 
     func perform(_ work: Plan.WorkStep) { change(work.place % nodes.count, work.changes) }
 
-    func perform(_ fault: Fault) {
+    package func perform(_ fault: Fault) {
         note(1, "fault: \(fault)")
         func place(_ number: Int) -> Int { number % nodes.count }
         func node(_ number: Int) -> VirtualNode { nodes[number % nodes.count] }
@@ -103,7 +103,7 @@ extension Simulation {
         settings.reorderPermille = 0
         settings.bytesPerSecond = nil
         network.settings = settings
-        network.clogged = [:]
+        network.clogged = network.clogged.filter { nodes[$0.key].role == .dripper }
         heal()
         for node in nodes {
             node.storingMilliseconds = nil

@@ -12,6 +12,7 @@ struct Bench: AsyncParsableCommand {
             SCENARIOS
               cities        load 117,554 places on one node while two others catch up, then a late one
               edit-visible  edit on one node until the edit is found on another
+              alliance      the same spread over many nodes, and while a quarter is stopped and killed in turn
 
             Build it in release: swift build -c release --product hansa --product hansa-bench
             """
@@ -20,12 +21,15 @@ struct Bench: AsyncParsableCommand {
     enum Scenario: String, CaseIterable, ExpressibleByArgument {
         case cities
         case editVisible = "edit-visible"
+        case alliance
     }
 
     @Argument(help: "Scenarios to run (default: all).")
     var scenarios: [Scenario] = []
     @Option(help: ArgumentHelp("Measure this many edits.", valueName: "number"))
     var edits = 200
+    @Option(help: ArgumentHelp("Have so many nodes in 'alliance'.", valueName: "number"))
+    var nodes = 24
     @Option(help: ArgumentHelp("Keep the nodes' data here (default: the temporary folder).", valueName: "dir"))
     var folder: String?
     @Flag(help: "Print JSON instead of a table.")
@@ -33,6 +37,7 @@ struct Bench: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...100_000).contains(edits) else { throw ValidationError("--edits is 1 to 100000") }
+        guard (4...200).contains(nodes) else { throw ValidationError("--nodes is 4 to 200") }
     }
 
     func run() async throws {
@@ -43,6 +48,7 @@ struct Bench: AsyncParsableCommand {
             setenv("XDG_RUNTIME_DIR", scratch.runtime, 1)
             switch scenario {
             case .cities: results += try await CitiesScenario(scratch).run()
+            case .alliance: results += try await AllianceScenario(scratch, nodes: nodes, edits: edits).run()
             case .editVisible: results += try await EditVisibleScenario(scratch, edits: edits).run()
             }
         }

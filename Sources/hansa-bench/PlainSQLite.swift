@@ -1,6 +1,6 @@
 import Foundation
 import GRDBSQLite
-import TestSupport
+import Simulator
 
 /// The raw cost of an import: the same rows put into SQLite by the C interface, with nothing around it.
 struct PlainSQLite {

@@ -18,6 +18,30 @@ struct SwarmTests {
         }
     }
 
+    /// How many seeds that nobody has run before: other ones at each run.
+    private static let freshSeeds = 240
+
+    @Test(arguments: 0..<4)
+    func `nor with seeds never seen before`(part: Int) throws {
+        let first = UInt64.random(in: 1_000_000...1_000_000_000)
+        for seed in first..<(first + UInt64(Self.freshSeeds / 4)) {
+            let report = try report("swarm", seed: seed)
+            #expect(report.isPassed, "seed \(seed): \(report.reason); hansa-sim run --scenario swarm --seed \(seed)")
+        }
+    }
+
+    @Test(arguments: ["one-sender", "burst", "in-step", "one-missing", "dead-third"])
+    func `the figures that scenarios are held to`(name: String) throws {
+        let report = try report(name, seed: 1)
+        #expect(report.isPassed, "\(report.reason)")
+    }
+
+    @Test(arguments: [("thousand", 60), ("split-hour", 8), ("idle", 30)])
+    func `and those of the large ones, with fewer nodes`(name: String, nodes: Int) throws {
+        let report = try report(name, seed: 1, nodes: nodes)
+        #expect(report.isPassed, "\(report.reason)")
+    }
+
     @Test
     func `smoke`() throws {
         let report = try report("smoke", seed: 1)

@@ -1,8 +1,8 @@
 import Foundation
 import GRDB
 import GRDBSQLite
-import Synchronization
 import Simulator
+import Synchronization
 import TestSupport
 
 /// A disk that fails as disks do, under the database files of one folder.

@@ -1,6 +1,6 @@
 import Foundation
-import Store
 import Simulator
+import Store
 import TestSupport
 import Testing
 

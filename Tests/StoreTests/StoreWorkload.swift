@@ -1,8 +1,8 @@
 import Catalog
 import DeltaLog
 import Foundation
-import Store
 import Simulator
+import Store
 import TestSupport
 
 /// Everything that writes to a store's files, in a fixed order, on whatever disk; and what must be there after each step.

@@ -1,7 +1,7 @@
 /// What an engine has sent, received and delivered since it started: the figures of overlay and broadcast.
 ///
 /// Only deltas and messages of the live broadcast count here; what catch-up fetches has ``fetched``.
-package struct GossipCounters: Hashable, Codable, Sendable {
+package struct GossipCounters: Hashable, Sendable {
     /// Deltas that came by eager push, duplicates included.
     package var pushesReceived: UInt64 = 0
     /// Of those, the ones that were held already or on their way to the disk.

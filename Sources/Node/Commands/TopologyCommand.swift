@@ -1,4 +1,5 @@
 import Catalog
+import DeltaLog
 import Gossip
 
 /// Tells the node's place in the overlay: its views, its edges of the broadcast tree, and what the broadcast costs.
@@ -33,6 +34,36 @@ package struct TopologyCommand: Command {
         package let id: String
     }
 
+    /// What was sent, received and delivered since the node started.
+    package struct Counts: Codable, Sendable {
+        /// Deltas that came by push, those held already included.
+        package let pushesReceived: UInt64
+        package let duplicates: UInt64
+        package let delivered: UInt64
+        /// Deltas that came because they were asked for.
+        package let fetched: UInt64
+        package let pushesSent: UInt64
+        package let headsTold: UInt64
+        package let grafts: UInt64
+        package let prunes: UInt64
+        /// Messages of comparisons of frontiers.
+        package let comparisons: UInt64
+        package let shuffles: UInt64
+
+        fileprivate init(_ counters: GossipCounters) {
+            pushesReceived = counters.pushesReceived
+            duplicates = counters.duplicates
+            delivered = counters.delivered
+            fetched = counters.fetched
+            pushesSent = counters.pushesSent
+            headsTold = counters.headsAnnounced
+            grafts = counters.graftsSent
+            prunes = counters.prunesSent
+            comparisons = counters.rangeMessagesSent
+            shuffles = counters.shufflesSent
+        }
+    }
+
     package struct Output: Codable, Sendable {
         /// True where everybody is everybody's neighbour.
         package let mesh: Bool
@@ -45,7 +76,7 @@ package struct TopologyCommand: Command {
         /// Links that a pushed delta has passed since its author, on average; null before the first.
         package let hopsAverage: Double?
         package let hopsMax: UInt32
-        package let counters: GossipCounters
+        package let counters: Counts
         /// Authors who write more than is pushed on for them.
         package let pullOnly: [Other]
     }
@@ -73,7 +104,7 @@ package struct TopologyCommand: Command {
             redundancy: delivered == 0 ? 0 : Double(counters.duplicates) / Double(delivered),
             hopsAverage: delivered == 0 ? nil : Double(counters.hopsTotal) / Double(delivered),
             hopsMax: counters.hopsMax,
-            counters: counters,
+            counters: Counts(counters),
             pullOnly: pullOnly.map(other)
         )
     }

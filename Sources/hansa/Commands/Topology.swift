@@ -42,11 +42,11 @@ struct Topology: AsyncParsableCommand {
             (
                 "sent",
                 Words.count(counters.pushesSent, "push", "pushes") + ", "
-                    + Words.count(counters.headsAnnounced, "head") + " told, "
-                    + Words.count(counters.graftsSent, "graft") + ", " + Words.count(counters.prunesSent, "prune")
+                    + Words.count(counters.headsTold, "head") + " told, "
+                    + Words.count(counters.grafts, "graft") + ", " + Words.count(counters.prunes, "prune")
                     + ", "
-                    + Words.count(counters.rangeMessagesSent, "comparison") + ", "
-                    + Words.count(counters.shufflesSent, "shuffle")
+                    + Words.count(counters.comparisons, "comparison") + ", "
+                    + Words.count(counters.shuffles, "shuffle")
             ),
         ]
         lines.append("")

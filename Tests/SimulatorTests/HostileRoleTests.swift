@@ -1,0 +1,64 @@
+import DeltaLog
+import Gossip
+import Simulator
+import Testing
+
+/// One hostile member among honest ones: what it does costs the others a bounded amount of work, and nothing else.
+struct HostileRoleTests {
+    private static let hostile = 3
+
+    /// Runs eight nodes of which one misbehaves, with work at all others; the honest ones have to agree soon after each
+    /// edit, all the while.
+    private static func run(_ role: HostileRole?, seed: UInt64) -> Simulation {
+        var settings = Simulation.Settings()
+        settings.network.latency = .constant(10)
+        let simulation = Simulation(nodes: 8, seed: seed, settings: settings)
+        simulation.startAll()
+        simulation.run(milliseconds: 5_000)
+        if let role { simulation.perform(.role(hostile, role)) }
+        for turn in 0..<30 {
+            for place in 0..<8 { simulation.write(place, [("r\(turn % 5)", "\(turn) \(place)")]) }
+            simulation.run(milliseconds: 1_000)
+        }
+        return simulation
+    }
+
+    @Test(arguments: HostileRole.allCases)
+    func `the honest nodes agree, whatever one node does`(role: HostileRole) {
+        let simulation = Self.run(role, seed: 7)
+        let honest = (0..<8).filter { $0 != Self.hostile }
+        // The hostile node's own log may be forked or incomplete; what the honest ones show is the same.
+        let isEqual = simulation.run(atMost: 120_000) { $0.areEqual(honest) }
+        #expect(isEqual, "\(simulation.summary)")
+        #expect(simulation.violations.isEmpty, "\(simulation.violations.prefix(3))")
+        for place in honest {
+            #expect(simulation.storage(place).frontier.heads.count >= 7)
+            for other in honest where other != place {
+                // Nobody was blamed for what the hostile one did.
+                let isClosed = simulation.engine(place)?.openLink(to: VirtualAlliance.node(other)) == nil
+                #expect(!isClosed, "\(place) has lost \(other)")
+            }
+        }
+    }
+
+    @Test(arguments: [HostileRole.flooder, .grafter, .shuffler])
+    func `who floods uses up its share, and its session ends with the reason`(role: HostileRole) {
+        let simulation = Self.run(role, seed: 11)
+        let blamed = (0..<8).filter { place in
+            simulation.notes(place).violations.contains { $0.contains("share") || $0.contains("too many") }
+        }
+        #expect(!blamed.isEmpty, "\((0..<8).map { simulation.notes($0).violations.prefix(2) })")
+    }
+
+    @Test(arguments: HostileRole.allCases)
+    func `what an honest node sends and checks stays within bounds`(role: HostileRole) {
+        let (calm, attacked) = (Self.run(nil, seed: 5), Self.run(role, seed: 5))
+        for place in 0..<8 where place != Self.hostile {
+            let (before, after) = (calm.notes(place), attacked.notes(place))
+            #expect(after.bytesSent < before.bytesSent * 4 + 8_000_000, "\(after.bytesSent) after \(before.bytesSent)")
+            #expect(after.signatureChecks < before.signatureChecks * 3 + 21_000)
+            let passive = attacked.engine(place)?.topology().passive.count ?? 0
+            #expect(passive <= OverlaySettings().passiveMax)
+        }
+    }
+}
