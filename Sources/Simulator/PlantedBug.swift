@@ -6,7 +6,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     case skipSuperseded = "skip-superseded"
     /// Peers are given an own delta before it is on disk.
     case sendBeforeDurable = "send-before-durable"
-    /// Some requests to be pushed a log again never arrive.
+    /// Requests for what was told of and did not come never arrive.
     case dropGraft = "drop-graft"
     /// The engine is told that deltas are stored before they are.
     case ackBeforeStoring = "ack-before-storing"
@@ -14,7 +14,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     case applyTwice = "apply-twice"
     /// A citation that has to wait for its operation is forgotten.
     case loseWaitingCitation = "lose-waiting-citation"
-    /// Some announcements of new heads never arrive.
+    /// Announcements of new heads never arrive.
     case forgetHave = "forget-have"
     /// After a restart the old log is continued, whatever the token says.
     case ignoreToken = "ignore-token"
@@ -24,7 +24,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         switch self {
         case .skipSuperseded: "a citation of another log's operation supersedes nothing"
         case .sendBeforeDurable: "an own delta is sent before it is on disk"
-        case .dropGraft: "requests to be pushed a log again are lost"
+        case .dropGraft: "requests for what was told of are lost"
         case .ackBeforeStoring: "deltas are acknowledged before they are stored"
         case .applyTwice: "a delta is merged a second time"
         case .loseWaitingCitation: "a citation that waits for its operation is forgotten"

@@ -96,6 +96,13 @@ package struct Scenario: Sendable {
             body: { $0.deadThird() }
         ),
         Scenario(
+            name: "mend",
+            summary: "15 % of what is pushed and told of is lost: the tree is mended before anybody compares",
+            nodes: 24,
+            nodesAllowed: 14...500,
+            body: { $0.mend() }
+        ),
+        Scenario(
             name: "idle",
             summary: "ten minutes with an edit a second: what that costs",
             nodes: 100,

@@ -129,8 +129,8 @@ extension Simulation {
     /// True for what a planted bug lets fall.
     private func isForgotten(_ message: PeerMessage) -> Bool {
         switch settings.plant {
-        case .dropGraft: message.kindName == "graft" && Bool.random(using: &faultRandom)
-        case .forgetHave: ["have", "iHave"].contains(message.kindName) && Bool.random(using: &faultRandom)
+        case .dropGraft: message.kindName == "graft"
+        case .forgetHave: ["have", "iHave"].contains(message.kindName)
         default: false
         }
     }

@@ -105,6 +105,17 @@ extension Trial {
         close(simulation)
     }
 
+    mutating func mend() {
+        var settings = evenSettings()
+        settings.network.pushLossPermille = 150
+        let simulation = simulation(nodes: nodes, settings)
+        warmUp(simulation)
+        // Heartbeats, which find what is missing too, come every 5 s: who is mended by them is late.
+        let slowest = slowest(simulation, at: Array(0..<nodes))
+        report.gate("slowest, ms", Double(slowest), atMost: 3_500)
+        close(simulation)
+    }
+
     /// Ten nodes write one after the other; the longest time until it is on disk at all of those places.
     private func slowest(_ simulation: Simulation, at places: [Int]) -> UInt64 {
         simulation.spread.reset()

@@ -9,10 +9,13 @@ import Testing
 struct OverlayTests {
     private static let alliance = VirtualAlliance(founders: 40)
 
-    private static func lone() -> LoneEngine {
+    private static func lone() -> LoneEngine { start().lone }
+
+    /// A node that knows where to find all others, and what it did when it learnt of them.
+    private static func start() -> (lone: LoneEngine, actions: [EngineAction]) {
         var lone = LoneEngine(alliance: alliance)
-        for number in 1..<40 { lone.step(.announced(alliance.announcement(of: number))) }
-        return lone
+        let actions = (1..<40).flatMap { lone.step(.announced(alliance.announcement(of: $0))) }
+        return (lone, actions)
     }
 
     private static func dials(_ actions: [EngineAction]) -> [NodeKey] {
@@ -36,9 +39,10 @@ struct OverlayTests {
 
     @Test
     func `a node looks for as many neighbours as it wants, and for another where one refuses or is gone`() {
-        var lone = Self.lone()
+        let (made, started) = Self.start()
+        var lone = made
         let settings = OverlaySettings()
-        var links = Self.welcome(lone.step(.timer), &lone)
+        var links = Self.welcome(started, &lone)
         #expect(links.count == settings.neighboursWanted)
         #expect(lone.engine.topology().active.count == settings.neighboursWanted)
         #expect(Self.dials(lone.wait(milliseconds: 10_000, hearing: links)).isEmpty, "enough are enough")
@@ -49,8 +53,8 @@ struct OverlayTests {
         // That one refuses: somebody else is asked, and not it again.
         let refusing = lone.connect(Self.number(of: dialled[0]), dialled: true).link
         lone.receive(.hello(lone.hello()), on: refusing)
-        lone.receive(.neighbourAnswer(isAccepted: false), on: refusing)
-        let next = Self.dials(lone.wait(milliseconds: 2_000, hearing: links))
+        let refused = lone.receive(.neighbourAnswer(isAccepted: false), on: refusing)
+        let next = Self.dials(refused + lone.wait(milliseconds: 2_000, hearing: links))
         #expect(next.count == 1 && next != dialled)
         #expect(lone.engine.topology().passive.contains(dialled[0]))
     }
@@ -74,8 +78,9 @@ struct OverlayTests {
 
     @Test
     func `a silent neighbour is replaced before its session ends, and taken back when it asks`() {
-        var lone = Self.lone()
-        let links = Self.welcome(lone.step(.timer), &lone)
+        let (made, started) = Self.start()
+        var lone = made
+        let links = Self.welcome(started, &lone)
         let silent = links[0]
         let actions = lone.wait(milliseconds: 20_000, hearing: Array(links.dropFirst()))
         #expect(Self.dials(actions).count >= 1)

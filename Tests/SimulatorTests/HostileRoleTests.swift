@@ -12,6 +12,10 @@ struct HostileRoleTests {
     private static func run(_ role: HostileRole?, seed: UInt64) -> Simulation {
         var settings = Simulation.Settings()
         settings.network.latency = .constant(10)
+        // Shares small enough to be used up within the run.
+        settings.engine.budget.workPerSecond = 300
+        settings.engine.budget.workBurst = 3_000
+        settings.engine.budget.wasteBurst = 1_000
         let simulation = Simulation(nodes: 8, seed: seed, settings: settings)
         simulation.startAll()
         simulation.run(milliseconds: 5_000)
@@ -41,7 +45,7 @@ struct HostileRoleTests {
         }
     }
 
-    @Test(arguments: [HostileRole.flooder, .grafter, .shuffler])
+    @Test(arguments: [HostileRole.flooder, .grafter, .shuffler, .deceiver])
     func `who floods uses up its share, and its session ends with the reason`(role: HostileRole) {
         let simulation = Self.run(role, seed: 11)
         let blamed = (0..<8).filter { place in

@@ -6,11 +6,22 @@ struct PlantedBugTests {
     /// Seeds within which each is found.
     private static let seeds: ClosedRange<UInt64> = 1...40
 
+    /// What only shows where the broadcast must mend itself has a scenario of its own.
+    private static func scenario(for bug: PlantedBug) -> String {
+        [.dropGraft, .forgetHave].contains(bug) ? "mend" : "swarm"
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `without a bug the tree is mended in time`(seed: UInt64) throws {
+        let report = try SimulatorTests.report("mend", seed: seed)
+        #expect(report.isPassed, "\(report.reason)")
+    }
+
     @Test(arguments: PlantedBug.allCases)
     func `a planted bug is found within a few seeds`(bug: PlantedBug) throws {
         var report: Report?
         for seed in Self.seeds {
-            let next = try SimulatorTests.report("swarm", seed: seed, plant: bug)
+            let next = try SimulatorTests.report(Self.scenario(for: bug), seed: seed, plant: bug)
             if !next.isPassed {
                 report = next
                 break

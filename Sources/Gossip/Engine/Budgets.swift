@@ -1,7 +1,8 @@
 /// What one peer, or one author, may make this node do: rates with room for bursts.
 package struct BudgetSettings: Hashable, Sendable {
-    /// Units of work for a peer's messages, a second: one for each message, and one for each 16 heads, ranges or keys in
-    /// it. A guess: a hundred times what a busy honest neighbour asks for.
+    /// Units of work for a peer's messages, a second: one for each message, one for each 16 heads or keys in it, one for
+    /// each fingerprint of a range, and 20 for a comparison that is to be answered. A guess: a hundred times what a busy
+    /// honest neighbour asks for.
     package var workPerSecond: UInt64 = 2_000
     package var workBurst: UInt64 = 100_000
     /// Signatures checked in vain for a peer, a second: of deltas, statements and announcements that were held already or
@@ -65,10 +66,7 @@ struct LinkBudget: Sendable {
             switch message {
             case .governance(let known, let statements, _): known.count + statements.count
             case .announcements(let encoded): encoded.count
-            case .ranges(let ranges):
-                ranges.reduce(0) { sum, range in
-                    if case .entries(let entries, _) = range.content { sum + entries.count } else { sum + 4 }
-                }
+            case .ranges(let ranges): Self.elements(of: ranges)
             case .have(let heads): heads.count
             case .iHave(let heads): heads.count
             case .headers(_, _, let headers): headers.count
@@ -76,6 +74,24 @@ struct LinkBudget: Sendable {
             default: 0
             }
         return work.take(1 + UInt64(elements / 16), now: now)
+    }
+
+    /// What asks makes this node sum up, and answer with far more than it was sent.
+    private static func elements(of ranges: [FrontierRange]) -> Int {
+        var elements = 0
+        var asks = false
+        for range in ranges {
+            switch range.content {
+            case .skip: break
+            case .fingerprint:
+                elements += 16
+                asks = true
+            case .entries(let entries, let answer):
+                elements += entries.count
+                asks = asks || answer
+            }
+        }
+        return elements + (asks ? 320 : 0)
     }
 
     /// Charges signatures that were checked in vain.

@@ -253,8 +253,12 @@ struct Overlay: Sendable {
             if isAccepted, !active.contains(peer) { actions.append(.leave(peer)) }
             return actions
         }
-        if isAccepted {
+        if isAccepted, active.count < activeMax || active.contains(peer) {
             take(peer, into: &actions)
+        } else if isAccepted {
+            // Meanwhile others have come.
+            actions.append(.leave(peer))
+            keepPassive(peer)
         } else {
             reluctant[peer] = now + settings.reluctance
             keepPassive(peer)
