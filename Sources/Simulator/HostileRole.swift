@@ -43,6 +43,8 @@ struct HostileMemory {
     var twins: [Int32: Int32] = [:]
     /// Messages sent, to be sent again.
     var sent: [PeerMessage] = []
+    /// When each link was last flooded.
+    var floodedAt: [LinkID: UInt64] = [:]
 }
 
 extension Simulation {
@@ -96,6 +98,22 @@ extension Simulation {
             return .ranges(lies)
         case .babbler, .postdater, .citer, .flooder, .grafter, .shuffler, .dripper: return message
         }
+    }
+
+    /// How long a link has a rest between two floods, in nanoseconds: two hostile nodes would else flood each other ever
+    /// faster, and the run with them.
+    private static let floodPause: UInt64 = 100_000_000
+    /// Bytes under way on a link beyond which it is not flooded: what a socket takes.
+    private static let floodBytesMax = 512 * 1024
+
+    /// True where a link may be flooded now.
+    func mayFlood(_ link: LinkID, at place: Int) -> Bool {
+        let direction = network.connections[Network.connection(of: link)].directions[1 - Network.side(of: link)]
+        guard direction.outstandingBytes < Self.floodBytesMax,
+            nodes[place].memory.floodedAt[link].map({ $0 + Self.floodPause <= now }) ?? true
+        else { return false }
+        nodes[place].memory.floodedAt[link] = now
+        return true
     }
 
     /// What a hostile node sends beside what its engine asks for.

@@ -107,7 +107,7 @@ extension Simulation {
         guard network.connections[connection].isUp[Network.side(of: link)] else { return }
         let side = 1 - Network.side(of: link)
         transmit(Parcel(message: message, byteCount: byteCount), connection: connection, to: side)
-        if let role = node.role, !isRefusal(message) {
+        if let role = node.role, !isRefusal(message), mayFlood(link, at: place) {
             for flood in floods(by: role, at: place) {
                 transmit(Parcel(message: flood, byteCount: note(flood)), connection: connection, to: side)
             }
