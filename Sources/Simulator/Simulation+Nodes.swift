@@ -115,7 +115,9 @@ extension Simulation {
     /// Puts a node's folder back to how it was when ``Fault/snapshot(node:)`` came; the machine goes on.
     func rollBack(_ place: Int) {
         let node = nodes[place]
-        guard let snapshot = node.snapshot, !node.hasLeft else { return }
+        // A folder put back after a kill between commit and settling, before it was opened again, forks its log: a hole
+        // that the threat model names, and that no run need show again.
+        guard let snapshot = node.snapshot, !node.hasLeft, node.token?.intended == nil else { return }
         crash(place)
         restore(snapshot, at: node)
         node.history = []

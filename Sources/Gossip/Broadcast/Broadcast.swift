@@ -139,14 +139,14 @@ struct Broadcast: Sendable {
     /// What has been waited for long enough: each is asked of the neighbour that told of it by the shortest way. The next
     /// one is its turn later.
     ///
-    /// - Parameter isOpen: Whether a node can be asked.
-    mutating func overdue(now: Instant, isOpen: (NodeKey) -> Bool) -> [Graft] {
+    /// - Parameter mayAsk: Whether a node can be asked for a log.
+    mutating func overdue(now: Instant, mayAsk: (NodeKey, LogID) -> Bool) -> [Graft] {
         guard let deadline, deadline <= now else { return [] }
         self.deadline = nil
         var grafts: [Graft] = []
         for log in missing.filter({ $0.value.deadline <= now }).keys.sorted() {
             guard var entry = missing[log] else { continue }
-            entry.tellers.removeAll { !isOpen($0.node) }
+            entry.tellers.removeAll { !mayAsk($0.node, log) }
             guard let next = entry.tellers.indices.min(by: { entry.tellers[$0].hops < entry.tellers[$1].hops }) else {
                 // Nobody is left to ask; comparing frontiers finds it.
                 settle(log)

@@ -198,7 +198,7 @@ extension Engine {
                 send(id, .graft(nil, credit: 0))
                 counters.prunesSent += 1
                 if let other = openLink(to: swap.prune) { send(other, .prune) }
-            } else if head.head.sequence <= limit(of: head.log) {
+            } else if head.head.sequence <= limit(of: head.log), !isDistrusted(head.log, on: id) {
                 broadcast.told(head, hops: entry.hops, by: peer, now: now)
             }
         }
@@ -207,8 +207,13 @@ extension Engine {
 
     /// Asks for what neighbours have told of and the tree did not bring.
     mutating func graftOverdue(now: Instant) {
-        let open = Set(links.values.filter { $0.isOpen && !$0.isSuspect }.map(\.node))
-        for graft in broadcast.overdue(now: now, isOpen: open.contains) {
+        guard broadcast.deadline.map({ $0 <= now }) ?? false else { return }
+        let open = Dictionary(
+            links.values.filter { $0.isOpen && !$0.isSuspect }.map { ($0.node, $0.distrusted) },
+            uniquingKeysWith: { $1 }
+        )
+        let grafts = broadcast.overdue(now: now, mayAsk: { node, log in open[node].map { $0[log] == nil } ?? false })
+        for graft in grafts {
             let log = graft.head.log
             guard let id = openLink(to: graft.node) else { continue }
             learn(log, graft.head.head.sequence, on: id)
@@ -217,13 +222,26 @@ extension Engine {
                 broadcast.settle(log)
                 continue
             }
-            for other in links.keys where links[other]?.wants[log] != nil { links[other]?.wants[log] = nil }
+            dropGrafts(of: log, now: now)
             broadcast.graft(graft.node)
             counters.graftsSent += 1
             let range = LogRange(log: log, from: held + 1, to: graft.head.head.sequence)
             want(range, of: id, isGraft: true, patience: settings.graftDeadline, now: now)
         }
     }
+
+    /// Whoever was asked for a log that it had told of, and has not given it, is not asked for it again for a while, however
+    /// often it tells.
+    private mutating func dropGrafts(of log: LogID, now: Instant) {
+        for id in links.keys.sorted() where links[id]?.wants[log] != nil {
+            links[id]?.wants[log] = nil
+            distrust(log, on: id, for: settings.wantDeadline, now: now)
+            _ = chargeWaste(Self.vainGraftCost, to: id, now: now)
+        }
+    }
+
+    /// What a graft in vain costs the peer who told of what it did not give, in signatures checked in vain.
+    private static var vainGraftCost: Int { 20 }
 
     mutating func receivedGraft(_ range: LogRange?, credit: UInt64, on id: LinkID, now: Instant) {
         guard let peer = links[id]?.node else { return }

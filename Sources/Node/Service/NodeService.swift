@@ -662,7 +662,9 @@ package final class NodeService: Service {
         while true {
             let (link, isHopeful) = engine.withLock { ($0.openLink(to: node), $0.isContacting(node)) }
             if let link { return link }
-            guard isHopeful, ContinuousClock.now < deadline else { throw unreachable }
+            // The engine has its time to begin to dial.
+            let isEarly = ContinuousClock.now < deadline - Self.contactDeadline + .seconds(1)
+            guard isHopeful || isEarly, ContinuousClock.now < deadline else { throw unreachable }
             try await Task.sleep(for: .milliseconds(20))
         }
     }
