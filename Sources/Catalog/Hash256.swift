@@ -20,6 +20,11 @@ package struct Hash256: Hashable, Comparable, Sendable {
         self.word3 = word3
     }
 
+    /// All 32 bytes in one call: identifiers come from peers, so none of them may be left out.
+    package func hash(into hasher: inout Hasher) {
+        withUnsafeBytes { hasher.combine(bytes: $0) }
+    }
+
     /// Takes exactly 32 bytes; nil for any other number.
     package init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }

@@ -20,13 +20,18 @@ package struct NetworkSettings: Hashable, Sendable {
 }
 
 /// A message on its way.
-struct Parcel {
+final class Parcel {
     let message: PeerMessage
     let byteCount: Int
+
+    init(message: PeerMessage, byteCount: Int) {
+        self.message = message
+        self.byteCount = byteCount
+    }
 }
 
 /// A connection of two nodes, like TCP: what is sent arrives in order or not at all.
-struct Connection {
+final class Connection {
     /// One direction, by the side that it goes to.
     struct Direction {
         /// When the last message that keeps its place arrives.
@@ -99,24 +104,29 @@ struct Network {
     /// When a message arrives, at a side of a connection: none where it is lost, two where it comes twice.
     mutating func arrivals(connection: Int, side: Int, byteCount: Int, isBroadcast: Bool, now: UInt64) -> [UInt64] {
         if isBroadcast, isDrawn(settings.pushLossPermille) { return [] }
-        let from = connections[connection].nodes[1 - side]
-        let to = connections[connection].nodes[side]
+        let connection = connections[connection]
+        let from = connection.nodes[1 - side]
+        let to = connection.nodes[side]
         var departure = now
-        let rates = [settings.bytesPerSecond, clogged[from], clogged[to]].compactMap { $0 }
-        if let rate = rates.min() {
-            let free = max(now, connections[connection].directions[side].freeAt)
+        if let rate = bytesPerSecond(from, to) {
+            let free = max(now, connection.directions[side].freeAt)
             departure = free + UInt64(byteCount) * 1_000_000_000 / max(rate, 1)
-            connections[connection].directions[side].freeAt = departure
+            connection.directions[side].freeAt = departure
         }
         let passage = delay(from: from, to: to)
         var arrival = departure + passage + waitForLost(byteCount: byteCount, passage: passage)
-        arrival = max(arrival, connections[connection].directions[side].lastArrival)
+        arrival = max(arrival, connection.directions[side].lastArrival)
         if isBroadcast, isDrawn(settings.reorderPermille) {
             return [arrival + random.next() % 1_000_000_000]
         }
-        connections[connection].directions[side].lastArrival = arrival
+        connection.directions[side].lastArrival = arrival
         guard isBroadcast, isDrawn(settings.duplicatePermille) else { return [arrival] }
         return [arrival, arrival + random.next() % 1_000_000_000]
+    }
+
+    private func bytesPerSecond(_ from: Int, _ to: Int) -> UInt64? {
+        guard settings.bytesPerSecond != nil || !clogged.isEmpty else { return nil }
+        return [settings.bytesPerSecond, clogged[from], clogged[to]].compactMap { $0 }.min()
     }
 
     /// How much later a message comes because packets of it were lost. Of a long one the receiver tells at once what is

@@ -71,12 +71,12 @@ extension Simulation {
     /// What a node with no better knowledge of its records answers: its frontier and its digest.
     private func answerDiff(_ question: PeerMessage.DiffQuestion, on link: LinkID, at place: Int) {
         let node = nodes[place]
-        guard let engine = node.engine else { return }
+        guard let box = node.box else { return }
         let token =
             switch question {
             case .sums(let token), .records(let token, _, _): token
             }
-        let answer = PeerMessage.DiffAnswer(token: token, frontier: engine.fingerprint, digest: node.disk.digest)
+        let answer = PeerMessage.DiffAnswer(token: token, frontier: box.engine.fingerprint, digest: node.disk.digest)
         schedule(after: 1_000_000, .input(node: place, epoch: node.epoch, .diffAnswered(link, answer)))
     }
 
@@ -136,7 +136,8 @@ extension Simulation {
     }
 
     func transmit(_ parcel: Parcel, connection: Int, to side: Int) {
-        guard !network.connections[connection].isBroken else { return }
+        let link = network.connections[connection]
+        guard !link.isBroken else { return }
         let arrivals = network.arrivals(
             connection: connection,
             side: side,
@@ -145,11 +146,11 @@ extension Simulation {
             now: now
         )
         for time in arrivals {
-            network.connections[connection].directions[side].outstandingBytes += parcel.byteCount
+            link.directions[side].outstandingBytes += parcel.byteCount
             events.add(.arrival(connection: connection, side: side, parcel), at: time)
         }
-        let outstanding = network.connections[connection].directions[side].outstandingBytes
-        let sender = network.connections[connection].nodes[1 - side]
+        let outstanding = link.directions[side].outstandingBytes
+        let sender = link.nodes[1 - side]
         if outstanding > Checkers.outstandingBytesMax, nodes[sender].role == nil {
             violate(
                 "node \(sender) has \(outstanding) bytes under way to a peer"
@@ -161,7 +162,7 @@ extension Simulation {
         let link = network.connections[connection]
         guard !link.isBroken else { return }
         if network.isBlocked(from: link.nodes[1 - side], to: link.nodes[side]) || !link.directions[side].held.isEmpty {
-            network.connections[connection].directions[side].held.append(parcel)
+            link.directions[side].held.append(parcel)
             return
         }
         let node = nodes[link.nodes[side]]
@@ -169,7 +170,7 @@ extension Simulation {
             node.backlog.append(.arrival(connection: connection, side: side, parcel))
             return
         }
-        network.connections[connection].directions[side].outstandingBytes -= parcel.byteCount
+        link.directions[side].outstandingBytes -= parcel.byteCount
         guard link.isUp[side], node.box != nil else { return }
         if node.ignoresBroadcast, parcel.message.isBroadcast { return }
         let from = nodes[link.nodes[1 - side]]

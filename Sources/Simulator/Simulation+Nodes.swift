@@ -21,7 +21,7 @@ extension Simulation {
         node.isDoomedInWrite = false
         node.log = continuedLog(of: node)
         announce(node)
-        let engine = VirtualEngine(
+        let engine = Engine(
             settings: settings.engine,
             charter: alliance.charter,
             node: node.key,

@@ -28,11 +28,11 @@ extension Simulation {
     @discardableResult
     package func change(_ place: Int, _ changes: [RecordChange]) -> Int32? {
         let node = nodes[place]
-        guard node.isRunning, let engine = node.engine else { return nil }
+        guard node.isRunning, let box = node.box else { return nil }
         let drafts = hostile(changes.compactMap { draft($0, at: node) }, by: node.role)
         guard !drafts.isEmpty else { return nil }
         var log = node.log ?? LogID(author: node.key, incarnation: engineRandom.next() | 1)
-        if engine.forks[log] != nil { log = LogID(author: node.key, incarnation: engineRandom.next() | 1) }
+        if box.engine.forks[log] != nil { log = LogID(author: node.key, incarnation: engineRandom.next() | 1) }
         node.log = log
         let stamp = node.clock.tick(wallMilliseconds: node.wallMilliseconds(at: now))
         // What is drafted here is within the limits, so that signing it never fails.

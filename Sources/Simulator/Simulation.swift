@@ -108,7 +108,8 @@ package final class Simulation {
     // MARK: - Looking
 
     package var count: Int { nodes.count }
-    package func engine(_ place: Int) -> VirtualEngine? { nodes[place].engine }
+    /// Where the engine of a running node is.
+    package func box(_ place: Int) -> EngineBox? { nodes[place].box }
     package func storage(_ place: Int) -> VirtualDisk { nodes[place].disk }
     package func notes(_ place: Int) -> Notes { nodes[place].notes }
     package var running: [Int] { nodes.indices.filter { nodes[$0].box != nil } }
@@ -125,14 +126,14 @@ package final class Simulation {
     /// are equal where they show the same.
     package func areEqual(_ places: [Int]) -> Bool {
         guard let first = places.first.map({ nodes[$0] }) else { return true }
-        guard let engine = first.engine else { return false }
-        let isForked = !engine.forks.isEmpty
+        guard let box = first.box else { return false }
+        let isForked = !box.engine.forks.isEmpty
         return places.allSatisfy { place in
             let node = nodes[place]
             return
                 (isForked || node.disk.frontierSum == first.disk.frontierSum && node.disk.digest == first.disk.digest)
-                && node.box?.engine.fingerprint == engine.fingerprint
-        } && places.allSatisfy { nodes[$0].box?.engine.governance == engine.governance }
+                && node.box?.engine.fingerprint == box.engine.fingerprint
+        } && places.allSatisfy { nodes[$0].box?.engine.governance == box.engine.governance }
     }
 
     /// Who holds what, for a failing test.

@@ -72,7 +72,7 @@ extension Trial {
         report.gate("missed", simulation.spread.missing(at: places), atMost: 0)
         simulation.run(milliseconds: 2_000)
         let deliveries = simulation.spread.deliveries(to: places)
-        let degrees = places.reduce(0) { $0 + (simulation.engine($1)?.topology().active.count ?? 0) }
+        let degrees = places.reduce(0) { $0 + (simulation.box($1)?.engine.topology().active.count ?? 0) }
         // Flooding sends each message over every link both ways, less the one that it came by.
         let flooding = max(0, nodes * (degrees - (nodes - 1)) - deliveries)
         let duplicates = max(0, simulation.spread.copies - deliveries)

@@ -2,14 +2,11 @@ import Catalog
 package import DeltaLog
 package import Gossip
 
-/// The engine that runs in a virtual node.
-package typealias VirtualEngine = Engine<SimulatedCryptography>
-
 /// Where an engine lives while it runs.
-final class EngineBox {
-    var engine: VirtualEngine
+package final class EngineBox {
+    package var engine: Engine
 
-    init(_ engine: VirtualEngine) {
+    package init(_ engine: consuming Engine) {
         self.engine = engine
     }
 }
@@ -36,10 +33,8 @@ final class VirtualNode {
     var token: VirtualToken?
 
     // In memory.
-    /// The engine, in a box of its own: it is large, and looked at in place.
+    /// The engine; nil while the node does not run.
     var box: EngineBox?
-    /// A copy of the engine; nil while the node does not run.
-    var engine: VirtualEngine? { box?.engine }
     /// Counts starts: what was begun before a crash comes to nothing.
     var epoch: UInt64 = 0
     var timerAt: Instant?

@@ -69,6 +69,44 @@ struct BroadcastTests {
     }
 
     @Test
+    func `a catch-up that is under way is left to go on, and what was told of meanwhile is asked for after it`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
+        let links = (1...2).map { lone.open($0) }
+        let deltas = lone.log(by: 4, count: 41)
+        func head(_ index: Int) -> LogHead { LogHead(log: deltas[index].log, head: deltas[index].head) }
+        let asked = lone.receive(.have([head(39)]), on: links[0])
+        #expect(asked.wants.map(\.range) == [LogRange(log: deltas[0].log, from: 1, to: 40)])
+        lone.receive(.prune, on: links[1])
+        lone.receive(.iHave([HopHead(head: head(40), hops: 2)]), on: links[1])
+        let meanwhile = lone.wait(milliseconds: 5_000)
+        #expect(meanwhile.grafts.isEmpty, "it would fetch all of it a second time")
+        let rest = Self.store(lone.receive(deltas: deltas[0..<40].map { $0.encoded() }, on: links[0]), &lone)
+        let later = rest + lone.wait(milliseconds: 3_000)
+        let last = LogRange(log: deltas[0].log, from: 41, to: 41)
+        #expect(later.wants.map(\.range) + later.grafts == [last])
+        #expect(later.disconnects.isEmpty)
+    }
+
+    @Test
+    func `a graft that brings something is not given to the next neighbour, one that stands still is`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
+        let links = (1...2).map { lone.open($0) }
+        for link in links { lone.receive(.prune, on: link) }
+        let deltas = lone.log(by: 4, count: 4)
+        let head = LogHead(log: deltas[3].log, head: deltas[3].head)
+        lone.receive(.iHave([HopHead(head: head, hops: 1)]), on: links[0])
+        lone.receive(.iHave([HopHead(head: head, hops: 2)]), on: links[1])
+        #expect(lone.wait(milliseconds: 1_000).grafts == [LogRange(log: head.log, from: 1, to: 4)])
+        for delta in deltas.prefix(2) {
+            lone.milliseconds += 500
+            _ = Self.store(lone.receive(deltas: [delta.encoded()], on: links[0]), &lone)
+            #expect(lone.step(.timer).grafts.isEmpty)
+        }
+        let next = lone.wait(milliseconds: 3_000)
+        #expect(next.sent(on: links[1]).grafted == [LogRange(log: head.log, from: 3, to: 4)])
+    }
+
+    @Test
     func `a graft makes the link eager and is served`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
         let link = lone.open(1)
@@ -160,6 +198,10 @@ struct BroadcastTests {
     }
 }
 
+extension [PeerMessage] {
+    var grafted: [LogRange?] { compactMap { if case .graft(let range, _) = $0 { .some(range) } else { nil } } }
+}
+
 extension [EngineAction] {
-    var grafts: [LogRange?] { sent.compactMap { if case .graft(let range, _) = $0 { .some(range) } else { nil } } }
+    var grafts: [LogRange?] { sent.grafted }
 }

@@ -76,7 +76,7 @@ struct ConvergenceTests {
         cluster.block(from: 0, to: 1)
         cluster.write(0, [("a", "0")])
         cluster.run(milliseconds: 100_000)
-        #expect(cluster.engine(1)?.peerStatuses()[0].standing == .unreachable)
+        #expect(cluster.box(1)?.engine.peerStatuses()[0].standing == .unreachable)
         cluster.heal()
         #expect(cluster.run(atMost: 60_000) { $0.isConverged }, "\(cluster.summary)")
     }
@@ -164,8 +164,8 @@ struct ConvergenceTests {
         cluster.start(newcomer)
         cluster.write(newcomer, [("new", "record")])
         #expect(cluster.run(atMost: 60_000) { $0.isConverged }, "\(cluster.summary)")
-        #expect(cluster.engine(2)?.announcements.latest[VirtualAlliance.node(newcomer)] != nil)
-        #expect(cluster.engine(2)?.openLink(to: VirtualAlliance.node(newcomer)) != nil)
+        #expect(cluster.box(2)?.engine.announcements.latest[VirtualAlliance.node(newcomer)] != nil)
+        #expect(cluster.box(2)?.engine.openLink(to: VirtualAlliance.node(newcomer)) != nil)
         #expect(cluster.notes(2).rosters > 0)
     }
 

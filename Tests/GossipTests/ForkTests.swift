@@ -45,7 +45,7 @@ struct ForkTests {
         for node in 0..<3 { cluster.write(node, [("other", "\(node)")]) }
         cluster.run(milliseconds: 120_000)
         for node in 0..<3 {
-            #expect(cluster.engine(node)?.forks == [log: UInt64(common) + 1])
+            #expect(cluster.box(node)?.engine.forks == [log: UInt64(common) + 1])
             #expect(cluster.notes(node).violations.isEmpty)
             // Other logs go on undisturbed.
             for other in 0..<3 {
@@ -53,8 +53,8 @@ struct ForkTests {
             }
         }
         // All show the same, and say so to each other, although two of them hold more on disk.
-        #expect(Set((0..<3).map { cluster.engine($0)?.fingerprint }).count == 1, "\(cluster.summary)")
-        #expect(cluster.engine(0)?.shown[log]?.sequence ?? 0 == UInt64(common))
+        #expect(Set((0..<3).map { cluster.box($0)?.engine.fingerprint }).count == 1, "\(cluster.summary)")
+        #expect(cluster.box(0)?.engine.shown[log]?.sequence ?? 0 == UInt64(common))
         #expect(cluster.storage(1).head(of: log)?.sequence == UInt64(common + first))
         #expect(cluster.storage(2).head(of: log)?.sequence == UInt64(common + second))
         #expect(cluster.violations.isEmpty, "\(cluster.violations)")
@@ -65,7 +65,7 @@ struct ForkTests {
         // Who comes late learns of the fork, and takes what lies before it.
         cluster.start(3)
         cluster.run(milliseconds: 60_000)
-        #expect(cluster.engine(3)?.forks == [log: UInt64(common) + 1])
+        #expect(cluster.box(3)?.engine.forks == [log: UInt64(common) + 1])
         #expect(cluster.storage(3).head(of: log)?.sequence ?? 0 == UInt64(common))
     }
 
@@ -74,12 +74,12 @@ struct ForkTests {
         let (one, two) = Self.branches(common: 3, first: 4, second: 2)
         let cluster = Self.cluster(seed: 1, one, two)
         cluster.run(milliseconds: 60_000)
-        let fingerprint = cluster.engine(0)?.fingerprint
+        let fingerprint = cluster.box(0)?.engine.fingerprint
         cluster.crash(1)
         cluster.start(1)
         cluster.run(milliseconds: 20_000)
-        #expect(cluster.engine(1)?.fingerprint == fingerprint)
-        #expect(cluster.engine(1)?.forks.count == 1)
+        #expect(cluster.box(1)?.engine.fingerprint == fingerprint)
+        #expect(cluster.box(1)?.engine.forks.count == 1)
         #expect(cluster.violations.isEmpty, "\(cluster.violations)")
     }
 

@@ -7,7 +7,10 @@ import TestSupport
 /// One engine, node 0 of an alliance, with a hand-made peer at the other end of each link.
 struct LoneEngine {
     let alliance: VirtualAlliance
-    var engine: Engine<SimulatedCryptography>
+    private let box: EngineBox
+    var engine: Engine {
+        _read { yield box.engine }
+    }
     var milliseconds: UInt64 = 0
     private var links: UInt64 = 0
 
@@ -17,7 +20,7 @@ struct LoneEngine {
         settings: EngineSettings = EngineSettings()
     ) {
         self.alliance = alliance
-        engine = Engine(
+        let engine = Engine(
             settings: settings,
             charter: alliance.charter,
             node: VirtualAlliance.node(0),
@@ -29,11 +32,12 @@ struct LoneEngine {
             cryptography: alliance.cryptography,
             random: SplitMix64(seed: 1)
         )
+        box = EngineBox(engine)
     }
 
     @discardableResult
     mutating func step(_ input: EngineInput) -> [EngineAction] {
-        engine.step(input, now: Instant(nanoseconds: milliseconds * 1_000_000), wallMilliseconds: milliseconds)
+        box.engine.step(input, now: Instant(nanoseconds: milliseconds * 1_000_000), wallMilliseconds: milliseconds)
     }
 
     /// Lets time pass, waking the engine every second as timers would. The peers at `hearing` say something meanwhile.

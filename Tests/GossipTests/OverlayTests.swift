@@ -138,8 +138,8 @@ struct OverlayTests {
         cluster.startAll()
         cluster.run(milliseconds: 20_000)
         for node in 0..<12 {
-            #expect(cluster.engine(node)?.topology().active.count == 11)
-            #expect(cluster.engine(node)?.topology().isMesh == true)
+            #expect(cluster.box(node)?.engine.topology().active.count == 11)
+            #expect(cluster.box(node)?.engine.topology().isMesh == true)
         }
     }
 
@@ -151,16 +151,16 @@ struct OverlayTests {
         var reached: Set<Int> = [0]
         var pending = [0]
         while let node = pending.popLast() {
-            for neighbour in cluster.engine(node)?.topology().active ?? [] {
+            for neighbour in cluster.box(node)?.engine.topology().active ?? [] {
                 let number = (0..<60).first { VirtualAlliance.node($0) == neighbour.node } ?? -1
                 if reached.insert(number).inserted { pending.append(number) }
-                let others = cluster.engine(number)?.topology().active.map(\.node)
+                let others = cluster.box(number)?.engine.topology().active.map(\.node)
                 #expect(others?.contains(VirtualAlliance.node(node)) == true)
             }
         }
         #expect(reached.count == 60)
         for node in 0..<60 {
-            let active = cluster.engine(node)?.topology().active.count ?? 0
+            let active = cluster.box(node)?.engine.topology().active.count ?? 0
             #expect((1...OverlaySettings().neighboursMax).contains(active))
         }
         #expect(cluster.violations.isEmpty)

@@ -55,7 +55,7 @@ struct SwarmTests {
             case 11: cluster.breakLinks(one, other, isNoticedByBoth: Bool.random(using: &random))
             case 12: cluster.setStalling(one, Bool.random(using: &random))
             default:
-                guard admitted < 2, cluster.engine(one) != nil else { break }
+                guard admitted < 2, cluster.box(one) != nil else { break }
                 admitted += 1
                 _ = cluster.admit(sponsor: one)
             }

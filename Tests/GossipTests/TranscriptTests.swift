@@ -62,7 +62,7 @@ struct TranscriptTests {
 private struct Conversation {
     private let alliance: VirtualAlliance
     private let count: Int
-    private var engines: [Engine<SimulatedCryptography>] = []
+    private var engines: [EngineBox] = []
     private var storages: [MemoryStorage]
     private var queue: [(from: Int, to: Int, frame: [UInt8])] = []
     private var milliseconds: UInt64 = 1_000
@@ -80,19 +80,18 @@ private struct Conversation {
 
     mutating func start() {
         for number in 0..<count {
-            engines.append(
-                Engine(
-                    charter: alliance.charter,
-                    node: alliance.node(number),
-                    program: "example \(number)",
-                    governance: alliance.governance(alliance.enrolments),
-                    announcements: AnnouncementSet(),
-                    frontier: storages[number].frontier,
-                    summary: summary(number),
-                    cryptography: alliance.cryptography,
-                    random: SplitMix64(seed: UInt64(number) + 1)
-                )
+            let engine = Engine(
+                charter: alliance.charter,
+                node: alliance.node(number),
+                program: "example \(number)",
+                governance: alliance.governance(alliance.enrolments),
+                announcements: AnnouncementSet(),
+                frontier: storages[number].frontier,
+                summary: summary(number),
+                cryptography: alliance.cryptography,
+                random: SplitMix64(seed: UInt64(number) + 1)
             )
+            engines.append(EngineBox(engine))
         }
     }
 
@@ -172,7 +171,7 @@ private struct Conversation {
 
     private mutating func feed(_ input: EngineInput, to number: Int) {
         let now = Instant(nanoseconds: milliseconds * 1_000_000)
-        for action in engines[number].step(input, now: now, wallMilliseconds: 1_700_000_000_000 + milliseconds) {
+        for action in engines[number].engine.step(input, now: now, wallMilliseconds: 1_700_000_000_000 + milliseconds) {
             perform(action, at: number)
         }
     }

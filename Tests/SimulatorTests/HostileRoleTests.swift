@@ -39,7 +39,7 @@ struct HostileRoleTests {
             #expect(simulation.storage(place).frontier.heads.count >= 7)
             for other in honest where other != place {
                 // Nobody was blamed for what the hostile one did.
-                let isClosed = simulation.engine(place)?.openLink(to: VirtualAlliance.node(other)) == nil
+                let isClosed = simulation.box(place)?.engine.openLink(to: VirtualAlliance.node(other)) == nil
                 #expect(!isClosed, "\(place) has lost \(other)")
             }
         }
@@ -61,7 +61,7 @@ struct HostileRoleTests {
             let (before, after) = (calm.notes(place), attacked.notes(place))
             #expect(after.bytesSent < before.bytesSent * 4 + 8_000_000, "\(after.bytesSent) after \(before.bytesSent)")
             #expect(after.signatureChecks < before.signatureChecks * 3 + 21_000)
-            let passive = attacked.engine(place)?.topology().passive.count ?? 0
+            let passive = attacked.box(place)?.engine.topology().passive.count ?? 0
             #expect(passive <= OverlaySettings().passiveMax)
         }
     }

@@ -11,6 +11,7 @@ import DeltaLog
 /// - An I-have names heads of logs, so a single one stands for all that comes before it.
 /// - A graft carries no message id: what is missing is asked for as in catch-up, by a stretch of the log, within credit.
 /// - One tree for all authors, as in the paper; it is mended towards short ways by its section 3.8.
+/// - A neighbour that brought something new a moment ago is not pruned for a duplicate.
 struct Broadcast: Sendable {
     private let settings: BroadcastSettings
 
@@ -22,6 +23,8 @@ struct Broadcast: Sendable {
     private(set) var deadline: Instant?
     /// Per log, how the last delta came.
     private var arrivals: [LogID: Arrival] = [:]
+    /// When each neighbour last pushed something that was new.
+    private var usefulAt: [NodeKey: Instant] = [:]
     /// The hops that deltas asked for by a graft would have come by.
     private var grafted: [LogID: UInt32] = [:]
 
@@ -59,6 +62,14 @@ struct Broadcast: Sendable {
     mutating func down(_ node: NodeKey) {
         eager.remove(node)
         lazy.remove(node)
+        usefulAt[node] = nil
+    }
+
+    /// True if a duplicate from the neighbour is a reason to prune it: not where it lately was the first to bring
+    /// something else. While deltas of several authors are under way at once, each of two neighbours is first with some;
+    /// pruning both would cut this node off.
+    func isDispensable(_ node: NodeKey, now: Instant) -> Bool {
+        usefulAt[node].map { $0 + settings.pruneHold <= now } ?? true
     }
 
     /// The neighbour wants no pushes, or sent one that was not needed.
@@ -86,7 +97,14 @@ struct Broadcast: Sendable {
     /// A delta has come, by a push after so many hops, or because it was asked for (nil).
     ///
     /// - Returns: Its hops; nil where it was not the broadcast that brought it.
-    mutating func arrived(_ log: LogID, _ sequence: UInt64, hops pushed: UInt32?, from node: NodeKey) -> UInt32? {
+    mutating func arrived(
+        _ log: LogID,
+        _ sequence: UInt64,
+        hops pushed: UInt32?,
+        from node: NodeKey,
+        now: Instant
+    ) -> UInt32? {
+        if pushed != nil { usefulAt[node] = now }
         if let entry = missing[log], entry.head.sequence <= sequence { missing[log] = nil }
         let asked = grafted.removeValue(forKey: log)
         guard let hops = pushed ?? asked else {
@@ -139,13 +157,24 @@ struct Broadcast: Sendable {
     /// What has been waited for long enough: each is asked of the neighbour that told of it by the shortest way. The next
     /// one is its turn later.
     ///
-    /// - Parameter mayAsk: Whether a node can be asked for a log.
-    mutating func overdue(now: Instant, mayAsk: (NodeKey, LogID) -> Bool) -> [Graft] {
+    /// - Parameters:
+    ///   - isComing: Whether a log is being fetched: then it is waited for a while longer.
+    ///   - mayAsk: Whether a node can be asked for a log.
+    mutating func overdue(
+        now: Instant,
+        isComing: (LogID) -> Bool,
+        mayAsk: (NodeKey, LogID) -> Bool
+    ) -> [Graft] {
         guard let deadline, deadline <= now else { return [] }
         self.deadline = nil
         var grafts: [Graft] = []
         for log in missing.filter({ $0.value.deadline <= now }).keys.sorted() {
             guard var entry = missing[log] else { continue }
+            if isComing(log) {
+                entry.deadline = now + settings.graftRetry
+                missing[log] = entry
+                continue
+            }
             entry.tellers.removeAll { !mayAsk($0.node, log) }
             guard let next = entry.tellers.indices.min(by: { entry.tellers[$0].hops < entry.tellers[$1].hops }) else {
                 // Nobody is left to ask; comparing frontiers finds it.
@@ -173,6 +202,10 @@ package struct BroadcastSettings: Hashable, Sendable {
     package var graftDelay: Milliseconds = 500
     /// How long until the next neighbour is asked, where the first does not give it.
     package var graftRetry: Milliseconds = 1_000
+    /// How long a neighbour that was the first to bring something is kept although it brings duplicates too. Longer costs
+    /// duplicates while many write at once; shorter lets them cut the tree. As long as a delta takes through a large
+    /// alliance.
+    package var pruneHold: Milliseconds = 1_000
     /// How many hops shorter another way must be for the tree to be changed. The paper's optimization threshold, which
     /// leaves its value open; 3 keeps the tree from swinging between ways of like length.
     package var shortcutHops: UInt32 = 3

@@ -37,9 +37,9 @@ extension Engine {
             }
             for delta in deltas {
                 let bytes = link.pushed[delta.log]?.bytes ?? 0
-                links[id]?.pushed[delta.log] = (delta.header.sequence, bytes + delta.byteCount)
+                link.pushed[delta.log] = (delta.header.sequence, bytes + delta.byteCount)
             }
-            links[id]?.pushOutstanding += size
+            link.pushOutstanding += size
             counters.pushesSent += UInt64(deltas.count)
             let encoded = message ?? .push(deltas.map { $0.encoded() }, hops: hops)
             message = encoded
@@ -64,10 +64,10 @@ extension Engine {
     }
 
     /// The peer has confirmed that it holds a log up to there.
-    mutating func confirm(_ log: LogID, _ sequence: UInt64, on id: LinkID) {
-        guard let pushed = links[id]?.pushed[log], pushed.sequence <= sequence else { return }
-        links[id]?.pushed[log] = nil
-        links[id]?.pushOutstanding -= pushed.bytes
+    func confirm(_ log: LogID, _ sequence: UInt64, on link: Link) {
+        guard let pushed = link.pushed[log], pushed.sequence <= sequence else { return }
+        link.pushed[log] = nil
+        link.pushOutstanding -= pushed.bytes
     }
 
     /// False for deltas of authors who have used up their share of pushing: they are only told of, so that who has room
@@ -124,11 +124,12 @@ extension Engine {
             let isNeighbour = overlay.active.contains(link.node)
             var have: [LogHead] = []
             var iHave: [HopHead] = []
-            for log in link.unconfirmed.sorted() {
+            let confirmed = link.unconfirmed
+            link.unconfirmed = []
+            for log in confirmed.sorted() {
                 if let head = frontier[log] { have.append(LogHead(log: log, head: head)) }
             }
-            links[id]?.unconfirmed.removeAll()
-            for log in logs where isNeighbour && !link.unconfirmed.contains(log) {
+            for log in logs where isNeighbour && !confirmed.contains(log) {
                 guard let head = frontier[log], link.behind[log] != nil || !link.isSynced,
                     link.pushed[log].map({ $0.sequence < head.sequence }) ?? true
                 else { continue }
@@ -139,13 +140,15 @@ extension Engine {
                     have.append(entry)
                 }
             }
-            for start in stride(from: 0, to: have.count, by: settings.headsPerMessage) {
-                send(id, .have(Array(have[start..<min(start + settings.headsPerMessage, have.count)])))
-            }
             counters.headsAnnounced += UInt64(iHave.count)
-            for start in stride(from: 0, to: iHave.count, by: settings.headsPerMessage) {
-                send(id, .iHave(Array(iHave[start..<min(start + settings.headsPerMessage, iHave.count)])))
-            }
+            sendInParts(have, on: id) { .have($0) }
+            sendInParts(iHave, on: id) { .iHave($0) }
+        }
+    }
+
+    private mutating func sendInParts<Head>(_ heads: [Head], on id: LinkID, _ message: ([Head]) -> PeerMessage) {
+        for start in stride(from: 0, to: heads.count, by: settings.headsPerMessage) {
+            send(id, message(Array(heads[start..<min(start + settings.headsPerMessage, heads.count)])))
         }
     }
 
@@ -170,7 +173,7 @@ extension Engine {
             return
         }
         guard isNeighbour(peer, on: id) else { return }
-        if !deltas.isEmpty, duplicates == deltas.count {
+        if !deltas.isEmpty, duplicates == deltas.count, broadcast.isDispensable(peer, now: now) {
             broadcast.prune(peer)
             counters.prunesSent += 1
             send(id, .prune)
@@ -212,7 +215,12 @@ extension Engine {
             links.values.filter { $0.isOpen && !$0.isSuspect }.map { ($0.node, $0.distrusted) },
             uniquingKeysWith: { $1 }
         )
-        let grafts = broadcast.overdue(now: now, mayAsk: { node, log in open[node].map { $0[log] == nil } ?? false })
+        let coming = logsComing(now: now)
+        let grafts = broadcast.overdue(
+            now: now,
+            isComing: coming.contains,
+            mayAsk: { node, log in open[node].map { $0[log] == nil } ?? false }
+        )
         for graft in grafts {
             let log = graft.head.log
             guard let id = openLink(to: graft.node) else { continue }
@@ -222,7 +230,7 @@ extension Engine {
                 broadcast.settle(log)
                 continue
             }
-            dropGrafts(of: log, now: now)
+            dropGraft(of: log, now: now)
             broadcast.graft(graft.node)
             counters.graftsSent += 1
             let range = LogRange(log: log, from: held + 1, to: graft.head.head.sequence)
@@ -230,13 +238,26 @@ extension Engine {
         }
     }
 
-    /// Whoever was asked for a log that it had told of, and has not given it, is not asked for it again for a while, however
+    /// Logs that are being fetched: those asked for in catching up, which has its own deadlines, and those of grafts that
+    /// brought something lately.
+    private func logsComing(now: Instant) -> Set<LogID> {
+        var coming: Set<LogID> = []
+        for link in links.values {
+            for (log, want) in link.wants
+            where !want.isGraft || want.movedAt.map({ now < $0 + settings.broadcast.graftRetry }) ?? false {
+                coming.insert(log)
+            }
+        }
+        return coming
+    }
+
+    /// Whoever was asked for a log that it had told of, and does not give it, is not asked for it again for a while, however
     /// often it tells.
-    private mutating func dropGrafts(of log: LogID, now: Instant) {
-        for id in links.keys.sorted() where links[id]?.wants[log] != nil {
-            links[id]?.wants[log] = nil
+    private mutating func dropGraft(of log: LogID, now: Instant) {
+        for id in links.keys.sorted() {
+            guard let link = links[id], let want = link.wants.removeValue(forKey: log) else { continue }
             distrust(log, on: id, for: settings.wantDeadline, now: now)
-            _ = chargeWaste(Self.vainGraftCost, to: id, now: now)
+            if want.movedAt == nil { _ = chargeWaste(Self.vainGraftCost, to: id, now: now) }
         }
     }
 

@@ -52,20 +52,21 @@ extension Engine {
         patience: Milliseconds,
         now: Instant
     ) {
-        guard let order = links[id]?.nextOrder else { return }
-        links[id]?.nextOrder = order + 1
+        guard let link = links[id] else { return }
         let deadline = now + patience
-        links[id]?.wants[range.log] = Want(
+        link.wants[range.log] = Want(
             from: range.from,
             to: range.to,
+            isGraft: isGraft,
             deadline: deadline,
             patience: patience,
-            order: order
+            order: link.nextOrder
         )
-        let check = min(links[id]?.wantsCheckAt ?? deadline, deadline)
-        links[id]?.wantsCheckAt = check
+        link.nextOrder += 1
+        let check = min(link.wantsCheckAt ?? deadline, deadline)
+        link.wantsCheckAt = check
         due(check)
-        links[id]?.lastUsed = now
+        link.lastUsed = now
         let credit = takeCredit(id)
         send(id, isGraft ? .graft(range, credit: credit) : .want(range, credit: credit))
     }
@@ -75,7 +76,7 @@ extension Engine {
         guard let link = links[id] else { return 0 }
         let free = Int64(clamping: settings.creditBytes) - link.creditGiven - Int64(clamping: link.bytesPending)
         guard free > 0 else { return 0 }
-        links[id]?.creditGiven += free
+        link.creditGiven += free
         return UInt64(free)
     }
 
@@ -95,26 +96,23 @@ extension Engine {
             if let check = link.distrustCheckAt, check <= now {
                 let rest = link.distrusted.filter { $0.value > now }
                 if rest.count < link.distrusted.count { isChanged = true }
-                links[id]?.distrusted = rest
-                let next = now + settings.distrustCheck
-                links[id]?.distrustCheckAt = rest.isEmpty ? nil : next
+                link.distrusted = rest
+                link.distrustCheckAt = rest.isEmpty ? nil : now + settings.distrustCheck
             }
             guard let check = link.wantsCheckAt, check <= now else { continue }
             for (log, want) in link.wants where want.deadline <= now {
                 if link.creditGiven <= 0 {
                     // It is this node's own disk that holds everything up.
-                    let deadline = now + want.patience
-                    links[id]?.wants[log]?.deadline = deadline
+                    link.wants[log]?.deadline = now + want.patience
                     continue
                 }
                 isChanged = true
-                links[id]?.wants[log] = nil
+                link.wants[log] = nil
                 if accepted(log)?.sequence ?? 0 < want.to {
                     distrust(log, on: id, for: settings.wantDeadline, now: now)
                 }
             }
-            let next = links[id]?.wants.values.map(\.deadline).min()
-            links[id]?.wantsCheckAt = next
+            link.wantsCheckAt = link.wants.values.map(\.deadline).min()
         }
         if isChanged { planWants(now: now) }
     }
@@ -122,24 +120,24 @@ extension Engine {
     func isDistrusted(_ log: LogID, on id: LinkID) -> Bool { links[id]?.distrusted[log] != nil }
 
     mutating func distrust(_ log: LogID, on id: LinkID, for time: Milliseconds, now: Instant) {
-        guard links[id] != nil else { return }
-        links[id]?.distrusted[log] = now + time
-        let check = now + settings.distrustCheck
-        if links[id]?.distrustCheckAt == nil {
-            links[id]?.distrustCheckAt = check
+        guard let link = links[id] else { return }
+        link.distrusted[log] = now + time
+        if link.distrustCheckAt == nil {
+            let check = now + settings.distrustCheck
+            link.distrustCheckAt = check
             due(check)
         }
     }
 
     /// What was asked for has come up to there.
     private mutating func progress(_ log: LogID, _ sequence: UInt64, on id: LinkID, now: Instant) {
-        guard let want = links[id]?.wants[log], (want.from...want.to).contains(sequence) else { return }
-        links[id]?.wants[log]?.from = sequence + 1
-        for (other, later) in links[id]?.wants ?? [:] where later.order >= want.order {
-            let deadline = max(later.deadline, now + later.patience)
-            links[id]?.wants[other]?.deadline = deadline
+        guard let link = links[id], let want = link.wants[log], (want.from...want.to).contains(sequence) else { return }
+        link.wants[log]?.from = sequence + 1
+        link.wants[log]?.movedAt = now
+        for (other, later) in link.wants where later.order >= want.order {
+            link.wants[other]?.deadline = max(later.deadline, now + later.patience)
         }
-        if sequence == want.to { links[id]?.wants[log] = nil }
+        if sequence == want.to { link.wants[log] = nil }
     }
 
     // MARK: - Arrivals
@@ -151,13 +149,13 @@ extension Engine {
             violate(id, "a first message that is not Hello", now: now)
             return
         }
-        links[id]?.lastUsed = now
+        link.lastUsed = now
         let size: UInt64
         let room: Bool
         switch arrival {
         case .asked(let byteCount):
             size = UInt64(max(0, byteCount))
-            links[id]?.creditGiven -= Int64(clamping: size)
+            link.creditGiven -= Int64(clamping: size)
             // A peer may send what it has credit for and the rest of a delta. What is too much is not stored: that it
             // exists is known now, so it is asked for when there is room.
             room = link.bytesPending + size <= 2 * settings.creditBytes + UInt64(CatalogRules.Limits.deltaBytesMax)
@@ -193,7 +191,13 @@ extension Engine {
                 if delta.header.sequence <= accepted(delta.log)?.sequence ?? 0 { duplicates += 1 }
                 guard accept(delta, hasRoom: hasRoom, from: id, now: now) else { break }
                 batch.append(delta)
-                let passed = broadcast.arrived(delta.log, delta.header.sequence, hops: arrival.hops, from: peer)
+                let passed = broadcast.arrived(
+                    delta.log,
+                    delta.header.sequence,
+                    hops: arrival.hops,
+                    from: peer,
+                    now: now
+                )
                 hops = [hops, passed].compactMap { $0 }.max()
             }
             if links[id] == nil { break }
@@ -298,8 +302,7 @@ extension Engine {
         let id = batch.link
         let size = batch.deltas.reduce(0) { $0 + UInt64($1.byteCount) }
         storingBytes -= min(storingBytes, size)
-        let pending = links[id]?.bytesPending ?? 0
-        links[id]?.bytesPending = pending - min(pending, size)
+        if let link = links[id] { link.bytesPending -= min(link.bytesPending, size) }
         self.summary = summary
         var advanced: Set<LogID> = []
         var failed: Set<LogID> = []

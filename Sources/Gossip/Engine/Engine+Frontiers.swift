@@ -53,12 +53,13 @@ extension Engine {
     /// This node shows more of a log: who was in step is behind by that until it says otherwise.
     private mutating func noteAdvance(of log: LogID, from before: UInt64) {
         guard let sequence = frontier[log]?.sequence else { return }
-        for id in links.keys {
-            if let theirs = links[id]?.ahead[log], theirs <= sequence {
-                links[id]?.ahead[log] = nil
-                if theirs < sequence { links[id]?.behind[log] = theirs }
-            } else if links[id]?.isSynced == true, links[id]?.behind[log] == nil, links[id]?.ahead[log] == nil {
-                links[id]?.behind[log] = before
+        for link in links.values {
+            if let theirs = link.ahead[log] {
+                guard theirs <= sequence else { continue }
+                link.ahead[log] = nil
+                if theirs < sequence { link.behind[log] = theirs }
+            } else if link.isSynced, link.behind[log] == nil {
+                link.behind[log] = before
             }
         }
     }
@@ -96,17 +97,19 @@ extension Engine {
 
     /// Takes in that the peer holds a log up to there.
     mutating func learn(_ log: LogID, _ sequence: UInt64, on id: LinkID) {
-        guard (1...Header.sequenceMax).contains(sequence), links[id] != nil else { return }
-        confirm(log, sequence, on: id)
-        if sequence >= frontier[log]?.sequence ?? 0 {
-            links[id]?.behind[log] = nil
-        } else if let known = links[id]?.behind[log], known < sequence {
-            links[id]?.behind[log] = sequence
+        guard (1...Header.sequenceMax).contains(sequence), let link = links[id] else { return }
+        confirm(log, sequence, on: link)
+        if let known = link.behind[log] {
+            if sequence >= frontier[log]?.sequence ?? 0 {
+                link.behind[log] = nil
+            } else if known < sequence {
+                link.behind[log] = sequence
+            }
         }
         guard sequence > accepted(log)?.sequence ?? 0 else { return }
-        let known = links[id]?.ahead[log]
-        guard sequence >= known ?? 0, known != nil || (links[id]?.ahead.count ?? 0) < settings.headsMax else { return }
-        links[id]?.ahead[log] = sequence
+        let known = link.ahead[log]
+        guard sequence >= known ?? 0, known != nil || link.ahead.count < settings.headsMax else { return }
+        link.ahead[log] = sequence
         withAhead.insert(id)
     }
 
@@ -131,13 +134,14 @@ extension Engine {
             violate(id, "ranges that overlap or do not hold their heads", now: now)
             return
         }
-        links[id]?.lastUsed = now
+        guard let link = links[id] else { return }
+        link.lastUsed = now
         for entry in outcome.theirs { learn(entry.log, entry.sequence, on: id) }
-        for (log, sequence) in outcome.lacking where (links[id]?.behind.count ?? 0) < settings.headsMax {
-            links[id]?.behind[log] = sequence
-            links[id]?.pushed[log] = nil
+        for (log, sequence) in outcome.lacking where link.behind.count < settings.headsMax {
+            link.behind[log] = sequence
+            if let pushed = link.pushed.removeValue(forKey: log) { link.pushOutstanding -= pushed.bytes }
         }
-        if outcome.isFinished { links[id]?.isSynced = true }
+        if outcome.isFinished { link.isSynced = true }
         let isQuestion = ranges.contains { range in
             switch range.content {
             case .fingerprint: true
@@ -168,8 +172,7 @@ extension Engine {
     }
 
     mutating func compareHeads(_ heads: [FrontierEntry], on id: LinkID) {
-        for entry in heads.filter(isFork).sorted(by: { $0.log < $1.log })
-        where links[id]?.distrusted[entry.log] == nil {
+        for entry in heads where isFork(entry) && !isDistrusted(entry.log, on: id) {
             inquire(entry.log, upTo: entry.sequence, on: id)
         }
     }
@@ -177,26 +180,28 @@ extension Engine {
     // MARK: - States
 
     mutating func receivedAnswer(_ answered: UInt64, on id: LinkID, now: Instant) {
-        guard answered != 0, let asked = links[id]?.stateAsked, asked.question == answered else { return }
+        guard answered != 0, let link = links[id], let asked = link.stateAsked, asked.question == answered else {
+            return
+        }
         let elapsed = now > asked.at ? now.nanoseconds - asked.at.nanoseconds : 0
-        links[id]?.roundTripMicroseconds = elapsed / 1000
-        links[id]?.stateAsked = nil
+        link.roundTripMicroseconds = elapsed / 1000
+        link.stateAsked = nil
     }
 
     mutating func receivedState(_ state: StateSummary, question: UInt64, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
-        links[id]?.state = state
-        acquaintances[link.node, default: Acquaintance()].state = state
+        link.state = state
+        link.acquaintance.state = state
         let ahead = Int64(clamping: state.wallMilliseconds) - Int64(clamping: wallMilliseconds)
-        acquaintances[link.node]?.clockAheadMilliseconds = ahead
+        link.acquaintance.clockAheadMilliseconds = ahead
         if question != 0 { send(id, .state(ownState, question: 0, answered: question)) }
         if state.frontier == fingerprint {
-            links[id]?.isSynced = true
-            links[id]?.ahead = [:]
-            links[id]?.behind = [:]
-            links[id]?.pushed = [:]
-            links[id]?.pushOutstanding = 0
-            links[id]?.comparePause = nil
+            link.isSynced = true
+            link.ahead = [:]
+            link.behind = [:]
+            link.pushed = [:]
+            link.pushOutstanding = 0
+            link.comparePause = nil
             return
         }
         // Different frontiers are nothing unusual while deltas are under way: what is pushed or asked for comes. But for
@@ -205,7 +210,7 @@ extension Engine {
         let pause = max(link.comparePause ?? settings.comparePauseMin, isBusy ? settings.antiEntropy : 0)
         if let compared = link.comparedAt, now.milliseconds(since: compared) < pause.count { return }
         let longer = min(Milliseconds(max(pause.count, 1) * 2), settings.comparePauseMax)
-        links[id]?.comparePause = longer
+        link.comparePause = longer
         compare(id, now: now)
     }
 }

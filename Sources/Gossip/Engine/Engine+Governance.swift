@@ -167,9 +167,9 @@ extension Engine {
             if store { actions.append(.storeAnnouncement(announcement)) }
             // A new address is worth a try soon: in a full mesh the node with the lesser key goes first.
             let isFirst = !overlay.isMesh || node < announcement.node
-            acquaintances[announcement.node, default: Acquaintance()].pause = nil
-            let nextDial = isFirst ? now : now + settings.dialCourtesy
-            acquaintances[announcement.node]?.nextDial = nextDial
+            let acquaintance = acquaintance(announcement.node)
+            acquaintance.pause = nil
+            acquaintance.nextDial = isFirst ? now : now + settings.dialCourtesy
             overlay.seekSoon(now: now)
         }
         if !adopted.isEmpty { announcementsFingerprint = nil }

@@ -70,12 +70,12 @@ package enum EngineInput: Hashable, Sendable {
     /// The answer to ``EngineAction/readHeaders(_:purpose:)``.
     case headersRead(LogRange, purpose: HeaderPurpose, [SignedHeader])
     /// The answer to ``EngineAction/answerDiff(_:link:)``.
-    case diffAnswered(LinkID, PeerMessage.DiffAnswer)
+    indirect case diffAnswered(LinkID, PeerMessage.DiffAnswer)
     /// A question of this node to a peer.
-    case askDiff(LinkID, PeerMessage.DiffQuestion)
+    indirect case askDiff(LinkID, PeerMessage.DiffQuestion)
     /// Statements and announcements made by this node, stored already.
     case stated([Statement])
-    case announced(Announcement)
+    indirect case announced(Announcement)
     /// The deadline of ``EngineAction/setTimer(_:)`` has come. One too early or too late does no harm.
     case timer
 }
@@ -111,19 +111,19 @@ package enum EngineAction: Hashable, Sendable {
     case dial(NodeKey, addresses: [String])
     /// Store and merge these in one transaction, in order, and answer with ``EngineInput/stored(token:_:summary:)``.
     case store(token: UInt64, [VerifiedDelta], from: LinkID)
-    case storeStatement(Statement, replaced: Hash256?)
-    case storeAnnouncement(Announcement)
+    indirect case storeStatement(Statement, replaced: Hash256?)
+    indirect case storeAnnouncement(Announcement)
     /// Read deltas from `range.from` on, at least one where it is held, and no more than about `bytesMax`.
     case read(LogRange, link: LinkID, bytesMax: UInt64)
     case readHeaders(LogRange, purpose: HeaderPurpose)
-    case answerDiff(PeerMessage.DiffQuestion, link: LinkID)
-    case deliverDiff(LinkID, PeerMessage.DiffAnswer)
+    indirect case answerDiff(PeerMessage.DiffQuestion, link: LinkID)
+    indirect case deliverDiff(LinkID, PeerMessage.DiffAnswer)
     /// Who may connect has changed.
-    case rosterChanged(Roster)
+    indirect case rosterChanged(Roster)
     /// A delta was refused: to be counted and shown.
-    case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
+    indirect case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
     /// A peer refused one of this node's deltas: to be shown.
-    case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
+    indirect case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
     /// An author writes more than is pushed on for it: its deltas are only told of for a while.
     case noteOverBudget(NodeKey)
     /// A session with a peer is open; the program that it runs, in its own words.

@@ -36,11 +36,10 @@ extension Engine {
     }
 
     mutating func wakeOverlay(now: Instant) {
-        let engine = self
         let surroundings = Overlay.Surroundings(
             nodeCount: roster.organizations.count - (roster.organization(of: node) == nil ? 0 : 1),
             open: Set(links.values.filter { $0.isOpen && !$0.isSuspect }.map(\.node)).sorted(),
-            dialable: { engine.dialable(now: now) }
+            dialable: overlay.isSeeking(now: now) ? dialable(now: now) : []
         )
         perform(overlay.wake(now: now, surroundings: surroundings, random: &random), now: now)
     }
@@ -72,8 +71,9 @@ extension Engine {
         guard let addresses = announcements.latest[peer]?.addresses, !addresses.isEmpty,
             acquaintances[peer]?.isDialling != true
         else { return }
-        acquaintances[peer, default: Acquaintance()].isDialling = true
-        acquaintances[peer]?.nextDial = nil
+        let acquaintance = acquaintance(peer)
+        acquaintance.isDialling = true
+        acquaintance.nextDial = nil
         actions.append(.dial(peer, addresses: addresses))
     }
 

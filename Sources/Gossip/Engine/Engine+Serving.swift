@@ -41,28 +41,28 @@ extension Engine {
         guard let link = links[id], !link.isReading, link.credit > 0 else { return }
         // Most of the time the first one is there, and the others are not looked at.
         let missing = link.served.prefix { $0.from > min(limit(of: $0.log), durable[$0.log]?.sequence ?? 0) }.count
-        links[id]?.served.removeFirst(missing)
-        guard let range = links[id]?.served.first else { return }
-        links[id]?.isReading = true
+        link.served.removeFirst(missing)
+        guard let range = link.served.first else { return }
+        link.isReading = true
         let readable = LogRange(log: range.log, from: range.from, to: min(range.to, limit(of: range.log)))
         actions.append(.read(readable, link: id, bytesMax: min(UInt64(link.credit), settings.messageBytes)))
     }
 
     mutating func deltasRead(_ id: LinkID, _ range: LogRange, _ deltas: [StoredDelta]) {
         guard let link = links[id] else { return }
-        links[id]?.isReading = false
+        link.isReading = false
         let wanted = deltas.filter { $0.sequence <= range.to }
         // A new want of the log may have come meanwhile; where it begins elsewhere, it is read anew.
         if let position = link.served.firstIndex(where: { $0.log == range.log && $0.from == range.from }) {
             let current = link.served[position]
-            links[id]?.served.remove(at: position)
+            link.served.remove(at: position)
             if let last = wanted.last?.sequence, last < current.to {
-                links[id]?.served.insert(LogRange(log: range.log, from: last + 1, to: current.to), at: position)
+                link.served.insert(LogRange(log: range.log, from: last + 1, to: current.to), at: position)
             }
         }
         for part in Parts(wanted.map(\.bytes), bytesMax: Int(settings.messageBytes)) {
             let message = PeerMessage.deltas(part)
-            links[id]?.credit -= Int64(message.encodedDeltasByteCount)
+            link.credit -= Int64(message.encodedDeltasByteCount)
             send(id, message)
         }
         serve(id)

@@ -10,7 +10,8 @@ extension Engine {
             actions.append(.disconnect(id, .notAMember))
             return
         }
-        acquaintances[peer, default: Acquaintance()].isDialling = false
+        let acquaintance = acquaintance(peer)
+        acquaintance.isDialling = false
         guard !isShunned(peer, now: now) else {
             actions.append(.disconnect(id, .shunned))
             return
@@ -19,9 +20,16 @@ extension Engine {
             actions.append(.disconnect(id, .duplicate))
             return
         }
-        links[id] = Link(id: id, node: peer, dialled: dialled, now: now, settings: settings)
+        links[id] = Link(
+            id: id,
+            node: peer,
+            acquaintance: acquaintance,
+            dialled: dialled,
+            now: now,
+            settings: settings
+        )
         due(now + settings.helloDeadline)
-        acquaintances[peer]?.nextDial = nil
+        acquaintance.nextDial = nil
         send(
             id,
             .hello(
@@ -41,7 +49,7 @@ extension Engine {
         openLinks.removeAll { $0 == id }
         withAhead.remove(id)
         let peer = link.node
-        var acquaintance = acquaintances[peer] ?? Acquaintance()
+        let acquaintance = link.acquaintance
         if link.isOpen {
             if link.isSynced { (acquaintance.behindBy, acquaintance.aheadBy) = difference(link) }
             acquaintance.state = link.state ?? acquaintance.state
@@ -52,16 +60,15 @@ extension Engine {
             // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
             // either side, would be again.
             if let openedAt = link.openedAt, openedAt + settings.dialPauseMax <= now { acquaintance.pause = nil }
-            scheduleDial(&acquaintance, now: now)
+            scheduleDial(acquaintance, now: now)
         }
-        acquaintances[peer] = acquaintance
         if isLast { perform(overlay.closed(peer, now: now), now: now) }
         planWants(now: now)
     }
 
     /// The peer broke the protocol: no session with it for a while.
     mutating func shun(_ peer: NodeKey, now: Instant) {
-        acquaintances[peer, default: Acquaintance()].shunnedUntil = now + settings.shunTime
+        acquaintance(peer).shunnedUntil = now + settings.shunTime
     }
 
     private func isShunned(_ peer: NodeKey, now: Instant) -> Bool {
@@ -70,28 +77,27 @@ extension Engine {
 
     /// Notes that something came on a link.
     mutating func heard(_ id: LinkID, now: Instant) {
-        guard let peer = links[id]?.node else { return }
-        links[id]?.lastHeard = now
-        if links[id]?.isSuspect == true {
+        guard let link = links[id] else { return }
+        link.lastHeard = now
+        if link.isSuspect {
             // It was only slow. It is no neighbour until one side asks again.
-            links[id]?.isSuspect = false
-            links[id]?.lastUsed = now
+            link.isSuspect = false
+            link.lastUsed = now
             due(now + settings.idleMax)
         }
-        acquaintances[peer, default: Acquaintance()].lastContact = now
-        acquaintances[peer]?.hasFailed = false
+        link.acquaintance.lastContact = now
+        link.acquaintance.hasFailed = false
     }
 
     mutating func dialFailed(_ peer: NodeKey, now: Instant) {
-        var acquaintance = acquaintances[peer] ?? Acquaintance()
+        let acquaintance = acquaintance(peer)
         acquaintance.isDialling = false
         acquaintance.hasFailed = true
-        scheduleDial(&acquaintance, now: now)
-        acquaintances[peer] = acquaintance
+        scheduleDial(acquaintance, now: now)
         if !links.values.contains(where: { $0.node == peer }) { perform(overlay.closed(peer, now: now), now: now) }
     }
 
-    private mutating func scheduleDial(_ acquaintance: inout Acquaintance, now: Instant) {
+    private mutating func scheduleDial(_ acquaintance: Acquaintance, now: Instant) {
         let pause =
             acquaintance.pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) }
             ?? settings.dialPauseMin
@@ -103,11 +109,11 @@ extension Engine {
         guard let link = links[id] else { return }
         heard(id, now: now)
         if case .refusal(let refusal) = message {
-            if !refusal.isOrderly { acquaintances[link.node]?.refusal = refusal }
+            if !refusal.isOrderly { link.acquaintance.refusal = refusal }
             close(id, nil, now: now)
             return
         }
-        guard links[id]?.budget.charge(message, now: now) == true else {
+        guard link.budget.charge(message, now: now) else {
             violate(id, "asks for more than its share", refusal: .budget, now: now)
             return
         }
@@ -116,9 +122,9 @@ extension Engine {
                 violate(id, "a first message that is not Hello", now: now)
                 return
             }
-            links[id]?.helloDeadline = nil
-            links[id]?.openedAt = now
-            links[id]?.lastUsed = now
+            link.helloDeadline = nil
+            link.openedAt = now
+            link.lastUsed = now
             openLinks = (openLinks + [id]).sorted()
             due(now + settings.idleMax)
             opened(id, hello, now: now)
@@ -141,7 +147,7 @@ extension Engine {
         case .deltaRefused(let log, let sequence, let code, let reason):
             // About others' deltas it is for their authors to know.
             guard log.author == node, link.refusedByPeer < settings.notedRefusalsMax else { break }
-            links[id]?.refusedByPeer += 1
+            link.refusedByPeer += 1
             actions.append(.noteRefused(log: log, sequence: sequence, code: code, reason: reason, by: link.node))
         case .headersWanted(let range): receivedHeadersWanted(range, on: id, now: now)
         case .headers(let log, let from, let headers): receivedHeaders(log, from: from, headers, on: id, now: now)
@@ -190,8 +196,8 @@ extension Engine {
         }
         guard keepsLink(id, now: now) else { return }
         actions.append(.noteSession(link.node, program: hello.program))
-        acquaintances[link.node]?.program = hello.program
-        acquaintances[link.node]?.refusal = nil
+        link.acquaintance.program = hello.program
+        link.acquaintance.refusal = nil
         if hello.governance != currentGovernanceFingerprint() { askGovernance(id) }
         if hello.announcements != currentAnnouncementsFingerprint() {
             sendAnnouncements(announcements.sorted.map(\.encoded), to: id)

@@ -1,19 +1,19 @@
 package import Catalog
 package import DeltaLog
 
-/// The gossip engine of one node: a pure value. Inputs and the present moment go in, actions come out, in one order
+/// The gossip engine of one node. Inputs and the present moment go in, actions come out, in one order
 /// for one history; it has no clock, socket, database or randomness of its own.
 ///
 /// It composes three machines: the ``Overlay`` decides with whom links are kept, the ``Broadcast`` along which of them new
 /// deltas go, and ``RangeReconciliation`` finds where two frontiers differ. The engine itself makes governance equal
 /// first, fetches what is lacking with byte credits, and asks a random peer now and then whether both still hold the
 /// same (anti-entropy: Demers et al. 1987).
-package struct Engine<Crypto: Cryptography>: Sendable {
+package struct Engine: ~Copyable {
     package let settings: EngineSettings
     package let alliance: AllianceID
     package let charter: Charter
     package let node: NodeKey
-    let cryptography: Crypto
+    let cryptography: any Cryptography
     let program: String
 
     package internal(set) var governance: GovernanceSet
@@ -92,7 +92,7 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         announcements: AnnouncementSet,
         frontier: Frontier,
         summary: StoredSummary,
-        cryptography: Crypto,
+        cryptography: any Cryptography,
         random: any RandomNumberGenerator & Sendable
     ) {
         var random = random
@@ -157,9 +157,15 @@ package struct Engine<Crypto: Cryptography>: Sendable {
         return actions
     }
 
-    // MARK: - Sending
+    /// What is remembered of a node, from now on.
+    mutating func acquaintance(_ peer: NodeKey) -> Acquaintance {
+        if let known = acquaintances[peer] { return known }
+        let new = Acquaintance()
+        acquaintances[peer] = new
+        return new
+    }
 
-    func link(_ id: LinkID) -> Link? { links[id] }
+    // MARK: - Sending
 
     mutating func send(_ link: LinkID, _ message: PeerMessage) {
         guard links[link] != nil else { return }

@@ -106,7 +106,11 @@ extension Engine {
 
     /// The open connection with a node.
     package func openLink(to peer: NodeKey) -> LinkID? {
-        links.values.filter { $0.node == peer && $0.isOpen }.map(\.id).max()
+        var newest: LinkID?
+        for (id, link) in links where link.node == peer && link.isOpen && newest.map({ $0 < id }) ?? true {
+            newest = id
+        }
+        return newest
     }
 
     /// True while a node is being dialled, or a session with it is being opened.

@@ -1,10 +1,12 @@
 import Catalog
 import DeltaLog
 
-/// What the engine knows of one connection.
-struct Link {
+/// What the engine knows of one connection. Only the engine that made it has it.
+final class Link {
     let id: LinkID
     let node: NodeKey
+    /// What is remembered of that node.
+    let acquaintance: Acquaintance
     let dialled: Bool
     /// When the first message must have come; nil once it has.
     var helloDeadline: Instant?
@@ -85,9 +87,17 @@ struct Link {
         !wants.isEmpty || !served.isEmpty || isReading || lookups > 0 || !inquiries.isEmpty || bytesPending > 0
     }
 
-    init(id: LinkID, node: NodeKey, dialled: Bool, now: Instant, settings: EngineSettings) {
+    init(
+        id: LinkID,
+        node: NodeKey,
+        acquaintance: Acquaintance,
+        dialled: Bool,
+        now: Instant,
+        settings: EngineSettings
+    ) {
         self.id = id
         self.node = node
+        self.acquaintance = acquaintance
         self.dialled = dialled
         helloDeadline = now + settings.helloDeadline
         lastHeard = now
@@ -101,6 +111,10 @@ struct Want {
     /// The lowest sequence that has not come.
     var from: UInt64
     let to: UInt64
+    /// True where the broadcast asks for what it did not bring.
+    let isGraft: Bool
+    /// When something of it last came; nil before that.
+    var movedAt: Instant?
     /// When something must have come.
     var deadline: Instant
     /// How long each further step may take.
@@ -120,8 +134,8 @@ struct Inquiry {
     var suspects: (own: SignedHeader, theirs: SignedHeader)?
 }
 
-/// What is remembered of a node beyond its connections.
-struct Acquaintance {
+/// What is remembered of a node beyond its connections. Only the engine that made it has it.
+final class Acquaintance {
     var state: StateSummary?
     /// Deltas that it lacked, and had more, when the last session ended.
     var behindBy: UInt64?

@@ -103,7 +103,7 @@ package struct SessionRefusal: Hashable, Sendable {
 
 /// A message between two nodes, decoded. Deltas are bytes here: they are checked before the engine sees them.
 package enum PeerMessage: Hashable, Sendable {
-    case hello(Hello)
+    indirect case hello(Hello)
     case refusal(SessionRefusal)
     case governance(known: [Hash256], statements: [[UInt8]], answer: Bool)
     case announcements([[UInt8]])
@@ -114,12 +114,12 @@ package enum PeerMessage: Hashable, Sendable {
     case ack(LogHead, credit: UInt64)
     case have([LogHead])
     /// `question` is not 0 where the peer's is wanted in return; `answered` is the question that this answers, or 0.
-    case state(StateSummary, question: UInt64, answered: UInt64)
-    case deltaRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String)
+    indirect case state(StateSummary, question: UInt64, answered: UInt64)
+    indirect case deltaRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String)
     case headersWanted(LogRange)
     case headers(log: LogID, from: UInt64, [SignedHeader])
-    case diffQuestion(DiffQuestion)
-    case diffAnswer(DiffAnswer)
+    indirect case diffQuestion(DiffQuestion)
+    indirect case diffAnswer(DiffAnswer)
     // Overlay.
     case neighbour(isUrgent: Bool)
     case neighbourAnswer(isAccepted: Bool)

@@ -35,9 +35,9 @@ struct Overlay: Sendable {
         let nodeCount: Int
         /// Nodes with an open link on which something was heard lately, ascending.
         let open: [NodeKey]
-        /// Nodes that may be dialled now: with an address, not linked, not being dialled, and whose pause is over.
-        /// Costs a look at the whole roster, so it is only called where neighbours are lacking.
-        let dialable: () -> [NodeKey]
+        /// Nodes that may be dialled now: with an address, not linked, not being dialled, and whose pause is over. Only
+        /// needed where ``isSeeking(now:)``.
+        let dialable: [NodeKey]
     }
 
     private let node: NodeKey
@@ -89,6 +89,9 @@ struct Overlay: Sendable {
         }
     }
 
+    /// True if the next wake looks for neighbours.
+    func isSeeking(now: Instant) -> Bool { seekAt.map { $0 <= now } ?? false }
+
     /// Looks for neighbours at the next wake.
     mutating func seekSoon(now: Instant) {
         seekAt = now
@@ -104,7 +107,7 @@ struct Overlay: Sendable {
     ) -> [Action] {
         nodeCount = surroundings.nodeCount
         var actions: [Action] = []
-        if let seekAt, seekAt <= now { seek(now: now, surroundings, &random, into: &actions) }
+        if isSeeking(now: now) { seek(now: now, surroundings, &random, into: &actions) }
         if let shuffleAt {
             if shuffleAt <= now {
                 self.shuffleAt = now + jittered(settings.shuffleInterval, &random)
@@ -149,7 +152,7 @@ struct Overlay: Sendable {
             lacking -= 1
         }
         guard lacking > 0 else { return }
-        var candidates = surroundings.dialable().filter(isFree)
+        var candidates = surroundings.dialable.filter(isFree)
         if isMesh {
             for node in candidates.sorted() {
                 sought.insert(node)

@@ -20,7 +20,7 @@ package final class NodeService: Service {
     package let directory: Directory
     package let settings: Settings
     let logger: Logger
-    private let engine: Mutex<Engine<SystemCryptography>>
+    private let engine: Mutex<Engine>
     private let inputs: AsyncStream<EngineInput>
     private let input: AsyncStream<EngineInput>.Continuation
     private let links = Mutex<LinkTable>(LinkTable())
