@@ -84,6 +84,15 @@ package struct Spread: Sendable {
     /// The most hops that a delta took to any of its receivers (last delivery hop, same source).
     package var hopsMax: Int { courses.reduce(0) { max($0, $1.hops.compactMap { $0 }.max() ?? 0) } }
 
+    /// The time from a write to its being on disk at the last of the places that has it, in milliseconds: the mean over all
+    /// deltas.
+    package func delayMeanMilliseconds(at places: [Int]) -> Double {
+        let delays = courses.map { course in
+            places.compactMap { course.storedAt[$0] }.map { Double($0 - course.begunAt) / 1e6 }.max() ?? 0
+        }
+        return delays.isEmpty ? 0 : delays.reduce(0, +) / Double(delays.count)
+    }
+
     /// The longest time from a write to its being on disk at those of the places that have it, in milliseconds.
     package func delayMaxMilliseconds(at places: [Int]) -> UInt64 {
         courses.reduce(0) { longest, course in

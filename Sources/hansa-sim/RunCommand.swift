@@ -19,10 +19,11 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Print the last events of the run, also where it does not fail.")
     var trace = false
 
-    /// Events printed with `--trace`.
-    private static let eventsPrinted = 2_000
+    @Option(help: ArgumentHelp("How many events '--trace' prints.", valueName: "number"))
+    var events = 2_000
 
     func validate() throws {
+        guard (1...10_000_000).contains(events) else { throw ValidationError("--events is 1 to 10000000") }
         _ = try options.scenario(or: "smoke")
         _ = try options.plantedBug()
     }
@@ -31,7 +32,7 @@ struct RunCommand: ParsableCommand {
         var asked = RunOptions(scenario: try options.scenario(or: "smoke"), seed: seed)
         asked.nodes = options.nodes
         asked.plant = try options.plantedBug()
-        if trace { asked.eventsKept = Self.eventsPrinted }
+        if trace { asked.eventsKept = events }
         let clock = ContinuousClock()
         let start = clock.now
         let trial = Trial.run(asked)

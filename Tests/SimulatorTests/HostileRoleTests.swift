@@ -13,8 +13,8 @@ struct HostileRoleTests {
         var settings = Simulation.Settings()
         settings.network.latency = .constant(10)
         // Shares small enough to be used up within the run.
-        settings.engine.budget.workPerSecond = 300
-        settings.engine.budget.workBurst = 3_000
+        settings.engine.budget.workPerSecond = 100
+        settings.engine.budget.workBurst = 2_000
         settings.engine.budget.wasteBurst = 1_000
         let simulation = Simulation(nodes: 8, seed: seed, settings: settings)
         simulation.startAll()

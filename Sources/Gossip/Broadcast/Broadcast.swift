@@ -11,7 +11,7 @@ import DeltaLog
 /// - An I-have names heads of logs, so a single one stands for all that comes before it.
 /// - A graft carries no message id: what is missing is asked for as in catch-up, by a stretch of the log, within credit.
 /// - One tree for all authors, as in the paper; it is mended towards short ways by its section 3.8.
-/// - A neighbour that brought something new a moment ago is not pruned for a duplicate.
+/// - A neighbour that brought something new a moment ago is seldom pruned for a duplicate, and seldom lets itself be.
 struct Broadcast: Sendable {
     private let settings: BroadcastSettings
 
@@ -59,17 +59,22 @@ struct Broadcast: Sendable {
         lazy.remove(node)
     }
 
-    mutating func down(_ node: NodeKey) {
-        eager.remove(node)
+    /// A neighbour is gone. Where its link was eager another one has to take its place: what it stood for is cut off.
+    ///
+    /// - Returns: The neighbour to graft.
+    mutating func down(_ node: NodeKey, random: inout any RandomNumberGenerator & Sendable) -> NodeKey? {
         lazy.remove(node)
         usefulAt[node] = nil
+        guard eager.remove(node) != nil else { return nil }
+        return lazy.sorted().randomElement(using: &random)
     }
 
-    /// True if a duplicate from the neighbour is a reason to prune it: not where it lately was the first to bring
-    /// something else. While deltas of several authors are under way at once, each of two neighbours is first with some;
-    /// pruning both would cut this node off.
-    func isDispensable(_ node: NodeKey, now: Instant) -> Bool {
-        usefulAt[node].map { $0 + settings.pruneHold <= now } ?? true
+    /// True if a link that brought a duplicate, on either side, is to leave the tree: most of the time not where it
+    /// lately was the first to bring something else. While deltas of several authors are under way at once, the nodes of
+    /// a circle would each cut another of its links, and fall apart; so they are cut seldom, which is one at a time.
+    func isDispensable(_ node: NodeKey, now: Instant, random: inout any RandomNumberGenerator & Sendable) -> Bool {
+        guard let useful = usefulAt[node], now < useful + settings.pruneHold else { return true }
+        return UInt64.random(in: 0..<settings.pruneOdds, using: &random) == 0
     }
 
     /// The neighbour wants no pushes, or sent one that was not needed.
@@ -115,6 +120,18 @@ struct Broadcast: Sendable {
         if arrivals.count >= settings.arrivalsMax { arrivals.removeAll(keepingCapacity: true) }
         arrivals[log] = Arrival(sequence: sequence, hops: hops, from: node)
         return hops
+    }
+
+    /// What was told of comes because two frontiers were compared, before it was missed for long: the tree did not bring
+    /// it, and would not bring the next one either.
+    ///
+    /// - Returns: The neighbour to graft: the one that told of it by the shortest way.
+    func unbrought(_ log: LogID, _ sequence: UInt64, now: Instant) -> NodeKey? {
+        // A push may be on its way still, so half the time to a graft has to be over.
+        guard let entry = missing[log], entry.head.sequence <= sequence, grafted[log] == nil,
+            entry.deadline <= now + Milliseconds(settings.graftDelay.count / 2)
+        else { return nil }
+        return entry.tellers.filter { lazy.contains($0.node) }.min { $0.hops < $1.hops }?.node
     }
 
     /// The log is no longer waited for: it was stored by other ways, or does not count.
@@ -206,6 +223,8 @@ package struct BroadcastSettings: Hashable, Sendable {
     /// duplicates while many write at once; shorter lets them cut the tree. As long as a delta takes through a large
     /// alliance.
     package var pruneHold: Milliseconds = 1_000
+    /// Of so many duplicates from such a neighbour one is a reason all the same. More cost duplicates, fewer cut the tree.
+    package var pruneOdds: UInt64 = 8
     /// How many hops shorter another way must be for the tree to be changed. The paper's optimization threshold, which
     /// leaves its value open; 3 keeps the tree from swinging between ways of like length.
     package var shortcutHops: UInt32 = 3

@@ -173,11 +173,21 @@ extension Engine {
             return
         }
         guard isNeighbour(peer, on: id) else { return }
-        if !deltas.isEmpty, duplicates == deltas.count, broadcast.isDispensable(peer, now: now) {
+        if !deltas.isEmpty, duplicates == deltas.count, isDispensable(peer, now: now) {
             broadcast.prune(peer)
             counters.prunesSent += 1
             send(id, .prune)
         }
+    }
+
+    private mutating func isDispensable(_ peer: NodeKey, now: Instant) -> Bool {
+        broadcast.isDispensable(peer, now: now, random: &random)
+    }
+
+    /// The peer has had a duplicate from here. Where this node needs the link it says so.
+    mutating func receivedPrune(on id: LinkID, now: Instant) {
+        guard let peer = links[id]?.node else { return }
+        if isDispensable(peer, now: now) { broadcast.prune(peer) } else { graft(peer) }
     }
 
     /// False for a peer that takes this node for a neighbour and is none: it is told so, and looks for another.
@@ -195,10 +205,8 @@ extension Engine {
                 let sequence = head.head.sequence
                 learn(head.log, sequence, on: id)
                 guard let swap = broadcast.shortcut(head.log, sequence, hops: entry.hops, by: peer) else { continue }
-                broadcast.graft(swap.graft)
+                graft(swap.graft)
                 broadcast.prune(swap.prune)
-                counters.graftsSent += 1
-                send(id, .graft(nil, credit: 0))
                 counters.prunesSent += 1
                 if let other = openLink(to: swap.prune) { send(other, .prune) }
             } else if head.head.sequence <= limit(of: head.log), !isDistrusted(head.log, on: id) {
@@ -206,6 +214,14 @@ extension Engine {
             }
         }
         compareHeads(heads.map { FrontierEntry($0.head) }, on: id)
+    }
+
+    /// Takes the link with a neighbour into the tree.
+    mutating func graft(_ peer: NodeKey) {
+        guard let id = openLink(to: peer) else { return }
+        broadcast.graft(peer)
+        counters.graftsSent += 1
+        send(id, .graft(nil, credit: 0))
     }
 
     /// Asks for what neighbours have told of and the tree did not bring.
@@ -238,14 +254,13 @@ extension Engine {
         }
     }
 
-    /// Logs that are being fetched: those asked for in catching up, which has its own deadlines, and those of grafts that
-    /// brought something lately.
+    /// Logs that are being fetched: those asked of peers that lately gave something, or were asked a moment ago.
     private func logsComing(now: Instant) -> Set<LogID> {
         var coming: Set<LogID> = []
         for link in links.values {
-            for (log, want) in link.wants
-            where !want.isGraft || want.movedAt.map({ now < $0 + settings.broadcast.graftRetry }) ?? false {
-                coming.insert(log)
+            for (log, want) in link.wants {
+                let patience = want.isGraft ? settings.broadcast.graftRetry : settings.graftDeadline
+                if now < max(want.begunAt, link.movedAt ?? want.begunAt) + patience { coming.insert(log) }
             }
         }
         return coming
@@ -257,7 +272,7 @@ extension Engine {
         for id in links.keys.sorted() {
             guard let link = links[id], let want = link.wants.removeValue(forKey: log) else { continue }
             distrust(log, on: id, for: settings.wantDeadline, now: now)
-            if want.movedAt == nil { _ = chargeWaste(Self.vainGraftCost, to: id, now: now) }
+            if !want.hasMoved { _ = chargeWaste(Self.vainGraftCost, to: id, now: now) }
         }
     }
 

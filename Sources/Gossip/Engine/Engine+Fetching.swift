@@ -58,6 +58,7 @@ extension Engine {
             from: range.from,
             to: range.to,
             isGraft: isGraft,
+            begunAt: now,
             deadline: deadline,
             patience: patience,
             order: link.nextOrder
@@ -133,7 +134,8 @@ extension Engine {
     private mutating func progress(_ log: LogID, _ sequence: UInt64, on id: LinkID, now: Instant) {
         guard let link = links[id], let want = link.wants[log], (want.from...want.to).contains(sequence) else { return }
         link.wants[log]?.from = sequence + 1
-        link.wants[log]?.movedAt = now
+        link.wants[log]?.hasMoved = true
+        link.movedAt = now
         for (other, later) in link.wants where later.order >= want.order {
             link.wants[other]?.deadline = max(later.deadline, now + later.patience)
         }
@@ -191,6 +193,9 @@ extension Engine {
                 if delta.header.sequence <= accepted(delta.log)?.sequence ?? 0 { duplicates += 1 }
                 guard accept(delta, hasRoom: hasRoom, from: id, now: now) else { break }
                 batch.append(delta)
+                if arrival.hops == nil, let teller = broadcast.unbrought(delta.log, delta.header.sequence, now: now) {
+                    graft(teller)
+                }
                 let passed = broadcast.arrived(
                     delta.log,
                     delta.header.sequence,

@@ -23,7 +23,7 @@ extension Engine {
                 // What has happened since the session was opened.
                 tell(node, .state(ownState, question: 0, answered: 0))
             case .down(let node):
-                broadcast.down(node)
+                if let other = broadcast.down(node, random: &random) { graft(other) }
                 if let id = openLink(to: node) { links[id]?.lastUsed = now }
                 due(now + settings.idleMax)
             }

@@ -50,6 +50,8 @@ final class Link {
 
     // What this node asks of the peer.
     var wants: [LogID: Want] = [:]
+    /// When something that was asked for last came.
+    var movedAt: Instant?
     /// A lower bound of the wants' deadlines.
     var wantsCheckAt: Instant?
     /// The number of the next want.
@@ -113,8 +115,9 @@ struct Want {
     let to: UInt64
     /// True where the broadcast asks for what it did not bring.
     let isGraft: Bool
-    /// When something of it last came; nil before that.
-    var movedAt: Instant?
+    let begunAt: Instant
+    /// True once something of it has come.
+    var hasMoved = false
     /// When something must have come.
     var deadline: Instant
     /// How long each further step may take.
