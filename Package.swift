@@ -112,7 +112,7 @@ let package = Package(
         .executableTarget(
             name: "hansa-bench",
             dependencies: [
-                "LocalAPI", "Node", "Simulator", "TestSupport", argumentParser, sqlite,
+                "LocalAPI", "Node", "OpenSSLKit", "Simulator", "Store", "TestSupport", argumentParser, sqlite,
             ],
             swiftSettings: settings
         ),

@@ -7,7 +7,7 @@ import Foundation
 /// Kana, Hangul, Bopomofo) each pair of neighbours is a term, and the last character of a run is one of its own: so any
 /// stretch of two or more characters is found as a phrase of pairs, and a single character as the beginning of a term.
 /// Text and queries pass through the same code; FTS5 itself only splits the result at blanks (its `ascii` tokenizer).
-enum SearchText {
+package enum SearchText {
     /// Bytes of one value that are indexed at most; what lies behind is not found. A guess: as long as a field may be.
     static let valueBytesMax = 64 * 1024
 
@@ -15,7 +15,7 @@ enum SearchText {
     enum Role { case word, unspaced, separator, ignored }
 
     /// Appends the terms of a text, each followed by a blank.
-    static func append(_ text: String, to terms: inout [UInt8]) {
+    package static func append(_ text: String, to terms: inout [UInt8]) {
         var text = text
         let start = terms.count
         let isDone = text.withUTF8 { bytes in

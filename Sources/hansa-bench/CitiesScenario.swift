@@ -17,7 +17,8 @@ struct CitiesScenario {
             throw BenchFailure("set HANSA_TEST_DATA to the folder with the real data sets")
         }
         let file = data + "/geonames/cities500-even.csv.gz"
-        let plain = try PlainSQLite(rows: try rows(of: file)).run(in: scratch("plain"))
+        let rows = try rows(of: file)
+        let plain = try PlainSQLite.run(in: scratch("plain"), count: rows.count) { rows[$0] }
         var nodes = Nodes(scratch)
         let author = try nodes.add()
         let others = [try nodes.add(), try nodes.add()]
@@ -97,7 +98,7 @@ struct CitiesScenario {
     }
 
     /// The table's rows as they are in the file, each with its names.
-    private func rows(of file: String) throws -> [PlainSQLite.Row] {
+    private func rows(of file: String) throws -> [(line: [UInt8], texts: [String])] {
         let table = scratch("cities.csv")
         let gzip = try ChildProcess("gzip", ["-dc", file], environment: ["PATH": "/usr/bin:/bin"], output: table)
         guard gzip.wait() == 0, let data = FileManager.default.contents(atPath: table) else {
@@ -106,7 +107,7 @@ struct CitiesScenario {
         // No cell of this table holds a line break.
         let rows = data.split(separator: UInt8(ascii: "\n")).dropFirst().map { line in
             let cells = Self.cells(line)
-            return PlainSQLite.Row(bytes: Array(line), names: [cells[1], cells[cells.count - 1]])
+            return (line: Array(line), texts: [cells[1], cells[cells.count - 1]])
         }
         guard rows.count == Self.records else { throw BenchFailure("\(file) has \(rows.count) rows") }
         return rows

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// One figure, beside what the same machine does in the same run without the node.
 struct Measurement: Encodable {
@@ -8,13 +9,15 @@ struct Measurement: Encodable {
     let unit: String
     /// The raw cost, in the same unit; nil where there is none to compare with.
     var reference: Double?
-    /// The largest memory that the process has had.
+    /// The largest memory that the process has had, or where the scenario is about idleness what it has.
     var rssBytes: Int?
     /// What the folder takes on disk afterwards.
     var diskBytes: Int?
 
-    /// Figure by reference.
-    private var ratio: Double? { reference.map { figure / $0 } }
+    /// True for what is the better the less it is: times, bytes, shares of a core.
+    private var isCost: Bool { !unit.hasSuffix("/s") }
+    /// Rate by reference rate, or the reference's cost by the cost: the higher, the better.
+    private var ratio: Double? { reference.map { isCost ? $0 / figure : figure / $0 } }
 
     private enum CodingKeys: String, CodingKey {
         case scenario, figure, unit, reference, ratio, rssBytes, diskBytes
@@ -66,11 +69,34 @@ struct Measurement: Encodable {
 /// Facts about processes, folders and series.
 enum Facts {
     /// The most memory that a process has had resident (`VmHWM`), in bytes; nil where it is gone.
-    static func peakMemory(of process: pid_t?) -> Int? {
+    static func peakMemory(of process: pid_t?) -> Int? { memory("VmHWM:", of: process) }
+
+    /// The memory that a process has now, in bytes.
+    static func memory(of process: pid_t?) -> Int? { memory("VmRSS:", of: process) }
+
+    private static func memory(_ name: String, of process: pid_t?) -> Int? {
         guard let process, let text = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") })
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) })
         else { return nil }
         return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+    }
+
+    /// Seconds of processor time that a process has used.
+    static func processorSeconds(of process: pid_t?) -> Double {
+        guard let process, let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8) else {
+            return 0
+        }
+        // Behind the name, which may hold anything: user and system time are the 12th and 13th (proc(5)).
+        let words = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+        guard words.count > 13, let user = Double(words[12]), let system = Double(words[13]) else { return 0 }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// Bytes that have passed the loopback interface, with the headers of TCP and IP.
+    static func loopbackBytes() -> Int {
+        let text = (try? String(contentsOfFile: "/proc/net/dev", encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.contains("lo:") } ?? ""
+        return line.split(whereSeparator: { $0 == " " || $0 == ":" }).dropFirst().first.flatMap { Int($0) } ?? 0
     }
 
     /// The bytes of all files in a folder.

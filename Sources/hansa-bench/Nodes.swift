@@ -6,15 +6,18 @@ import TestSupport
 /// Real nodes in one folder, and how they are asked without starting a process each time.
 struct Nodes {
     let scratch: TemporaryFolder
+    /// Of their folders' names.
+    private let prefix: String
     private(set) var all: [HansaProcess] = []
 
-    init(_ scratch: TemporaryFolder) {
+    init(_ scratch: TemporaryFolder, prefix: String = "node") {
         self.scratch = scratch
+        self.prefix = prefix
     }
 
     /// One more node, which does not run yet; the first founds the alliance.
     mutating func make() throws -> HansaProcess {
-        let node = HansaProcess(folder: scratch("node-\(all.count)"), runtime: scratch.runtime)
+        let node = HansaProcess(folder: scratch("\(prefix)-\(all.count)"), runtime: scratch.runtime)
         let name = "Organization \(all.count)"
         if let first = all.first {
             let joined = try node.join(try first.ticket(), organization: name)

@@ -1,0 +1,99 @@
+import Foundation
+import Glibc
+import LocalAPI
+import Node
+import TestSupport
+
+/// One edit after the other, and how long until it is on disk, and found elsewhere.
+struct EditScenario {
+    private let scratch: TemporaryFolder
+    private let edits: Int
+
+    init(_ scratch: TemporaryFolder, edits: Int) {
+        self.scratch = scratch
+        self.edits = edits
+    }
+
+    private static let warmUp = 10
+
+    /// An edit until the node answers, which it does when the edit is on disk. Held to two flushes and a millisecond.
+    func durable() async throws -> [Measurement] {
+        var nodes = Nodes(scratch)
+        let author = try nodes.add()
+        let client = try await Nodes.client(author.folder)
+        let disk = try Disk(scratch("fsync"))
+        var (times, flushes): ([Double], [Double]) = ([], [])
+        for number in 0..<edits + Self.warmUp {
+            let flush = try disk.flush()
+            let begin = ContinuousClock.now
+            _ = try await client.call(command(number).edit)
+            guard number >= Self.warmUp else { continue }
+            times.append(begin.duration(to: .now) / .milliseconds(1))
+            flushes.append(flush)
+        }
+        defer { author.stop() }
+        return measurements("edit-durable", times, flushes, allowance: (1, 1), node: author)
+    }
+
+    /// An edit until a search on two other nodes finds it. Held to two flushes and 1.5 ms at the median, 6 ms at the 99th
+    /// percentile.
+    func visible() async throws -> [Measurement] {
+        var nodes = Nodes(scratch)
+        let author = try nodes.add()
+        let readers = [try nodes.add(), try nodes.add()]
+        let editing = try await Nodes.client(author.folder)
+        let searching = [try await Nodes.client(readers[0].folder), try await Nodes.client(readers[1].folder)]
+        let disk = try Disk(scratch("fsync"))
+        var (times, flushes): ([Double], [Double]) = ([], [])
+        for number in 0..<edits + Self.warmUp {
+            let (edit, query) = command(number)
+            let flush = try disk.flush()
+            let begin = ContinuousClock.now
+            _ = try await editing.call(edit)
+            for client in searching {
+                while try await client.call(query).total == 0 {
+                    guard begin.duration(to: .now) < .seconds(60) else { throw BenchFailure("an edit is never found") }
+                    try await Task.sleep(for: .microseconds(100))
+                }
+            }
+            guard number >= Self.warmUp else { continue }
+            times.append(begin.duration(to: .now) / .milliseconds(1))
+            flushes.append(flush)
+        }
+        defer { for node in nodes.all { node.stop() } }
+        return measurements("edit-visible", times, flushes, allowance: (1.5, 6), node: readers[0])
+    }
+
+    private func command(_ number: Int) -> (edit: EditCommand, query: SearchCommand) {
+        let word = "edit\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
+        // The word is made of letters and digits, so that it is a change.
+        let change = EditWord("name=\(word)")!
+        return (
+            EditCommand(id: "Organization 0/need/\(number % 50)", words: [change], create: true),
+            SearchCommand(text: word, kind: nil, owner: nil, limit: 1)
+        )
+    }
+
+    private func measurements(
+        _ name: String,
+        _ times: [Double],
+        _ flushes: [Double],
+        allowance: (median: Double, p99: Double),
+        node: HansaProcess
+    ) -> [Measurement] {
+        [("median", 0.5, allowance.median), ("p99", 0.99, allowance.p99)].flatMap { part, quantile, allowance in
+            let flush = Facts.quantile(quantile, of: flushes)
+            return [
+                Measurement(
+                    scenario: "\(name)/\(part)",
+                    figure: Facts.quantile(quantile, of: times),
+                    unit: "ms",
+                    reference: 2 * flush + allowance,
+                    rssBytes: Facts.peakMemory(of: node.processIdentifier),
+                    diskBytes: Facts.bytes(in: node.folder)
+                ),
+                Measurement(scenario: "\(name)/fsync-\(part)", figure: flush, unit: "ms"),
+            ]
+        }
+    }
+}

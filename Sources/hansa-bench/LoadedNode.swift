@@ -1,0 +1,106 @@
+import Foundation
+import LocalAPI
+import Node
+import TestSupport
+
+/// What the scenarios of one run share: the records, the raw cost of holding them, and a node that has loaded them, each
+/// made when it is first asked for.
+final class LoadedNode {
+    let scratch: TemporaryFolder
+    let source: RecordSource
+    /// Whether every node's digests are recomputed from its log at the end of a scenario.
+    let isChecking: Bool
+    private(set) var nodes: Nodes
+    private var loaded: HansaProcess?
+    private var reference: PlainSQLite.Outcome?
+    /// How long loading took, in seconds.
+    private(set) var loadSeconds = 0.0
+    /// Bytes of the JSON lines.
+    private(set) var lineBytes = 0
+
+    init(_ scratch: TemporaryFolder, source: RecordSource, isChecking: Bool) {
+        self.scratch = scratch
+        self.source = source
+        self.isChecking = isChecking
+        nodes = Nodes(scratch)
+    }
+
+    /// Plain SQLite with the same records.
+    func plain() throws -> PlainSQLite.Outcome {
+        if let reference { return reference }
+        let outcome = try PlainSQLite.run(in: scratch("plain"), count: source.count, record: source.record)
+        try? FileManager.default.removeItem(atPath: scratch("plain"))
+        reference = outcome
+        return outcome
+    }
+
+    /// The file of all records.
+    func lines() throws -> String {
+        let path = scratch("records.jsonl")
+        if lineBytes == 0 { lineBytes = try source.writeJSONLines(path, 0..<source.count) }
+        return path
+    }
+
+    /// The running node that holds all records.
+    func author() async throws -> HansaProcess {
+        if let loaded { return loaded }
+        let file = try lines()
+        let node = try nodes.add()
+        loadSeconds = try load(file, into: node, created: source.count)
+        loaded = node
+        return node
+    }
+
+    /// A further member, running.
+    func member() throws -> HansaProcess { try nodes.add() }
+
+    /// A further member that does not run yet.
+    func newcomer() throws -> HansaProcess { try nodes.make() }
+
+    /// Loads a file into a running node; how long it took, in seconds.
+    @discardableResult
+    func load(_ file: String, into node: HansaProcess, created: Int = 0, updated: Int = 0) throws -> Double {
+        let words = ["import", file, "--kind", source.kind, "--key", source.key, "--json"]
+        let output = scratch("import-\(UUID().uuidString.prefix(8)).json")
+        let begin = ContinuousClock.now
+        let process = try node.begin(words, output: output)
+        guard process.wait(seconds: Self.patience) != nil else {
+            throw BenchFailure("the import of \(file) never ends")
+        }
+        let seconds = begin.duration(to: .now) / .seconds(1)
+        let answer = JSONTree(FileManager.default.contents(atPath: output) ?? Data())
+        guard answer.created.int == created, answer.updated.int == updated else {
+            let text = String(decoding: FileManager.default.contents(atPath: output) ?? Data(), as: UTF8.self)
+            throw BenchFailure("the import of \(file) gave \(text.prefix(1000))")
+        }
+        return seconds
+    }
+
+    /// No scenario takes longer, in seconds.
+    static let patience = 3600.0
+
+    /// Waits until a running node holds so many records.
+    func awaitRecords(_ count: Int, at node: HansaProcess) async throws {
+        let client = try await Nodes.client(node.folder)
+        let begin = ContinuousClock.now
+        while try await client.call(StatusCommand()).records < count {
+            guard begin.duration(to: .now) < .seconds(Self.patience) else {
+                throw BenchFailure("the node in \(node.folder) does not get all records")
+            }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    /// The digests are equal; where it is asked for, they are recomputed from the logs.
+    func check(_ some: [HansaProcess]) throws {
+        let digests = try some.map { try $0.digest() }
+        guard Set(digests).count == 1 else { throw BenchFailure("the nodes do not agree: \(digests)") }
+        guard isChecking else { return }
+        for node in some {
+            let answer = try node.done("verify", "--deep", "--json").json
+            guard answer.sound.bool == true, answer.digest.string == digests.first else {
+                throw BenchFailure("the node in \(node.folder) is not sound")
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import Glibc
+
+/// The records of a run: made, or read from a file of JSON lines.
+struct RecordSource {
+    /// How many there are.
+    let count: Int
+    /// Lines given by the user; nil to make them.
+    private let lines: [ArraySlice<UInt8>]?
+    /// The kind that a node takes them for, and the field with their ids.
+    let kind: String
+    let key: String
+
+    /// Made records.
+    init(count: Int) {
+        self.count = count
+        lines = nil
+        kind = RecordGenerator.kind
+        key = "id"
+    }
+
+    /// The first `count` lines of a file.
+    init(file: String, count: Int, kind: String, key: String) throws {
+        guard let data = FileManager.default.contents(atPath: file) else { throw BenchFailure("cannot read \(file)") }
+        let lines = [UInt8](data).split(separator: UInt8(ascii: "\n")).prefix(count)
+        guard !lines.isEmpty else { throw BenchFailure("\(file) has no lines") }
+        self.lines = Array(lines)
+        self.count = lines.count
+        self.kind = kind
+        self.key = key
+    }
+
+    /// True where tables and changed records can be made, which takes made records.
+    var isMade: Bool { lines == nil }
+
+    /// One record as plain SQLite takes it.
+    func record(_ number: Int) -> (line: [UInt8], texts: [String]) {
+        guard let lines else {
+            let record = RecordGenerator.record(number)
+            return (record.json, record.texts)
+        }
+        let line = Array(lines[number])
+        return (line, Self.texts(of: line))
+    }
+
+    /// Name, description and tags of a line of JSON, whatever their form: the texts of a map or list one after the other.
+    private static func texts(of line: [UInt8]) -> [String] {
+        let object = (try? JSONSerialization.jsonObject(with: Data(line))) as? [String: Any] ?? [:]
+        func text(_ value: Any?) -> String {
+            switch value {
+            case let text as String: text
+            case let list as [Any]: list.map { text($0) }.joined(separator: " ")
+            case let map as [String: Any]: map.keys.sorted().map { text(map[$0]) }.joined(separator: " ")
+            default: ""
+            }
+        }
+        return [text(object["name"] ?? object["title"]), text(object["description"]), text(object["tags"])]
+    }
+
+    /// What is indexed of a line, found at the least cost: made lines have one shape.
+    func texts(in line: ArraySlice<UInt8>) -> [String] {
+        guard lines == nil else { return Self.texts(of: Array(line)) }
+        let description = Self.stretch(of: line, behind: #""description":""#, before: UInt8(ascii: "\""))
+        return [
+            Self.stretch(of: line, behind: #""zh":""#, before: UInt8(ascii: "\"")) + " "
+                + Self.stretch(of: line, behind: #""en":""#, before: UInt8(ascii: "\"")),
+            description, Self.stretch(of: line, behind: #""tags":["#, before: UInt8(ascii: "]")),
+        ]
+    }
+
+    private static func stretch(of line: ArraySlice<UInt8>, behind mark: StaticString, before end: UInt8) -> String {
+        let length = mark.utf8CodeUnitCount
+        return line.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return "" }
+            var position = 0
+            while position + length <= bytes.count {
+                let rest = bytes.count - length - position + 1
+                guard let found = memchr(start + position, Int32(mark.utf8Start[0]), rest) else { return "" }
+                position = start.distance(to: UnsafeRawPointer(found))
+                if memcmp(start + position, mark.utf8Start, length) == 0 {
+                    return String(decoding: bytes[(position + length)...].prefix { $0 != end }, as: UTF8.self)
+                }
+                position += 1
+            }
+            return ""
+        }
+    }
+
+    // MARK: - Files
+
+    /// Writes numbers `range` as JSON lines. Of each hundred records `changedPercent` have another quantity.
+    ///
+    /// - Returns: Bytes of the lines, without line feeds.
+    @discardableResult
+    func writeJSONLines(_ path: String, _ range: Range<Int>, changedPercent: Int = 0) throws -> Int {
+        try write(path) { number in
+            if lines != nil || number % 100 >= changedPercent { return record(number).line }
+            return RecordGenerator.record(number, revision: 1).json
+        } over: {
+            range
+        }
+    }
+
+    /// Writes numbers `range` as a table with a header.
+    @discardableResult
+    func writeTable(_ path: String, _ range: Range<Int>) throws -> Int {
+        try write(path, header: RecordGenerator.header) {
+            RecordGenerator.record($0).csv
+        } over: {
+            range
+        }
+    }
+
+    private func write(
+        _ path: String,
+        header: String? = nil,
+        _ line: (Int) -> [UInt8],
+        over range: () -> Range<Int>
+    ) throws -> Int {
+        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
+        else { throw BenchFailure("cannot write \(path)") }
+        defer { try? file.close() }
+        var buffer: [UInt8] = header.map { Array(($0 + "\n").utf8) } ?? []
+        var size = 0
+        for number in range() {
+            let bytes = line(number)
+            size += bytes.count
+            buffer += bytes
+            buffer.append(UInt8(ascii: "\n"))
+            if buffer.count > 4 << 20 {
+                try file.write(contentsOf: buffer)
+                buffer.removeAll(keepingCapacity: true)
+            }
+        }
+        try file.write(contentsOf: buffer)
+        return size
+    }
+}
