@@ -139,7 +139,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         for (index, operation) in delta.operations.enumerated() {
             let envelope = operation.envelope
             let owner = envelope.owner ?? organization
-            let id = RecordID(alliance: alliance, owner: owner, key: envelope.key, hasher: hasher)
+            let id = operation.record
             let dot = delta.dot(index)
             if case .unknown = envelope.kind {
                 try storage.setAside(dot, record: id, why: .unknownKind)
@@ -182,14 +182,6 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         }
         if !changed.isEmpty { try storage.change(totals, of: organization) }
         return changed
-    }
-
-    /// A record that a delta is about.
-    private struct Touched {
-        let before: StoredRecord?
-        var record: StoredRecord
-        var operations = 0
-        var last: (location: Int64, operation: VerifiedOperation)?
     }
 
     private func merge(
@@ -249,4 +241,12 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         guard let head = try storage.head(of: dot.log) else { return false }
         return dot.sequence <= head.sequence
     }
+}
+
+/// A record that a delta is about. Not within the generic type: its metadata would be looked up for every record.
+private struct Touched {
+    let before: StoredRecord?
+    var record: StoredRecord
+    var operations = 0
+    var last: (location: Int64, operation: VerifiedOperation)?
 }

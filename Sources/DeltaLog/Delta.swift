@@ -8,6 +8,8 @@ package struct VerifiedOperation: Hashable, Sendable {
     /// The exact bytes, as signed.
     package let envelopeBytes: [UInt8]
     package let contentBytes: [UInt8]
+    /// The record that it is about.
+    package let record: RecordID
     package let hash: Hash256
 }
 
@@ -168,6 +170,12 @@ extension VerifiedDelta {
                         content: content,
                         envelopeBytes: Array(operation.envelope),
                         contentBytes: Array(operation.content),
+                        record: RecordID(
+                            alliance: alliance,
+                            owner: envelope.owner ?? header.organization,
+                            key: envelope.key,
+                            hasher: cryptography
+                        ),
                         hash: hashes[index]
                     )
                 )
@@ -186,7 +194,7 @@ extension VerifiedDelta {
     }
 
     /// There is a value for every write that has one, and an identity gives the key that the operation names.
-    private static func check(
+    static func check(
         _ content: Content,
         fits envelope: Envelope,
         hasher: some CatalogHasher
@@ -246,30 +254,108 @@ extension VerifiedDelta {
         signer: some Signer,
         hasher: some CatalogHasher
     ) throws {
+        let encoded = try EncodedOperations(
+            drafts,
+            salts: salts,
+            alliance: authorship.alliance,
+            organization: authorship.organization,
+            log: authorship.log,
+            hasher: hasher
+        )
+        try self.init(signing: encoded, as: authorship, signer: signer, hasher: hasher)
+    }
+
+    /// Signs operations that were encoded for the author's log, as its next delta. The cost does not depend on how many
+    /// there are.
+    ///
+    /// - Throws: As above.
+    package init(
+        signing encoded: EncodedOperations,
+        as authorship: Authorship,
+        signer: some Signer,
+        hasher: some CatalogHasher
+    ) throws {
+        // Records' names depend on the organization, which is one for a node's life.
+        precondition(encoded.log == authorship.log)
+        let header = Header(
+            alliance: authorship.alliance,
+            log: authorship.log,
+            sequence: (authorship.head?.sequence ?? 0) + 1,
+            previous: authorship.head?.hash,
+            root: encoded.root,
+            count: UInt32(encoded.operations.count),
+            stamp: authorship.stamp,
+            importMark: authorship.importMark,
+            cited: encoded.cited,
+            organization: authorship.organization
+        )
+        let headerBytes = header.encoded()
+        let signature = try signer.sign(SignatureTag.header.message(headerBytes))
+        let byteCount = wireSize(of: headerBytes.count) + wireSize(of: signature.count) + encoded.byteCount
+        guard byteCount <= CatalogRules.Limits.deltaBytesMax else { throw DeltaRefusal.tooLarge }
+        self.init(
+            header: header,
+            headerBytes: headerBytes,
+            signature: signature,
+            hash: Header.hash(header: headerBytes, signature: signature, hasher: hasher),
+            operations: encoded.operations,
+            byteCount: byteCount
+        )
+    }
+}
+
+/// Drafts encoded and hashed for one log: all of a delta that can be made before it is known which place it takes there.
+package struct EncodedOperations: Sendable {
+    /// The log that citations of its own operations take for granted.
+    package let log: LogID
+    package let operations: [VerifiedOperation]
+    package let root: Hash256
+    /// Other logs that are cited.
+    let cited: [LogID]
+    /// Bytes of the operations in an encoded delta.
+    let byteCount: Int
+
+    /// Encodes and hashes. Parameters and errors are those of ``VerifiedDelta/init(signing:salts:as:signer:hasher:)``.
+    package init(
+        _ drafts: [OperationDraft],
+        salts: [[UInt8]],
+        alliance: AllianceID,
+        organization: OrganizationID,
+        log: LogID,
+        hasher: some CatalogHasher
+    ) throws(DeltaRefusal) {
         precondition(
             !drafts.isEmpty && drafts.count <= CatalogRules.Limits.operationsMax && drafts.count == salts.count
         )
-        var cited = CitedLogs(own: authorship.log)
+        var cited = CitedLogs(own: log)
         var operations: [VerifiedOperation] = []
         operations.reserveCapacity(drafts.count)
+        var byteCount = 0
         for (draft, salt) in zip(drafts, salts) {
             let content = Content(salt: salt, values: draft.values)
             let index = operations.count
             do throws(WireError) {
                 try draft.envelope.checkShape()
                 guard salt.count == Content.saltByteCount else { throw WireError("content: salt is not 16 bytes") }
-                try Self.check(content, fits: draft.envelope, hasher: hasher)
+                try VerifiedDelta.check(content, fits: draft.envelope, hasher: hasher)
             } catch {
                 throw DeltaRefusal.malformed("operation \(index): " + error.reason)
             }
             let envelopeBytes = draft.envelope.encoded(citing: &cited)
             let contentBytes = content.encoded()
+            byteCount += wireSize(of: wireSize(of: envelopeBytes.count) + wireSize(of: contentBytes.count))
             operations.append(
                 VerifiedOperation(
                     envelope: draft.envelope,
                     content: content,
                     envelopeBytes: envelopeBytes,
                     contentBytes: contentBytes,
+                    record: RecordID(
+                        alliance: alliance,
+                        owner: draft.envelope.owner ?? organization,
+                        key: draft.envelope.key,
+                        hasher: hasher
+                    ),
                     hash: operationHash(
                         envelope: hasher.hash(envelopeBytes),
                         content: hasher.hash(contentBytes),
@@ -278,36 +364,13 @@ extension VerifiedDelta {
                 )
             )
         }
-        let header = Header(
-            alliance: authorship.alliance,
-            log: authorship.log,
-            sequence: (authorship.head?.sequence ?? 0) + 1,
-            previous: authorship.head?.hash,
-            root: MerkleTree.root(of: operations.map(\.hash), hasher: hasher),
-            count: UInt32(operations.count),
-            stamp: authorship.stamp,
-            importMark: authorship.importMark,
-            cited: cited.others,
-            organization: authorship.organization
-        )
         guard cited.others.count <= Header.citedMax else {
             throw DeltaRefusal.malformed("header: more than \(Header.citedMax) cited logs")
         }
-        let headerBytes = header.encoded()
-        let signature = try signer.sign(SignatureTag.header.message(headerBytes))
-        var byteCount = wireSize(of: headerBytes.count) + wireSize(of: signature.count)
-        for operation in operations {
-            let inner = wireSize(of: operation.envelopeBytes.count) + wireSize(of: operation.contentBytes.count)
-            byteCount += wireSize(of: inner)
-        }
-        guard byteCount <= CatalogRules.Limits.deltaBytesMax else { throw DeltaRefusal.tooLarge }
-        self.init(
-            header: header,
-            headerBytes: headerBytes,
-            signature: signature,
-            hash: Header.hash(header: headerBytes, signature: signature, hasher: hasher),
-            operations: operations,
-            byteCount: byteCount
-        )
+        self.log = log
+        self.operations = operations
+        self.cited = cited.others
+        self.byteCount = byteCount
+        root = MerkleTree.root(of: operations.map(\.hash), hasher: hasher)
     }
 }

@@ -9,20 +9,20 @@ extension Value {
     package func encoded() -> [UInt8] {
         var writer = WireWriter()
         switch self {
-        case .text(let text): writer.field(1, bytes: text.utf8)
+        case .text(let text): writer.field(1, text: text)
         case .integer(let number):
             writer.key(2, .varint)
             writer.varint(UInt64(bitPattern: number << 1 ^ number >> 63))
-        case .decimal(let text): writer.field(3, bytes: text.utf8)
+        case .decimal(let text): writer.field(3, text: text)
         case .boolean(let flag):
             writer.key(4, .varint)
             writer.varint(flag ? 1 : 0)
-        case .json(let text): writer.field(5, bytes: text.utf8)
+        case .json(let text): writer.field(5, text: text)
         case .bytes(let bytes): writer.field(6, bytes: bytes)
         case .identity(let identity):
             var inner = WireWriter()
-            inner.field(1, bytes: identity.kind.utf8)
-            inner.field(2, bytes: identity.localID.utf8)
+            inner.field(1, text: identity.kind)
+            inner.field(2, text: identity.localID)
             writer.field(15, bytes: inner.bytes)
         case .unknown(let bytes): return bytes
         }
@@ -141,7 +141,7 @@ extension Envelope {
         }
         for write in writes {
             var inner = WireWriter(capacity: 24)
-            if write.field != .mark { inner.field(1, bytes: write.field.text.utf8) }
+            if write.field != .mark { inner.field(1, text: write.field.text) }
             inner.field(2, varint: UInt64(write.mode.rawValue))
             for citation in write.supersedes {
                 var citing = WireWriter(capacity: 32)

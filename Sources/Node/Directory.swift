@@ -26,6 +26,7 @@ package final class Directory: Sendable {
     private let writer = DispatchQueue(label: "hansa.writer")
     let readers = DispatchQueue(label: "hansa.readers", attributes: .concurrent)
     private let pen: Mutex<Pen>
+    private let changes = Mutex(Changes())
     private let clock: Mutex<HybridLogicalClock>
     private let rosterBox: Mutex<Roster>
     private let listener = Mutex<(@Sendable ([VerifiedDelta], StoredTotals) -> Void)?>(nil)
@@ -35,6 +36,21 @@ package final class Directory: Sendable {
         /// The own log; nil until the first write where the old one may not be continued.
         var log: LogID?
         var head: Head?
+        /// The log that is begun where there is none.
+        var next: LogID
+
+        init(node: NodeKey) {
+            next = LogID(author: node, incarnation: UInt64.random(in: 1...UInt64.max))
+        }
+    }
+
+    /// How often records of this organization have changed since the directory was opened, and how often by each import
+    /// that is under way.
+    private struct Changes {
+        var all: UInt64 = 0
+        var byImport: [[UInt8]: UInt64] = [:]
+
+        func byOthers(than id: [UInt8]) -> UInt64 { all - (byImport[id] ?? 0) }
     }
 
     /// Digest and number of records after a write.
@@ -110,7 +126,7 @@ package final class Directory: Sendable {
         rosterBox = Mutex(Roster(charter: charter, statements: governance, hasher: cryptography))
 
         token = VolatileToken(folder: folder, hasher: cryptography)
-        var pen = Pen()
+        var pen = Pen(node: node)
         var latest = Stamp(rawValue: 0)
         if let log = loaded.log.flatMap({ LogID(bytes: $0) }) {
             let (head, last) = try Self.translating {
@@ -120,7 +136,7 @@ package final class Directory: Sendable {
                 }
             }
             if let token, token.proves(log: log, head: head) {
-                pen = Pen(log: log, head: head)
+                (pen.log, pen.head) = (log, head)
                 // Where a kill came between the commit and the settling.
                 token.settle(log: log, head: head)
             }
@@ -192,43 +208,117 @@ package final class Directory: Sendable {
     ///
     /// When it returns, the deltas are on disk. Nothing is written where `plan` asks for nothing.
     ///
-    /// - Parameters:
-    ///   - importMark: The import that these deltas belong to; the first gets this part's number, the next ones count
-    ///     on.
-    ///   - plan: Called on the writer's queue, once.
+    /// - Parameter plan: Called on the writer's queue, once.
     /// - Throws: What `plan` throws; ``HansaError``.
     package func commit<Result: Sendable>(
-        importMark: ImportMark? = nil,
         _ plan: @escaping @Sendable (inout WriteTransaction) throws -> (drafts: [OperationDraft], result: Result)
     ) async throws -> (deltas: [VerifiedDelta], result: Result) {
-        try await onWriter { try self.commitNow(importMark: importMark, plan) }
+        try await onWriter {
+            try self.commitNow(importMark: nil) { transaction, log in
+                let (drafts, result) = try plan(&transaction)
+                return (try self.encode(drafts, for: log), result)
+            }
+        }
+    }
+
+    /// Writes operations that were planned over a snapshot and encoded beforehand, as a part of an import.
+    ///
+    /// - Parameters:
+    ///   - importMark: The first delta gets this part's number, the next ones count on.
+    ///   - basis: What ``basis(of:)`` was before the snapshot was taken.
+    ///   - parts: What was planned, by ``encode(_:for:)`` for the basis's log.
+    ///   - replan: Plans again, within the transaction, where records of this organization have changed since.
+    package func commit<Result: Sendable>(
+        importMark: ImportMark,
+        basis: Basis,
+        parts: [EncodedOperations],
+        result: Result,
+        replan:
+            @escaping @Sendable (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
+    ) async throws -> (deltas: [VerifiedDelta], result: Result) {
+        try await onWriter {
+            try self.commitNow(importMark: importMark) { transaction, log in
+                let changes = self.changes.withLock { $0.byOthers(than: importMark.id) }
+                let isSame = changes == basis.changes && log == basis.log
+                return isSame ? (parts, result) : try replan(&transaction, log)
+            }
+        }
+    }
+
+    /// What a plan that is made before its transaction rests on.
+    package struct Basis: Sendable {
+        /// The log that will be written to.
+        package let log: LogID
+        /// Changes of this organization's records that others made. Rows of one file are about different records, so its
+        /// import's own changes are none of its business.
+        let changes: UInt64
+    }
+
+    /// What a plan of an import rests on that is made now.
+    package func basis(of importID: [UInt8]) -> Basis {
+        let changes = changes.withLock { $0.byOthers(than: importID) }
+        return Basis(log: pen.withLock { $0.log ?? $0.next }, changes: changes)
+    }
+
+    /// Forgets an import that has ended.
+    package func endImport(_ id: [UInt8]) { changes.withLock { $0.byImport[id] = nil } }
+
+    /// Encodes and hashes drafts, packed into as many deltas as they need.
+    package func encode(_ drafts: [OperationDraft], for log: LogID) throws -> [EncodedOperations] {
+        guard !drafts.isEmpty else { return [] }
+        var packer = DeltaPacker()
+        var batches: [[OperationDraft]] = []
+        for draft in drafts {
+            if let full = packer.add(draft) { batches.append(full) }
+        }
+        batches.append(packer.finish())
+        return try batches.map { batch in
+            let random = try SystemRandom.bytes(count: batch.count * Content.saltByteCount)
+            let salts = batch.indices.map { index in
+                Array(random[index * Content.saltByteCount..<(index + 1) * Content.saltByteCount])
+            }
+            let encoded = try EncodedOperations(
+                batch,
+                salts: salts,
+                alliance: alliance,
+                organization: organization,
+                log: log,
+                hasher: cryptography
+            )
+            store.prepare(encoded.operations, root: encoded.root)
+            return encoded
+        }
     }
 
     private func commitNow<Result>(
         importMark: ImportMark?,
-        _ plan: (inout WriteTransaction) throws -> (drafts: [OperationDraft], result: Result)
+        _ plan: (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
     ) throws -> (deltas: [VerifiedDelta], result: Result) {
         var pen = pen.withLock { $0 }
         let outcome = try store.write { transaction -> (deltas: [VerifiedDelta], result: Result) in
-            let (drafts, result) = try plan(&transaction)
-            guard !drafts.isEmpty else { return ([], result) }
+            let log = pen.log ?? pen.next
+            let (parts, result) = try plan(&transaction, log)
+            guard !parts.isEmpty else { return ([], result) }
             if pen.log == nil {
-                let log = LogID(author: node, incarnation: UInt64.random(in: 1...UInt64.max))
-                pen = Pen(log: log, head: nil)
+                (pen.log, pen.head) = (log, nil)
                 try transaction.setMeta(MetaKey.log, log.bytes)
             }
-            let deltas = try sign(drafts, importMark: importMark, pen: &pen)
+            let deltas = try sign(parts, importMark: importMark, pen: &pen)
             for delta in deltas {
                 guard case .applied = try transaction.apply(delta, applier: applier) else {
                     throw HansaError(.internal, "an own delta does not continue its own log")
                 }
             }
-            if let token, let log = pen.log {
+            if let token {
                 try token.note(log: log, head: self.pen.withLock { $0.head }, intended: pen.head)
             }
             return (deltas, result)
         }
         guard !outcome.deltas.isEmpty else { return outcome }
+        changes.withLock { changes in
+            changes.all += 1
+            if let importMark { changes.byImport[importMark.id, default: 0] += 1 }
+        }
         // Before anybody hears of the new head: from now on a folder that holds only the one before is a restored one.
         if let token, let log = pen.log { token.settle(log: log, head: pen.head) }
         self.pen.withLock { $0 = pen }
@@ -236,27 +326,15 @@ package final class Directory: Sendable {
         return outcome
     }
 
-    private func sign(_ drafts: [OperationDraft], importMark: ImportMark?, pen: inout Pen) throws -> [VerifiedDelta] {
-        guard let log = pen.log else { return [] }
-        var packer = DeltaPacker()
-        var batches: [[OperationDraft]] = []
-        for draft in drafts {
-            if let full = packer.add(draft) { batches.append(full) }
-        }
-        batches.append(packer.finish())
+    private func sign(_ parts: [EncodedOperations], importMark: ImportMark?, pen: inout Pen) throws -> [VerifiedDelta] {
         var deltas: [VerifiedDelta] = []
-        for (offset, batch) in batches.enumerated() {
-            let random = try SystemRandom.bytes(count: batch.count * Content.saltByteCount)
-            let salts = batch.indices.map { index in
-                Array(random[index * Content.saltByteCount..<(index + 1) * Content.saltByteCount])
-            }
+        for (offset, part) in parts.enumerated() {
             let delta = try VerifiedDelta(
-                signing: batch,
-                salts: salts,
+                signing: part,
                 as: VerifiedDelta.Authorship(
                     alliance: alliance,
                     organization: organization,
-                    log: log,
+                    log: part.log,
                     head: pen.head,
                     stamp: clock.withLock { $0.tick(wallMilliseconds: WallClock.milliseconds) },
                     importMark: importMark.map {
@@ -275,7 +353,7 @@ package final class Directory: Sendable {
     /// Never again writes to this log: it was found to be forked. The next write begins a new one.
     package func abandon(_ log: LogID) {
         writer.async { [self] in
-            pen.withLock { if $0.log == log { $0 = Pen() } }
+            pen.withLock { if $0.log == log { $0 = Pen(node: node) } }
         }
     }
 
@@ -284,7 +362,10 @@ package final class Directory: Sendable {
         let roster = roster
         let wall = WallClock.milliseconds
         for delta in deltas { clock.withLock { $0.observe(delta.header.stamp, wallMilliseconds: wall) } }
-        return try store.applyBatch(deltas, organization: { roster.organization(of: $0) }, applier: applier)
+        let outcomes = try store.applyBatch(deltas, organization: { roster.organization(of: $0) }, applier: applier)
+        // Another node of this organization has written.
+        if deltas.contains(where: { $0.header.organization == organization }) { changes.withLock { $0.all += 1 } }
+        return outcomes
     }
 
     /// Digest and records, as stored.

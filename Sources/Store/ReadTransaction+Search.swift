@@ -35,12 +35,12 @@ package struct SearchResult: Sendable {
 }
 
 extension ReadTransaction {
-    /// Matches that are looked at; of more, the first to arrive count, and the total is a lower bound. 10,000: some
+    /// Matches that are looked at; of more, the first to arrive count, and the total is a lower bound. 2,000: some
     /// milliseconds of reading the index.
-    package static let searchMatchesMax = 10_000
+    package static let searchMatchesMax = 2_000
     /// Matches in a name whose names are read and compared with the query; further ones follow in the order of their
-    /// arrival. 500: some milliseconds.
-    package static let searchRankedMax = 500
+    /// arrival. 100: some milliseconds, and five pages.
+    package static let searchRankedMax = 100
 
     /// Searches the shown records.
     ///

@@ -241,7 +241,7 @@ extension Store {
                     try session("INSERT INTO main.log SELECT id, author, incarnation, 0, NULL FROM source.log").run()
                     let cache = try WriterCache(session)
                     cache.mergedHeads = [:]
-                    var transaction = WriteTransaction(session: session, cache: cache)
+                    var transaction = WriteTransaction(session: session, cache: cache, ahead: TermsAhead())
                     let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
                     var position: Int64 = 0
                     var isDone = false

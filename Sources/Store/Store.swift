@@ -54,6 +54,7 @@ package final class Store: Sendable {
     /// Used on the pool's writer queue alone.
     private nonisolated(unsafe) let writer = Writer()
     private let condition = Mutex(Condition())
+    let ahead = TermsAhead()
     /// The data folder's path.
     package let folder: String
     let configuration: Configuration
@@ -293,7 +294,7 @@ package final class Store: Sendable {
                 if !whileRebuilding, try RebuildMark.read(session) != nil {
                     throw StoreError(.rebuilding, "the directory is being made anew: run `hansa verify --rebuild`")
                 }
-                var transaction = WriteTransaction(session: session, cache: cache)
+                var transaction = WriteTransaction(session: session, cache: cache, ahead: ahead)
                 result = try body(&transaction)
                 try transaction.flushTallies()
                 return .commit

@@ -19,6 +19,8 @@ package struct WriteTransaction: DeltaStorage {
         /// For each field, the run of ``WriteTransaction/hasRepeatedField(_:)`` that met it last.
         var fieldRuns: [UInt32] = []
         var run: UInt32 = 0
+        /// The terms of its operations, as far as they were prepared.
+        var ahead: [TermsAhead.Prepared] = []
         /// The terms of a record, and those it had before: kept for their memory.
         var terms = Terms()
         var termsBefore = Terms()
@@ -31,21 +33,38 @@ package struct WriteTransaction: DeltaStorage {
     }
 
     /// What the index holds of a record, by column.
-    struct Terms: Equatable {
+    struct Terms: Equatable, Sendable {
         var rest: [UInt8] = []
         var name: [UInt8] = []
 
         /// Bytes of terms in a column beyond which no further value is indexed. A guess: an average book chapter.
         static let bytesMax = 64 * 1024
+
+        /// Takes in the terms of one value.
+        mutating func append(_ value: Value, isNaming: Bool) {
+            switch value {
+            case .text(let text), .json(let text):
+                if isNaming {
+                    if name.count < Self.bytesMax { SearchText.append(text, to: &name) }
+                } else if rest.count < Self.bytesMax {
+                    SearchText.append(text, to: &rest)
+                }
+            case .identity(let identity):
+                if rest.count < Self.bytesMax { SearchText.append(identity.localID, to: &rest) }
+            case .integer, .decimal, .boolean, .bytes, .unknown: break
+            }
+        }
     }
 
     let session: Session
     let cache: WriterCache
     let scratch = Scratch()
+    private let ahead: TermsAhead
 
-    init(session: Session, cache: WriterCache) {
+    init(session: Session, cache: WriterCache, ahead: TermsAhead) {
         self.session = session
         self.cache = cache
+        self.ahead = ahead
     }
 
     /// Reads of the directory as this transaction has made it so far.
@@ -128,6 +147,7 @@ package struct WriteTransaction: DeltaStorage {
         scratch.isAccounted = Array(repeating: false, count: delta.operations.count)
         scratch.found = nil
         scratch.operations = [:]
+        scratch.ahead = ahead.take(delta.header.root) ?? []
     }
 
     package mutating func number(of field: FieldPath) throws -> FieldNumber {
@@ -433,6 +453,14 @@ package struct WriteTransaction: DeltaStorage {
         guard isShown else { return }
         for live in record.state.operations {
             if let arrived, arrived.location == live.location {
+                // What was prepared holds of operations all of whose values are live.
+                if let prepared = prepared(at: live.location), prepared.valueCount == live.writes.count,
+                    terms.rest.isEmpty, terms.name.isEmpty
+                {
+                    terms.rest.append(contentsOf: prepared.terms.rest)
+                    terms.name.append(contentsOf: prepared.terms.name)
+                    continue
+                }
                 var position = 0
                 var number = 0
                 let values = arrived.operation.content.values
@@ -443,12 +471,14 @@ package struct WriteTransaction: DeltaStorage {
                         number += 1
                     }
                     guard position < values.count, writes[number].hasValue else { continue }
-                    append(values[position], of: write.field, to: &terms)
+                    terms.append(values[position], isNaming: cache.isNaming(write.field))
                 }
             } else {
                 let values = try operation(at: live.location).values(of: live.writes)
                 for write in live.writes {
-                    if let value = values[write.number] { append(value, of: write.field, to: &terms) }
+                    if let value = values[write.number] {
+                        terms.append(value, isNaming: cache.isNaming(write.field))
+                    }
                 }
             }
         }
@@ -457,18 +487,10 @@ package struct WriteTransaction: DeltaStorage {
         terms.rest.append(contentsOf: Self.filterTerm(owner: owner).utf8)
     }
 
-    private func append(_ value: Value, of field: FieldNumber, to terms: inout Terms) {
-        switch value {
-        case .text(let text), .json(let text):
-            if cache.isNaming(field) {
-                if terms.name.count < Terms.bytesMax { SearchText.append(text, to: &terms.name) }
-            } else if terms.rest.count < Terms.bytesMax {
-                SearchText.append(text, to: &terms.rest)
-            }
-        case .identity(let identity):
-            if terms.rest.count < Terms.bytesMax { SearchText.append(identity.localID, to: &terms.rest) }
-        case .integer, .decimal, .boolean, .bytes, .unknown: break
-        }
+    private func prepared(at location: Int64) -> TermsAhead.Prepared? {
+        guard let first = scratch.delta?.location else { return nil }
+        let index = Int(location - first)
+        return scratch.ahead.indices.contains(index) ? scratch.ahead[index] : nil
     }
 
     /// A term that stands for a kind. It begins with a character for private use, which no text's terms hold.

@@ -161,7 +161,24 @@ package struct WireWriter {
     }
 
     /// Bytes, also none.
-    package mutating func field(_ field: UInt32, bytes content: some Collection<UInt8>) {
+    package mutating func field(_ field: UInt32, bytes content: [UInt8]) {
+        content.withUnsafeBytes { append(field, $0) }
+    }
+
+    /// Bytes, also none.
+    package mutating func field(_ field: UInt32, bytes content: ArraySlice<UInt8>) {
+        content.withUnsafeBytes { append(field, $0) }
+    }
+
+    /// A text as UTF-8, also an empty one.
+    package mutating func field(_ field: UInt32, text: String) {
+        var text = text
+        text.withUTF8 { append(field, UnsafeRawBufferPointer($0)) }
+    }
+
+    // One piece of code for all kinds of bytes: written for any collection it would run unspecialized in other modules,
+    // at several times the cost.
+    private mutating func append(_ field: UInt32, _ content: UnsafeRawBufferPointer) {
         key(field, .lengthDelimited)
         varint(UInt64(content.count))
         bytes.append(contentsOf: content)

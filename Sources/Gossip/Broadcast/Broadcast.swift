@@ -23,8 +23,10 @@ struct Broadcast: Sendable {
     private(set) var deadline: Instant?
     /// Per log, how the last delta came.
     private var arrivals: [LogID: Arrival] = [:]
-    /// When each neighbour last pushed something that was new.
-    private var usefulAt: [NodeKey: Instant] = [:]
+    /// When each neighbour last pushed something that was new, and how much had come by pushes until then.
+    private var useful: [NodeKey: (at: Instant, count: UInt64)] = [:]
+    /// Deltas that came by pushes and were new.
+    private var pushedCount: UInt64 = 0
     /// The hops that deltas asked for by a graft would have come by.
     private var grafted: [LogID: UInt32] = [:]
 
@@ -64,7 +66,7 @@ struct Broadcast: Sendable {
     /// - Returns: The neighbour to graft.
     mutating func down(_ node: NodeKey, random: inout any RandomNumberGenerator & Sendable) -> NodeKey? {
         lazy.remove(node)
-        usefulAt[node] = nil
+        useful[node] = nil
         guard eager.remove(node) != nil else { return nil }
         return lazy.sorted().randomElement(using: &random)
     }
@@ -73,7 +75,9 @@ struct Broadcast: Sendable {
     /// lately was the first to bring something else. While deltas of several authors are under way at once, the nodes of
     /// a circle would each cut another of its links, and fall apart; so they are cut seldom, which is one at a time.
     func isDispensable(_ node: NodeKey, now: Instant, random: inout any RandomNumberGenerator & Sendable) -> Bool {
-        guard let useful = usefulAt[node], now < useful + settings.pruneHold else { return true }
+        guard let last = useful[node], now < last.at + settings.pruneHold,
+            pushedCount - last.count < settings.pruneHoldCount
+        else { return true }
         return UInt64.random(in: 0..<settings.pruneOdds, using: &random) == 0
     }
 
@@ -109,7 +113,10 @@ struct Broadcast: Sendable {
         from node: NodeKey,
         now: Instant
     ) -> UInt32? {
-        if pushed != nil { usefulAt[node] = now }
+        if pushed != nil {
+            pushedCount += 1
+            useful[node] = (now, pushedCount)
+        }
         if let entry = missing[log], entry.head.sequence <= sequence { missing[log] = nil }
         let asked = grafted.removeValue(forKey: log)
         guard let hops = pushed ?? asked else {
@@ -223,8 +230,11 @@ package struct BroadcastSettings: Hashable, Sendable {
     /// duplicates while many write at once; shorter lets them cut the tree. As long as a delta takes through a large
     /// alliance.
     package var pruneHold: Milliseconds = 1_000
+    /// And as long as no more than so many others have come since: where very much comes, a cut tree is mended soon, and
+    /// duplicates cost most.
+    package var pruneHoldCount: UInt64 = 2
     /// Of so many duplicates from such a neighbour one is a reason all the same. More cost duplicates, fewer cut the tree.
-    package var pruneOdds: UInt64 = 8
+    package var pruneOdds: UInt64 = 4
     /// How many hops shorter another way must be for the tree to be changed. The paper's optimization threshold, which
     /// leaves its value open; 3 keeps the tree from swinging between ways of like length.
     package var shortcutHops: UInt32 = 3

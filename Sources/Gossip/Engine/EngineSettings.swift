@@ -44,7 +44,7 @@ package struct EngineSettings: Hashable, Sendable {
     /// The same for a delta that the broadcast has missed: small, and asked of somebody who has just told of it.
     package var graftDeadline: Milliseconds = 3_000
     /// Bytes of deltas that one peer may have under way to this node: asked for and not yet durable, or promised.
-    package var creditBytes: UInt64 = 8 * 1024 * 1024
+    package var creditBytes: UInt64 = 4 * 1024 * 1024
     /// Bytes of deltas in one message, beyond which no further one is added; of statements and headers likewise. At 256
     /// kbit/s such a message takes 8 seconds, well below `wantDeadline`.
     package var messageBytes: UInt64 = 256 * 1024

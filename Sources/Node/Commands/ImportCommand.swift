@@ -1,9 +1,11 @@
 import Catalog
 import DeltaLog
+import Dispatch
 import Foundation
 import Interchange
 import OpenSSLKit
 import Store
+import Synchronization
 
 /// Loads a file of records: checks all of it first, then writes what differs.
 package struct ImportCommand: Command {
@@ -24,7 +26,7 @@ package struct ImportCommand: Command {
     /// Rejects listed at most; all are counted.
     package static let rejectsShownMax = 20
     /// Rows planned and written in one transaction, and the bytes of rows at which it is closed earlier.
-    static let rowsPerTransaction = 4000
+    static let rowsPerTransaction = 2500
     static let bytesPerTransaction = 8 * 1024 * 1024
 
     package init(
@@ -204,7 +206,8 @@ private final class ImportRun: @unchecked Sendable {
         }
     }
 
-    /// The second pass: plans every row over what is held, and writes what differs, in deltas of this import.
+    /// The second pass: plans every row over what is held, and writes what differs, in deltas of this import. While one
+    /// batch is written the next one is read, planned, encoded and hashed.
     func write(_ output: inout ImportCommand.Output) async throws {
         guard let survey else { return }
         let reader = try Directory.translatingInterchange {
@@ -212,19 +215,22 @@ private final class ImportRun: @unchecked Sendable {
         }
         let box = ReaderBox(reader)
         let id = try SystemRandom.bytes(count: 16)
+        defer { directory.endImport(id) }
         var part: UInt32 = 1
-        var isAtEnd = false
-        while !isAtEnd {
-            let mark = ImportMark(id: id, fileHash: fileHash, part: part)
-            let step: Step
-            if command.isDryRun {
-                step = try await directory.read { [self] reading in
-                    try plan(box.reader) { try reading.view(of: $0) }.step
-                }
-            } else {
-                let (deltas, result) = try await directory.commit(importMark: mark) { [self] transaction in
-                    let planned = try plan(box.reader) { try transaction.view(of: $0) }
-                    return (planned.drafts, planned.step)
+        var batch = try await nextBatch(box, id)
+        while true {
+            let current = batch
+            async let following = current.isAtEnd ? nil : nextBatch(box, id)
+            var step = current.step
+            if !command.isDryRun, !current.parts.isEmpty {
+                let (deltas, result) = try await directory.commit(
+                    importMark: ImportMark(id: id, fileHash: fileHash, part: part),
+                    basis: current.basis,
+                    parts: current.parts,
+                    result: current.step
+                ) { [self] transaction, log in
+                    let (drafts, step) = try plan(current.rows[...]) { try transaction.view(of: $0) }
+                    return (try directory.encode(drafts, for: log), step)
                 }
                 part += UInt32(deltas.count)
                 step = result
@@ -232,40 +238,94 @@ private final class ImportRun: @unchecked Sendable {
             output.created += step.created
             output.updated += step.updated
             output.unchanged += step.unchanged
-            isAtEnd = step.isAtEnd
             try Task.checkCancellation()
+            guard let next = try await following else { break }
+            batch = next
         }
         if part > 1 { output.import = Hex.string(id) }
+    }
+
+    /// Rows that are written together, and what is to be written of them.
+    private struct Batch: Sendable {
+        let basis: Directory.Basis
+        /// Kept, since they are planned again where the records change meanwhile.
+        let rows: [SourceRow]
+        let parts: [EncodedOperations]
+        let step: Step
+        let isAtEnd: Bool
     }
 
     private struct Step: Sendable {
         var created = 0
         var updated = 0
         var unchanged = 0
-        var isAtEnd = false
+
+        static func + (left: Step, right: Step) -> Step {
+            Step(
+                created: left.created + right.created,
+                updated: left.updated + right.updated,
+                unchanged: left.unchanged + right.unchanged
+            )
+        }
     }
 
-    /// Plans the next stretch of rows.
+    /// Reads the next rows, and plans and encodes them, each half on a thread of its own over a snapshot of its own: the
+    /// halves are about different records.
+    private func nextBatch(_ box: ReaderBox, _ id: [UInt8]) async throws -> Batch {
+        try await directory.onReaders { [self] in
+            var rows: [SourceRow] = []
+            var byteCount = 0
+            var isAtEnd = false
+            while rows.count < ImportCommand.rowsPerTransaction, byteCount < ImportCommand.bytesPerTransaction {
+                guard let event = try box.reader.next() else {
+                    isAtEnd = true
+                    break
+                }
+                guard case .row(let row) = event else {
+                    throw HansaError(
+                        .rejected,
+                        "\(command.displayName) has changed while it was read; what was written so far is whole, import it again"
+                    )
+                }
+                byteCount += row.estimatedSize
+                rows.append(row)
+            }
+            // Before the snapshots: what changes between the two is taken for later.
+            let basis = directory.basis(of: id)
+            let halves = [rows[..<(rows.count / 2)], rows[(rows.count / 2)...]]
+            let planned = Mutex<[(parts: [EncodedOperations], step: Step)?]>([nil, nil])
+            let failure = Mutex<(any Error)?>(nil)
+            DispatchQueue.concurrentPerform(iterations: halves.count) { half in
+                do {
+                    let (drafts, step) = try directory.store.read { reading in
+                        try plan(halves[half]) { try reading.view(of: $0) }
+                    }
+                    let parts = try directory.encode(drafts, for: basis.log)
+                    planned.withLock { $0[half] = (parts, step) }
+                } catch {
+                    failure.withLock { $0 = error }
+                }
+            }
+            if let error = failure.withLock({ $0 }) { throw error }
+            let done = planned.withLock { $0.compactMap { $0 } }
+            return Batch(
+                basis: basis,
+                rows: rows,
+                parts: done.flatMap(\.parts),
+                step: done.map(\.step).reduce(Step(), +),
+                isAtEnd: isAtEnd
+            )
+        }
+    }
+
     private func plan(
-        _ reader: SourceReader,
+        _ rows: ArraySlice<SourceRow>,
         view: (RecordID) throws -> RecordView?
     ) throws -> (drafts: [OperationDraft], step: Step) {
         var step = Step()
         var drafts: [OperationDraft] = []
-        var byteCount = 0
-        while drafts.count < ImportCommand.rowsPerTransaction, byteCount < ImportCommand.bytesPerTransaction,
-            step.unchanged < 10 * ImportCommand.rowsPerTransaction
-        {
-            guard let event = try reader.next() else {
-                step.isAtEnd = true
-                break
-            }
-            guard case .row(let row) = event else {
-                throw HansaError(
-                    .rejected,
-                    "\(command.displayName) has changed while it was read; what was written so far is whole, import it again"
-                )
-            }
+        drafts.reserveCapacity(rows.count)
+        for row in rows {
             let identity = RecordIdentity(kind: row.kind, localID: row.localID)
             let key = identity.key(directory.cryptography)
             let id = RecordID(
@@ -288,7 +348,6 @@ private final class ImportRun: @unchecked Sendable {
                 continue
             }
             if current == nil || current?.isDeleted == true { step.created += 1 } else { step.updated += 1 }
-            byteCount += draft.estimatedSize
             drafts.append(draft)
         }
         return (drafts, step)
@@ -310,6 +369,29 @@ private final class ImportRun: @unchecked Sendable {
 private final class ReaderBox: @unchecked Sendable {
     let reader: SourceReader
     init(_ reader: SourceReader) { self.reader = reader }
+}
+
+extension SourceRow {
+    /// About as many bytes as it takes in memory and in a delta.
+    fileprivate var estimatedSize: Int {
+        fields.reduce(64 + localID.utf8.count) { size, field in
+            switch field.input {
+            case .absent: size + 16
+            case .value(let value): size + 32 + value.estimatedSize
+            case .elements(let elements): elements.reduce(size) { $0 + 32 + $1.estimatedSize }
+            }
+        }
+    }
+}
+
+extension Value {
+    fileprivate var estimatedSize: Int {
+        switch self {
+        case .text(let text), .decimal(let text), .json(let text): text.utf8.count
+        case .bytes(let bytes), .unknown(let bytes): bytes.count
+        case .integer, .boolean, .identity: 16
+        }
+    }
 }
 
 /// SHA-256 of what is fed to it.

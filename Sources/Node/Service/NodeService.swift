@@ -556,13 +556,13 @@ package final class NodeService: Service {
             if engine.withLock({ $0.holds(header.log, head) }) {
                 return .known(log: header.log, sequence: head.sequence)
             }
-            return .verified(
-                try VerifiedDelta(
-                    verifying: bytes[...],
-                    alliance: directory.alliance,
-                    cryptography: directory.cryptography
-                )
+            let delta = try VerifiedDelta(
+                verifying: bytes[...],
+                alliance: directory.alliance,
+                cryptography: directory.cryptography
             )
+            directory.store.prepare(delta.operations, root: delta.header.root)
+            return .verified(delta)
         } catch {
             let header = (try? RawDelta(decoding: bytes[...])).flatMap { try? Header(decoding: $0.header) }
             return .refused(log: header?.log, sequence: header?.sequence ?? 0, error)
