@@ -30,6 +30,7 @@ package final class Directory: Sendable {
     private let clock: Mutex<HybridLogicalClock>
     private let rosterBox: Mutex<Roster>
     private let listener = Mutex<(@Sendable ([VerifiedDelta], StoredTotals) -> Void)?>(nil)
+    private let failureListener = Mutex<(@Sendable (HansaError) -> Void)?>(nil)
 
     /// Where this node's next delta goes.
     private struct Pen {
@@ -173,6 +174,12 @@ package final class Directory: Sendable {
         listener.withLock { $0 = body }
     }
 
+    /// Calls back when an own write meets a disk or a file that is not to be trusted any more: whoever asked for the write
+    /// gets the error, and the process should end.
+    package func onFailure(_ body: @escaping @Sendable (HansaError) -> Void) {
+        failureListener.withLock { $0 = body }
+    }
+
     // MARK: - Reading
 
     /// Runs a body on a snapshot of the store, off Swift's threads.
@@ -291,6 +298,18 @@ package final class Directory: Sendable {
     }
 
     private func commitNow<Result>(
+        importMark: ImportMark?,
+        _ plan: (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
+    ) throws -> (deltas: [VerifiedDelta], result: Result) {
+        do {
+            return try commitPlanned(importMark: importMark, plan)
+        } catch let error as StoreError where error.isFatal {
+            failureListener.withLock { $0 }?(HansaError(storeError: error))
+            throw error
+        }
+    }
+
+    private func commitPlanned<Result>(
         importMark: ImportMark?,
         _ plan: (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
     ) throws -> (deltas: [VerifiedDelta], result: Result) {

@@ -39,8 +39,8 @@ extension ReadTransaction {
     /// milliseconds of reading the index.
     package static let searchMatchesMax = 2_000
     /// Matches in a name whose names are read and compared with the query; further ones follow in the order of their
-    /// arrival. 100: some milliseconds, and five pages.
-    package static let searchRankedMax = 100
+    /// arrival. 60: a few milliseconds, and three pages.
+    package static let searchRankedMax = 60
 
     /// Searches the shown records.
     ///
@@ -66,10 +66,14 @@ extension ReadTransaction {
             filters += " AND \"\(WriteTransaction.filterTerm(owner: number))\""
         }
 
-        var matches = try rows("(\(expression))" + filters, limit: Self.searchMatchesMax + 1)
+        var named = try rows("({name} : (\(expression)))" + filters, limit: Self.searchMatchesMax + 1)
+        // Names alone give more than is looked at: nothing else could come before them.
+        var matches =
+            named.count > Self.searchMatchesMax
+            ? named : try rows("(\(expression))" + filters, limit: Self.searchMatchesMax + 1)
         let isExact = matches.count <= Self.searchMatchesMax
-        if !isExact { matches.removeLast() }
-        let named = try rows("({name} : (\(expression)))" + filters, limit: Self.searchMatchesMax)
+        matches = Array(matches.prefix(Self.searchMatchesMax))
+        named = Array(named.prefix(Self.searchMatchesMax))
         let first =
             try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text)
             + named.dropFirst(Self.searchRankedMax)

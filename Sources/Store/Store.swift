@@ -18,9 +18,9 @@ package final class Store: Sendable {
         /// Snapshots read at one time; further readers wait. 8: more than two cores' worth, so that a slow export
         /// does not hold up searches. A guess.
         package var readersMax = 8
-        /// Memory for pages of the file, per connection, in KiB. 64 MiB: the leaves of the index on record ids, which
+        /// Memory for pages of the file, per connection, in KiB. 40 MiB: the leaves of the index on record ids, which
         /// every new record writes to at random, take 20 MB at a million records.
-        package var writerCacheKiB = 64 * 1024
+        package var writerCacheKiB = 40 * 1024
         /// As above for each reader. 8 MiB; the system's own cache is behind it.
         package var readerCacheKiB = 8 * 1024
         /// Pages in the write-ahead log at which it is copied back into the file. 16,384 (64 MiB) instead of SQLite's

@@ -68,7 +68,7 @@ extension LoadedNode {
     func idle(seconds: Int) async throws -> [Measurement] {
         let node = try await author()
         let follower = try member()
-        try await awaitRecords(source.count, at: follower)
+        try await awaitDigest(of: node, at: follower)
         node.stop()
         try Nodes.start(node)
         try await Task.sleep(for: .seconds(3))

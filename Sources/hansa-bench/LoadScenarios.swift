@@ -69,7 +69,7 @@ extension LoadedNode {
         guard source.isMade else { throw BenchFailure("reimport-1pct makes its own records; leave out --records-file") }
         let node = try await author()
         let follower = try member()
-        try await awaitRecords(source.count, at: follower)
+        try await awaitDigest(of: node, at: follower)
         let file = scratch("changed.jsonl")
         try source.writeJSONLines(file, 0..<source.count, changedPercent: 1)
         let changed = (0..<source.count).count { $0 % 100 < 1 }
@@ -102,7 +102,7 @@ extension LoadedNode {
         let wire = Facts.loopbackBytes()
         let begin = ContinuousClock.now
         try Nodes.start(late)
-        try await awaitRecords(source.count, at: late)
+        try await awaitDigest(of: node, at: late)
         let seconds = begin.duration(to: .now) / .seconds(1)
         let bytes = Facts.loopbackBytes() - wire
         try check([node, late])

@@ -91,6 +91,19 @@ final class LoadedNode {
         }
     }
 
+    /// Waits until a running node holds what the other does, changes of records included.
+    func awaitDigest(of other: HansaProcess, at node: HansaProcess) async throws {
+        let wanted = try other.digest()
+        let client = try await Nodes.client(node.folder)
+        let begin = ContinuousClock.now
+        while try await client.call(StatusCommand()).digest != wanted {
+            guard begin.duration(to: .now) < .seconds(Self.patience) else {
+                throw BenchFailure("the node in \(node.folder) does not come to hold the same")
+            }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
     /// The digests are equal; where it is asked for, they are recomputed from the logs.
     func check(_ some: [HansaProcess]) throws {
         let digests = try some.map { try $0.digest() }

@@ -8,7 +8,7 @@ import Testing
 import Transport
 
 /// The longest any test waits for something that must happen. Generous: two cores, many tests at once.
-let patience = Duration.seconds(60)
+let patience = Duration.seconds(240)
 
 struct TimedOut: Error {}
 

@@ -26,7 +26,7 @@ package struct ImportCommand: Command {
     /// Rejects listed at most; all are counted.
     package static let rejectsShownMax = 20
     /// Rows planned and written in one transaction, and the bytes of rows at which it is closed earlier.
-    static let rowsPerTransaction = 2500
+    static let rowsPerTransaction = 2000
     static let bytesPerTransaction = 8 * 1024 * 1024
 
     package init(

@@ -141,6 +141,8 @@ package final class NodeService: Service {
         }
         let bound = HostPort(host: place.host, port: listener.localAddress.port)
         address.withLock { $0 = bound }
+        // A local edit that meets a failing disk ends the node as a peer's delta does.
+        directory.onFailure { [weak self] in self?.fail($0) }
         directory.onCommit { [input] deltas, totals in
             input.yield(
                 .committed(deltas, summary: StoredSummary(digest: totals.digest, records: totals.records))
