@@ -91,12 +91,14 @@ final class LoadedNode {
         }
     }
 
-    /// Waits until a running node holds what the other does, changes of records included.
+    /// Waits until a running node holds what the other does, changes of records included. What that is changes meanwhile:
+    /// a newcomer brings a record of its own.
     func awaitDigest(of other: HansaProcess, at node: HansaProcess) async throws {
-        let wanted = try other.digest()
-        let client = try await Nodes.client(node.folder)
+        let (source, client) = (try await Nodes.client(other.folder), try await Nodes.client(node.folder))
         let begin = ContinuousClock.now
-        while try await client.call(StatusCommand()).digest != wanted {
+        while true {
+            let (wanted, held) = (try await source.call(StatusCommand()), try await client.call(StatusCommand()))
+            if wanted.digest == held.digest, held.records >= self.source.count { return }
             guard begin.duration(to: .now) < .seconds(Self.patience) else {
                 throw BenchFailure("the node in \(node.folder) does not come to hold the same")
             }

@@ -2,73 +2,77 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The benchmark at a size that proves nothing but that it works: its scenarios run, check their nodes' digests, and print
-/// what a script expects.
-struct BenchTests {
-    private static var program: String {
-        URL(fileURLWithPath: HansaProcess.program).deletingLastPathComponent().appendingPathComponent("hansa-bench")
-            .path
-    }
-
-    private static func run(_ words: String..., in scratch: TemporaryFolder) throws -> (code: Int32?, output: JSONTree)
-    {
-        let output = scratch("bench.json")
-        let process = try ChildProcess(
-            program,
-            words + ["--json", "--folder", scratch.path],
-            environment: ProcessInfo.processInfo.environment,
-            output: output
-        )
-        let code = process.wait(seconds: 300)
-        return (code, JSONTree(FileManager.default.contents(atPath: output) ?? Data()))
-    }
-
-    @Test
-    func `every scenario runs and checks what its nodes hold`() throws {
-        let scratch = try TemporaryFolder()
-        let (code, answer) = try Self.run(
-            "--records",
-            "300",
-            "--edits",
-            "5",
-            "--idle-seconds",
-            "1",
-            "--check",
-            in: scratch
-        )
-        #expect(code == 0)
-        let results = answer.results.array
-        let names = Set(results.compactMap { $0.scenario.string?.split(separator: "/").first.map(String.init) })
-        let all = [
-            "raw", "import-jsonl", "import-csv", "reimport", "reimport-1pct", "catch-up", "two-writers", "edit-durable",
-            "edit-visible", "search", "start", "idle", "updates", "verify", "verify-deep", "rebuild",
-        ]
-        #expect(names == Set(all))
-        for result in results {
-            #expect(result.figure.double != nil && result.unit.string != nil)
+extension ProcessTests {
+    /// The benchmark at a size that proves nothing but that it works: its scenarios run, check their nodes' digests, and print
+    /// what a script expects.
+    struct BenchTests {
+        private static var program: String {
+            URL(fileURLWithPath: HansaProcess.program).deletingLastPathComponent().appendingPathComponent("hansa-bench")
+                .path
         }
-        let load = results.first { $0.scenario.string == "import-jsonl" }
-        #expect((load?.ratio.double ?? 0) > 0 && (load?.rssBytes.int ?? 0) > 0 && (load?.diskBytes.int ?? 0) > 0)
-    }
 
-    @Test
-    func `it takes a file of records`() throws {
-        let scratch = try TemporaryFolder()
-        let lines = (0..<20).map { #"{"code":"A\#($0)","name":"Thing \#($0)","tags":["a","b"]}"# }
-        let file = try scratch.file("own.jsonl", lines.joined(separator: "\n") + "\n")
-        let (code, answer) = try Self.run(
-            "import-jsonl",
-            "catch-up",
-            "--records-file",
-            file,
-            "--kind",
-            "capability",
-            "--key",
-            "code",
-            "--check",
-            in: scratch
-        )
-        #expect(code == 0)
-        #expect(answer.results.array.contains { $0.scenario.string == "catch-up" })
+        private static func run(_ words: String..., in scratch: TemporaryFolder) throws -> (
+            code: Int32?, output: JSONTree
+        ) {
+            let output = scratch("bench.json")
+            let process = try ChildProcess(
+                program,
+                words + ["--json", "--folder", scratch.path],
+                environment: ProcessInfo.processInfo.environment,
+                output: output
+            )
+            let code = process.wait(seconds: 300)
+            return (code, JSONTree(FileManager.default.contents(atPath: output) ?? Data()))
+        }
+
+        @Test
+        func `every scenario runs and checks what its nodes hold`() throws {
+            let scratch = try TemporaryFolder()
+            let (code, answer) = try Self.run(
+                "--records",
+                "300",
+                "--edits",
+                "5",
+                "--idle-seconds",
+                "1",
+                "--check",
+                in: scratch
+            )
+            #expect(code == 0)
+            let results = answer.results.array
+            let names = Set(results.compactMap { $0.scenario.string?.split(separator: "/").first.map(String.init) })
+            let all = [
+                "raw", "import-jsonl", "import-csv", "reimport", "reimport-1pct", "catch-up", "two-writers",
+                "edit-durable",
+                "edit-visible", "search", "start", "idle", "updates", "verify", "verify-deep", "rebuild",
+            ]
+            #expect(names == Set(all))
+            for result in results {
+                #expect(result.figure.double != nil && result.unit.string != nil)
+            }
+            let load = results.first { $0.scenario.string == "import-jsonl" }
+            #expect((load?.ratio.double ?? 0) > 0 && (load?.rssBytes.int ?? 0) > 0 && (load?.diskBytes.int ?? 0) > 0)
+        }
+
+        @Test
+        func `it takes a file of records`() throws {
+            let scratch = try TemporaryFolder()
+            let lines = (0..<20).map { #"{"code":"A\#($0)","name":"Thing \#($0)","tags":["a","b"]}"# }
+            let file = try scratch.file("own.jsonl", lines.joined(separator: "\n") + "\n")
+            let (code, answer) = try Self.run(
+                "import-jsonl",
+                "catch-up",
+                "--records-file",
+                file,
+                "--kind",
+                "capability",
+                "--key",
+                "code",
+                "--check",
+                in: scratch
+            )
+            #expect(code == 0)
+            #expect(answer.results.array.contains { $0.scenario.string == "catch-up" })
+        }
     }
 }
