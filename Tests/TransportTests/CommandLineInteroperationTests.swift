@@ -168,9 +168,11 @@ import Transport
             keeping: files.folder
         )
         defer { process.stop() }
-        await #expect(throws: CloseReason.refusedByPeer(.protocolVersion)) {
+        let reason = await #expect(throws: CloseReason.self) {
             try await peer.transport.dial(host: "127.0.0.1", port: port, deadline: patience)
         }
+        // The server closes with our greeting unread, so a reset may overtake its alert.
+        #expect(reason == .refusedByPeer(.protocolVersion) || reason == .reset)
     }
 
     @Test func aServerWithAnotherKindOfKeyIsRefused() async throws {
