@@ -133,9 +133,8 @@ extension LoadedNode {
         try source.writeJSONLines(files[1], half..<source.count)
         var apart = Nodes(scratch, prefix: "pair")
         let pair = [try apart.add(), try apart.add()]
-        // What each would take alone: all loaded by one, and half fetched by a third.
-        let node = try await author()
-        _ = node
+        // What it is compared with: all loaded by one, and half fetched by a third.
+        _ = try await author()
         let begin = ContinuousClock.now
         let processes = try zip(pair, files).map { node, file in
             try node.begin(["import", file, "--kind", source.kind, "--key", source.key, "--json"])

@@ -106,10 +106,15 @@ final class LoadedNode {
         }
     }
 
-    /// The digests are equal; where it is asked for, they are recomputed from the logs.
+    /// The nodes come to hold the same (a newcomer's record of its own may still be on its way); where it is asked for,
+    /// the digests are recomputed from the logs.
     func check(_ some: [HansaProcess]) throws {
-        let digests = try some.map { try $0.digest() }
-        guard Set(digests).count == 1 else { throw BenchFailure("the nodes do not agree: \(digests)") }
+        var digests: [String] = []
+        let agree = try eventually(seconds: 60) {
+            digests = try some.map { try $0.digest() }
+            return Set(digests).count == 1
+        }
+        guard agree else { throw BenchFailure("the nodes do not agree: \(digests)") }
         guard isChecking else { return }
         for node in some {
             let answer = try node.done("verify", "--deep", "--json").json

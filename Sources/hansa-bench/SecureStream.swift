@@ -30,13 +30,17 @@ struct SecureStream {
         let server = try ChildProcess(
             "sh",
             [
-                "-c",
-                "cd '\(folder)' && exec openssl s_server -quiet -WWW -accept 127.0.0.1:\(port) -cert '\(certificate)' -key '\(key)' -tls1_3",
+                "-c", #"cd "$1" && exec openssl s_server -quiet -WWW -accept "$2" -cert "$3" -key "$4" -tls1_3"#, "sh",
+                folder, "127.0.0.1:\(port)", certificate, key,
             ],
             environment: environment
         )
         defer { server.end() }
-        usleep(300_000)
+        let isUp = try eventually(seconds: 30) {
+            try ChildProcess("openssl", ["s_client", "-connect", "127.0.0.1:\(port)"], environment: environment).wait()
+                == 0
+        }
+        guard isUp else { throw BenchFailure("openssl s_server does not listen") }
         let plain = try PlainSQLite(in: scratch("plain-stream"))
         let begin = ContinuousClock.now
         let command =

@@ -12,23 +12,25 @@ extension ProcessTests {
         }
 
         private static func run(_ words: String..., in scratch: TemporaryFolder) throws -> (
-            code: Int32?, output: JSONTree
+            code: Int32?, output: JSONTree, errors: String
         ) {
-            let output = scratch("bench.json")
+            let (output, errors) = (scratch("bench.json"), scratch("bench.err"))
             let process = try ChildProcess(
                 program,
                 words + ["--json", "--folder", scratch.path],
                 environment: ProcessInfo.processInfo.environment,
-                output: output
+                output: output,
+                errors: errors
             )
             let code = process.wait(seconds: 300)
-            return (code, JSONTree(FileManager.default.contents(atPath: output) ?? Data()))
+            let said = String(decoding: FileManager.default.contents(atPath: errors) ?? Data(), as: UTF8.self)
+            return (code, JSONTree(FileManager.default.contents(atPath: output) ?? Data()), said)
         }
 
         @Test
         func `every scenario runs and checks what its nodes hold`() throws {
             let scratch = try TemporaryFolder()
-            let (code, answer) = try Self.run(
+            let (code, answer, errors) = try Self.run(
                 "--records",
                 "300",
                 "--edits",
@@ -38,7 +40,7 @@ extension ProcessTests {
                 "--check",
                 in: scratch
             )
-            #expect(code == 0)
+            #expect(code == 0, "\(errors)")
             let results = answer.results.array
             let names = Set(results.compactMap { $0.scenario.string?.split(separator: "/").first.map(String.init) })
             let all = [
@@ -59,7 +61,7 @@ extension ProcessTests {
             let scratch = try TemporaryFolder()
             let lines = (0..<20).map { #"{"code":"A\#($0)","name":"Thing \#($0)","tags":["a","b"]}"# }
             let file = try scratch.file("own.jsonl", lines.joined(separator: "\n") + "\n")
-            let (code, answer) = try Self.run(
+            let (code, answer, errors) = try Self.run(
                 "import-jsonl",
                 "catch-up",
                 "--records-file",
@@ -71,7 +73,7 @@ extension ProcessTests {
                 "--check",
                 in: scratch
             )
-            #expect(code == 0)
+            #expect(code == 0, "\(errors)")
             #expect(answer.results.array.contains { $0.scenario.string == "catch-up" })
         }
     }

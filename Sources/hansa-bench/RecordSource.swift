@@ -93,36 +93,30 @@ struct RecordSource {
     /// - Returns: Bytes of the lines, without line feeds.
     @discardableResult
     func writeJSONLines(_ path: String, _ range: Range<Int>, changedPercent: Int = 0) throws -> Int {
-        try write(path) { number in
+        try Self.write(path, range) { number in
             if lines != nil || number % 100 >= changedPercent { return record(number).line }
             return RecordGenerator.record(number, revision: 1).json
-        } over: {
-            range
         }
     }
 
     /// Writes numbers `range` as a table with a header.
     @discardableResult
     func writeTable(_ path: String, _ range: Range<Int>) throws -> Int {
-        try write(path, header: RecordGenerator.header) {
-            RecordGenerator.record($0).csv
-        } over: {
-            range
-        }
+        try Self.write(path, range, header: RecordGenerator.header) { RecordGenerator.record($0).csv }
     }
 
-    private func write(
+    private static func write(
         _ path: String,
+        _ range: Range<Int>,
         header: String? = nil,
-        _ line: (Int) -> [UInt8],
-        over range: () -> Range<Int>
+        _ line: (Int) -> [UInt8]
     ) throws -> Int {
         guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
         else { throw BenchFailure("cannot write \(path)") }
         defer { try? file.close() }
         var buffer: [UInt8] = header.map { Array(($0 + "\n").utf8) } ?? []
         var size = 0
-        for number in range() {
+        for number in range {
             let bytes = line(number)
             size += bytes.count
             buffer += bytes
