@@ -170,12 +170,7 @@ extension VerifiedDelta {
                         content: content,
                         envelopeBytes: Array(operation.envelope),
                         contentBytes: Array(operation.content),
-                        record: RecordID(
-                            alliance: alliance,
-                            owner: envelope.owner ?? header.organization,
-                            key: envelope.key,
-                            hasher: cryptography
-                        ),
+                        record: envelope.record(by: header.organization, in: alliance, hasher: cryptography),
                         hash: hashes[index]
                     )
                 )
@@ -304,6 +299,17 @@ extension VerifiedDelta {
     }
 }
 
+extension Envelope {
+    /// The record that an operation of an author of that organization is about.
+    fileprivate func record(
+        by organization: OrganizationID,
+        in alliance: AllianceID,
+        hasher: some CatalogHasher
+    ) -> RecordID {
+        RecordID(alliance: alliance, owner: owner ?? organization, key: key, hasher: hasher)
+    }
+}
+
 /// Drafts encoded and hashed for one log: all of a delta that can be made before it is known which place it takes there.
 package struct EncodedOperations: Sendable {
     /// The log that citations of its own operations take for granted.
@@ -350,12 +356,7 @@ package struct EncodedOperations: Sendable {
                     content: content,
                     envelopeBytes: envelopeBytes,
                     contentBytes: contentBytes,
-                    record: RecordID(
-                        alliance: alliance,
-                        owner: draft.envelope.owner ?? organization,
-                        key: draft.envelope.key,
-                        hasher: hasher
-                    ),
+                    record: draft.envelope.record(by: organization, in: alliance, hasher: hasher),
                     hash: operationHash(
                         envelope: hasher.hash(envelopeBytes),
                         content: hasher.hash(contentBytes),

@@ -53,14 +53,19 @@ extension OperationDraft {
     package var estimatedSize: Int {
         var size = 96
         for write in envelope.writes { size += 16 + write.field.text.utf8.count + 48 * write.supersedes.count }
-        for value in values {
-            switch value {
-            case .text(let text), .decimal(let text), .json(let text): size += 12 + text.utf8.count
-            case .bytes(let bytes), .unknown(let bytes): size += 12 + bytes.count
-            case .integer, .boolean: size += 16
-            case .identity(let identity): size += 24 + identity.kind.utf8.count + identity.localID.utf8.count
-            }
-        }
+        for value in values { size += value.estimatedSize }
         return size
+    }
+}
+
+extension Value {
+    /// An upper bound of its bytes in a content, cheap to compute.
+    package var estimatedSize: Int {
+        switch self {
+        case .text(let text), .decimal(let text), .json(let text): 12 + text.utf8.count
+        case .bytes(let bytes), .unknown(let bytes): 12 + bytes.count
+        case .integer, .boolean: 16
+        case .identity(let identity): 24 + identity.kind.utf8.count + identity.localID.utf8.count
+        }
     }
 }

@@ -135,7 +135,7 @@ extension Store {
             transaction.cache.mergedHeads?[delta.log] = delta.head
             transaction.begin(delta, at: id)
             _ = try applier.merge(delta, at: id, into: &transaction)
-            try transaction.noteUnaccounted(in: delta, applier: applier)
+            try transaction.noteUnaccounted(in: delta)
             last = id
             operations += Int(count)
         }

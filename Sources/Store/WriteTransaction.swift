@@ -85,20 +85,18 @@ package struct WriteTransaction: DeltaStorage {
         applier: DeltaApplier<Hasher>
     ) throws -> DeltaApplier<Hasher>.Outcome {
         let outcome = try applier.apply(delta, to: &self)
-        if case .applied = outcome { try noteUnaccounted(in: delta, applier: applier) }
+        if case .applied = outcome { try noteUnaccounted(in: delta) }
         return outcome
     }
 
     /// Enters in the history those operations of the delta just merged that left no trace.
-    func noteUnaccounted(
-        in delta: VerifiedDelta,
-        applier: DeltaApplier<some CatalogHasher>
-    ) throws {
+    func noteUnaccounted(in delta: VerifiedDelta) throws {
         guard let location = scratch.delta?.location else { return }
         for (index, isAccounted) in scratch.isAccounted.enumerated() where !isAccounted {
-            let envelope = delta.operations[index].envelope
+            let operation = delta.operations[index]
+            let envelope = operation.envelope
+            let id = operation.record
             let owner = envelope.owner ?? delta.header.organization
-            let id = RecordID(alliance: applier.alliance, owner: owner, key: envelope.key, hasher: applier.hasher)
             let row =
                 try RecordRow.find(id, session)?.row
                 ?? insert(

@@ -45,7 +45,7 @@ extension Engine {
 
     private func status(of peer: NodeKey, organization: OrganizationID) -> PeerStatus {
         let acquaintance = acquaintances[peer]
-        let link = links.values.filter { $0.node == peer && $0.isOpen }.max { $0.id < $1.id }
+        let link = openLink(to: peer).flatMap { links[$0] }
         let state = link?.state ?? acquaintance?.state
         let isEqual = state?.frontier == fingerprint && state?.digest == summary.digest
         var behind = acquaintance?.behindBy

@@ -222,7 +222,7 @@ private final class ImportRun: @unchecked Sendable {
             let current = batch
             async let following = current.isAtEnd ? nil : nextBatch(box, id)
             var step = current.step
-            if !command.isDryRun, !current.parts.isEmpty {
+            if !current.parts.isEmpty {
                 let (deltas, result) = try await directory.commit(
                     importMark: ImportMark(id: id, fileHash: fileHash, part: part),
                     basis: current.basis,
@@ -253,6 +253,12 @@ private final class ImportRun: @unchecked Sendable {
         let parts: [EncodedOperations]
         let step: Step
         let isAtEnd: Bool
+    }
+
+    /// What a half of a batch comes to.
+    private struct Planned: Sendable {
+        let parts: [EncodedOperations]
+        let step: Step
     }
 
     private struct Step: Sendable {
@@ -293,21 +299,20 @@ private final class ImportRun: @unchecked Sendable {
             // Before the snapshots: what changes between the two is taken for later.
             let basis = directory.basis(of: id)
             let halves = [rows[..<(rows.count / 2)], rows[(rows.count / 2)...]]
-            let planned = Mutex<[(parts: [EncodedOperations], step: Step)?]>([nil, nil])
-            let failure = Mutex<(any Error)?>(nil)
+            let planned = Mutex<[Result<Planned, any Error>?]>([nil, nil])
             DispatchQueue.concurrentPerform(iterations: halves.count) { half in
-                do {
+                let result = Result {
                     let (drafts, step) = try directory.store.read { reading in
                         try plan(halves[half]) { try reading.view(of: $0) }
                     }
-                    let parts = try directory.encode(drafts, for: basis.log)
-                    planned.withLock { $0[half] = (parts, step) }
-                } catch {
-                    failure.withLock { $0 = error }
+                    return Planned(
+                        parts: command.isDryRun ? [] : try directory.encode(drafts, for: basis.log),
+                        step: step
+                    )
                 }
+                planned.withLock { $0[half] = result }
             }
-            if let error = failure.withLock({ $0 }) { throw error }
-            let done = planned.withLock { $0.compactMap { $0 } }
+            let done = try planned.withLock { try $0.compactMap { try $0?.get() } }
             return Batch(
                 basis: basis,
                 rows: rows,
@@ -380,16 +385,6 @@ extension SourceRow {
             case .value(let value): size + 32 + value.estimatedSize
             case .elements(let elements): elements.reduce(size) { $0 + 32 + $1.estimatedSize }
             }
-        }
-    }
-}
-
-extension Value {
-    fileprivate var estimatedSize: Int {
-        switch self {
-        case .text(let text), .decimal(let text), .json(let text): text.utf8.count
-        case .bytes(let bytes), .unknown(let bytes): bytes.count
-        case .integer, .boolean, .identity: 16
         }
     }
 }
