@@ -131,7 +131,7 @@ extension Simulation {
         case .flooder:
             return (0..<20).map { _ in .iHave((0..<100).map { _ in HopHead(head: head(), hops: 1) }) }
         case .grafter:
-            return (0..<50).map { _ in
+            return (0..<400).map { _ in
                 let range = LogRange(log: log(), from: 1, to: 1 + faultRandom.next() % 1_000)
                 return .graft(Bool.random(using: &faultRandom) ? range : nil, credit: .max)
             }
@@ -142,8 +142,11 @@ extension Simulation {
                 .shuffle(token: faultRandom.next(), hops: UInt32(faultRandom.next() % 9), nodes: keys + unknown)
             } + [.neighbour(isUrgent: true), .shuffleReply(token: faultRandom.next(), nodes: unknown)]
         case .deceiver:
-            let fingerprint = RangeFingerprint(bytes: faultRandom.bytes(RangeFingerprint.byteCount))
-            return fingerprint.map { [.ranges([FrontierRange(upper: .end, content: .fingerprint($0))])] } ?? []
+            return (0..<20).compactMap { _ in
+                RangeFingerprint(bytes: faultRandom.bytes(RangeFingerprint.byteCount)).map {
+                    .ranges([FrontierRange(upper: .end, content: .fingerprint($0))])
+                }
+            }
         case .forger, .babbler, .liar, .replayer, .forker, .postdater, .citer, .dripper: return []
         }
     }

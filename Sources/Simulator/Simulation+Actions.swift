@@ -65,6 +65,9 @@ extension Simulation {
     /// The first place where a key is at home, for people.
     private func place(of key: NodeKey) -> Int { nodes.firstIndex { $0.key == key } ?? -1 }
 
+    /// A log as people read of it in a trace: whose it is, and the end of its number.
+    func name(of log: LogID) -> String { "\(place(of: log.author))/\(String(log.incarnation & 0xFFFF, radix: 16))" }
+
     /// True if nobody with that key has ever misbehaved.
     private func isHonest(_ key: NodeKey) -> Bool { nodes.allSatisfy { $0.key != key || $0.role == nil } }
 
@@ -214,12 +217,12 @@ extension Simulation {
         let node = nodes[place]
         for entry in message.promisedHeads where !node.disk.holds(entry.head, of: entry.log) {
             violate(
-                "node \(place) promises \(entry.log.author.short):\(entry.head.sequence), which is not on its disk, "
+                "node \(place) promises \(name(of: entry.log)):\(entry.head.sequence), which is not on its disk, "
                     + "in \(message.kindName)"
             )
         }
         for entry in message.promisedEntries where !node.disk.holds(entry) {
-            violate("node \(place) promises \(entry.log.author.short):\(entry.sequence), which is not on its disk")
+            violate("node \(place) promises \(name(of: entry.log)):\(entry.sequence), which is not on its disk")
         }
         for bytes in message.carriedDeltas {
             guard let index = pool.index(of: bytes) else {

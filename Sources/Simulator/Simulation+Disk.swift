@@ -83,7 +83,7 @@ extension Simulation {
         // Storing in memory never throws.
         let outcome = try! applier.apply(delta, to: &node.disk)
         if case .applied = outcome {
-            note(delta.hash.word0, "node \(node.place) stores \(delta.log.author.short):\(delta.header.sequence)")
+            note(delta.hash.word0, "node \(node.place) stores \(name(of: delta.log)):\(delta.header.sequence)")
             if isHeld { violate("node \(node.place) applies delta \(delta.header.sequence) of a log twice") }
             let previous = before.map { pool.entries[Int($0)].delta.hash }
             if previous != delta.header.previous {

@@ -168,7 +168,7 @@ extension Simulation {
                 let limit = nodes[place].box?.engine.forks[log].map { Int(clamping: $0) - 1 } ?? wanted
                 let held = number < counts.count ? counts[number] : 0
                 guard held < min(wanted, limit) else { continue }
-                violate("node \(place) holds \(held) of \(wanted) deltas of log \(log.author.short) in the end")
+                violate("node \(place) holds \(held) of \(wanted) deltas of log \(name(of: log)) in the end")
             }
             checkAcknowledged(nodes[place])
         }

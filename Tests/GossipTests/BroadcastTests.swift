@@ -45,6 +45,50 @@ struct BroadcastTests {
         #expect(told.sent(on: links[0]).contains(.have([head])), "the sender learns that it is stored")
     }
 
+    /// Two logs by nodes 4 and 5, in their order.
+    private static func logs(_ lone: LoneEngine) -> (least: [VerifiedDelta], other: [VerifiedDelta]) {
+        let logs = [lone.log(by: 4, count: 2), lone.log(by: 5, count: 2)].sorted { $0[0].log < $1[0].log }
+        return (logs[0], logs[1])
+    }
+
+    @Test
+    func `of deltas that are under way at once only the least log's cuts the tree`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 6))
+        let links = (1...3).map { lone.open($0) }
+        let (least, other) = Self.logs(lone)
+        _ = Self.store(lone.receive(pushed: [other[0]], on: links[1]), &lone)
+        _ = Self.store(lone.receive(pushed: [least[0]], on: links[0]), &lone)
+        for link in [links[0], links[2]] {
+            #expect(!lone.receive(pushed: [other[0]], on: link).sent(on: link).contains(.prune))
+        }
+        #expect(lone.receive(pushed: [least[0]], on: links[2]).sent(on: links[2]) == [.prune])
+        #expect(lone.receive(pushed: [least[0]], on: links[1]).sent(on: links[1]) == [.prune])
+        #expect(lone.receive(.prune, on: links[0]).sent(on: links[0]) == [.graft(nil, credit: 0)], "it is needed")
+        // When nothing of the least log has come for a while, another one takes its place.
+        _ = lone.wait(milliseconds: 2_000)
+        lone.receive(.graft(nil, credit: 0), on: links[1])
+        _ = Self.store(lone.receive(pushed: [other[1]], on: links[1]), &lone)
+        #expect(lone.receive(pushed: [other[1]], on: links[0]).sent(on: links[0]) == [.prune])
+    }
+
+    @Test
+    func `a link beside the shape leaves the tree with any duplicate, unless it is the one that supplies`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 6))
+        let links = (1...3).map { lone.open($0) }
+        let (least, other) = Self.logs(lone)
+        for link in links.dropFirst() { lone.receive(.prune, on: link) }
+        _ = Self.store(lone.receive(pushed: [least[0]], on: links[0]), &lone)
+        for link in links.dropFirst() { lone.receive(.graft(nil, credit: 0), on: link) }
+        _ = Self.store(lone.receive(pushed: [other[0]], on: links[1]), &lone)
+        #expect(lone.receive(pushed: [other[0]], on: links[2]).sent(on: links[2]) == [.prune])
+        lone.receive(.graft(nil, credit: 0), on: links[2])
+        lone.receive(.prune, on: links[1])
+        #expect(
+            !lone.receive(pushed: [other[0]], on: links[2]).sent(on: links[2]).contains(.prune),
+            "the link that it came by first is not in the tree any more"
+        )
+    }
+
     @Test
     func `what a lazy neighbour told of and does not come is grafted, from the next one where that gives nothing`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))

@@ -45,13 +45,23 @@ struct HostileRoleTests {
         }
     }
 
-    @Test(arguments: [HostileRole.flooder, .shuffler])
+    @Test(arguments: [HostileRole.flooder, .grafter, .shuffler, .deceiver])
     func `who floods uses up its share, and its session ends with the reason`(role: HostileRole) {
         let simulation = Self.run(role, seed: 11)
         let blamed = (0..<8).filter { place in
             simulation.notes(place).violations.contains { $0.contains("share") || $0.contains("too many") }
         }
         #expect(!blamed.isEmpty, "\((0..<8).map { simulation.notes($0).violations.prefix(2) })")
+    }
+
+    @Test
+    func `whoever reads and sends a byte a second is taken for silent, and its sessions end`() {
+        let simulation = Self.run(.dripper, seed: 11)
+        let hostile = VirtualAlliance.node(Self.hostile)
+        let isRid = simulation.run(atMost: 120_000) { simulation in
+            (0..<8).allSatisfy { $0 == Self.hostile || simulation.box($0)?.engine.openLink(to: hostile) == nil }
+        }
+        #expect(isRid, "\(simulation.summary)")
     }
 
     @Test(arguments: HostileRole.allCases)

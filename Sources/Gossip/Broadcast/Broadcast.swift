@@ -11,7 +11,10 @@ import DeltaLog
 /// - An I-have names heads of logs, so a single one stands for all that comes before it.
 /// - A graft carries no message id: what is missing is asked for as in catch-up, by a stretch of the log, within credit.
 /// - One tree for all authors, as in the paper; it is mended towards short ways by its section 3.8.
-/// - A neighbour that brought something new a moment ago is seldom pruned for a duplicate, and seldom lets itself be.
+/// - Of the deltas that are under way at once one alone gives the tree its shape (``seen(_:from:now:)``), so that the tree
+///   stays whole while many write.
+/// - Who waits for what it was told of waits for a while drawn at random: of those that a lost push cuts off one asks first,
+///   and gives it to the others.
 struct Broadcast: Sendable {
     private let settings: BroadcastSettings
 
@@ -23,10 +26,10 @@ struct Broadcast: Sendable {
     private(set) var deadline: Instant?
     /// Per log, how the last delta came.
     private var arrivals: [LogID: Arrival] = [:]
-    /// When each neighbour last pushed something that was new, and how much had come by pushes until then.
-    private var useful: [NodeKey: (at: Instant, count: UInt64)] = [:]
-    /// Deltas that came by pushes and were new.
-    private var pushedCount: UInt64 = 0
+    /// What gives the tree its shape.
+    private var shape: Shape?
+    /// When a link was last grafted for something overdue.
+    private var mendedAt: Instant?
     /// The hops that deltas asked for by a graft would have come by.
     private var grafted: [LogID: UInt32] = [:]
 
@@ -37,16 +40,28 @@ struct Broadcast: Sendable {
         var tellers: [(node: NodeKey, hops: UInt32)]
     }
 
+    /// The way of one delta, which nothing that is under way at the same time may cut.
+    private struct Shape: Sendable {
+        let log: LogID
+        let at: Instant
+        /// Who brought it; nil where nobody did.
+        var parent: NodeKey?
+        /// The neighbours that it came by or went to.
+        var links: Set<NodeKey>
+    }
+
     private struct Arrival: Sendable {
         let sequence: UInt64
         let hops: UInt32
         let from: NodeKey
     }
 
-    /// A delta to be asked of a neighbour, whose link becomes eager.
+    /// A delta to be asked of a neighbour.
     struct Graft: Hashable, Sendable {
         let head: LogHead
         let node: NodeKey
+        /// Whether the link is to become eager.
+        let isMending: Bool
     }
 
     init(settings: BroadcastSettings) {
@@ -66,26 +81,43 @@ struct Broadcast: Sendable {
     /// - Returns: The neighbour to graft.
     mutating func down(_ node: NodeKey, random: inout any RandomNumberGenerator & Sendable) -> NodeKey? {
         lazy.remove(node)
-        useful[node] = nil
+        shape?.links.remove(node)
         guard eager.remove(node) != nil else { return nil }
         return lazy.sorted().randomElement(using: &random)
     }
 
-    /// True if a link that brought a duplicate, on either side, is to leave the tree: most of the time not where it
-    /// lately was the first to bring something else. While deltas of several authors are under way at once, the nodes of
-    /// a circle would each cut another of its links, and fall apart; so they are cut seldom, which is one at a time.
-    func isDispensable(_ node: NodeKey, now: Instant, random: inout any RandomNumberGenerator & Sendable) -> Bool {
-        guard let last = useful[node], now < last.at + settings.pruneHold,
-            pushedCount - last.count < settings.pruneHoldCount
-        else { return true }
-        return UInt64.random(in: 0..<settings.pruneOdds, using: &random) == 0
+    /// A delta of a log is on its way. Of all that are under way at once the one of the least log gives the tree its
+    /// shape: the link that brought it stays. Were all to cut whatever link they need not, the nodes of a circle would each
+    /// cut another one, and fall apart. Everybody sees the same deltas, so all agree on the log without a word.
+    ///
+    /// - Parameter node: Who brought it; nil where nobody did.
+    mutating func seen(_ log: LogID, from node: NodeKey?, now: Instant) {
+        if let shape, shape.log < log, now < shape.at + settings.shapeHold { return }
+        shape = Shape(log: log, at: now, parent: node, links: eager)
     }
+
+    /// True if a link that brought this delta once more may leave the tree: it is not the one that gives the tree its
+    /// shape, and the first copy came by a link that is in the tree still.
+    ///
+    /// - Parameter isOwn: Whether the log is this node's own, which no link brings.
+    func isDispensable(_ node: NodeKey, _ log: LogID, _ sequence: UInt64, isOwn: Bool) -> Bool {
+        if let shape {
+            guard shape.parent != node, shape.log == log || !shape.links.contains(node) else { return false }
+        }
+        if isOwn { return true }
+        guard let arrival = arrivals[log], arrival.sequence >= sequence else { return false }
+        return eager.contains(arrival.from)
+    }
+
+    /// True if that neighbour's link brought the delta that gives the tree its shape.
+    func isParent(_ node: NodeKey) -> Bool { shape?.parent == node }
 
     /// The neighbour wants no pushes, or sent one that was not needed.
     ///
     /// - Returns: True if the link was eager.
     @discardableResult
     mutating func prune(_ node: NodeKey) -> Bool {
+        shape?.links.remove(node)
         guard eager.remove(node) != nil else { return false }
         lazy.insert(node)
         return true
@@ -113,10 +145,7 @@ struct Broadcast: Sendable {
         from node: NodeKey,
         now: Instant
     ) -> UInt32? {
-        if pushed != nil {
-            pushedCount += 1
-            useful[node] = (now, pushedCount)
-        }
+        if pushed != nil { seen(log, from: node, now: now) }
         if let entry = missing[log], entry.head.sequence <= sequence { missing[log] = nil }
         let asked = grafted.removeValue(forKey: log)
         guard let hops = pushed ?? asked else {
@@ -148,7 +177,13 @@ struct Broadcast: Sendable {
     }
 
     /// A neighbour tells of a head that is not here, and should come from somebody else.
-    mutating func told(_ head: LogHead, hops: UInt32, by node: NodeKey, now: Instant) {
+    mutating func told(
+        _ head: LogHead,
+        hops: UInt32,
+        by node: NodeKey,
+        now: Instant,
+        random: inout any RandomNumberGenerator & Sendable
+    ) {
         if var entry = missing[head.log] {
             if entry.head.sequence < head.head.sequence { entry.head = head.head }
             entry.tellers.removeAll { $0.node == node }
@@ -157,16 +192,21 @@ struct Broadcast: Sendable {
             return
         }
         guard missing.count < settings.missingMax else { return }
-        let due = now + settings.graftDelay
+        // In steps, so that however much is missing is looked at a few times a second.
+        let jitter = UInt64.random(in: 0...settings.graftDelay.count, using: &random)
+        let step = settings.graftStep.count * 1_000_000
+        let exact = now + Milliseconds(settings.graftDelay.count + jitter)
+        let due = Instant(nanoseconds: (exact.nanoseconds + step - 1) / step * step)
         missing[head.log] = Missing(head: head.head, deadline: due, tellers: [(node, hops)])
         deadline = min(deadline ?? due, due)
     }
 
     /// A neighbour tells of a head that has come already. Where its way would have been much shorter, its link takes the
-    /// place of the one that the delta came by (the paper's section 3.8).
+    /// place of the one that the delta came by (the paper's section 3.8); where that gives the tree its shape, only a delta
+    /// of the same log moves it.
     ///
     /// - Returns: The neighbour to graft, and the one to prune.
-    func shortcut(
+    mutating func shortcut(
         _ log: LogID,
         _ sequence: UInt64,
         hops: UInt32,
@@ -175,6 +215,11 @@ struct Broadcast: Sendable {
         guard let arrival = arrivals[log], arrival.sequence == sequence, arrival.from != node, lazy.contains(node),
             eager.contains(arrival.from), arrival.hops >= hops, arrival.hops - hops >= settings.shortcutHops
         else { return nil }
+        if let shape, shape.links.contains(arrival.from) {
+            guard shape.log == log else { return nil }
+            self.shape?.parent = node
+            self.shape?.links.insert(node)
+        }
         return (node, arrival.from)
     }
 
@@ -206,7 +251,12 @@ struct Broadcast: Sendable {
                 continue
             }
             let teller = entry.tellers.remove(at: next)
-            grafts.append(Graft(head: LogHead(log: log, head: entry.head), node: teller.node))
+            // One link at a time: while it is not known whether that mends the tree, others would only bring duplicates.
+            let isMending = eager.isEmpty || mendedAt.map { $0 + settings.graftRetry <= now } ?? true
+            if isMending { mendedAt = now }
+            grafts.append(
+                Graft(head: LogHead(log: log, head: entry.head), node: teller.node, isMending: isMending)
+            )
             grafted[log] = teller.hops
             entry.deadline = now + settings.graftRetry
             missing[log] = entry
@@ -221,20 +271,17 @@ struct Broadcast: Sendable {
 
 /// The broadcast's bounds and delays.
 package struct BroadcastSettings: Hashable, Sendable {
-    /// How long a delta that a lazy neighbour has told of may take to come by the tree. Shorter mends sooner; too short
-    /// asks for what is on its way. A guess: two round trips to the far side of the earth.
+    /// How long a delta that a lazy neighbour has told of may take to come by the tree: this, and up to as much again by
+    /// chance. Shorter mends sooner; too short asks for what is on its way. A guess: two round trips to the far side of the
+    /// earth.
     package var graftDelay: Milliseconds = 500
-    /// How long until the next neighbour is asked, where the first does not give it.
+    /// How exactly that is kept.
+    package var graftStep: Milliseconds = 50
+    /// How long until the next neighbour is asked, where the first does not give it, and until another link is grafted.
     package var graftRetry: Milliseconds = 1_000
-    /// How long a neighbour that was the first to bring something is kept although it brings duplicates too. Longer costs
-    /// duplicates while many write at once; shorter lets them cut the tree. As long as a delta takes through a large
-    /// alliance.
-    package var pruneHold: Milliseconds = 1_000
-    /// And as long as no more than so many others have come since: where very much comes, a cut tree is mended soon, and
-    /// duplicates cost most.
-    package var pruneHoldCount: UInt64 = 2
-    /// Of so many duplicates from such a neighbour one is a reason all the same. More cost duplicates, fewer cut the tree.
-    package var pruneOdds: UInt64 = 4
+    /// How long after a delta of the least log those of greater ones leave the tree as it is. Longer costs duplicates where
+    /// few write; shorter lets deltas that are under way at once cut it. As long as a delta takes through a large alliance.
+    package var shapeHold: Milliseconds = 1_000
     /// How many hops shorter another way must be for the tree to be changed. The paper's optimization threshold, which
     /// leaves its value open; 3 keeps the tree from swinging between ways of like length.
     package var shortcutHops: UInt32 = 3

@@ -29,7 +29,10 @@ extension Engine {
         guard !shown.isEmpty, shown.count == deltas.count, size <= settings.pushBytesMax,
             isWithinBudget(deltas, now: now)
         else { return }
-        for delta in deltas { pushedHops[delta.log] = (delta.header.sequence, hops) }
+        for delta in deltas {
+            pushedHops[delta.log] = (delta.header.sequence, hops)
+            if source == nil { broadcast.seen(delta.log, from: nil, now: now) }
+        }
         var message: PeerMessage?
         for id in neighbourLinks where id != source {
             guard let link = links[id], broadcast.eager.contains(link.node), fits(deltas, size: size, on: link) else {
@@ -154,7 +157,7 @@ extension Engine {
 
     // MARK: - The tree
 
-    /// A push has come. One that brought nothing new takes its link out of the tree.
+    /// A push has come. One that brought nothing new takes its link out of the tree, unless that keeps it whole.
     mutating func notePushes(
         _ deltas: [ReceivedDelta],
         duplicates: Int,
@@ -173,21 +176,28 @@ extension Engine {
             return
         }
         guard isNeighbour(peer, on: id) else { return }
-        if !deltas.isEmpty, duplicates == deltas.count, isDispensable(peer, now: now) {
+        let isVain = deltas.contains { delta in
+            switch delta {
+            case .known(let log, let sequence): isDispensable(peer, log, sequence)
+            case .verified(let delta): isDispensable(peer, delta.log, delta.header.sequence)
+            case .refused: false
+            }
+        }
+        if duplicates == deltas.count, isVain {
             broadcast.prune(peer)
             counters.prunesSent += 1
             send(id, .prune)
         }
     }
 
-    private mutating func isDispensable(_ peer: NodeKey, now: Instant) -> Bool {
-        broadcast.isDispensable(peer, now: now, random: &random)
+    private func isDispensable(_ peer: NodeKey, _ log: LogID, _ sequence: UInt64) -> Bool {
+        broadcast.isDispensable(peer, log, sequence, isOwn: log.author == node)
     }
 
-    /// The peer has had a duplicate from here. Where this node needs the link it says so.
-    mutating func receivedPrune(on id: LinkID, now: Instant) {
+    /// The peer has had a duplicate from here. Where the link gives the tree its shape it is told to push on.
+    mutating func receivedPrune(on id: LinkID) {
         guard let peer = links[id]?.node else { return }
-        if isDispensable(peer, now: now) { broadcast.prune(peer) } else { graft(peer) }
+        if broadcast.isParent(peer) { graft(peer) } else { broadcast.prune(peer) }
     }
 
     /// False for a peer that takes this node for a neighbour and is none: it is told so, and looks for another.
@@ -210,7 +220,7 @@ extension Engine {
                 counters.prunesSent += 1
                 if let other = openLink(to: swap.prune) { send(other, .prune) }
             } else if head.head.sequence <= limit(of: head.log), !isDistrusted(head.log, on: id) {
-                broadcast.told(head, hops: entry.hops, by: peer, now: now)
+                broadcast.told(head, hops: entry.hops, by: peer, now: now, random: &random)
             }
         }
         compareHeads(heads.map { FrontierEntry($0.head) }, on: id)
@@ -247,10 +257,12 @@ extension Engine {
                 continue
             }
             dropGraft(of: log, now: now)
-            broadcast.graft(graft.node)
-            counters.graftsSent += 1
+            if graft.isMending {
+                broadcast.graft(graft.node)
+                counters.graftsSent += 1
+            }
             let range = LogRange(log: log, from: held + 1, to: graft.head.head.sequence)
-            want(range, of: id, isGraft: true, patience: settings.graftDeadline, now: now)
+            want(range, of: id, isGraft: true, isMending: graft.isMending, patience: settings.graftDeadline, now: now)
         }
     }
 

@@ -45,10 +45,16 @@ extension Engine {
         }
     }
 
+    /// Asks a peer for a stretch of a log.
+    ///
+    /// - Parameters:
+    ///   - isGraft: Whether it is one that the broadcast has missed.
+    ///   - isMending: Whether the link becomes eager by that.
     mutating func want(
         _ range: LogRange,
         of id: LinkID,
         isGraft: Bool = false,
+        isMending: Bool = false,
         patience: Milliseconds,
         now: Instant
     ) {
@@ -69,7 +75,7 @@ extension Engine {
         due(check)
         link.lastUsed = now
         let credit = takeCredit(id)
-        send(id, isGraft ? .graft(range, credit: credit) : .want(range, credit: credit))
+        send(id, isMending ? .graft(range, credit: credit) : .want(range, credit: credit))
     }
 
     /// What the peer may be given on top of what it has.

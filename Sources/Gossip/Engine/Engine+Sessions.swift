@@ -180,7 +180,7 @@ extension Engine {
             perform(wishes, now: now)
         case .iHave(let heads): receivedIHave(heads, on: id, now: now)
         case .graft(let range, let credit): receivedGraft(range, credit: credit, on: id, now: now)
-        case .prune: receivedPrune(on: id, now: now)
+        case .prune: receivedPrune(on: id)
         }
     }
 
