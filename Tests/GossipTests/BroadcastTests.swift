@@ -113,6 +113,20 @@ struct BroadcastTests {
     }
 
     @Test
+    func `of several that are missed one link is grafted, and the others are only asked for`() {
+        var lone = LoneEngine(alliance: VirtualAlliance(founders: 6))
+        let links = (1...3).map { lone.open($0) }
+        for link in links.dropLast() { lone.receive(.prune, on: link) }
+        for (delta, link) in zip([lone.log(by: 4, count: 1)[0], lone.log(by: 5, count: 1)[0]], links) {
+            let head = LogHead(log: delta.log, head: delta.head)
+            lone.receive(.iHave([HopHead(head: head, hops: 2)]), on: link)
+        }
+        let asked = lone.wait(milliseconds: 1_000)
+        #expect(asked.grafts.count == 1 && asked.wants.count == 1)
+        #expect(lone.engine.topology().active.count { $0.isEager } == 2)
+    }
+
+    @Test
     func `a catch-up that is under way is left to go on, and what was told of meanwhile is asked for after it`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
         let links = (1...2).map { lone.open($0) }
