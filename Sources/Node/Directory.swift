@@ -29,8 +29,7 @@ package final class Directory: Sendable {
     private let changes = Mutex(Changes())
     private let clock: Mutex<HybridLogicalClock>
     private let rosterBox: Mutex<Roster>
-    private let listener = Mutex<(@Sendable ([VerifiedDelta], StoredTotals) -> Void)?>(nil)
-    private let failureListener = Mutex<(@Sendable (HansaError) -> Void)?>(nil)
+    private let listeners = Mutex(Listeners())
 
     /// Where this node's next delta goes.
     private struct Pen {
@@ -43,6 +42,13 @@ package final class Directory: Sendable {
         init(node: NodeKey) {
             next = LogID(author: node, incarnation: UInt64.random(in: 1...UInt64.max))
         }
+    }
+
+    /// Who is told of writes. A type of their own: a closure that is itself the value of a generic type would be wrapped once
+    /// more each time it is taken out, until calling it no longer fits on the stack.
+    private struct Listeners: Sendable {
+        var committed: (@Sendable ([VerifiedDelta], StoredTotals) -> Void)?
+        var failed: (@Sendable (HansaError) -> Void)?
     }
 
     /// How often records of this organization have changed since the directory was opened, and how often by each import
@@ -171,13 +177,13 @@ package final class Directory: Sendable {
 
     /// Calls back after each own write, on the writer's queue, in order.
     package func onCommit(_ body: @escaping @Sendable ([VerifiedDelta], StoredTotals) -> Void) {
-        listener.withLock { $0 = body }
+        listeners.withLock { $0.committed = body }
     }
 
     /// Calls back when an own write meets a disk or a file that is not to be trusted any more: whoever asked for the write
     /// gets the error, and the process should end.
     package func onFailure(_ body: @escaping @Sendable (HansaError) -> Void) {
-        failureListener.withLock { $0 = body }
+        listeners.withLock { $0.failed = body }
     }
 
     // MARK: - Reading
@@ -304,7 +310,7 @@ package final class Directory: Sendable {
         do {
             return try commitPlanned(importMark: importMark, plan)
         } catch let error as StoreError where error.isFatal {
-            failureListener.withLock { $0 }?(HansaError(storeError: error))
+            listeners.withLock { $0.failed }?(HansaError(storeError: error))
             throw error
         }
     }
@@ -341,7 +347,7 @@ package final class Directory: Sendable {
         // Before anybody hears of the new head: from now on a folder that holds only the one before is a restored one.
         if let token, let log = pen.log { token.settle(log: log, head: pen.head) }
         self.pen.withLock { $0 = pen }
-        if let listener = listener.withLock({ $0 }) { listener(outcome.deltas, try totals()) }
+        if let committed = listeners.withLock({ $0.committed }) { committed(outcome.deltas, try totals()) }
         return outcome
     }
 
