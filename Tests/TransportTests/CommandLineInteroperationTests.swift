@@ -168,11 +168,14 @@ import Transport
             keeping: files.folder
         )
         defer { process.stop() }
-        let reason = await #expect(throws: CloseReason.self) {
-            try await peer.transport.dial(host: "127.0.0.1", port: port, deadline: patience)
+        // The server closes with our greeting unread, so a reset may overtake its alert now and then.
+        var reason: CloseReason?
+        for _ in 0..<20 where reason == nil || reason == .reset {
+            reason = await #expect(throws: CloseReason.self) {
+                try await peer.transport.dial(host: "127.0.0.1", port: port, deadline: patience)
+            }
         }
-        // The server closes with our greeting unread, so a reset may overtake its alert.
-        #expect(reason == .refusedByPeer(.protocolVersion) || reason == .reset)
+        #expect(reason == .refusedByPeer(.protocolVersion))
     }
 
     @Test func aServerWithAnotherKindOfKeyIsRefused() async throws {

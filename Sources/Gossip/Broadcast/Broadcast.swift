@@ -163,7 +163,7 @@ struct Broadcast: Sendable {
     ///
     /// - Returns: The neighbour to graft: the one that told of it by the shortest way.
     func unbrought(_ log: LogID, _ sequence: UInt64, now: Instant) -> NodeKey? {
-        // A push may be on its way still, so half the time to a graft has to be over.
+        // A push may be on its way still, unless the time to a graft is nearly over.
         guard let entry = missing[log], entry.head.sequence <= sequence, grafted[log] == nil,
             entry.deadline <= now + Milliseconds(settings.graftDelay.count / 2)
         else { return nil }
