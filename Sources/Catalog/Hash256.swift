@@ -2,10 +2,10 @@
 ///
 /// Hashes, public keys and ids are all of this size. The order is that of the bytes.
 package struct Hash256: Hashable, Comparable, Sendable {
-    package var word0: UInt64
-    package var word1: UInt64
-    package var word2: UInt64
-    package var word3: UInt64
+    @usableFromInline package var word0: UInt64
+    @usableFromInline package var word1: UInt64
+    @usableFromInline package var word2: UInt64
+    @usableFromInline package var word3: UInt64
 
     /// The number of bytes.
     package static let byteCount = 32
@@ -13,7 +13,7 @@ package struct Hash256: Hashable, Comparable, Sendable {
     /// All bits zero; never the hash of anything.
     package static let zero = Hash256(0, 0, 0, 0)
 
-    package init(_ word0: UInt64, _ word1: UInt64, _ word2: UInt64, _ word3: UInt64) {
+    @inlinable package init(_ word0: UInt64, _ word1: UInt64, _ word2: UInt64, _ word3: UInt64) {
         self.word0 = word0
         self.word1 = word1
         self.word2 = word2
@@ -21,7 +21,7 @@ package struct Hash256: Hashable, Comparable, Sendable {
     }
 
     /// All 32 bytes in one call: identifiers come from peers, so none of them may be left out.
-    package func hash(into hasher: inout Hasher) {
+    @inlinable package func hash(into hasher: inout Hasher) {
         withUnsafeBytes { hasher.combine(bytes: $0) }
     }
 
@@ -54,7 +54,9 @@ package struct Hash256: Hashable, Comparable, Sendable {
     }
 
     /// Lends the 32 bytes to `body`.
-    package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    @inlinable package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
+        -> Result
+    {
         let words = (word0.bigEndian, word1.bigEndian, word2.bigEndian, word3.bigEndian)
         return try Swift.withUnsafeBytes(of: words) { try body($0) }
     }
@@ -66,9 +68,14 @@ package struct Hash256: Hashable, Comparable, Sendable {
     package var hex: String { withUnsafeBytes { Hex.string($0) } }
 
     /// The first 8 bytes, read as a big-endian number: what a citation carries of an operation's hash.
-    package var prefix: UInt64 { word0 }
+    @inlinable package var prefix: UInt64 { word0 }
 
-    package static func < (left: Hash256, right: Hash256) -> Bool {
+    @inlinable package static func == (left: Hash256, right: Hash256) -> Bool {
+        left.word0 == right.word0 && left.word1 == right.word1
+            && left.word2 == right.word2 && left.word3 == right.word3
+    }
+
+    @inlinable package static func < (left: Hash256, right: Hash256) -> Bool {
         if left.word0 != right.word0 { return left.word0 < right.word0 }
         if left.word1 != right.word1 { return left.word1 < right.word1 }
         if left.word2 != right.word2 { return left.word2 < right.word2 }

@@ -22,31 +22,33 @@ extension Identifier256 {
     /// The first 8 hexadecimal digits, for people.
     package var short: String { String(hash.hex.prefix(8)) }
     package var description: String { hex }
-    package static func < (left: Self, right: Self) -> Bool { left.hash < right.hash }
+    @inlinable package static func == (left: Self, right: Self) -> Bool { left.hash == right.hash }
+    @inlinable package static func < (left: Self, right: Self) -> Bool { left.hash < right.hash }
+    @inlinable package func hash(into hasher: inout Hasher) { hash.hash(into: &hasher) }
 }
 
 /// An alliance: the hash of its charter.
 package struct AllianceID: Identifier256 {
-    package let hash: Hash256
-    package init(_ hash: Hash256) { self.hash = hash }
+    @usableFromInline package let hash: Hash256
+    @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
 /// An organization: the hash of its first organization key, so that a rotation of keys keeps it.
 package struct OrganizationID: Identifier256 {
-    package let hash: Hash256
-    package init(_ hash: Hash256) { self.hash = hash }
+    @usableFromInline package let hash: Hash256
+    @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
 /// A node: its Ed25519 public key, which is also its identity in TLS.
 package struct NodeKey: Identifier256 {
-    package let hash: Hash256
-    package init(_ hash: Hash256) { self.hash = hash }
+    @usableFromInline package let hash: Hash256
+    @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
 /// A record: the hash of alliance, owner and key (see ``RecordIdentity``).
 package struct RecordID: Identifier256 {
-    package let hash: Hash256
-    package init(_ hash: Hash256) { self.hash = hash }
+    @usableFromInline package let hash: Hash256
+    @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
 /// The part of a record's id that every operation on it carries: the hash of kind and local id.
@@ -55,18 +57,18 @@ package struct RecordID: Identifier256 {
 /// the owner is the author's organization unless it says otherwise, whether an author may write a record can be judged
 /// from the operation alone, also when everything else about the record was erased.
 package struct RecordKey: Identifier256 {
-    package let hash: Hash256
-    package init(_ hash: Hash256) { self.hash = hash }
+    @usableFromInline package let hash: Hash256
+    @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
 /// One log: all that one node wrote between two starts that could not prove to continue each other.
 package struct LogID: Hashable, Comparable, Sendable {
     /// The author: the node whose key signs this log.
-    package let author: NodeKey
+    @usableFromInline package let author: NodeKey
     /// A random number, drawn when the log was begun.
-    package let incarnation: UInt64
+    @usableFromInline package let incarnation: UInt64
 
-    package init(author: NodeKey, incarnation: UInt64) {
+    @inlinable package init(author: NodeKey, incarnation: UInt64) {
         self.author = author
         self.incarnation = incarnation
     }
@@ -86,7 +88,16 @@ package struct LogID: Hashable, Comparable, Sendable {
         incarnation = bytes.dropFirst(32).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    package static func < (left: LogID, right: LogID) -> Bool {
+    @inlinable package static func == (left: LogID, right: LogID) -> Bool {
+        left.author == right.author && left.incarnation == right.incarnation
+    }
+
+    @inlinable package func hash(into hasher: inout Hasher) {
+        author.hash(into: &hasher)
+        hasher.combine(incarnation)
+    }
+
+    @inlinable package static func < (left: LogID, right: LogID) -> Bool {
         left.author != right.author ? left.author < right.author : left.incarnation < right.incarnation
     }
 }

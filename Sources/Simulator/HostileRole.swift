@@ -77,7 +77,7 @@ extension Simulation {
             guard UInt8.random(in: 0..<10, using: &faultRandom) == 0 else { return message }
             return nodes[place].memory.sent.randomElement(using: &faultRandom) ?? message
         case .forker:
-            let isTold = network.connections[Network.connection(of: link)].nodes[1 - Network.side(of: link)] % 2 == 1
+            let isTold = network.connections[Network.connection(of: link)][1 - Network.side(of: link)].node % 2 == 1
             let twins = nodes[place].memory.twins
             guard isTold, !message.carriedDeltas.isEmpty, !twins.isEmpty else { return message }
             return message.carrying(
@@ -108,8 +108,8 @@ extension Simulation {
 
     /// True where a link may be flooded now.
     func mayFlood(_ link: LinkID, at place: Int) -> Bool {
-        let direction = network.connections[Network.connection(of: link)].directions[1 - Network.side(of: link)]
-        guard direction.outstandingBytes < Self.floodBytesMax,
+        let receiver = network.connections[Network.connection(of: link)][1 - Network.side(of: link)]
+        guard receiver.outstandingBytes < Self.floodBytesMax,
             nodes[place].memory.floodedAt[link].map({ $0 + Self.floodPause <= now }) ?? true
         else { return false }
         nodes[place].memory.floodedAt[link] = now

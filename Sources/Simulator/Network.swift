@@ -32,8 +32,12 @@ final class Parcel {
 
 /// A connection of two nodes, like TCP: what is sent arrives in order or not at all.
 final class Connection {
-    /// One direction, by the side that it goes to.
-    struct Direction {
+    /// One side, with what is on its way to it.
+    final class Side {
+        /// The place of its node.
+        let node: Int
+        /// True while the node knows of the connection.
+        var isUp = false
         /// When the last message that keeps its place arrives.
         var lastArrival: UInt64 = 0
         /// When the line is free for the next byte.
@@ -42,19 +46,27 @@ final class Connection {
         var outstandingBytes = 0
         /// What a block holds back.
         var held: [Parcel] = []
+
+        init(node: Int) {
+            self.node = node
+        }
     }
 
-    /// The places of both nodes; the first one dialled.
-    let nodes: [Int]
-    /// True for the sides whose node knows of the connection.
-    var isUp = [false, false]
-    var directions = [Direction(), Direction()]
+    /// The first one dialled.
+    private let first: Side
+    private let second: Side
     /// Nothing more passes.
     var isBroken = false
 
     init(from: Int, to: Int) {
-        nodes = [from, to]
+        first = Side(node: from)
+        second = Side(node: to)
     }
+
+    subscript(side: Int) -> Side { side == 0 ? first : second }
+
+    /// True if one of its sides is there.
+    func joins(_ node: Int) -> Bool { first.node == node || second.node == node }
 }
 
 /// The network: connections, what is blocked, and how long things take.
@@ -101,27 +113,34 @@ struct Network {
 
     mutating func isDrawn(_ permille: UInt64) -> Bool { permille > 0 && random.next() % 1000 < permille }
 
-    /// When a message arrives, at a side of a connection: none where it is lost, two where it comes twice.
-    mutating func arrivals(connection: Int, side: Int, byteCount: Int, isBroadcast: Bool, now: UInt64) -> [UInt64] {
-        if isBroadcast, isDrawn(settings.pushLossPermille) { return [] }
-        let connection = connections[connection]
-        let from = connection.nodes[1 - side]
-        let to = connection.nodes[side]
+    /// When a message arrives, at a side of a connection: never where it is lost, and once more where it comes twice.
+    mutating func arrivals(
+        of parcel: Parcel,
+        on connection: Connection,
+        side: Int,
+        now: UInt64
+    ) -> (first: UInt64?, again: UInt64?) {
+        let byteCount = parcel.byteCount
+        let isBroadcast = parcel.message.isBroadcast
+        if isBroadcast, isDrawn(settings.pushLossPermille) { return (nil, nil) }
+        let receiver = connection[side]
+        let from = connection[1 - side].node
+        let to = receiver.node
         var departure = now
         if let rate = bytesPerSecond(from, to) {
-            let free = max(now, connection.directions[side].freeAt)
+            let free = max(now, receiver.freeAt)
             departure = free + UInt64(byteCount) * 1_000_000_000 / max(rate, 1)
-            connection.directions[side].freeAt = departure
+            receiver.freeAt = departure
         }
         let passage = delay(from: from, to: to)
         var arrival = departure + passage + waitForLost(byteCount: byteCount, passage: passage)
-        arrival = max(arrival, connection.directions[side].lastArrival)
+        arrival = max(arrival, receiver.lastArrival)
         if isBroadcast, isDrawn(settings.reorderPermille) {
-            return [arrival + random.next() % 1_000_000_000]
+            return (arrival + random.next() % 1_000_000_000, nil)
         }
-        connection.directions[side].lastArrival = arrival
-        guard isBroadcast, isDrawn(settings.duplicatePermille) else { return [arrival] }
-        return [arrival, arrival + random.next() % 1_000_000_000]
+        receiver.lastArrival = arrival
+        guard isBroadcast, isDrawn(settings.duplicatePermille) else { return (arrival, nil) }
+        return (arrival, arrival + random.next() % 1_000_000_000)
     }
 
     private func bytesPerSecond(_ from: Int, _ to: Int) -> UInt64? {

@@ -41,13 +41,13 @@ extension PeerMessage {
         }
     }
 
-    /// The heads that the sender says it holds.
-    var promisedHeads: [LogHead] {
+    /// Calls `body` with each head that the sender says it holds.
+    func forEachPromisedHead(_ body: (LogHead) -> Void) {
         switch self {
-        case .ack(let head, _): head.head.sequence > 0 ? [head] : []
-        case .have(let heads): heads
-        case .iHave(let heads): heads.map(\.head)
-        default: []
+        case .ack(let head, _): if head.head.sequence > 0 { body(head) }
+        case .have(let heads): for head in heads { body(head) }
+        case .iHave(let heads): for entry in heads { body(entry.head) }
+        default: break
         }
     }
 

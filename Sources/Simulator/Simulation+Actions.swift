@@ -91,7 +91,7 @@ extension Simulation {
             node.role.map { altered(original, by: $0, on: link, at: place) } ?? translated(original, at: place)
         let byteCount = note(message)
         if settings.eventsKept > 0 {
-            let to = network.connections[Network.connection(of: link)].nodes[1 - Network.side(of: link)]
+            let to = network.connections[Network.connection(of: link)][1 - Network.side(of: link)].node
             note(UInt64(byteCount), "node \(place) sends \(to) \(message.kindName), \(byteCount) bytes")
         } else {
             note(UInt64(byteCount))
@@ -107,7 +107,7 @@ extension Simulation {
         if !message.carriedDeltas.isEmpty { node.notes.deltaBytesSent += byteCount }
         if isForgotten(message) { return }
         let connection = Network.connection(of: link)
-        guard network.connections[connection].isUp[Network.side(of: link)] else { return }
+        guard network.connections[connection][Network.side(of: link)].isUp else { return }
         let side = 1 - Network.side(of: link)
         transmit(Parcel(message: message, byteCount: byteCount), connection: connection, to: side)
         if let role = node.role, !isRefusal(message), mayFlood(link, at: place) {
@@ -141,42 +141,41 @@ extension Simulation {
     func transmit(_ parcel: Parcel, connection: Int, to side: Int) {
         let link = network.connections[connection]
         guard !link.isBroken else { return }
-        let arrivals = network.arrivals(
-            connection: connection,
-            side: side,
-            byteCount: parcel.byteCount,
-            isBroadcast: parcel.message.isBroadcast,
-            now: now
-        )
-        for time in arrivals {
-            link.directions[side].outstandingBytes += parcel.byteCount
-            events.add(.arrival(connection: connection, side: side, parcel), at: time)
+        let receiver = link[side]
+        let (first, again) = network.arrivals(of: parcel, on: link, side: side, now: now)
+        if let first {
+            receiver.outstandingBytes += parcel.byteCount
+            events.add(.arrival(connection: connection, side: side, parcel), at: first)
         }
-        let outstanding = link.directions[side].outstandingBytes
-        let sender = link.nodes[1 - side]
-        if outstanding > Checkers.outstandingBytesMax, nodes[sender].role == nil {
-            violate(
-                "node \(sender) has \(outstanding) bytes under way to a peer"
-            )
+        if let again {
+            receiver.outstandingBytes += parcel.byteCount
+            events.add(.arrival(connection: connection, side: side, parcel), at: again)
+        }
+        guard receiver.outstandingBytes > Checkers.outstandingBytesMax else { return }
+        let sender = link[1 - side].node
+        if nodes[sender].role == nil {
+            violate("node \(sender) has \(receiver.outstandingBytes) bytes under way to a peer")
         }
     }
 
     func arrive(_ parcel: Parcel, connection: Int, side: Int) {
         let link = network.connections[connection]
         guard !link.isBroken else { return }
-        if network.isBlocked(from: link.nodes[1 - side], to: link.nodes[side]) || !link.directions[side].held.isEmpty {
-            link.directions[side].held.append(parcel)
+        let receiver = link[side]
+        let sender = link[1 - side].node
+        if network.isBlocked(from: sender, to: receiver.node) || !receiver.held.isEmpty {
+            receiver.held.append(parcel)
             return
         }
-        let node = nodes[link.nodes[side]]
+        let node = nodes[receiver.node]
         guard !node.isPaused else {
             node.backlog.append(.arrival(connection: connection, side: side, parcel))
             return
         }
-        link.directions[side].outstandingBytes -= parcel.byteCount
-        guard link.isUp[side], node.box != nil else { return }
+        receiver.outstandingBytes -= parcel.byteCount
+        guard receiver.isUp, node.box != nil else { return }
         if node.ignoresBroadcast, parcel.message.isBroadcast { return }
-        let from = nodes[link.nodes[1 - side]]
+        let from = nodes[sender]
         note(UInt64(parcel.byteCount), "node \(node.place) hears \(parcel.message.kindName) from \(from.place)")
         feed(input(parcel, on: Network.link(connection, side: side), from: from, at: node), to: node.place)
     }
@@ -215,7 +214,8 @@ extension Simulation {
     /// Nothing is told, acknowledged or sent that is not on disk; of others' deltas only what was checked is passed on.
     private func checkPromises(_ message: PeerMessage, at place: Int) {
         let node = nodes[place]
-        for entry in message.promisedHeads where !node.disk.holds(entry.head, of: entry.log) {
+        message.forEachPromisedHead { entry in
+            guard !node.disk.holds(entry.head, of: entry.log) else { return }
             violate(
                 "node \(place) promises \(name(of: entry.log)):\(entry.head.sequence), which is not on its disk, "
                     + "in \(message.kindName)"

@@ -38,16 +38,16 @@ extension Simulation {
         let second = first + network.delay(from: from, to: to)
         nodes[from].connections.append(index)
         target.connections.append(index)
-        network.connections[index].directions[0].lastArrival = now + first
-        network.connections[index].directions[1].lastArrival = now + second
+        network.connections[index][0].lastArrival = now + first
+        network.connections[index][1].lastArrival = now + second
         schedule(after: first, .up(connection: index, side: 0, epochs: epochs))
         schedule(after: second, .up(connection: index, side: 1, epochs: epochs))
     }
 
     func goUp(connection index: Int, side: Int, epochs: [UInt64]) {
         let connection = network.connections[index]
-        let node = nodes[connection.nodes[side]]
-        let peer = nodes[connection.nodes[1 - side]]
+        let node = nodes[connection[side].node]
+        let peer = nodes[connection[1 - side].node]
         guard node.epoch == epochs[side], node.box != nil else { return }
         guard !node.isPaused else {
             node.backlog.append(.up(connection: index, side: side, epochs: epochs))
@@ -57,11 +57,11 @@ extension Simulation {
             if side == 0 { feed(.dialFailed(peer.key), to: node.place) }
             return
         }
-        network.connections[index].isUp[side] = true
+        network.connections[index][side].isUp = true
         note(UInt64(index), "node \(node.place) is connected with \(peer.place)")
         let links = node.connections.count {
             let other = network.connections[$0]
-            return other.isUp[other.nodes[0] == node.place ? 0 : 1] && other.nodes.contains(peer.place)
+            return other[other[0].node == node.place ? 0 : 1].isUp && other.joins(peer.place)
         }
         if links > settings.engine.linksPerNodeMax + 1 {
             violate("node \(node.place) has \(links) connections with a peer")
@@ -72,35 +72,35 @@ extension Simulation {
     func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at place: Int) {
         let index = Network.connection(of: link)
         let side = Network.side(of: link)
-        guard network.connections[index].isUp[side] else { return }
+        guard network.connections[index][side].isUp else { return }
         if let refusal {
             note(UInt64(refusal.code), "node \(place) ends a session: \(refusal.reason)")
             let message = PeerMessage.refusal(refusal)
             transmit(Parcel(message: message, byteCount: note(message)), connection: index, to: 1 - side)
         }
-        network.connections[index].isUp[side] = false
+        network.connections[index][side].isUp = false
         nodes[place].connections.removeAll { $0 == index }
         // The other side learns of the end after all that was sent before it.
-        let other = network.connections[index].nodes[1 - side]
-        let arrival = network.connections[index].directions[1 - side].lastArrival
+        let other = network.connections[index][1 - side].node
+        let arrival = network.connections[index][1 - side].lastArrival
         let time = max(arrival, now + network.delay(from: place, to: other))
         events.add(.down(connection: index, side: 1 - side), at: time)
         schedule(after: 0, .input(node: place, epoch: nodes[place].epoch, .linkDown(link)))
     }
 
     func goDown(connection index: Int, side: Int) {
-        let node = nodes[network.connections[index].nodes[side]]
+        let node = nodes[network.connections[index][side].node]
         guard !node.isPaused else {
             node.backlog.append(.down(connection: index, side: side))
             return
         }
         node.connections.removeAll { $0 == index }
-        guard network.connections[index].isUp[side] else {
+        guard network.connections[index][side].isUp else {
             // It was still coming up; whoever dialled has to hear that nothing came of it.
             network.connections[index].isBroken = true
             return
         }
-        network.connections[index].isUp[side] = false
+        network.connections[index][side].isUp = false
         network.connections[index].isBroken = true
         feed(.linkDown(Network.link(index, side: side)), to: node.place)
     }
@@ -139,11 +139,11 @@ extension Simulation {
 
     private func release() {
         for index in network.connections.indices where !network.connections[index].isBroken {
-            for side in 0...1 where !network.connections[index].directions[side].held.isEmpty {
-                let nodes = network.connections[index].nodes
-                guard !network.isBlocked(from: nodes[1 - side], to: nodes[side]) else { continue }
-                let held = network.connections[index].directions[side].held
-                network.connections[index].directions[side].held = []
+            let connection = network.connections[index]
+            for side in 0...1 where !connection[side].held.isEmpty {
+                guard !network.isBlocked(from: connection[1 - side].node, to: connection[side].node) else { continue }
+                let held = connection[side].held
+                connection[side].held = []
                 // At once: what is still under way was sent later.
                 for parcel in held { arrive(parcel, connection: index, side: side) }
             }
@@ -153,13 +153,13 @@ extension Simulation {
     /// Breaks the connections between two nodes; one side may not notice.
     package func breakLinks(_ one: Int, _ other: Int, isNoticedByBoth: Bool = true) {
         for index in nodes[one].connections
-        where !network.connections[index].isBroken && network.connections[index].nodes.contains(other) {
+        where !network.connections[index].isBroken && network.connections[index].joins(other) {
             let connection = network.connections[index]
             network.connections[index].isBroken = true
             note(UInt64(index), "a connection of nodes \(one) and \(other) breaks")
             schedule(after: network.delay(from: one, to: other), .down(connection: index, side: 0))
             // Whoever has not been told that the connection is up has no way not to notice.
-            if isNoticedByBoth || !connection.isUp[1] {
+            if isNoticedByBoth || !connection[1].isUp {
                 schedule(after: network.delay(from: one, to: other), .down(connection: index, side: 1))
             }
         }

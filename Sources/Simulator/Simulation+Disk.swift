@@ -101,9 +101,9 @@ extension Simulation {
 
     /// Called after a node's disk has changed.
     func changed(_ node: VirtualNode) {
-        let disk = node.disk
-        note(disk.frontierSum.low)
-        if let other = checkers.compare(frontier: disk.frontierSum, digest: disk.digest, place: node.place) {
+        let frontier = node.disk.frontierSum
+        note(frontier.low)
+        if let other = checkers.compare(frontier: frontier, digest: node.disk.digest, place: node.place) {
             violate("nodes \(other) and \(node.place) hold the same deltas and have different digests")
         }
     }

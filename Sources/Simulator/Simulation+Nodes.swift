@@ -84,13 +84,13 @@ extension Simulation {
         node.backlog = []
         node.stalledReads = []
         for index in node.connections where !network.connections[index].isBroken {
-            let nodes = network.connections[index].nodes
-            let side = nodes[0] == place ? 0 : 1
-            network.connections[index].isBroken = true
-            network.connections[index].isUp[side] = false
+            let connection = network.connections[index]
+            let side = connection[0].node == place ? 0 : 1
+            connection.isBroken = true
+            connection[side].isUp = false
             guard isClean else { continue }
             schedule(
-                after: network.delay(from: place, to: nodes[1 - side]),
+                after: network.delay(from: place, to: connection[1 - side].node),
                 .down(connection: index, side: 1 - side)
             )
         }

@@ -8,11 +8,11 @@ extension Engine {
 
     mutating func committed(_ deltas: [VerifiedDelta], summary: StoredSummary, now: Instant) {
         self.summary = summary
-        var logs: Set<LogID> = []
+        var logs: [LogID] = []
         for delta in deltas where delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
             durable[delta.log] = delta.head
             inFlight[delta.log] = nil
-            logs.insert(delta.log)
+            logs.append(delta.log)
         }
         show(logs, now: now)
         push(deltas, hops: 1, except: nil, now: now)
@@ -34,10 +34,8 @@ extension Engine {
             if source == nil { broadcast.seen(delta.log, from: nil, now: now) }
         }
         var message: PeerMessage?
-        for id in neighbourLinks where id != source {
-            guard let link = links[id], broadcast.eager.contains(link.node), fits(deltas, size: size, on: link) else {
-                continue
-            }
+        for link in openLinks where link.isNeighbour && link.id != source {
+            guard broadcast.eager.contains(link.node), fits(deltas, size: size, on: link) else { continue }
             for delta in deltas {
                 let bytes = link.pushed[delta.log]?.bytes ?? 0
                 link.pushed[delta.log] = (delta.header.sequence, bytes + delta.byteCount)
@@ -46,7 +44,7 @@ extension Engine {
             counters.pushesSent += UInt64(deltas.count)
             let encoded = message ?? .push(deltas.map { $0.encoded() }, hops: hops)
             message = encoded
-            send(id, encoded)
+            send(link.id, encoded)
         }
     }
 
@@ -68,8 +66,10 @@ extension Engine {
 
     /// The peer has confirmed that it holds a log up to there.
     func confirm(_ log: LogID, _ sequence: UInt64, on link: Link) {
-        guard let pushed = link.pushed[log], pushed.sequence <= sequence else { return }
-        link.pushed[log] = nil
+        guard let place = link.pushed.index(forKey: log) else { return }
+        let pushed = link.pushed[place].value
+        guard pushed.sequence <= sequence else { return }
+        link.pushed.remove(at: place)
         link.pushOutstanding -= pushed.bytes
     }
 
@@ -103,7 +103,7 @@ extension Engine {
     // MARK: - Telling
 
     /// Peers are to know of new heads: at once where it is the first for a while, else together with what follows.
-    mutating func tell(_ logs: Set<LogID>, now: Instant) {
+    mutating func tell(_ logs: [LogID], now: Instant) {
         guard !logs.isEmpty else { return }
         unannounced.formUnion(logs)
         if announceAt == nil { announceAt = now + settings.announceDelay }
@@ -122,9 +122,8 @@ extension Engine {
         unannounced.removeAll()
         let pushed = pushedHops
         pushedHops.removeAll()
-        for id in openLinks {
-            guard let link = links[id] else { continue }
-            let isNeighbour = overlay.active.contains(link.node)
+        let heads = logs.map { frontier[$0] }
+        for link in openLinks {
             var have: [LogHead] = []
             var iHave: [HopHead] = []
             let confirmed = link.unconfirmed
@@ -132,24 +131,29 @@ extension Engine {
             for log in confirmed.sorted() {
                 if let head = frontier[log] { have.append(LogHead(log: log, head: head)) }
             }
-            for log in logs where isNeighbour && !confirmed.contains(log) {
-                guard let head = frontier[log], link.behind[log] != nil || !link.isSynced,
+            let isLazy = link.isNeighbour && broadcast.lazy.contains(link.node)
+            for (log, head) in zip(logs, heads) where link.isNeighbour && !confirmed.contains(log) {
+                guard let head, link.behind[log] != nil || !link.isSynced,
                     link.pushed[log].map({ $0.sequence < head.sequence }) ?? true
                 else { continue }
                 let entry = LogHead(log: log, head: head)
-                if broadcast.lazy.contains(link.node), let (sequence, hops) = pushed[log], sequence == head.sequence {
+                if isLazy, let (sequence, hops) = pushed[log], sequence == head.sequence {
                     iHave.append(HopHead(head: entry, hops: hops))
                 } else {
                     have.append(entry)
                 }
             }
             counters.headsAnnounced += UInt64(iHave.count)
-            sendInParts(have, on: id) { .have($0) }
-            sendInParts(iHave, on: id) { .iHave($0) }
+            sendInParts(have, on: link.id) { .have($0) }
+            sendInParts(iHave, on: link.id) { .iHave($0) }
         }
     }
 
     private mutating func sendInParts<Head>(_ heads: [Head], on id: LinkID, _ message: ([Head]) -> PeerMessage) {
+        if (1...settings.headsPerMessage).contains(heads.count) {
+            send(id, message(heads))
+            return
+        }
         for start in stride(from: 0, to: heads.count, by: settings.headsPerMessage) {
             send(id, message(Array(heads[start..<min(start + settings.headsPerMessage, heads.count)])))
         }
@@ -172,10 +176,11 @@ extension Engine {
         if delivered > 0 { counters.hopsMax = max(counters.hopsMax, hops) }
         counters.hopsTotal += UInt64(hops) * UInt64(delivered)
         let unchecked = deltas.count { if case .known = $0 { true } else { false } }
-        guard chargeWaste(deltas.count - unchecked - delivered, to: id, now: now), let peer = links[id]?.node else {
+        guard chargeWaste(deltas.count - unchecked - delivered, to: id, now: now), let link = links[id] else {
             return
         }
-        guard isNeighbour(peer, on: id) else { return }
+        let peer = link.node
+        guard isNeighbour(link) else { return }
         let isVain = deltas.contains { delta in
             switch delta {
             case .known(let log, let sequence): isDispensable(peer, log, sequence)
@@ -201,19 +206,23 @@ extension Engine {
     }
 
     /// False for a peer that takes this node for a neighbour and is none: it is told so, and looks for another.
-    private mutating func isNeighbour(_ peer: NodeKey, on id: LinkID) -> Bool {
-        if overlay.active.contains(peer) { return true }
-        send(id, .leave)
+    private mutating func isNeighbour(_ link: Link) -> Bool {
+        if link.isNeighbour { return true }
+        send(link.id, .leave)
         return false
     }
 
     mutating func receivedIHave(_ heads: [HopHead], on id: LinkID, now: Instant) {
-        guard let peer = links[id]?.node, isNeighbour(peer, on: id) else { return }
+        guard let link = links[id], isNeighbour(link) else { return }
+        let peer = link.node
+        var others: [FrontierEntry] = []
         for entry in heads {
             let head = entry.head
-            if let held = accepted(head.log), held.sequence >= head.head.sequence {
+            let held = accepted(head.log)
+            if held != head.head { others.append(FrontierEntry(head)) }
+            if let held, held.sequence >= head.head.sequence {
                 let sequence = head.head.sequence
-                learn(head.log, sequence, on: id)
+                learn(head.log, sequence, held: held.sequence, on: link)
                 guard let swap = broadcast.shortcut(head.log, sequence, hops: entry.hops, by: peer) else { continue }
                 graft(swap.graft)
                 broadcast.prune(swap.prune)
@@ -223,7 +232,7 @@ extension Engine {
                 broadcast.told(head, hops: entry.hops, by: peer, now: now, random: &random)
             }
         }
-        compareHeads(heads.map { FrontierEntry($0.head) }, on: id)
+        compareHeads(others, on: id)
     }
 
     /// Takes the link with a neighbour into the tree.
@@ -281,7 +290,7 @@ extension Engine {
     /// Whoever was asked for a log that it had told of, and does not give it, is not asked for it again for a while, however
     /// often it tells.
     private mutating func dropGraft(of log: LogID, now: Instant) {
-        for id in links.keys.sorted() {
+        for id in links.keys {
             guard let link = links[id], let want = link.wants.removeValue(forKey: log) else { continue }
             distrust(log, on: id, for: settings.wantDeadline, now: now)
             if !want.hasMoved { _ = chargeWaste(Self.vainGraftCost, to: id, now: now) }
@@ -292,8 +301,8 @@ extension Engine {
     private static var vainGraftCost: Int { 20 }
 
     mutating func receivedGraft(_ range: LogRange?, credit: UInt64, on id: LinkID, now: Instant) {
-        guard let peer = links[id]?.node else { return }
-        if isNeighbour(peer, on: id) { broadcast.graft(peer) }
+        guard let link = links[id] else { return }
+        if isNeighbour(link) { broadcast.graft(link.node) }
         if let range { receivedWant(range, credit: credit, on: id, now: now) }
     }
 }

@@ -16,11 +16,15 @@ extension Engine {
             return link.isOpen && !link.isSuspect && link.wants.count < settings.wantsPerLinkMax
         }
         guard !free.isEmpty else { return }
-        var asked: Set<LogID> = []
-        for link in links.values { asked.formUnion(link.wants.keys) }
         var logs: Set<LogID> = []
-        for id in free { logs.formUnion(links[id]?.ahead.keys ?? [:].keys) }
-        let order = logs.subtracting(asked).sorted()
+        for id in free {
+            for (log, theirs) in links[id]?.ahead ?? [:] where theirs > accepted(log)?.sequence ?? 0 {
+                logs.insert(log)
+            }
+        }
+        guard !logs.isEmpty else { return }
+        for link in links.values { logs.subtract(link.wants.keys) }
+        let order = logs.sorted()
         let over = pullOnly
         let planned =
             over.isEmpty
@@ -98,7 +102,7 @@ extension Engine {
     /// Stretches that make no progress are asked of another peer; the one that let them lie is asked again later.
     mutating func dropStalledWants(now: Instant) {
         var isChanged = false
-        for id in links.keys.sorted() {
+        for id in links.keys {
             guard let link = links[id] else { continue }
             if let check = link.distrustCheckAt, check <= now {
                 let rest = link.distrusted.filter { $0.value > now }
@@ -152,7 +156,7 @@ extension Engine {
 
     mutating func receivedDeltas(_ deltas: [ReceivedDelta], _ arrival: DeltaArrival, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
-        heard(id, now: now)
+        heard(link, now: now)
         guard link.isOpen else {
             violate(id, "a first message that is not Hello", now: now)
             return
@@ -315,7 +319,7 @@ extension Engine {
         storingBytes -= min(storingBytes, size)
         if let link = links[id] { link.bytesPending -= min(link.bytesPending, size) }
         self.summary = summary
-        var advanced: Set<LogID> = []
+        var advanced: [LogID] = []
         var failed: Set<LogID> = []
         for (delta, outcome) in zip(batch.deltas, outcomes) {
             switch outcome {
@@ -324,7 +328,7 @@ extension Engine {
                 guard delta.header.sequence > durable[delta.log]?.sequence ?? 0 else { continue }
                 durable[delta.log] = delta.head
                 if inFlight[delta.log] == delta.head { inFlight[delta.log] = nil }
-                advanced.insert(delta.log)
+                advanced.append(delta.log)
             case .skipped:
                 failed.insert(delta.log)
                 if delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
@@ -340,14 +344,15 @@ extension Engine {
             }
         }
         for log in failed { resetAccepted(log) }
+        advanced = advanced.unique
         show(advanced, now: now)
         if batch.isPushed {
             links[id]?.unconfirmed.formUnion(advanced)
             if announceAt == nil { announceAt = now + settings.announceDelay }
         } else {
-            for log in advanced.sorted() {
+            for log in advanced {
                 guard let head = durable[log] else { continue }
-                let isLast = log == advanced.max() && links[id]?.wants.isEmpty == false
+                let isLast = log == advanced.last && links[id]?.wants.isEmpty == false
                 send(id, .ack(LogHead(log: log, head: head), credit: isLast ? takeCredit(id) : 0))
             }
         }

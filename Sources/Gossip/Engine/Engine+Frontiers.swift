@@ -35,15 +35,15 @@ extension Engine {
     /// Takes into the shown frontier what is new on disk, and tells peers of it.
     ///
     /// - Complexity: A logarithm for each log.
-    mutating func show(_ logs: Set<LogID>, now: Instant) {
-        var changed: Set<LogID> = []
-        for log in logs.sorted() {
+    mutating func show(_ logs: [LogID], now: Instant) {
+        var changed: [LogID] = []
+        for log in logs.unique {
             let before = frontier[log]
             let head = shownHead(of: log)
             guard before != head else { continue }
             frontier.set(head, of: log, hasher: cryptography)
-            changed.insert(log)
-            noteAdvance(of: log, from: before?.sequence ?? 0)
+            changed.append(log)
+            if let head { noteAdvance(of: log, from: before?.sequence ?? 0, to: head.sequence) }
         }
         guard !changed.isEmpty else { return }
         refreshFingerprint()
@@ -51,15 +51,14 @@ extension Engine {
     }
 
     /// This node shows more of a log: who was in step is behind by that until it says otherwise.
-    private mutating func noteAdvance(of log: LogID, from before: UInt64) {
-        guard let sequence = frontier[log]?.sequence else { return }
+    private func noteAdvance(of log: LogID, from before: UInt64, to sequence: UInt64) {
         for link in links.values {
             if let theirs = link.ahead[log] {
                 guard theirs <= sequence else { continue }
                 link.ahead[log] = nil
                 if theirs < sequence { link.behind[log] = theirs }
-            } else if link.isSynced, link.behind[log] == nil {
-                link.behind[log] = before
+            } else if link.isSynced {
+                link.behind.keep(before, for: log)
             }
         }
     }
@@ -97,20 +96,26 @@ extension Engine {
 
     /// Takes in that the peer holds a log up to there.
     mutating func learn(_ log: LogID, _ sequence: UInt64, on id: LinkID) {
-        guard (1...Header.sequenceMax).contains(sequence), let link = links[id] else { return }
+        guard let link = links[id] else { return }
+        learn(log, sequence, held: accepted(log)?.sequence ?? 0, on: link)
+    }
+
+    /// - Parameter held: What is on disk here or on its way there.
+    mutating func learn(_ log: LogID, _ sequence: UInt64, held: UInt64, on link: Link) {
+        guard (1...Header.sequenceMax).contains(sequence) else { return }
         confirm(log, sequence, on: link)
-        if let known = link.behind[log] {
+        if let place = link.behind.index(forKey: log) {
             if sequence >= frontier[log]?.sequence ?? 0 {
-                link.behind[log] = nil
-            } else if known < sequence {
-                link.behind[log] = sequence
+                link.behind.remove(at: place)
+            } else if link.behind.values[place] < sequence {
+                link.behind.values[place] = sequence
             }
         }
-        guard sequence > accepted(log)?.sequence ?? 0 else { return }
+        guard sequence > held else { return }
         let known = link.ahead[log]
         guard sequence >= known ?? 0, known != nil || link.ahead.count < settings.headsMax else { return }
         link.ahead[log] = sequence
-        withAhead.insert(id)
+        withAhead.insert(link.id)
     }
 
     // MARK: - Comparing
@@ -212,5 +217,18 @@ extension Engine {
         let longer = min(Milliseconds(max(pause.count, 1) * 2), settings.comparePauseMax)
         link.comparePause = longer
         compare(id, now: now)
+    }
+}
+
+extension [LogID] {
+    /// Ascending, each once.
+    var unique: [LogID] { count < 2 ? self : Set(self).sorted() }
+}
+
+extension Dictionary {
+    /// Sets the value of a key that has none.
+    fileprivate mutating func keep(_ value: Value, for key: Key) {
+        func touch(_: inout Value) {}
+        touch(&self[key, default: value])
     }
 }

@@ -77,7 +77,7 @@ extension Engine {
             actions.append(.storeStatement(statement, replaced: replaced))
         }
         let held = taken.map(\.statement).filter { governance.statements[$0.id] != nil }
-        for id in openLinks where id != source { sendStatements(held, known: [], to: id) }
+        for link in openLinks where link.id != source { sendStatements(held, known: [], to: link.id) }
         forks = governance.forks
         if changed != roster { enrol(changed, now: now) }
         for (log, fork) in forks {
@@ -85,7 +85,7 @@ extension Engine {
                 links[id]?.wants[log] = nil
             }
         }
-        show(Set(durable.heads.keys), now: now)
+        show(Array(durable.heads.keys), now: now)
         planWants(now: now)
     }
 
@@ -118,7 +118,7 @@ extension Engine {
         // What was refused for want of a statement may count now.
         parked = parked.filter { $0.value.refusal != .unknownAuthor }
         for node in before.organizations.keys where roster.organization(of: node) == nil { overlay.forget(node) }
-        for link in links.values.sorted(by: { $0.id < $1.id }) {
+        for link in links.values {
             if roster.organization(of: link.node) == nil {
                 close(link.id, .notAMember, now: now)
                 continue
@@ -173,7 +173,7 @@ extension Engine {
             overlay.seekSoon(now: now)
         }
         if !adopted.isEmpty { announcementsFingerprint = nil }
-        for id in openLinks where id != source { sendAnnouncements(adopted, to: id) }
+        for link in openLinks where link.id != source { sendAnnouncements(adopted, to: link.id) }
     }
 
     mutating func sendAnnouncements(_ encoded: [[UInt8]], to id: LinkID) {

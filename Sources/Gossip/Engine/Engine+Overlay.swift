@@ -20,14 +20,20 @@ extension Engine {
                 tell(node, .shuffleReply(token: token, nodes: nodes))
             case .up(let node):
                 broadcast.up(node)
+                setNeighbour(node, true)
                 // What has happened since the session was opened.
                 tell(node, .state(ownState, question: 0, answered: 0))
             case .down(let node):
+                setNeighbour(node, false)
                 if let other = broadcast.down(node, random: &random) { graft(other) }
                 if let id = openLink(to: node) { links[id]?.lastUsed = now }
                 due(now + settings.idleMax)
             }
         }
+    }
+
+    private func setNeighbour(_ node: NodeKey, _ isNeighbour: Bool) {
+        for link in links.values where link.node == node { link.isNeighbour = isNeighbour }
     }
 
     private mutating func tell(_ node: NodeKey, _ message: PeerMessage) {

@@ -20,13 +20,15 @@ extension Engine {
             actions.append(.disconnect(id, .duplicate))
             return
         }
-        links[id] = Link(
-            id: id,
-            node: peer,
-            acquaintance: acquaintance,
-            dialled: dialled,
-            now: now,
-            settings: settings
+        links.insert(
+            Link(
+                id: id,
+                node: peer,
+                acquaintance: acquaintance,
+                dialled: dialled,
+                now: now,
+                settings: settings
+            )
         )
         due(now + settings.helloDeadline)
         acquaintance.nextDial = nil
@@ -45,8 +47,8 @@ extension Engine {
     }
 
     mutating func linkDown(_ id: LinkID, now: Instant) {
-        guard let link = links.removeValue(forKey: id) else { return }
-        openLinks.removeAll { $0 == id }
+        guard let link = links.remove(id) else { return }
+        openLinks.removeAll { $0.id == id }
         withAhead.remove(id)
         let peer = link.node
         let acquaintance = link.acquaintance
@@ -76,8 +78,7 @@ extension Engine {
     }
 
     /// Notes that something came on a link.
-    mutating func heard(_ id: LinkID, now: Instant) {
-        guard let link = links[id] else { return }
+    mutating func heard(_ link: Link, now: Instant) {
         link.lastHeard = now
         if link.isSuspect {
             // It was only slow. It is no neighbour until one side asks again.
@@ -107,7 +108,7 @@ extension Engine {
 
     mutating func received(_ message: PeerMessage, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
-        heard(id, now: now)
+        heard(link, now: now)
         if case .refusal(let refusal) = message {
             if !refusal.isOrderly { link.acquaintance.refusal = refusal }
             close(id, nil, now: now)
@@ -125,7 +126,8 @@ extension Engine {
             link.helloDeadline = nil
             link.openedAt = now
             link.lastUsed = now
-            openLinks = (openLinks + [id]).sorted()
+            link.isNeighbour = overlay.active.contains(link.node)
+            openLinks = (openLinks + [link]).sorted { $0.id < $1.id }
             due(now + settings.idleMax)
             opened(id, hello, now: now)
             return
@@ -215,7 +217,7 @@ extension Engine {
     private mutating func keepsLink(_ id: LinkID, now: Instant) -> Bool {
         guard let link = links[id] else { return false }
         func isPreferred(_ link: Link) -> Bool { link.dialled == (node < link.node) }
-        for other in links.values.sorted(by: { $0.id < $1.id })
+        for other in links.values
         where other.id != id && other.node == link.node && other.isOpen {
             let isFresh = other.openedAt.map { now < $0 + settings.helloDeadline } ?? true
             if isPreferred(other), !isPreferred(link), isFresh {

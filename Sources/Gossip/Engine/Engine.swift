@@ -41,9 +41,9 @@ package struct Engine: ~Copyable {
 
     var overlay: Overlay
     var broadcast: Broadcast
-    var links: [LinkID: Link] = [:]
+    var links = LinkTable()
     /// Links on which both sides have said Hello, ascending.
-    var openLinks: [LinkID] = []
+    var openLinks: [Link] = []
     /// Links whose peers may hold more than this node: all with something in ``Link/ahead``, perhaps others.
     var withAhead: Set<LinkID> = []
     /// A lower bound of all deadlines that links have. Those that are put off need not be told.
@@ -129,6 +129,7 @@ package struct Engine: ~Copyable {
     /// - Returns: What to do, in this order.
     package mutating func step(_ input: EngineInput, now: Instant, wallMilliseconds: UInt64) -> [EngineAction] {
         self.wallMilliseconds = wallMilliseconds
+        actions.reserveCapacity(4)
         if courtesyUntil == Instant(nanoseconds: .max) { courtesyUntil = now + settings.dialCourtesy }
         switch input {
         case .linkUp(let link, let node, let dialled): linkUp(link, node: node, dialled: dialled, now: now)
@@ -173,9 +174,7 @@ package struct Engine: ~Copyable {
     }
 
     /// The open links with neighbours, ascending.
-    var neighbourLinks: [LinkID] {
-        openLinks.filter { links[$0].map { overlay.active.contains($0.node) } ?? false }
-    }
+    var neighbourLinks: [Link] { openLinks.filter(\.isNeighbour) }
 
     var ownState: StateSummary {
         StateSummary(
@@ -206,7 +205,7 @@ package struct Engine: ~Copyable {
     private mutating func runTimers(now: Instant) {
         if let linksDueAt, linksDueAt <= now {
             self.linksDueAt = nil
-            for id in links.keys.sorted() { checkLink(id, now: now) }
+            for id in links.keys { checkLink(id, now: now) }
             dropStalledWants(now: now)
             for link in links.values {
                 due(deadline(of: link))
@@ -223,7 +222,7 @@ package struct Engine: ~Copyable {
         if antiEntropyAt == nil { antiEntropyAt = now + jittered(settings.antiEntropy) }
         if let antiEntropyAt, antiEntropyAt <= now {
             self.antiEntropyAt = now + jittered(settings.antiEntropy)
-            if let peer = neighbourLinks.randomElement(using: &random) { askState(peer, now: now) }
+            if let link = neighbourLinks.randomElement(using: &random) { askState(link.id, now: now) }
         }
         if strangerAt == nil { strangerAt = now + jittered(settings.stranger) }
         if let strangerAt, strangerAt <= now {
@@ -239,7 +238,7 @@ package struct Engine: ~Copyable {
             if hello <= now { close(id, .silent, now: now) }
         } else if link.lastHeard + settings.silenceMax <= now {
             close(id, .silent, now: now)
-        } else if overlay.active.contains(link.node) {
+        } else if link.isNeighbour {
             suspect(id, now: now)
         } else if link.isBusy, !link.isSuspect {
             links[id]?.lastUsed = now
@@ -257,7 +256,7 @@ package struct Engine: ~Copyable {
     func deadline(of link: Link) -> Instant {
         if let hello = link.helloDeadline { return hello }
         if link.isSuspect { return link.lastHeard + settings.silenceMax }
-        if overlay.active.contains(link.node) { return link.lastHeard + settings.suspectAfter }
+        if link.isNeighbour { return link.lastHeard + settings.suspectAfter }
         return min(link.lastUsed + settings.idleMax, link.lastHeard + settings.silenceMax)
     }
 
@@ -291,7 +290,7 @@ package struct Engine: ~Copyable {
     private mutating func sendStates(now: Instant) {
         stateChangedAt = nil
         heartbeatAt = now + settings.heartbeat
-        for id in neighbourLinks { send(id, .state(ownState, question: 0, answered: 0)) }
+        for link in neighbourLinks { send(link.id, .state(ownState, question: 0, answered: 0)) }
     }
 
     /// Asks a peer for its state, and measures how long it takes to answer.

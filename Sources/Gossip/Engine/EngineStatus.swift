@@ -106,11 +106,7 @@ extension Engine {
 
     /// The open connection with a node.
     package func openLink(to peer: NodeKey) -> LinkID? {
-        var newest: LinkID?
-        for (id, link) in links where link.node == peer && link.isOpen && newest.map({ $0 < id }) ?? true {
-            newest = id
-        }
-        return newest
+        links.values.last { $0.node == peer && $0.isOpen }?.id
     }
 
     /// True while a node is being dialled, or a session with it is being opened.

@@ -20,6 +20,8 @@ final class Link {
     var isOpen: Bool { helloDeadline == nil }
     /// True once the peer has been silent for so long that another neighbour was looked for.
     var isSuspect = false
+    /// Whether its node is in the overlay's active view.
+    var isNeighbour = false
 
     /// True once both frontiers were found equal, or all that differs is in `ahead` and `behind`.
     var isSynced = false
@@ -105,6 +107,39 @@ final class Link {
         lastHeard = now
         lastUsed = now
         budget = LinkBudget(settings: settings.budget, now: now)
+    }
+}
+
+/// The links of one engine, ascending by their ids. There are few of them, and they are looked up all the time.
+struct LinkTable {
+    /// Ascending.
+    private(set) var values: [Link] = []
+
+    /// Ascending.
+    var keys: [LinkID] { values.map(\.id) }
+
+    /// Logarithmic time.
+    subscript(id: LinkID) -> Link? {
+        let place = place(of: id)
+        return place < values.count && values[place].id == id ? values[place] : nil
+    }
+
+    mutating func insert(_ link: Link) { values.insert(link, at: place(of: link.id)) }
+
+    mutating func remove(_ id: LinkID) -> Link? {
+        let place = place(of: id)
+        guard place < values.count, values[place].id == id else { return nil }
+        return values.remove(at: place)
+    }
+
+    /// Where a link is, or would be.
+    private func place(of id: LinkID) -> Int {
+        var range = 0..<values.count
+        while !range.isEmpty {
+            let middle = (range.lowerBound + range.upperBound) / 2
+            range = values[middle].id < id ? middle + 1..<range.upperBound : range.lowerBound..<middle
+        }
+        return range.lowerBound
     }
 }
 

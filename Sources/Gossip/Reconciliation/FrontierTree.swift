@@ -5,7 +5,8 @@ package import DeltaLog
 ///
 /// A treap (Seidel, Aragon 1996, "Randomized Search Trees") in one array: ordered by log, heaped by priorities drawn
 /// from a seed, so that whoever chooses names of logs cannot make it deep. Each node keeps the sum and the number of its
-/// subtree; both are maintained along the path of a change and never recomputed by a scan.
+/// subtree; both are maintained along the path of a change and never recomputed by a scan. A single head is looked up
+/// by its log's hash: in the tree that would be a cache miss for each level.
 package struct FrontierTree: Sendable {
     private struct Node: Sendable {
         let log: LogID
@@ -21,6 +22,8 @@ package struct FrontierTree: Sendable {
     }
 
     private var nodes: [Node] = []
+    /// Where each log's node is.
+    private var places: [LogID: Int32] = [:]
     private var free: [Int32] = []
     private var root: Int32 = -1
     private var seed: UInt64
@@ -36,54 +39,36 @@ package struct FrontierTree: Sendable {
     /// The sum of all entries.
     package var sum: HashSum { root < 0 ? HashSum() : nodes[Int(root)].sum }
 
-    /// The head of a log. Logarithmic expected time.
-    package subscript(log: LogID) -> Head? {
-        var position = root
-        while position >= 0 {
-            let node = nodes[Int(position)]
-            if log == node.log { return node.head }
-            position = log < node.log ? node.left : node.right
-        }
-        return nil
-    }
+    /// The head of a log. Constant time.
+    package subscript(log: LogID) -> Head? { places[log].map { nodes[Int($0)].head } }
 
     // MARK: - Changing
 
     /// Sets a log's head, or takes the log out. Logarithmic expected time.
     package mutating func set(_ head: Head?, of log: LogID, hasher: some CatalogHasher) {
         guard let head else {
+            places[log] = nil
             root = removing(log, from: root)
             return
         }
         let fingerprint = head.fingerprint(of: log, hasher: hasher)
-        guard let held = self[log] else {
-            root = inserting(makeNode(log, head, fingerprint), below: root)
+        guard let place = places[log] else {
+            let new = makeNode(log, head, fingerprint)
+            places[log] = new
+            root = inserting(new, below: root)
             return
         }
-        guard held != head else { return }
+        let before = nodes[Int(place)].fingerprint
+        nodes[Int(place)].head = head
+        nodes[Int(place)].fingerprint = fingerprint
         var position = root
-        let before = self.fingerprint(of: log)
-        while position >= 0 {
+        while true {
             let index = Int(position)
             nodes[index].sum.subtract(before)
             nodes[index].sum.add(fingerprint)
-            if log == nodes[index].log {
-                nodes[index].head = head
-                nodes[index].fingerprint = fingerprint
-                return
-            }
+            if position == place { return }
             position = log < nodes[index].log ? nodes[index].left : nodes[index].right
         }
-    }
-
-    private func fingerprint(of log: LogID) -> Hash256? {
-        var position = root
-        while position >= 0 {
-            let node = nodes[Int(position)]
-            if log == node.log { return node.fingerprint }
-            position = log < node.log ? node.left : node.right
-        }
-        return nil
     }
 
     private mutating func makeNode(_ log: LogID, _ head: Head, _ fingerprint: Hash256) -> Int32 {
