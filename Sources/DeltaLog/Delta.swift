@@ -282,7 +282,8 @@ extension VerifiedDelta {
             stamp: authorship.stamp,
             importMark: authorship.importMark,
             cited: encoded.cited,
-            organization: authorship.organization
+            organization: authorship.organization,
+            fields: encoded.fields
         )
         let headerBytes = header.encoded()
         let signature = try signer.sign(SignatureTag.header.message(headerBytes))
@@ -318,6 +319,8 @@ package struct EncodedOperations: Sendable {
     package let root: Hash256
     /// Other logs that are cited.
     let cited: [LogID]
+    /// The paths that the operations name by number.
+    let fields: FieldList
     /// Bytes of the operations in an encoded delta.
     let byteCount: Int
 
@@ -334,6 +337,7 @@ package struct EncodedOperations: Sendable {
             !drafts.isEmpty && drafts.count <= CatalogRules.Limits.operationsMax && drafts.count == salts.count
         )
         var cited = CitedLogs(own: log)
+        let fields = drafts.count > 1 ? FieldList(repeatedIn: drafts) : FieldList()
         var operations: [VerifiedOperation] = []
         operations.reserveCapacity(drafts.count)
         var byteCount = 0
@@ -347,7 +351,7 @@ package struct EncodedOperations: Sendable {
             } catch {
                 throw DeltaRefusal.malformed("operation \(index): " + error.reason)
             }
-            let envelopeBytes = draft.envelope.encoded(citing: &cited)
+            let envelopeBytes = draft.envelope.encoded(citing: &cited, fields: fields)
             let contentBytes = content.encoded()
             byteCount += wireSize(of: wireSize(of: envelopeBytes.count) + wireSize(of: contentBytes.count))
             operations.append(
@@ -371,6 +375,7 @@ package struct EncodedOperations: Sendable {
         self.log = log
         self.operations = operations
         self.cited = cited.others
+        self.fields = fields
         self.byteCount = byteCount
         root = MerkleTree.root(of: operations.map(\.hash), hasher: hasher)
     }

@@ -36,6 +36,8 @@ package struct Header: Hashable, Sendable {
     /// The author's organization, by its own word. A delta is taken only where the roster says the same; what it comes
     /// to is settled by its bytes from then on, whatever the roster learns later.
     package let organization: OrganizationID
+    /// The paths that writes of this delta name by their position.
+    package let fields: FieldList
 
     package init(
         alliance: AllianceID,
@@ -48,7 +50,8 @@ package struct Header: Hashable, Sendable {
         format: UInt32 = formatVersion,
         importMark: ImportMark? = nil,
         cited: [LogID] = [],
-        organization: OrganizationID
+        organization: OrganizationID,
+        fields: FieldList = FieldList()
     ) {
         self.alliance = alliance
         self.log = log
@@ -61,6 +64,7 @@ package struct Header: Hashable, Sendable {
         self.importMark = importMark
         self.cited = cited
         self.organization = organization
+        self.fields = fields
     }
 
     /// The hash of a header with its signature, which the next header names: SHA-256 of "hansa/head\0", header and
@@ -81,6 +85,10 @@ package struct Header: Hashable, Sendable {
         if position == 0 { return log }
         return position <= cited.count ? cited[Int(position) - 1] : nil
     }
+
+    /// How many of the first bytes of a Header message are the same for all headers of a log: alliance, author and
+    /// incarnation.
+    package var startByteCount: Int { 2 * wireSize(of: Hash256.byteCount) + (log.incarnation == 0 ? 0 : 9) }
 
     /// The bytes of a Header message.
     package func encoded() -> [UInt8] {
@@ -103,6 +111,7 @@ package struct Header: Hashable, Sendable {
         }
         for log in cited { writer.field(11, bytes: log.bytes) }
         writer.field(12, bytes: organization.bytes)
+        for path in fields.paths { writer.field(13, text: path.text) }
         return writer.bytes
     }
 
@@ -134,10 +143,15 @@ package struct Header: Hashable, Sendable {
         var importMark: ImportMark?
         var cited: [LogID] = []
         var organization: OrganizationID?
+        var fields = FieldList()
         var reader = whole
         var last: UInt32 = 0
         while !reader.isAtEnd {
-            let field = try reader.field(after: &last, repeated: 11)
+            let before = last
+            let field = try reader.field(after: &last)
+            if field.number == before, field.number != 11, field.number != 13 {
+                throw WireError("field \(before) twice")
+            }
             switch field {
             case (1, .lengthDelimited): alliance = AllianceID(bytes: try reader.slice())
             case (2, .lengthDelimited): author = NodeKey(bytes: try reader.slice())
@@ -155,6 +169,10 @@ package struct Header: Hashable, Sendable {
                 guard let log = LogID(bytes: try reader.slice()) else { throw WireError("cited log is not 40 bytes") }
                 cited.append(log)
             case (12, .lengthDelimited): organization = OrganizationID(bytes: try reader.slice())
+            case (13, .lengthDelimited):
+                guard fields.add(FieldPath(unchecked: try reader.string())) else {
+                    throw WireError("fields: a path that is empty, listed twice, or too much")
+                }
             default: throw WireError("unknown field \(field.number)")
             }
         }
@@ -177,7 +195,8 @@ package struct Header: Hashable, Sendable {
             format: format,
             importMark: importMark,
             cited: cited,
-            organization: organization
+            organization: organization,
+            fields: fields
         )
     }
 }
@@ -185,7 +204,8 @@ package struct Header: Hashable, Sendable {
 extension Header {
     /// The highest sequence: 2^63 - 1, so that every implementation can count and store it.
     package static let sequenceMax = UInt64(Int64.max)
-    /// The most logs that one delta cites; so bounded, two headers always fit into a fork proof.
+    /// The most logs that one delta cites; so bounded, with ``FieldList``'s bounds, two headers always fit into a fork
+    /// proof.
     package static let citedMax = 1024
 
     /// The format version that a header names, read before anything else is judged: a newer header keeps to the

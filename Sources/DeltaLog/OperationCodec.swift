@@ -69,6 +69,23 @@ extension Value {
         return value
     }
 
+    /// Writes the value as a field of a Content message.
+    fileprivate func write(to writer: inout WireWriter) {
+        let (number, text): (UInt32, String)
+        switch self {
+        case .text(let value): (number, text) = (1, value)
+        case .decimal(let value): (number, text) = (3, value)
+        case .json(let value): (number, text) = (5, value)
+        case .integer, .boolean, .bytes, .identity, .unknown:
+            writer.field(2, bytes: encoded())
+            return
+        }
+        // Without an array of its own for each.
+        writer.key(2, .lengthDelimited)
+        writer.varint(UInt64(wireSize(of: text.utf8.count)))
+        writer.field(number, text: text)
+    }
+
     private var encodedSize: Int {
         switch self {
         case .text(let text), .decimal(let text), .json(let text): wireSize(of: text.utf8.count)
@@ -84,7 +101,7 @@ extension Content {
     package func encoded() -> [UInt8] {
         var writer = WireWriter(capacity: 32 + values.count * 24)
         writer.field(1, bytes: salt)
-        for value in values { writer.field(2, bytes: value.encoded()) }
+        for value in values { value.write(to: &writer) }
         return writer.bytes
     }
 
@@ -129,9 +146,9 @@ package struct CitedLogs {
 }
 
 extension Envelope {
-    /// The bytes of an Envelope message; logs that it cites are entered in `cited`.
-    package func encoded(citing cited: inout CitedLogs) -> [UInt8] {
-        var writer = WireWriter(capacity: 48 + writes.count * 24)
+    /// The bytes of an Envelope message in a delta whose header lists `fields`; logs that it cites are entered in `cited`.
+    package func encoded(citing cited: inout CitedLogs, fields: FieldList) -> [UInt8] {
+        var writer = WireWriter(capacity: 72 + writes.count * (fields.paths.isEmpty ? 24 : 4))
         writer.field(1, bytes: key.bytes)
         if let owner { writer.field(2, bytes: owner.bytes) }
         switch kind {
@@ -140,8 +157,16 @@ extension Envelope {
         case .unknown(let number): writer.field(3, varint: number)
         }
         for write in writes {
+            let position = fields.position(of: write.field)
+            if let position, position < 0x80, write.mode == .set, write.supersedes.isEmpty {
+                // Nearly all writes of an import.
+                writer.key(4, .lengthDelimited)
+                writer.varint(2)
+                writer.field(4, varint: UInt64(position))
+                continue
+            }
             var inner = WireWriter(capacity: 24)
-            if write.field != .mark { inner.field(1, text: write.field.text) }
+            if position == nil, write.field != .mark { inner.field(1, text: write.field.text) }
             inner.field(2, varint: UInt64(write.mode.rawValue))
             for citation in write.supersedes {
                 var citing = WireWriter(capacity: 32)
@@ -152,13 +177,14 @@ extension Envelope {
                 if let number = citation.number { citing.field(5, varint: UInt64(number) + 1) }
                 inner.field(3, bytes: citing.bytes)
             }
+            if let position { inner.field(4, varint: UInt64(position)) }
             writer.field(4, bytes: inner.bytes)
         }
         return writer.bytes
     }
 
     /// Reads an Envelope message strictly; `header` tells which logs its citations name. What is accepted is byte for
-    /// byte what ``encoded(citing:)`` gives for it.
+    /// byte what ``encoded(citing:fields:)`` gives for it.
     package init(decoding bytes: ArraySlice<UInt8>, in header: Header) throws(WireError) {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
@@ -222,6 +248,9 @@ extension Write {
             case (1, .lengthDelimited):
                 field = FieldPath(unchecked: try reader.string())
                 if field == .mark { throw WireError("write: an empty field that is written out") }
+                if header.fields.position(of: field) != nil {
+                    throw WireError("write: a field that the header lists is written out")
+                }
             case (2, .varint):
                 guard let known = Mode(rawValue: UInt8(clamping: try WireReader.present(reader.varint()))) else {
                     throw WireError("write: unknown mode")
@@ -232,6 +261,13 @@ extension Write {
                     throw WireError("write: more than \(CatalogRules.Limits.citationsMax) citations")
                 }
                 supersedes.append(try Citation(reading: reader.message(), in: header))
+            case (4, .varint):
+                let position = try WireReader.present(reader.varint32())
+                guard field == .mark else { throw WireError("write: a field both listed and written out") }
+                guard let listed = header.fields.path(at: position) else {
+                    throw WireError("write: field \(position) is not in the header")
+                }
+                field = listed
             default: throw WireError("write: unknown field \(next.number)")
             }
         }

@@ -93,7 +93,7 @@ package struct ReadTransaction {
         var size = 0
         let sql = try session(
             """
-            SELECT id, sequence, count, header, signature FROM delta WHERE log = ? AND sequence >= ? ORDER BY sequence
+            SELECT id, sequence, count, header, signature FROM whole WHERE log = ? AND sequence >= ? ORDER BY sequence
             """
         )
         sql.bind(1, number).bind(2, Int64(clamping: sequence))
@@ -137,7 +137,7 @@ package struct ReadTransaction {
         guard let number = try number(of: log) else { return [] }
         return try session(
             """
-            SELECT sequence, header, signature, hash FROM delta
+            SELECT sequence, header, signature, hash FROM whole
             WHERE log = ? AND sequence BETWEEN ? AND ? ORDER BY sequence
             """
         )
@@ -174,7 +174,7 @@ package struct ReadTransaction {
     ) throws -> [DeltaInfo] {
         let end = position ?? .max
         guard let author else {
-            return try session("SELECT id, header, hash FROM delta WHERE id < ? ORDER BY id DESC LIMIT ?")
+            return try session("SELECT id, header, hash FROM whole WHERE id < ? ORDER BY id DESC LIMIT ?")
                 .bind(1, end).bind(2, Int64(limit)).all(Self.info)
         }
         // Each log of the author's is read from its end; a node's logs are few.
@@ -183,7 +183,7 @@ package struct ReadTransaction {
         var infos: [DeltaInfo] = []
         for log in logs {
             let sql = try session(
-                "SELECT id, header, hash FROM delta WHERE log = ? AND id < ? ORDER BY sequence DESC LIMIT ?"
+                "SELECT id, header, hash FROM whole WHERE log = ? AND id < ? ORDER BY sequence DESC LIMIT ?"
             )
             infos += try sql.bind(1, log).bind(2, end).bind(3, Int64(limit)).all(Self.info)
         }
@@ -198,13 +198,13 @@ package struct ReadTransaction {
     /// The delta that holds an operation; nil where it is not held.
     package func deltaInfo(log: LogID, sequence: UInt64) throws -> DeltaInfo? {
         guard let number = try number(of: log) else { return nil }
-        return try session("SELECT id, header, hash FROM delta WHERE log = ? AND sequence = ?").bind(1, number)
+        return try session("SELECT id, header, hash FROM whole WHERE log = ? AND sequence = ?").bind(1, number)
             .bind(2, Int64(bitPattern: sequence)).first(Self.info)
     }
 
     /// The delta that holds the operation at a location.
     func deltaInfo(location: Int64) throws -> DeltaInfo {
-        let info = try session("SELECT id, header, hash FROM delta WHERE id <= ? ORDER BY id DESC LIMIT 1")
+        let info = try session("SELECT id, header, hash FROM whole WHERE id <= ? ORDER BY id DESC LIMIT 1")
             .bind(1, location).first(Self.info)
         guard let info else { throw StoreError.damaged("table delta") }
         return info

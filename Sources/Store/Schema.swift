@@ -7,15 +7,22 @@ import GRDB
 enum Schema {
     /// Tells SQLite files of this program from others ("Hans").
     static let applicationID: Int64 = 0x4861_6E73
-    /// The format of the tables; a file with another one is refused.
-    static let format: Int64 = 1
+    /// The format of the tables that this program writes. A file with a newer one is refused; an older one is brought up
+    /// to date.
+    static let format: Int64 = 2
+    /// The oldest format that can be.
+    static let formatMin: Int64 = 1
 
     static let migrator: DatabaseMigrator = {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1: log and directory") { database in
             try database.execute(sql: truth)
             try database.execute(sql: derived)
-            try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = \(format)")
+            try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 1")
+        }
+        migrator.registerMigration("2: the start of a log's headers once") { database in
+            try database.execute(sql: headerStarts)
+            try database.execute(sql: "PRAGMA user_version = 2")
         }
         return migrator
     }()
@@ -51,6 +58,16 @@ enum Schema {
         CREATE TABLE operation(
             id INTEGER PRIMARY KEY, shape INTEGER NOT NULL, envelope BLOB NOT NULL, content BLOB NOT NULL
         );
+        """
+
+    /// All headers of a log begin with the same alliance, author and incarnation: those bytes, its start, are kept once,
+    /// and `delta.header` holds what follows. A log that format 1 began has an empty start and whole headers.
+    static let headerStarts = """
+        ALTER TABLE log ADD COLUMN start BLOB NOT NULL DEFAULT x'';
+        CREATE VIEW whole AS
+            SELECT id, log, sequence, count,
+                CAST((SELECT start FROM log WHERE log.id = delta.log) || header AS BLOB) AS header, signature, hash
+            FROM delta;
         """
 
     /// `record.short` is the first 4 bytes of the record's id, and `rest` the other 28. The index on it has no room for

@@ -89,12 +89,11 @@ struct OperationLayout {
             var write = ByteReader(envelope, field.range)
             var isMark = true
             var mode: UInt64 = 0
-            // A write's field and mode stand before its citations.
             while !write.isAtEnd {
                 let part = try write.field()
-                if part.number == 1 { isMark = part.range.isEmpty }
+                // Its field is written out or listed by the header; a mark's is neither.
+                if part.number == 1 || part.number == 4 { isMark = false }
                 if part.number == 2 { mode = part.value }
-                if part.number > 2 { break }
             }
             let hasValue = mode != UInt64(Write.Mode.remove.rawValue) && !isMark
             valuePositions.append(hasValue ? valueCount : nil)

@@ -113,7 +113,7 @@ extension Store {
         var operations = 0
         while operations < operationsMax {
             let row = try transaction.session(
-                "SELECT id, count, header, signature FROM delta WHERE id > ? ORDER BY id LIMIT 1"
+                "SELECT id, count, header, signature FROM whole WHERE id > ? ORDER BY id LIMIT 1"
             ).bind(1, last).first { ($0.int(0), $0.int(1), $0.bytes(2), $0.bytes(3)) }
             guard let (id, count, header, signature) = row else { return (last, true) }
             let bytes = try reading.raw(id, count: count, header: header, signature: signature).encoded()

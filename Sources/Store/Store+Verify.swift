@@ -140,7 +140,7 @@ extension Store {
             var heads: [LogID: Head] = [:]
             var next: Int64 = 1
             let sql = try session(
-                "SELECT id, count, header, signature, hash, log, sequence FROM delta ORDER BY id"
+                "SELECT id, count, header, signature, hash, log, sequence FROM whole ORDER BY id"
             )
             defer { sql.reset() }
             while try sql.step() {
@@ -229,7 +229,7 @@ extension Store {
                     sql: """
                         CREATE TABLE log(
                             id INTEGER PRIMARY KEY, author BLOB NOT NULL, incarnation INTEGER NOT NULL,
-                            sequence INTEGER NOT NULL, hash BLOB, UNIQUE(author, incarnation)
+                            sequence INTEGER NOT NULL, hash BLOB, start BLOB, UNIQUE(author, incarnation)
                         );
                         CREATE VIRTUAL TABLE temp.found USING fts5vocab(source, search, instance);
                         CREATE VIRTUAL TABLE temp.expected USING fts5vocab(main, search, instance);
@@ -238,7 +238,8 @@ extension Store {
                 let session = try Session(database)
                 // One transaction, so that the source is one snapshot throughout.
                 try database.inTransaction(.deferred) {
-                    try session("INSERT INTO main.log SELECT id, author, incarnation, 0, NULL FROM source.log").run()
+                    try session("INSERT INTO main.log SELECT id, author, incarnation, 0, NULL, x'' FROM source.log")
+                        .run()
                     let cache = try WriterCache(session)
                     cache.mergedHeads = [:]
                     var transaction = WriteTransaction(session: session, cache: cache, ahead: TermsAhead())

@@ -190,7 +190,7 @@ package final class Store: Sendable {
                 "the data folder has format \(format); this program reads \(Schema.format): install the newer one"
             )
         }
-        if format < Schema.format {
+        if format < Schema.formatMin {
             throw StoreError(
                 .olderFormat,
                 "the data folder has format \(format), which this program no longer reads: begin a new one by `hansa join`"

@@ -33,6 +33,7 @@ struct CodecTests {
         #expect(message.import.part == header.importMark?.part ?? 0)
         #expect(message.cited == header.cited.map(\.bytes.data))
         #expect(message.organization == header.organization.data)
+        #expect(message.fields == header.fields.paths.map(\.text))
         #expect(try Header(decoding: bytes[...]) == header, "seed \(seed)")
     }
 
@@ -42,7 +43,7 @@ struct CodecTests {
         let header = Header.random(using: &random)
         let envelope = Envelope.random(in: header, using: &random)
         var cited = CitedLogs(own: header.log, others: header.cited)
-        let bytes = envelope.encoded(citing: &cited)
+        let bytes = envelope.encoded(citing: &cited, fields: header.fields)
         #expect(cited.others == header.cited)
         let message = try Hansa_V0_Envelope(serializedBytes: bytes)
         let generated: [UInt8] = try message.serializedBytes()
@@ -51,7 +52,9 @@ struct CodecTests {
         #expect(message.owner == envelope.owner?.data ?? Data())
         #expect(message.writes.count == envelope.writes.count)
         for (write, own) in zip(message.writes, envelope.writes) {
-            #expect(write.field.hasSameBytes(as: own.field.text))
+            let listed = write.listed == 0 ? nil : header.fields.path(at: write.listed)
+            #expect(listed == own.field || write.field.hasSameBytes(as: own.field.text))
+            #expect((write.listed != 0) == (header.fields.position(of: own.field) != nil))
             #expect(write.mode.rawValue == Int(own.mode.rawValue))
             #expect(write.unknownFields.data.isEmpty)
             for (citation, own) in zip(write.supersedes, own.supersedes) {
@@ -120,7 +123,7 @@ struct CodecTests {
             case .header: return (try? Header(decoding: bytes[...]))?.encoded()
             case .envelope:
                 var cited = CitedLogs(own: header.log, others: header.cited)
-                return (try? Envelope(decoding: bytes[...], in: header))?.encoded(citing: &cited)
+                return (try? Envelope(decoding: bytes[...], in: header))?.encoded(citing: &cited, fields: header.fields)
             case .content: return (try? Content(decoding: bytes[...]))?.encoded()
             case .value: return Value(decoding: bytes[...]).encoded()
             case .delta: return (try? RawDelta(decoding: bytes[...]))?.encoded()
@@ -132,7 +135,7 @@ struct CodecTests {
             case .header: return header.encoded()
             case .envelope:
                 var cited = CitedLogs(own: header.log, others: header.cited)
-                return Envelope.random(in: header, using: &random).encoded(citing: &cited)
+                return Envelope.random(in: header, using: &random).encoded(citing: &cited, fields: header.fields)
             case .content:
                 return Content(salt: random.bytes(16), values: [.random(using: &random), .random(using: &random)])
                     .encoded()
@@ -265,7 +268,7 @@ struct CodecTests {
             var writer = WireWriter()
             writer.field(1, bytes: [UInt8](repeating: 1, count: 32))
             writer.field(3, varint: number)
-            writer.field(4, bytes: [0x0A, 1, 0x61, 0x10, 2] as [UInt8])
+            writer.field(4, bytes: [0x0A, 1, 0x62, 0x10, 2] as [UInt8])
             let isRead = (try? Envelope(decoding: writer.bytes[...], in: header)) != nil
             #expect(isRead == isRight, "\(number)")
         }

@@ -97,7 +97,7 @@ struct DeltaRefusalTests {
     private func forge(_ envelope: Envelope, _ values: [Value]) throws -> [UInt8] {
         var cited = CitedLogs(own: log)
         let content = Content(salt: [UInt8](repeating: 1, count: 16), values: values)
-        return try forge([(envelope.encoded(citing: &cited), content.encoded())])
+        return try forge([(envelope.encoded(citing: &cited, fields: FieldList()), content.encoded())])
     }
 
     private func changed(
@@ -118,6 +118,92 @@ struct DeltaRefusalTests {
             format: format,
             organization: header.organization
         )
+    }
+
+    // MARK: - Fields that the header lists
+
+    /// What several operations write is listed once; what one alone writes is written out where it is.
+    @Test func pathsThatComeAgainAreListed() throws {
+        let once = FieldPath(unchecked: "ext/Once")
+        let plain = draft("a")
+        let more = OperationDraft(
+            envelope: Envelope(
+                key: draft("b").envelope.key,
+                kind: .ordinary,
+                writes: draft("b").envelope.writes + [
+                    Write(field: once, mode: .add), Write(field: name, mode: .remove),
+                ]
+            ),
+            values: draft("b").values + [.text("x")]
+        )
+        #expect(try sign([plain]).header.fields.paths.isEmpty)
+        let delta = try sign([plain, more, draft("c")])
+        #expect(delta.header.fields.paths == [.identity, name])
+        let again = try verify(delta.encoded())
+        #expect(again == delta)
+        #expect(again.operations[1].envelope == more.envelope)
+        let names = Array(name.text.utf8)
+        let found = delta.encoded().indices.filter { delta.encoded()[$0...].starts(with: names) }
+        #expect(found.count == 1)
+    }
+
+    /// However many paths there are, the header stays so small that two fit into a fork proof; the rest is written out.
+    @Test func aHeaderListsNoMoreThanItMay() throws {
+        for length in [1, 900] {
+            let paths = (0..<200).map { FieldPath.ext("\($0)" + String(repeating: "x", count: length)) }
+            let drafts = ["a", "b"].map { text in
+                OperationDraft(
+                    envelope: Envelope(
+                        key: draft(text).envelope.key,
+                        kind: .ordinary,
+                        writes: draft(text).envelope.writes + paths.map { Write(field: $0, mode: .set) }
+                    ),
+                    values: draft(text).values + paths.map { .text($0.text) }
+                )
+            }
+            let delta = try sign(drafts)
+            let listed = delta.header.fields.paths
+            #expect(listed.count == (length == 1 ? FieldList.countMax : 6))
+            #expect(listed.reduce(0) { $0 + $1.text.utf8.count } <= FieldList.bytesMax)
+            #expect(try verify(delta.encoded()).operations.map(\.envelope) == drafts.map(\.envelope))
+        }
+    }
+
+    @Test func aFieldHasOneWayToBeNamed() throws {
+        func refused(_ write: [UInt8], listing texts: [String]) throws -> String? {
+            let identity = RecordIdentity(kind: "need", localID: "a")
+            var envelope = WireWriter()
+            envelope.field(1, bytes: identity.key(cryptography).bytes)
+            envelope.field(4, bytes: write)
+            let content = Content(salt: [UInt8](repeating: 1, count: 16), values: [.text("x")])
+            var extra = WireWriter()
+            for text in texts { extra.field(13, text: text) }
+            guard
+                case .malformed(let reason) = refusal(
+                    try forge([(envelope.bytes, content.encoded())], extra: extra.bytes)
+                )
+            else { return nil }
+            return reason
+        }
+        let inline: [UInt8] = [0x0A, 1, 0x61]
+        let first: [UInt8] = [0x20, 1]
+        #expect(try refused(inline, listing: []) == nil)
+        #expect(try refused(first, listing: ["a"]) == nil)
+        #expect(
+            try refused(inline, listing: ["b", "a"])
+                == "operation 0: write: a field that the header lists is written out"
+        )
+        #expect(
+            try refused(inline + first, listing: ["b"]) == "operation 0: write: a field both listed and written out"
+        )
+        #expect(try refused([0x20, 2], listing: ["a"]) == "operation 0: write: field 2 is not in the header")
+        #expect(try refused([0x20, 1], listing: []) == "operation 0: write: field 1 is not in the header")
+        #expect(try refused([0x20, 0], listing: ["a"])?.hasPrefix("operation 0: ") == true)
+        let list = "header: fields: a path that is empty, listed twice, or too much"
+        #expect(try refused(first, listing: ["a", "a"]) == list)
+        #expect(try refused(first, listing: [""]) == list)
+        #expect(try refused(first, listing: (0...FieldList.countMax).map { "f\($0)" }) == list)
+        #expect(try refused(first, listing: [String(repeating: "x", count: FieldList.bytesMax + 1)]) == list)
     }
 
     @Test func aGoodDeltaIsTaken() throws {

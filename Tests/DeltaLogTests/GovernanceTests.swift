@@ -76,10 +76,19 @@ struct TestAlliance {
     }
 
     /// A header of a log of the node, validly signed; different for each `variant`.
-    func header(by node: UInt64, incarnation: UInt64 = 1, sequence: UInt64, variant: UInt64, cited: Int = 0) throws
+    func header(
+        by node: UInt64,
+        incarnation: UInt64 = 1,
+        sequence: UInt64,
+        variant: UInt64,
+        cited: Int = 0,
+        fields: [String] = []
+    ) throws
         -> (header: [UInt8], signature: [UInt8])
     {
         let signer = KeyedHashSigner(number: node)
+        var list = FieldList()
+        for text in fields { _ = list.add(FieldPath(unchecked: text)) }
         let header = Header(
             alliance: id,
             log: LogID(author: NodeKey(signer.publicKey), incarnation: incarnation),
@@ -89,7 +98,8 @@ struct TestAlliance {
             count: 1,
             stamp: Stamp(rawValue: 1),
             cited: (0..<cited).map { LogID(author: self.node(99), incarnation: UInt64($0)) },
-            organization: OrganizationID(.zero)
+            organization: OrganizationID(.zero),
+            fields: list
         )
         let bytes = header.encoded()
         return (bytes, try signer.sign(SignatureTag.header.message(bytes)))
@@ -525,8 +535,21 @@ struct GovernanceTests {
     /// However long the headers are that a hostile author signs, its fork can be proven.
     @Test func theLargestHeadersFitIntoAProof() throws {
         let alliance = TestAlliance()
-        let one = try alliance.header(by: 11, sequence: Header.sequenceMax, variant: 1, cited: Header.citedMax)
-        let other = try alliance.header(by: 11, sequence: Header.sequenceMax, variant: 2, cited: Header.citedMax)
+        let length = FieldList.bytesMax / FieldList.countMax
+        let paths = (0..<FieldList.countMax).map { number in
+            String(String(number).reversed()).padding(toLength: length, withPad: "x", startingAt: 0)
+        }
+        let headers = try [1, 2].map {
+            try alliance.header(
+                by: 11,
+                sequence: Header.sequenceMax,
+                variant: $0,
+                cited: Header.citedMax,
+                fields: paths
+            )
+        }
+        let (one, other) = (headers[0], headers[1])
+        #expect(try Header(decoding: one.header[...]).fields.paths.count == FieldList.countMax)
         #expect(throws: Never.self) {
             try alliance.verified(Statement.forkProof(alliance: alliance.id, one, other))
         }

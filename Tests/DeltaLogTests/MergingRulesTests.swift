@@ -292,7 +292,8 @@ struct MergingRulesTests {
                 envelope: Envelope(key: key, kind: .ordinary, writes: [Write(field: name, mode: .set)]),
                 values: [.text("later")]
             )
-            let sample = try history.sign(1, [later]).operations[0]
+            // Beside another one of the same field its envelope names the field by number.
+            let sample = try history.sign(1, isSameDelta ? [later, later] : [later]).operations[0]
             let salt = [UInt8](repeating: 1, count: Content.saltByteCount)
             let content = Content(salt: salt, values: later.values).encoded()
             let prefix = operationHash(

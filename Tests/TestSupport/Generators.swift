@@ -55,8 +55,21 @@ extension Header {
             stamp: Stamp(rawValue: Bool.random(using: &generator) ? 0 : generator.next()),
             importMark: hasImport ? mark : nil,
             cited: (0..<Int.random(in: 0..<4, using: &generator)).map { _ in .random(using: &generator) },
-            organization: OrganizationID(.random(using: &generator))
+            organization: OrganizationID(.random(using: &generator)),
+            fields: .random(using: &generator)
         )
+    }
+}
+
+extension FieldList {
+    /// Some of the paths that ``Envelope/random(in:using:)`` draws from, and others.
+    fileprivate static func random(using generator: inout SplitMix64) -> FieldList {
+        var list = FieldList()
+        guard Bool.random(using: &generator) else { return list }
+        for path in Envelope.paths + ["a", "description/de"] where Bool.random(using: &generator) {
+            _ = list.add(FieldPath(unchecked: path))
+        }
+        return list
     }
 }
 
@@ -79,6 +92,8 @@ extension Citation {
 }
 
 extension Envelope {
+    fileprivate static let paths = ["name/zh", "tags", "ext/Column é", "@", "e\u{301}"]
+
     /// Any envelope that the format allows in a delta with this header: not all of them make sense.
     package static func random(in header: Header, using generator: inout SplitMix64) -> Envelope {
         let logs = header.cited + [header.log]
@@ -92,7 +107,6 @@ extension Envelope {
                 Citation.random(of: logs, using: &generator)
             }
             let isDeletion = kind == .deletion
-            let paths = ["name/zh", "tags", "ext/Column é", "@", "e\u{301}"]
             let path = FieldPath(unchecked: paths.randomElement(using: &generator) ?? "a")
             let modes = [Write.Mode.set, .add, .remove]
             writes.append(

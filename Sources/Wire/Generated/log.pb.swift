@@ -97,6 +97,9 @@ package nonisolated struct Hansa_V0_Header: Sendable {
   /// the author's organization, 32 bytes
   package var organization: Data = Data()
 
+  /// paths that several operations of the delta write
+  package var fields: [String] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -203,13 +206,16 @@ package nonisolated struct Hansa_V0_Write: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// a field path; empty in a deletion (its mark), "@" for the record's identity
+  /// a path that Header.fields does not list; "@" for the record's identity
   package var field: String = String()
 
   package var mode: Hansa_V0_Write.Mode = .set
 
   /// at most 1,024
   package var supersedes: [Hansa_V0_Citation] = []
+
+  /// n: the path Header.fields[n - 1]; with neither this nor `field`, a deletion's mark
+  package var listed: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -446,7 +452,7 @@ nonisolated extension Hansa_V0_Delta: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Header"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}alliance\0\u{1}author\0\u{1}incarnation\0\u{1}sequence\0\u{1}previous\0\u{1}root\0\u{1}count\0\u{1}clock\0\u{1}format\0\u{1}import\0\u{1}cited\0\u{1}organization\0\u{c}\u{d}\u{7}")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}alliance\0\u{1}author\0\u{1}incarnation\0\u{1}sequence\0\u{1}previous\0\u{1}root\0\u{1}count\0\u{1}clock\0\u{1}format\0\u{1}import\0\u{1}cited\0\u{1}organization\0\u{1}fields\0\u{c}\u{e}\u{6}")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -466,6 +472,7 @@ nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 10: try { try decoder.decodeSingularMessageField(value: &self._import) }()
       case 11: try { try decoder.decodeRepeatedBytesField(value: &self.cited) }()
       case 12: try { try decoder.decodeSingularBytesField(value: &self.organization) }()
+      case 13: try { try decoder.decodeRepeatedStringField(value: &self.fields) }()
       default: break
       }
     }
@@ -512,6 +519,9 @@ nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.organization.isEmpty {
       try visitor.visitSingularBytesField(value: self.organization, fieldNumber: 12)
     }
+    if !self.fields.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.fields, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -528,6 +538,7 @@ nonisolated extension Hansa_V0_Header: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs._import != rhs._import {return false}
     if lhs.cited != rhs.cited {return false}
     if lhs.organization != rhs.organization {return false}
+    if lhs.fields != rhs.fields {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -664,7 +675,7 @@ nonisolated extension Hansa_V0_Envelope.TypeEnum: SwiftProtobuf._ProtoNameProvid
 
 nonisolated extension Hansa_V0_Write: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Write"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}field\0\u{1}mode\0\u{1}supersedes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}field\0\u{1}mode\0\u{1}supersedes\0\u{1}listed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -675,6 +686,7 @@ nonisolated extension Hansa_V0_Write: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 1: try { try decoder.decodeSingularStringField(value: &self.field) }()
       case 2: try { try decoder.decodeSingularEnumField(value: &self.mode) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.supersedes) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.listed) }()
       default: break
       }
     }
@@ -690,6 +702,9 @@ nonisolated extension Hansa_V0_Write: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.supersedes.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.supersedes, fieldNumber: 3)
     }
+    if self.listed != 0 {
+      try visitor.visitSingularUInt32Field(value: self.listed, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -697,6 +712,7 @@ nonisolated extension Hansa_V0_Write: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.field != rhs.field {return false}
     if lhs.mode != rhs.mode {return false}
     if lhs.supersedes != rhs.supersedes {return false}
+    if lhs.listed != rhs.listed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
