@@ -134,8 +134,9 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     ) throws -> Set<RecordID> {
         let organization = delta.header.organization
         var waiting = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence)
-        var touched: [RecordID: Touched] = [:]
-        var order: [RecordID] = []
+        var touched: [Touched] = []
+        touched.reserveCapacity(delta.operations.count)
+        var places: [RecordID: Int] = Dictionary(minimumCapacity: delta.operations.count)
         for (index, operation) in delta.operations.enumerated() {
             let envelope = operation.envelope
             let owner = envelope.owner ?? organization
@@ -149,32 +150,41 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 try storage.setAside(dot, record: id, why: .notOwner)
                 continue
             }
-            if touched[id] == nil {
+            let place: Int
+            if let known = places[id] {
+                place = known
+            } else {
                 let before = try storage.record(id)
                 let record = before ?? StoredRecord(id: id, owner: owner, key: envelope.key, state: RecordState())
-                touched[id] = Touched(before: before, record: record)
-                order.append(id)
+                place = touched.count
+                places[id] = place
+                touched.append(Touched(before: before, record: record))
             }
-            let location = location + Int64(index)
             try merge(
                 operation,
-                at: (dot, location, delta.header.stamp),
+                at: (dot, location + Int64(index), delta.header.stamp),
                 waiting: &waiting,
-                into: &touched[id]!.record,
+                into: &touched[place].record,
                 storage: &storage
             )
-            touched[id]?.operations += 1
-            touched[id]?.last = (location, operation)
+            touched[place].operations += 1
+            touched[place].last = index
         }
 
         // Once a record, however many of the delta's operations are about it: hashing and saving cost as much as the
         // record has live writes, and a peer chooses both numbers.
-        var changed: Set<RecordID> = []
+        var changed: Set<RecordID> = Set(minimumCapacity: touched.count)
         var totals = TotalsChange()
-        for id in order {
-            guard let entry = touched[id], entry.record.state != entry.before?.state ?? RecordState() else { continue }
+        for entry in touched {
+            let id = entry.record.id
+            guard entry.record.state != entry.before?.state ?? RecordState() else { continue }
             let before = entry.before?.state
-            try storage.save(entry.record, before: entry.before, arrived: entry.operations == 1 ? entry.last : nil)
+            let last = entry.last
+            try storage.save(
+                entry.record,
+                before: entry.before,
+                arrived: entry.operations == 1 ? (location + Int64(last), delta.operations[last]) : nil
+            )
             totals.digest.subtract(before?.canonicalHash(of: id, hasher: hasher))
             totals.digest.add(entry.record.state.canonicalHash(of: id, hasher: hasher))
             totals.shown += (entry.record.state.isShown ? 1 : 0) - (before?.isShown == true ? 1 : 0)
@@ -247,6 +257,8 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
 private struct Touched {
     let before: StoredRecord?
     var record: StoredRecord
+    /// How many of the delta's operations are about it.
     var operations = 0
-    var last: (location: Int64, operation: VerifiedOperation)?
+    /// The index of the last of them.
+    var last = 0
 }

@@ -46,10 +46,17 @@ extension ReadTransaction {
     ///
     /// A record matches if every word of the query begins a word of its text, and every run of Han, Kana or Hangul
     /// characters stands in it. Those that match by their names come first: of them those named exactly so, then those
-    /// whose words are the query's whole words, then shorter names; ties by arrival. So pages are stable while the
-    /// directory does not change.
+    /// whose words are the query's whole words, then shorter names; ties by arrival. Where ``searchRankedMax`` or more
+    /// have the query's whole words in their names, those that have only words beginning so come among the rest. So pages
+    /// are stable while the directory does not change.
+    ///
+    /// - Complexity: Words that begin so are gathered by FTS5 with all their places before the first is told, which takes
+    ///   most of the time at a million records; so that is done once where it can be, and not at all where names with the
+    ///   whole words are enough.
     package func search(_ query: SearchQuery) throws -> SearchResult {
-        guard let expression = SearchText.expression(for: query.text) else { return try list(query) }
+        guard let expression = SearchText.expression(for: query.text),
+            let whole = SearchText.expression(for: query.text, areWhole: true)
+        else { return try list(query) }
         var filters = ""
         if let name = query.kind {
             guard
@@ -66,19 +73,27 @@ extension ReadTransaction {
             filters += " AND \"\(WriteTransaction.filterTerm(owner: number))\""
         }
 
-        var named = try rows("({name} : (\(expression)))" + filters, limit: Self.searchMatchesMax + 1)
+        var named = try rows("({name} : (\(whole)))" + filters, limit: Self.searchMatchesMax + 1)
         // Names alone give more than is looked at: nothing else could come before them.
         var matches =
             named.count > Self.searchMatchesMax
             ? named : try rows("(\(expression))" + filters, limit: Self.searchMatchesMax + 1)
         let isExact = matches.count <= Self.searchMatchesMax
-        matches = Array(matches.prefix(Self.searchMatchesMax))
-        named = Array(named.prefix(Self.searchMatchesMax))
-        let first =
-            try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text)
-            + named.dropFirst(Self.searchRankedMax)
-        let isNamed = Set(first)
-        let order = first + matches.filter { !isNamed.contains($0) }
+        let order: [Int64]
+        if matches.count <= Self.searchRankedMax {
+            order = try rank(matches, for: query.text)
+        } else {
+            if named.count < Self.searchRankedMax {
+                named = try rows("({name} : (\(expression)))" + filters, limit: Self.searchMatchesMax)
+            }
+            matches = Array(matches.prefix(Self.searchMatchesMax))
+            named = Array(named.prefix(Self.searchMatchesMax))
+            let first =
+                try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text)
+                + named.dropFirst(Self.searchRankedMax)
+            let isNamed = Set(first)
+            order = first + matches.filter { !isNamed.contains($0) }
+        }
 
         let hits = try order.dropFirst(max(0, query.offset)).prefix(max(0, query.limit)).map { row in
             guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("table search") }
@@ -105,18 +120,20 @@ extension ReadTransaction {
         return ranked.sorted { $0.score != $1.score ? $0.score < $1.score : $0.row < $1.row }.map(\.row)
     }
 
-    /// The lower, the better.
+    /// The lower, the better; the same for all that do not match by their names.
     private func score(_ view: RecordView, for wanted: [SearchText.Segment]) -> Int {
         var best = Int.max
+        var missing = wanted
         for field in view.fields where WriterCache.isNaming(field.path) {
             for case .text(let text)? in field.candidates.map(\.value) {
                 let segments = SearchText.segments(of: text)
                 let length = min(segments.count, 1000) * 1000 + min(text.unicodeScalars.count, 999)
                 let tier = segments == wanted ? 0 : wanted.allSatisfy(segments.contains) ? 1 : 2
                 best = min(best, tier * 10_000_000 + length)
+                missing.removeAll { segment in segments.contains { $0.holds(segment) } }
             }
         }
-        return best
+        return missing.isEmpty ? best : Int.max
     }
 
     /// A query without words lists.

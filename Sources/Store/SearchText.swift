@@ -159,6 +159,18 @@ package enum SearchText {
     enum Segment: Equatable {
         case word(String)
         case unspaced([Unicode.Scalar])
+
+        /// True if a query's segment is found in this one: a word by its beginning, a run anywhere.
+        func holds(_ query: Segment) -> Bool {
+            switch (self, query) {
+            case (.word(let word), .word(let beginning)):
+                word.unicodeScalars.starts(with: beginning.unicodeScalars)
+            case (.unspaced(let run), .unspaced(let part)):
+                part.count <= run.count
+                    && (0...run.count - part.count).contains { run[$0..<$0 + part.count].elementsEqual(part) }
+            case (.word, .unspaced), (.unspaced, .word): false
+            }
+        }
     }
 
     /// The words and runs of a text, normalized.
@@ -172,10 +184,10 @@ package enum SearchText {
             word = String.UnicodeScalarView()
             run = []
         }
-        let isPlain = text.utf8.allSatisfy { $0 < 0x80 }
         // NFKC in its two steps: Foundation's method for both at once leaves marks behind half-width Kana uncomposed.
         let normal =
-            isPlain ? text : text.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
+            text.unicodeScalars.allSatisfy(isNormal)
+            ? text : text.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
         for scalar in normal.unicodeScalars {
             switch role(of: scalar) {
             case .ignored: continue
@@ -185,11 +197,26 @@ package enum SearchText {
                 run.append(scalar)
             case .word:
                 if !run.isEmpty { close() }
-                word.append(contentsOf: folded(scalar))
+                if scalar.value < 0x80 {
+                    word.append(Unicode.Scalar(narrow[Int(scalar.value)]))
+                } else {
+                    word.append(contentsOf: folded(scalar))
+                }
             }
         }
         close()
         return segments
+    }
+
+    /// True for characters that NFKC leaves as they are, whatever of their like stands beside them: ASCII, Han, Kana,
+    /// Hangul syllables and their punctuation.
+    private static func isNormal(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x80, 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x3041...0x3096, 0x30A1...0x30FA, 0x30FC, 0xAC00...0xD7A3,
+            0x3005, 0x3007, 0x3001...0x3003, 0x3008...0x3011:
+            true
+        default: false
+        }
     }
 
     private static func folded(_ scalar: Unicode.Scalar) -> String.UnicodeScalarView {
@@ -228,10 +255,13 @@ package enum SearchText {
 
     /// The expression for FTS5 that finds what holds every word of the query as the beginning of a word, and every run
     /// of unspaced characters as it stands. Nil where the query has no words.
-    static func expression(for query: String) -> String? {
+    ///
+    /// - Parameter areWhole: Whether only whole words count, which is found without reading all words that begin so.
+    static func expression(for query: String, areWhole: Bool = false) -> String? {
+        let beginning = areWhole ? "" : " *"
         let terms = segments(of: String(query.prefix(1000))).prefix(queryTermsMax).map { segment -> String in
             switch segment {
-            case .word(let word): return "\"\(word)\" *"
+            case .word(let word): return "\"\(word)\"\(beginning)"
             case .unspaced(let run):
                 guard run.count > 1 else { return "\"\(String(String.UnicodeScalarView(run)))\" *" }
                 let pairs = zip(run, run.dropFirst()).map { String(String.UnicodeScalarView([$0, $1])) }

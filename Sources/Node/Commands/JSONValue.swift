@@ -13,7 +13,10 @@ package enum JSONValue: Codable, Hashable, Sendable {
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
+        // Texts first: nearly all values are, and what is not the type asked for costs an error.
+        if let text = try? container.decode(String.self) {
+            self = .string(text)
+        } else if container.decodeNil() {
             self = .null
         } else if let flag = try? container.decode(Bool.self) {
             self = .boolean(flag)
@@ -21,8 +24,6 @@ package enum JSONValue: Codable, Hashable, Sendable {
             self = .integer(number)
         } else if let number = try? container.decode(Double.self) {
             self = .number(number)
-        } else if let text = try? container.decode(String.self) {
-            self = .string(text)
         } else if let elements = try? container.decode([JSONValue].self) {
             self = .array(elements)
         } else {
