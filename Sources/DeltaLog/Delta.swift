@@ -159,9 +159,11 @@ extension VerifiedDelta {
 
         var operations: [VerifiedOperation] = []
         operations.reserveCapacity(hashes.count)
+        var before: (bytes: ArraySlice<UInt8>, envelope: Envelope)?
         for (index, operation) in raw.operations.enumerated() {
             do throws(WireError) {
-                let envelope = try Envelope(decoding: operation.envelope, in: header)
+                let envelope = try Envelope(decoding: operation.envelope, in: header, like: before)
+                before = (operation.envelope, envelope)
                 let content = try Content(decoding: operation.content)
                 try Self.check(content, fits: envelope, hasher: cryptography)
                 operations.append(

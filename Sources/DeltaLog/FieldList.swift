@@ -47,8 +47,8 @@ extension FieldList: Hashable {
 }
 
 extension FieldList {
-    /// The paths that more than one of the operations writes, in the order in which they first come: those of a single one
-    /// would be written once either way.
+    /// The paths that the operations write more than once, in the order in which they first come: the others would be
+    /// written once either way.
     ///
     /// - Complexity: Linear in the writes; a comparison for each where an operation writes what the one before it does.
     init(repeatedIn drafts: [OperationDraft]) {

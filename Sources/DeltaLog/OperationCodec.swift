@@ -213,6 +213,25 @@ extension Envelope {
         try checkShape()
     }
 
+    /// As ``init(decoding:in:)``, but what differs from another envelope of the delta only in its key, as the operations of
+    /// an import do, is not read anew.
+    init(
+        decoding bytes: ArraySlice<UInt8>,
+        in header: Header,
+        like other: (bytes: ArraySlice<UInt8>, envelope: Envelope)?
+    ) throws(WireError) {
+        // The key's field comes first: number 1, length-delimited, 32 bytes.
+        let keyEnd = 2 + Hash256.byteCount
+        if let other, bytes.count == other.bytes.count, bytes.count > keyEnd, bytes.starts(with: [0x0A, 0x20]),
+            bytes.hasSameBytes(as: other.bytes, from: keyEnd), let key = RecordKey(bytes: bytes.dropFirst(2).prefix(32))
+        {
+            let envelope = other.envelope
+            self.init(key: key, owner: envelope.owner, kind: envelope.kind, writes: envelope.writes)
+        } else {
+            try self.init(decoding: bytes, in: header)
+        }
+    }
+
     /// Marks are written by deletions, and by nothing else; every operation writes something.
     func checkShape() throws(WireError) {
         guard !writes.isEmpty else { throw WireError("envelope: no writes") }
@@ -302,5 +321,16 @@ extension Citation {
             prefix: prefix,
             number: number == 0 ? nil : number - 1
         )
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// True if both have the same bytes from an offset on. Both must be of one length, and longer than that.
+    fileprivate func hasSameBytes(as other: ArraySlice<UInt8>, from offset: Int) -> Bool {
+        withUnsafeBytes { left in
+            other.withUnsafeBytes { right in
+                left[offset...].elementsEqual(right[offset...])
+            }
+        }
     }
 }

@@ -58,37 +58,45 @@ extension Store {
             return false
         }
         if !isBegun { forgetCaches() }
+        let (position, total) = try read {
+            (
+                try RebuildMark.read($0.session) ?? 0,
+                try $0.session("SELECT max(id) FROM operation").first { $0.int(0) } ?? 0
+            )
+        }
+        var deltas = CheckedDeltas(
+            after: position,
+            operationsMax: configuration.rebuildOperations,
+            applier: applier,
+            ahead: ahead
+        )
         var isDone = false
         while !isDone {
-            let step = try write(whileRebuilding: true) { transaction in
-                try rebuildStep(&transaction, applier: applier)
+            let batch = try read { try deltas.next(from: $0) }
+            isDone = batch.isEmpty
+            try write(whileRebuilding: true) { transaction in
+                try rebuildStep(batch, in: &transaction, applier: applier)
             }
-            isDone = step.isDone
-            progress(step.progress)
+            progress(Progress(done: Int(batch.last.map { $0.id + $0.count - 1 } ?? total), total: Int(total)))
         }
         forgetCaches()
     }
 
+    /// One durable step: merges a batch, or ends the rebuild where there is none.
     private func rebuildStep(
-        _ transaction: inout WriteTransaction,
+        _ batch: [CheckedDelta],
+        in transaction: inout WriteTransaction,
         applier: DeltaApplier<some Cryptography>
-    ) throws -> (isDone: Bool, progress: Progress) {
+    ) throws {
         let session = transaction.session
-        let position = try RebuildMark.read(session) ?? 0
         if transaction.cache.mergedHeads == nil {
+            let position = try RebuildMark.read(session) ?? 0
             transaction.cache.mergedHeads = try Self.mergedHeads(transaction.reading, upTo: position)
         }
-        let (last, isDone) = try Self.remerge(
-            &transaction,
-            after: position,
-            operationsMax: configuration.rebuildOperations,
-            applier: applier
-        )
-        try RebuildMark.write(isDone ? nil : last, session)
+        try Self.remerge(batch, into: &transaction, applier: applier)
+        try RebuildMark.write(batch.last?.id, session)
         // With this step's commit, other writers may come.
-        if isDone { transaction.cache.mergedHeads = nil }
-        let total = try session("SELECT max(id) FROM operation").first { Int($0.int(0)) } ?? 0
-        return (isDone, Progress(done: isDone ? total : Int(last), total: total))
+        if batch.isEmpty { transaction.cache.mergedHeads = nil }
     }
 
     /// The heads of the logs as they were when the delta at a position was the last.
@@ -101,44 +109,28 @@ extension Store {
         return heads
     }
 
-    /// Merges stored deltas in the order of their arrival, from behind a position on, until enough operations are done.
+    /// Merges stored deltas that come next, in the order of their arrival.
     static func remerge(
-        _ transaction: inout WriteTransaction,
-        after position: Int64,
-        operationsMax: Int,
+        _ deltas: [CheckedDelta],
+        into transaction: inout WriteTransaction,
         applier: DeltaApplier<some Cryptography>
-    ) throws -> (last: Int64, isDone: Bool) {
-        let reading = transaction.reading
-        var last = position
-        var operations = 0
-        while operations < operationsMax {
-            let row = try transaction.session(
-                "SELECT id, count, header, signature FROM whole WHERE id > ? ORDER BY id LIMIT 1"
-            ).bind(1, last).first { ($0.int(0), $0.int(1), $0.bytes(2), $0.bytes(3)) }
-            guard let (id, count, header, signature) = row else { return (last, true) }
-            let bytes = try reading.raw(id, count: count, header: header, signature: signature).encoded()
+    ) throws {
+        for stored in deltas {
             let delta: VerifiedDelta
-            do throws(DeltaRefusal) {
-                delta = try VerifiedDelta(
-                    verifying: bytes[...],
-                    alliance: applier.alliance,
-                    cryptography: applier.hasher
-                )
-            } catch {
+            do {
+                delta = try stored.delta.get()
+            } catch let refusal as DeltaRefusal {
                 throw StoreError(
                     .corrupt,
-                    "the log is damaged at delta \(id) (\(error.reason)): restore a backup, or join again",
-                    cause: error
+                    "the log is damaged at delta \(stored.id) (\(refusal.reason)): restore a backup, or join again",
+                    cause: refusal
                 )
             }
             // While a delta is merged it is its log's head already.
             transaction.cache.mergedHeads?[delta.log] = delta.head
-            transaction.begin(delta, at: id)
-            _ = try applier.merge(delta, at: id, into: &transaction)
+            transaction.begin(delta, at: stored.id)
+            _ = try applier.merge(delta, at: stored.id, into: &transaction)
             try transaction.noteUnaccounted(in: delta)
-            last = id
-            operations += Int(count)
         }
-        return (last, false)
     }
 }

@@ -139,45 +139,25 @@ extension Store {
             let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
             var heads: [LogID: Head] = [:]
             var next: Int64 = 1
-            let sql = try session(
-                "SELECT id, count, header, signature, hash, log, sequence FROM whole ORDER BY id"
+            var deltas = CheckedDeltas(
+                after: Int64.min,
+                operationsMax: Self.verifyOperations,
+                applier: applier,
+                ahead: nil
             )
-            defer { sql.reset() }
-            while try sql.step() {
-                let id = sql.int(0)
-                report.guarding("delta \(id)") { report in
-                    if id != next { report.add("operations lie between deltas, or are missing", at: "delta \(id)") }
-                    next = id + sql.int(1)
-                    let raw = try reading.raw(id, count: sql.int(1), header: sql.bytes(2), signature: sql.bytes(3))
-                    let delta: VerifiedDelta
-                    do throws(DeltaRefusal) {
-                        delta = try VerifiedDelta(
-                            verifying: raw.encoded()[...],
-                            alliance: applier.alliance,
-                            cryptography: applier.hasher
-                        )
-                    } catch {
-                        report.add(error.reason, at: "delta \(id)")
-                        return
+            var batch = try deltas.next(from: reading)
+            while !batch.isEmpty {
+                for stored in batch {
+                    report.guarding("delta \(stored.id)") { report in
+                        if stored.id != next {
+                            report.add("operations lie between deltas, or are missing", at: "delta \(stored.id)")
+                        }
+                        next = stored.id + stored.count
+                        try Self.verify(stored, &heads, &report)
                     }
-                    let place =
-                        "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
-                    if delta.hash.bytes != sql.bytes(4) { report.add("its stored hash is not its hash", at: place) }
-                    if try reading.log(sql.int(5)) != delta.log
-                        || UInt64(bitPattern: sql.int(6)) != delta.header.sequence
-                    {
-                        report.add("it is filed under another log or sequence", at: place)
-                    }
-                    if delta.header.previous != heads[delta.log]?.hash
-                        || delta.header.sequence != (heads[delta.log]?.sequence ?? 0) + 1
-                    {
-                        report.add("it does not continue its log", at: place)
-                    }
-                    heads[delta.log] = delta.head
-                    report.deltaCount += 1
-                    report.operationCount += delta.operations.count
+                    progress(Progress(done: report.operationCount, total: total))
                 }
-                progress(Progress(done: report.operationCount, total: total))
+                batch = try deltas.next(from: reading)
             }
             if report.operationCount != total, report.isSound {
                 report.add("\(total) operations are stored, the deltas have \(report.operationCount)", at: "operation")
@@ -196,6 +176,33 @@ extension Store {
                 )
             }
         }
+    }
+
+    private static func verify(
+        _ stored: CheckedDelta,
+        _ heads: inout [LogID: Head],
+        _ report: inout VerifyReport
+    ) throws {
+        let delta: VerifiedDelta
+        do {
+            delta = try stored.delta.get()
+        } catch let refusal as DeltaRefusal {
+            report.add(refusal.reason, at: "delta \(stored.id)")
+            return
+        }
+        let place = "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
+        if delta.hash.bytes != stored.hash { report.add("its stored hash is not its hash", at: place) }
+        if stored.log != delta.log || stored.sequence != delta.header.sequence {
+            report.add("it is filed under another log or sequence", at: place)
+        }
+        if delta.header.previous != heads[delta.log]?.hash
+            || delta.header.sequence != (heads[delta.log]?.sequence ?? 0) + 1
+        {
+            report.add("it does not continue its log", at: place)
+        }
+        heads[delta.log] = delta.head
+        report.deltaCount += 1
+        report.operationCount += delta.operations.count
     }
 
     // MARK: - What is derived
@@ -242,18 +249,20 @@ extension Store {
                         .run()
                     let cache = try WriterCache(session)
                     cache.mergedHeads = [:]
-                    var transaction = WriteTransaction(session: session, cache: cache, ahead: TermsAhead())
+                    let ahead = TermsAhead()
+                    var transaction = WriteTransaction(session: session, cache: cache, ahead: ahead)
                     let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
-                    var position: Int64 = 0
-                    var isDone = false
-                    while !isDone {
-                        (position, isDone) = try Self.remerge(
-                            &transaction,
-                            after: position,
-                            operationsMax: Self.verifyOperations,
-                            applier: applier
-                        )
-                        progress(Progress(done: isDone ? total : Int(position), total: total))
+                    var deltas = CheckedDeltas(
+                        after: 0,
+                        operationsMax: Self.verifyOperations,
+                        applier: applier,
+                        ahead: ahead
+                    )
+                    var batch = try deltas.next(from: transaction.reading)
+                    while let last = batch.last {
+                        try Self.remerge(batch, into: &transaction, applier: applier)
+                        progress(Progress(done: Int(last.id + last.count - 1), total: total))
+                        batch = try deltas.next(from: transaction.reading)
                     }
                     try transaction.flushTallies()
                     try Self.compareDerived(session, &report)
@@ -263,7 +272,7 @@ extension Store {
         }
     }
 
-    /// Operations merged between two reports of progress.
+    /// Operations read, checked and merged at a time.
     private static let verifyOperations = 5000
 
     private static func compareDerived(_ session: Session, _ report: inout VerifyReport) throws {

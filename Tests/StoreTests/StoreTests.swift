@@ -4,6 +4,7 @@ import Foundation
 import GRDB
 import Simulator
 import Store
+import Synchronization
 import TestSupport
 import Testing
 
@@ -359,7 +360,7 @@ import Testing
         let before = try store.summary()
         var steps = 0
         do {
-            let applier = ThrowingHasher.applier(history, after: 500)
+            let applier = FailingChecks.applier(history, after: 60)
             try store.rebuild(applier: applier) { _ in steps += 1 }
             Issue.record("the rebuild was not cut short")
         } catch let error as StoreError {
@@ -442,26 +443,26 @@ import Testing
     }
 }
 
-/// Hashes wrongly after a number of hashes, so that whatever is checked by it seems damaged.
-private struct ThrowingHasher: Cryptography {
-    final class Count: @unchecked Sendable {
-        // Used by one thread: the one that rebuilds.
-        var left: Int
-        init(_ left: Int) { self.left = left }
+/// Takes no signature for valid after a number of them, so that whatever is checked by it seems damaged.
+private struct FailingChecks: Cryptography {
+    final class Count: Sendable {
+        let left: Mutex<Int>
+        init(_ left: Int) { self.left = Mutex(left) }
     }
 
     let count: Count
 
-    static func applier(_ history: RandomHistory, after hashes: Int) -> DeltaApplier<ThrowingHasher> {
-        DeltaApplier(alliance: history.applier.alliance, hasher: ThrowingHasher(count: Count(hashes)))
+    static func applier(_ history: RandomHistory, after checks: Int) -> DeltaApplier<FailingChecks> {
+        DeltaApplier(alliance: history.applier.alliance, hasher: FailingChecks(count: Count(checks)))
     }
 
-    func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256 {
-        count.left -= 1
-        return count.left > 0 ? KeyedHashCryptography().hash(bytes) : .zero
-    }
+    func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256 { KeyedHashCryptography().hash(bytes) }
 
     func isValid(_ signature: [UInt8], of message: [UInt8], by key: Hash256) -> Bool {
-        KeyedHashCryptography().isValid(signature, of: message, by: key)
+        let isLeft = count.left.withLock { left in
+            left -= 1
+            return left >= 0
+        }
+        return isLeft && KeyedHashCryptography().isValid(signature, of: message, by: key)
     }
 }
