@@ -90,6 +90,13 @@ package struct Header: Hashable, Sendable {
     /// incarnation.
     package var startByteCount: Int { 2 * wireSize(of: Hash256.byteCount) + (log.incarnation == 0 ? 0 : 9) }
 
+    /// The field of the organization as it stands in a Header message: at its end, unless the header lists fields.
+    package var organizationField: [UInt8] {
+        var writer = WireWriter(capacity: 34)
+        writer.field(12, bytes: organization.bytes)
+        return writer.bytes
+    }
+
     /// The bytes of a Header message.
     package func encoded() -> [UInt8] {
         var writer = WireWriter(capacity: 256)

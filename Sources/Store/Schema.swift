@@ -20,7 +20,7 @@ enum Schema {
             try database.execute(sql: derived)
             try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 1")
         }
-        migrator.registerMigration("2: the start of a log's headers once") { database in
+        migrator.registerMigration("2: what a log's headers share once") { database in
             try database.execute(sql: headerStarts)
             try database.execute(sql: "PRAGMA user_version = 2")
         }
@@ -60,13 +60,19 @@ enum Schema {
         );
         """
 
-    /// All headers of a log begin with the same alliance, author and incarnation: those bytes, its start, are kept once,
-    /// and `delta.header` holds what follows. A log that format 1 began has an empty start and whole headers.
+    /// All headers of a log begin with the same alliance, author and incarnation: those bytes, its `start`, are kept once.
+    /// Nearly all that list no fields end with the organization of the first: its `finish`, which `delta.cut` says was left
+    /// out. `delta.header` holds the rest. A log that format 1 began has neither, and whole headers.
     static let headerStarts = """
         ALTER TABLE log ADD COLUMN start BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE log ADD COLUMN finish BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE delta ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
         CREATE VIEW whole AS
             SELECT id, log, sequence, count,
-                CAST((SELECT start FROM log WHERE log.id = delta.log) || header AS BLOB) AS header, signature, hash
+                CAST(
+                    (SELECT start FROM log WHERE log.id = delta.log) || header
+                    || CASE cut WHEN 0 THEN x'' ELSE (SELECT finish FROM log WHERE log.id = delta.log) END AS BLOB
+                ) AS header, signature, hash
             FROM delta;
         """
 

@@ -236,7 +236,8 @@ extension Store {
                     sql: """
                         CREATE TABLE log(
                             id INTEGER PRIMARY KEY, author BLOB NOT NULL, incarnation INTEGER NOT NULL,
-                            sequence INTEGER NOT NULL, hash BLOB, start BLOB, UNIQUE(author, incarnation)
+                            sequence INTEGER NOT NULL, hash BLOB, start BLOB, finish BLOB,
+                            UNIQUE(author, incarnation)
                         );
                         CREATE VIRTUAL TABLE temp.found USING fts5vocab(source, search, instance);
                         CREATE VIRTUAL TABLE temp.expected USING fts5vocab(main, search, instance);
@@ -245,8 +246,10 @@ extension Store {
                 let session = try Session(database)
                 // One transaction, so that the source is one snapshot throughout.
                 try database.inTransaction(.deferred) {
-                    try session("INSERT INTO main.log SELECT id, author, incarnation, 0, NULL, x'' FROM source.log")
-                        .run()
+                    try session(
+                        "INSERT INTO main.log SELECT id, author, incarnation, 0, NULL, x'', x'' FROM source.log"
+                    )
+                    .run()
                     let cache = try WriterCache(session)
                     cache.mergedHeads = [:]
                     let ahead = TermsAhead()
@@ -273,7 +276,7 @@ extension Store {
     }
 
     /// Operations read, checked and merged at a time.
-    private static let verifyOperations = 5000
+    private static let verifyOperations = 2000
 
     private static func compareDerived(_ session: Session, _ report: inout VerifyReport) throws {
         for (table, order) in [

@@ -117,16 +117,16 @@ package struct WriteTransaction: DeltaStorage {
     package mutating func append(_ delta: VerifiedDelta) throws -> Int64 {
         let location = try session("SELECT max(id) FROM operation").first { $0.int(0) + 1 } ?? 1
         let number = try cache.logNumber(delta.log, session)
-        let start = try cache.start(of: delta, session)
+        let (header, isCut) = try cache.rest(ofHeader: delta, session)
         try session(
-            "INSERT INTO delta(id, log, sequence, count, header, signature, hash) VALUES(?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO delta(id, log, sequence, count, header, signature, hash, cut) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
         )
         .bind(1, location).bind(2, number).bind(3, Int64(bitPattern: delta.header.sequence))
-        .bind(4, Int64(delta.operations.count)).bind(5, Array(delta.headerBytes.dropFirst(start))).bind(
+        .bind(4, Int64(delta.operations.count)).bind(5, header).bind(
             6,
             delta.signature
         )
-        .bind(7, delta.hash).run()
+        .bind(7, delta.hash).bind(8, isCut ? 1 : 0).run()
         let insert = try session("INSERT INTO operation(id, shape, envelope, content) VALUES(?, ?, ?, ?)")
         for (index, operation) in delta.operations.enumerated() {
             let shape = try cache.shapeNumber(operation, session)

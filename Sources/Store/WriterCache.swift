@@ -9,8 +9,9 @@ final class WriterCache {
         let number: Int64
         /// Nil for a log that was only cited so far.
         var head: Head?
-        /// How many bytes of its headers are kept once (see ``Schema/headerStarts``).
+        /// How many first bytes of its headers, and which last ones, are kept once (see ``Schema/headerStarts``).
         var start = 0
+        var finish: [UInt8] = []
     }
 
     /// Entries of one map; beyond that it is emptied, so that no peer can fill the memory with names of logs or kinds.
@@ -96,13 +97,15 @@ final class WriterCache {
     /// The log's row; nil where it has none.
     func log(_ id: LogID, _ session: Session) throws -> Log? {
         if let known = logs[id] { return known }
-        let row = try session("SELECT id, sequence, hash, length(start) FROM log WHERE author = ? AND incarnation = ?")
-            .bind(1, id.author.hash).bind(2, Int64(bitPattern: id.incarnation))
-            .first { row in
-                let sequence = UInt64(bitPattern: row.int(1))
-                let head = sequence == 0 ? nil : Head(sequence: sequence, hash: try row.hash(2))
-                return Log(number: row.int(0), head: head, start: Int(row.int(3)))
-            }
+        let row = try session(
+            "SELECT id, sequence, hash, length(start), finish FROM log WHERE author = ? AND incarnation = ?"
+        )
+        .bind(1, id.author.hash).bind(2, Int64(bitPattern: id.incarnation))
+        .first { row in
+            let sequence = UInt64(bitPattern: row.int(1))
+            let head = sequence == 0 ? nil : Head(sequence: sequence, hash: try row.hash(2))
+            return Log(number: row.int(0), head: head, start: Int(row.int(3)), finish: row.bytes(4))
+        }
         if logs.count >= Self.entriesMax { logs = [:] }
         logs[id] = .some(row)
         return row
@@ -122,18 +125,26 @@ final class WriterCache {
         let number = try logNumber(id, session)
         try session("UPDATE log SET sequence = ?, hash = ? WHERE id = ?")
             .bind(1, Int64(bitPattern: head.sequence)).bind(2, head.hash).bind(3, number).run()
-        logs[id] = Log(number: number, head: head, start: logs[id]??.start ?? 0)
+        var log = logs[id] ?? nil
+        log?.head = head
+        logs[id] = log
     }
 
-    /// How many bytes a delta's header begins with that its log's row holds; entered there with the log's first delta.
-    func start(of delta: VerifiedDelta, _ session: Session) throws -> Int {
-        guard let log = try log(delta.log, session) else { return 0 }
-        guard log.head == nil else { return log.start }
-        let start = delta.header.startByteCount
-        try session("UPDATE log SET start = ? WHERE id = ?").bind(1, Array(delta.headerBytes.prefix(start)))
-            .bind(2, log.number).run()
-        logs[delta.log] = Log(number: log.number, head: nil, start: start)
-        return start
+    /// The part of a delta's header that its log's row does not hold, and whether its end was cut off. What the row holds is
+    /// entered there with the log's first delta.
+    func rest(ofHeader delta: VerifiedDelta, _ session: Session) throws -> (bytes: [UInt8], isCut: Bool) {
+        guard var log = try log(delta.log, session) else { return (delta.headerBytes, false) }
+        if log.head == nil {
+            log.start = delta.header.startByteCount
+            log.finish = delta.header.organizationField
+            try session("UPDATE log SET start = ?, finish = ? WHERE id = ?")
+                .bind(1, Array(delta.headerBytes.prefix(log.start))).bind(2, log.finish).bind(3, log.number).run()
+            logs[delta.log] = log
+        }
+        let rest = delta.headerBytes.dropFirst(log.start)
+        let isCut =
+            !log.finish.isEmpty && rest.count > log.finish.count && rest.suffix(log.finish.count) == log.finish[...]
+        return (Array(isCut ? rest.dropLast(log.finish.count) : rest), isCut)
     }
 
     func logID(_ number: Int64, _ session: Session) throws -> LogID {
