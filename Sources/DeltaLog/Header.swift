@@ -154,11 +154,7 @@ package struct Header: Hashable, Sendable {
         var reader = whole
         var last: UInt32 = 0
         while !reader.isAtEnd {
-            let before = last
-            let field = try reader.field(after: &last)
-            if field.number == before, field.number != 11, field.number != 13 {
-                throw WireError("field \(before) twice")
-            }
+            let field = try reader.field(after: &last, repeated: 11, 13)
             switch field {
             case (1, .lengthDelimited): alliance = AllianceID(bytes: try reader.slice())
             case (2, .lengthDelimited): author = NodeKey(bytes: try reader.slice())

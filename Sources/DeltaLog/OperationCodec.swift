@@ -9,15 +9,13 @@ extension Value {
     package func encoded() -> [UInt8] {
         var writer = WireWriter()
         switch self {
-        case .text(let text): writer.field(1, text: text)
+        case .text, .decimal, .json: if let (number, text) = numberedText { writer.field(number, text: text) }
         case .integer(let number):
             writer.key(2, .varint)
             writer.varint(UInt64(bitPattern: number << 1 ^ number >> 63))
-        case .decimal(let text): writer.field(3, text: text)
         case .boolean(let flag):
             writer.key(4, .varint)
             writer.varint(flag ? 1 : 0)
-        case .json(let text): writer.field(5, text: text)
         case .bytes(let bytes): writer.field(6, bytes: bytes)
         case .identity(let identity):
             var inner = WireWriter()
@@ -71,12 +69,7 @@ extension Value {
 
     /// Writes the value as a field of a Content message.
     fileprivate func write(to writer: inout WireWriter) {
-        let (number, text): (UInt32, String)
-        switch self {
-        case .text(let value): (number, text) = (1, value)
-        case .decimal(let value): (number, text) = (3, value)
-        case .json(let value): (number, text) = (5, value)
-        case .integer, .boolean, .bytes, .identity, .unknown:
+        guard let (number, text) = numberedText else {
             writer.field(2, bytes: encoded())
             return
         }
@@ -84,6 +77,16 @@ extension Value {
         writer.key(2, .lengthDelimited)
         writer.varint(UInt64(wireSize(of: text.utf8.count)))
         writer.field(number, text: text)
+    }
+
+    /// The text and the number of its field, of values that are one.
+    private var numberedText: (number: UInt32, text: String)? {
+        switch self {
+        case .text(let text): (1, text)
+        case .decimal(let text): (3, text)
+        case .json(let text): (5, text)
+        case .integer, .boolean, .bytes, .identity, .unknown: nil
+        }
     }
 
     private var encodedSize: Int {
@@ -213,6 +216,11 @@ extension Envelope {
         try checkShape()
     }
 
+    /// The first bytes of every envelope: the key's field, number 1, length-delimited, 32 bytes.
+    package static let keyStart: [UInt8] = [0x0A, 0x20]
+    /// Where the key ends in an envelope's bytes.
+    package static let keyEnd = 2 + Hash256.byteCount
+
     /// As ``init(decoding:in:)``, but what differs from another envelope of the delta only in its key, as the operations of
     /// an import do, is not read anew.
     init(
@@ -220,9 +228,8 @@ extension Envelope {
         in header: Header,
         like other: (bytes: ArraySlice<UInt8>, envelope: Envelope)?
     ) throws(WireError) {
-        // The key's field comes first: number 1, length-delimited, 32 bytes.
-        let keyEnd = 2 + Hash256.byteCount
-        if let other, bytes.count == other.bytes.count, bytes.count > keyEnd, bytes.starts(with: [0x0A, 0x20]),
+        let keyEnd = Self.keyEnd
+        if let other, bytes.count == other.bytes.count, bytes.count > keyEnd, bytes.starts(with: Self.keyStart),
             bytes.hasSameBytes(as: other.bytes, from: keyEnd), let key = RecordKey(bytes: bytes.dropFirst(2).prefix(32))
         {
             let envelope = other.envelope

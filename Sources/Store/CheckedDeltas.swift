@@ -3,8 +3,8 @@ import DeltaLog
 import Dispatch
 import Synchronization
 
-/// A stored delta, with what became of checking it.
-struct CheckedDelta: Sendable {
+/// A delta as it is stored, in one form or another: its bytes, or what checking them gave.
+struct FiledDelta<Form: Sendable>: Sendable {
     /// The location of its first operation.
     let id: Int64
     let count: Int64
@@ -12,9 +12,16 @@ struct CheckedDelta: Sendable {
     let log: LogID?
     let sequence: UInt64
     let hash: [UInt8]
-    /// The delta; a ``DeltaRefusal`` or a ``StoreError`` where it is damaged.
-    let delta: Result<VerifiedDelta, any Error>
+    /// A ``DeltaRefusal`` or a ``StoreError`` where it is damaged.
+    let form: Result<Form, any Error>
+
+    /// The same delta in another form.
+    func with<Other>(_ form: Result<Other, any Error>) -> FiledDelta<Other> {
+        FiledDelta<Other>(id: id, count: count, log: log, sequence: sequence, hash: hash, form: form)
+    }
 }
+
+typealias CheckedDelta = FiledDelta<VerifiedDelta>
 
 /// Stored deltas in the order of their arrival, checked on all processors while whoever asks for them is busy with those
 /// before. Two batches are in memory at most.
@@ -57,7 +64,7 @@ struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
     }
 
     private static func check(
-        _ stored: [ReadTransaction.Stored],
+        _ stored: [FiledDelta<[UInt8]>],
         _ applier: DeltaApplier<Checker>,
         _ ahead: TermsAhead?
     ) -> [CheckedDelta] {
@@ -65,7 +72,7 @@ struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
         DispatchQueue.concurrentPerform(iterations: stored.count) { index in
             let result = Result {
                 let delta = try VerifiedDelta(
-                    verifying: try stored[index].bytes.get()[...],
+                    verifying: try stored[index].form.get()[...],
                     alliance: applier.alliance,
                     cryptography: applier.hasher
                 )
@@ -76,15 +83,7 @@ struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
         }
         let results = checked.withLock { $0 }
         return stored.indices.map { index in
-            let row = stored[index]
-            return CheckedDelta(
-                id: row.id,
-                count: row.count,
-                log: row.log,
-                sequence: row.sequence,
-                hash: row.hash,
-                delta: results[index] ?? .failure(StoreError.damaged("table delta"))
-            )
+            stored[index].with(results[index] ?? .failure(StoreError.damaged("table delta")))
         }
     }
 }
@@ -112,20 +111,9 @@ private final class Pending<Value: Sendable>: Sendable {
 }
 
 extension ReadTransaction {
-    /// A delta as it is stored.
-    struct Stored: Sendable {
-        let id: Int64
-        let count: Int64
-        let log: LogID?
-        let sequence: UInt64
-        let hash: [UInt8]
-        /// The bytes of its Delta message.
-        let bytes: Result<[UInt8], any Error>
-    }
-
-    /// The deltas behind a position, in the order of their arrival, until there are enough operations.
-    fileprivate func stored(after position: Int64, operationsMax: Int) throws -> [Stored] {
-        var stored: [Stored] = []
+    /// The Delta messages behind a position, in the order of their arrival, until there are enough operations.
+    fileprivate func stored(after position: Int64, operationsMax: Int) throws -> [FiledDelta<[UInt8]>] {
+        var stored: [FiledDelta<[UInt8]>] = []
         var operations: Int64 = 0
         let sql = try session(
             """
@@ -138,13 +126,13 @@ extension ReadTransaction {
             let (id, count, number) = (sql.int(0), sql.int(1), sql.int(5))
             let (header, signature) = (sql.bytes(2), sql.bytes(3))
             stored.append(
-                Stored(
+                FiledDelta(
                     id: id,
                     count: count,
                     log: try? log(number),
                     sequence: UInt64(bitPattern: sql.int(6)),
                     hash: sql.bytes(4),
-                    bytes: Result { try raw(id, count: count, header: header, signature: signature).encoded() }
+                    form: Result { try raw(id, count: count, header: header, signature: signature).encoded() }
                 )
             )
             operations += max(1, count)

@@ -123,7 +123,8 @@ extension ReadTransaction {
     /// The lower, the better; the same for all that do not match by their names.
     private func score(_ view: RecordView, for wanted: [SearchText.Segment]) -> Int {
         var best = Int.max
-        var missing = wanted
+        // Of a long query the index was asked for the first words only.
+        var missing = Array(wanted.prefix(SearchText.queryTermsMax))
         for field in view.fields where WriterCache.isNaming(field.path) {
             for case .text(let text)? in field.candidates.map(\.value) {
                 let segments = SearchText.segments(of: text)

@@ -21,7 +21,7 @@ enum Schema {
             try database.execute(sql: "PRAGMA application_id = \(applicationID); PRAGMA user_version = 1")
         }
         migrator.registerMigration("2: what a log's headers share once") { database in
-            try database.execute(sql: headerStarts)
+            try database.execute(sql: headerEnds)
             try database.execute(sql: "PRAGMA user_version = 2")
         }
         return migrator
@@ -63,7 +63,7 @@ enum Schema {
     /// All headers of a log begin with the same alliance, author and incarnation: those bytes, its `start`, are kept once.
     /// Nearly all that list no fields end with the organization of the first: its `finish`, which `delta.cut` says was left
     /// out. `delta.header` holds the rest. A log that format 1 began has neither, and whole headers.
-    static let headerStarts = """
+    static let headerEnds = """
         ALTER TABLE log ADD COLUMN start BLOB NOT NULL DEFAULT x'';
         ALTER TABLE log ADD COLUMN finish BLOB NOT NULL DEFAULT x'';
         ALTER TABLE delta ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;

@@ -129,8 +129,7 @@ package enum SearchText {
                 UInt32(byte & 0x0F) << 12 | UInt32(bytes[position + 1] & 0x3F) << 6
                 | UInt32(bytes[position + 2] & 0x3F)
             switch scalar {
-            case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x3041...0x3096, 0x30A1...0x30FA, 0x30FC, 0xAC00...0xD7A3, 0x3005,
-                0x3007:
+            case _ where isUsualUnspaced(scalar):
                 if isInWord { put(blank) }
                 isInWord = false
                 if before >= 0 {
@@ -212,8 +211,17 @@ package enum SearchText {
     /// Hangul syllables and their punctuation.
     private static func isNormal(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0..<0x80, 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x3041...0x3096, 0x30A1...0x30FA, 0x30FC, 0xAC00...0xD7A3,
-            0x3005, 0x3007, 0x3001...0x3003, 0x3008...0x3011:
+        case 0..<0x80, 0x3001...0x3003, 0x3008...0x3011: true
+        default: isUsualUnspaced(scalar.value)
+        }
+    }
+
+    /// Han, Kana and Hangul syllables that NFKC leaves as they are.
+    @inline(__always)
+    private static func isUsualUnspaced(_ scalar: UInt32) -> Bool {
+        switch scalar {
+        case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x3041...0x3096, 0x30A1...0x30FA, 0x30FC, 0xAC00...0xD7A3, 0x3005,
+            0x3007:
             true
         default: false
         }

@@ -11,31 +11,29 @@ enum Shapes {
     static let countMax = 4096
     /// The longest shape, in bytes.
     static let bytesMax = 4096
-    /// The key's field as every envelope of ours begins: number 1, length-delimited, 32 bytes.
-    private static let start: [UInt8] = [0x0A, 0x20]
-    private static let keyEnd = 2 + Hash256.byteCount
 
     /// The part of an envelope that is shared, if it may be.
     static func shape(of operation: VerifiedOperation) -> ArraySlice<UInt8>? {
         let bytes = operation.envelopeBytes
-        guard operation.envelope.kind == .ordinary, bytes.count > keyEnd, bytes.count <= keyEnd + bytesMax,
-            bytes[0] == start[0], bytes[1] == start[1],
+        guard operation.envelope.kind == .ordinary, bytes.count > Envelope.keyEnd,
+            bytes.count <= Envelope.keyEnd + bytesMax,
+            bytes.starts(with: Envelope.keyStart),
             operation.envelope.writes.allSatisfy({ $0.supersedes.isEmpty })
         else { return nil }
-        return bytes[keyEnd...]
+        return bytes[Envelope.keyEnd...]
     }
 
     /// The envelope's exact bytes.
     static func envelope(key: UnsafeRawBufferPointer, shape: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(start.count + key.count + shape.count)
-        bytes.append(contentsOf: start)
+        bytes.reserveCapacity(Envelope.keyEnd + shape.count)
+        bytes.append(contentsOf: Envelope.keyStart)
         bytes.append(contentsOf: key)
         bytes.append(contentsOf: shape)
         return bytes
     }
 
-    static func key(of envelope: [UInt8]) -> ArraySlice<UInt8> { envelope[start.count..<keyEnd] }
+    static func key(of envelope: [UInt8]) -> ArraySlice<UInt8> { envelope[Envelope.keyStart.count..<Envelope.keyEnd] }
 
     /// Reads a shape's bytes.
     static func bytes(_ number: Int64, _ session: Session) throws -> [UInt8] {

@@ -118,7 +118,7 @@ extension Store {
         for stored in deltas {
             let delta: VerifiedDelta
             do {
-                delta = try stored.delta.get()
+                delta = try stored.form.get()
             } catch let refusal as DeltaRefusal {
                 throw StoreError(
                     .corrupt,

@@ -185,7 +185,7 @@ extension Store {
     ) throws {
         let delta: VerifiedDelta
         do {
-            delta = try stored.delta.get()
+            delta = try stored.form.get()
         } catch let refusal as DeltaRefusal {
             report.add(refusal.reason, at: "delta \(stored.id)")
             return

@@ -122,11 +122,8 @@ package struct WriteTransaction: DeltaStorage {
             "INSERT INTO delta(id, log, sequence, count, header, signature, hash, cut) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
         )
         .bind(1, location).bind(2, number).bind(3, Int64(bitPattern: delta.header.sequence))
-        .bind(4, Int64(delta.operations.count)).bind(5, header).bind(
-            6,
-            delta.signature
-        )
-        .bind(7, delta.hash).bind(8, isCut ? 1 : 0).run()
+        .bind(4, Int64(delta.operations.count)).bind(5, header).bind(6, delta.signature).bind(7, delta.hash)
+        .bind(8, isCut ? 1 : 0).run()
         let insert = try session("INSERT INTO operation(id, shape, envelope, content) VALUES(?, ?, ?, ?)")
         for (index, operation) in delta.operations.enumerated() {
             let shape = try cache.shapeNumber(operation, session)

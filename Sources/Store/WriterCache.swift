@@ -9,7 +9,7 @@ final class WriterCache {
         let number: Int64
         /// Nil for a log that was only cited so far.
         var head: Head?
-        /// How many first bytes of its headers, and which last ones, are kept once (see ``Schema/headerStarts``).
+        /// How many first bytes of its headers, and which last ones, are kept once (see ``Schema/headerEnds``).
         var start = 0
         var finish: [UInt8] = []
     }

@@ -45,15 +45,18 @@ package struct WireReader {
         return (last, type)
     }
 
-    /// As ``field(after:)``; a field may come again only if its number is `repeated`, so that no second value can take
-    /// the place of a first.
+    /// As ``field(after:)``; a field may come again only if its number is `repeated` or `also`, so that no second value can
+    /// take the place of a first.
     package mutating func field(
         after last: inout UInt32,
-        repeated: UInt32?
+        repeated: UInt32?,
+        _ also: UInt32? = nil
     ) throws(WireError) -> (number: UInt32, type: WireType) {
         let before = last
         let next = try field(after: &last)
-        if next.number == before, next.number != repeated { throw WireError("field \(before) twice") }
+        if next.number == before, next.number != repeated, next.number != also {
+            throw WireError("field \(before) twice")
+        }
         return next
     }
 

@@ -14,7 +14,7 @@ extension Engine {
             inFlight[delta.log] = nil
             logs.append(delta.log)
         }
-        show(logs, now: now)
+        show(logs.unique, now: now)
         push(deltas, hops: 1, except: nil, now: now)
     }
 

@@ -34,10 +34,11 @@ extension Engine {
 
     /// Takes into the shown frontier what is new on disk, and tells peers of it.
     ///
+    /// - Parameter logs: Ascending, each once.
     /// - Complexity: A logarithm for each log.
     mutating func show(_ logs: [LogID], now: Instant) {
         var changed: [LogID] = []
-        for log in logs.unique {
+        for log in logs {
             let before = frontier[log]
             let head = shownHead(of: log)
             guard before != head else { continue }

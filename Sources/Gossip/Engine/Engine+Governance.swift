@@ -85,7 +85,7 @@ extension Engine {
                 links[id]?.wants[log] = nil
             }
         }
-        show(Array(durable.heads.keys), now: now)
+        show(durable.heads.keys.sorted(), now: now)
         planWants(now: now)
     }
 
