@@ -162,7 +162,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["Transport", "OpenSSLKit", nioCore, nioPosix, nioEmbedded],
+            dependencies: ["Transport", "OpenSSLKit", "TestSupport", nioCore, nioPosix, nioEmbedded],
             swiftSettings: settings
         ),
         .testTarget(

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import OpenSSLKit
+import TestSupport
 import Testing
 import Transport
 
@@ -113,20 +114,20 @@ import Transport
 
     // MARK: As a client
 
-    /// Starts a server on a port that was free a moment ago, and waits until it listens.
+    /// Starts a server on a port that was free a moment ago, and waits until it listens. The port is none that systems give
+    /// to whoever asks for any: another test could be given it before the server is there, and answer in its place.
     private func server(
         _ arguments: [String],
         keeping folder: TemporaryFolder
     ) async throws -> (process: OpenSSLProcess, port: Int) {
-        let probe = try await SilentServer()
-        let port = probe.port
-        await probe.close()
+        let port = HansaProcess.freePort()
         let process = try OpenSSLProcess(["s_server", "-accept", "127.0.0.1:\(port)"] + arguments, keeping: folder)
         try await eventually {
             guard let raw = try? await RawClient(port: port) else { return false }
             try? await raw.channel.close().get()
             return true
         }
+        try #require(process.isRunning, "\(process.text)")
         return (process, port)
     }
 
