@@ -5,8 +5,41 @@ extension String {
     package func hasSameBytes(as other: String) -> Bool {
         // Over the bytes where they lie: names of fields are compared for every value of an import, and going through the
         // view of UTF-8 showed in profiles.
+        if hasSameBits(as: other) { return true }
         var (one, two) = (self, other)
         return one.withUTF8 { one in two.withUTF8 { one.elementsEqual($0) } }
+    }
+}
+
+extension String {
+    /// True if both are one in memory: short ones with the same bytes, or longer ones that share them. Strings that are not
+    /// may be equal too.
+    @inline(__always)
+    private func hasSameBits(as other: String) -> Bool {
+        withUnsafeBytes(of: self) { one in
+            withUnsafeBytes(of: other) { two in
+                // Nothing is made of the bits but this answer, so it holds whatever the layout is.
+                memory(one, isEqualTo: two)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func memory(_ one: UnsafeRawBufferPointer, isEqualTo two: UnsafeRawBufferPointer) -> Bool {
+        for offset in stride(from: 0, to: one.count, by: 8)
+        where one.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            != two.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        { return false }
+        return true
+    }
+}
+
+extension Array {
+    /// True if both are one in memory, so that they are equal without being compared. Arrays that are not may be equal too.
+    package func isSameStorage(as other: [Element]) -> Bool {
+        withUnsafeBufferPointer { one in
+            other.withUnsafeBufferPointer { one.baseAddress == $0.baseAddress && one.count == $0.count }
+        }
     }
 }
 

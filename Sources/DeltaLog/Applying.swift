@@ -93,8 +93,8 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
 
     /// What became of a delta.
     package enum Outcome: Hashable, Sendable {
-        /// Stored and merged; the records whose state changed.
-        case applied(records: Set<RecordID>)
+        /// Stored and merged; how many records' state changed.
+        case applied(records: Int)
         /// Held already.
         case duplicate
         /// It does not continue its log here: deltas before it are missing.
@@ -131,12 +131,13 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         _ delta: VerifiedDelta,
         at location: Int64,
         into storage: inout some DeltaStorage
-    ) throws -> Set<RecordID> {
+    ) throws -> Int {
         let organization = delta.header.organization
         var waiting = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence)
         var touched: [Touched] = []
         touched.reserveCapacity(delta.operations.count)
         var places: [RecordID: Int] = Dictionary(minimumCapacity: delta.operations.count)
+        var plain = PlainWrites()
         for (index, operation) in delta.operations.enumerated() {
             let envelope = operation.envelope
             let owner = envelope.owner ?? organization
@@ -163,6 +164,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
             try merge(
                 operation,
                 at: (dot, location + Int64(index), delta.header.stamp),
+                plain: &plain,
                 waiting: &waiting,
                 into: &touched[place].record,
                 storage: &storage
@@ -173,7 +175,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
 
         // Once a record, however many of the delta's operations are about it: hashing and saving cost as much as the
         // record has live writes, and a peer chooses both numbers.
-        var changed: Set<RecordID> = Set(minimumCapacity: touched.count)
+        var changed = 0
         var totals = TotalsChange()
         for entry in touched {
             let id = entry.record.id
@@ -188,22 +190,25 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
             totals.digest.subtract(before?.canonicalHash(of: id, hasher: hasher))
             totals.digest.add(entry.record.state.canonicalHash(of: id, hasher: hasher))
             totals.shown += (entry.record.state.isShown ? 1 : 0) - (before?.isShown == true ? 1 : 0)
-            changed.insert(id)
+            changed += 1
         }
-        if !changed.isEmpty { try storage.change(totals, of: organization) }
+        if changed > 0 { try storage.change(totals, of: organization) }
         return changed
     }
 
     private func merge(
         _ operation: VerifiedOperation,
         at place: (dot: Dot, location: Int64, stamp: Stamp),
+        plain: inout PlainWrites,
         waiting: inout [UInt32: [WaitingCitation]],
         into record: inout StoredRecord,
         storage: inout some DeltaStorage
     ) throws {
         var live: [LiveWrite] = []
         var held: [Supersession] = []
-        for (number, write) in operation.envelope.writes.enumerated() {
+        let writes = operation.envelope.writes
+        if let known = plain.live(of: writes) { live = known }
+        for (number, write) in (live.isEmpty ? writes : []).enumerated() {
             let field = try storage.number(of: write.field)
             for citation in write.supersedes {
                 let supersession = Supersession(
@@ -228,6 +233,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 live.append(LiveWrite(number: UInt32(number), field: field, mode: write.mode))
             }
         }
+        plain.note(writes, live: live)
         if !held.isEmpty { record.state.supersede(held) }
         let operation = LiveOperation(
             dot: place.dot,
@@ -250,6 +256,24 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         }
         guard let head = try storage.head(of: dot.log) else { return false }
         return dot.sequence <= head.sequence
+    }
+}
+
+/// The live writes of the last operation that cites nothing: those of an import write the same, one after the other, and
+/// share what their envelopes say of it.
+private struct PlainWrites {
+    private var writes: [Write] = []
+    private var live: [LiveWrite] = []
+
+    /// What those writes give, where it is known.
+    func live(of writes: [Write]) -> [LiveWrite]? {
+        !live.isEmpty && writes.isSameStorage(as: self.writes) ? live : nil
+    }
+
+    mutating func note(_ writes: [Write], live: [LiveWrite]) {
+        guard !writes.isSameStorage(as: self.writes), writes.allSatisfy({ $0.supersedes.isEmpty }) else { return }
+        self.writes = writes
+        self.live = live
     }
 }
 

@@ -2,35 +2,72 @@ package import Catalog
 import Wire
 
 /// An operation whose bytes were checked against its delta's signature.
-package struct VerifiedOperation: Hashable, Sendable {
+package struct VerifiedOperation: Sendable {
     package let envelope: Envelope
-    package let content: Content
-    /// The exact bytes, as signed.
-    package let envelopeBytes: [UInt8]
-    package let contentBytes: [UInt8]
     /// The record that it is about.
     package let record: RecordID
     package let hash: Hash256
+    /// The bytes of the delta's operations, which share them.
+    private let bytes: [UInt8]
+    private let place: OperationPlace
+
+    fileprivate init(envelope: Envelope, record: RecordID, hash: Hash256, bytes: [UInt8], place: OperationPlace) {
+        self.envelope = envelope
+        self.record = record
+        self.hash = hash
+        self.bytes = bytes
+        self.place = place
+    }
+
+    /// The exact bytes, as signed.
+    package var envelopeBytes: ArraySlice<UInt8> { bytes[place.envelope] }
+    /// The exact bytes, as signed.
+    package var contentBytes: ArraySlice<UInt8> { bytes[place.content] }
+    /// The content, read from its bytes each time.
+    package var content: Content {
+        // They were read when the operation was checked.
+        try! Content(decoding: contentBytes)
+    }
+}
+
+extension VerifiedOperation: Hashable {
+    package static func == (left: VerifiedOperation, right: VerifiedOperation) -> Bool {
+        left.record == right.record && left.hash == right.hash && left.envelopeBytes == right.envelopeBytes
+            && left.contentBytes == right.contentBytes
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+}
+
+/// Where an operation's parts lie among bytes.
+struct OperationPlace {
+    let envelope: Range<Int>
+    let content: Range<Int>
 }
 
 /// An operation's hash: SHA-256 of "hansa/operation\0", SHA-256 of the envelope and SHA-256 of the content.
 package func operationHash(envelope: Hash256, content: Hash256, hasher: some CatalogHasher) -> Hash256 {
-    var bytes: [UInt8] = Array("hansa/operation".utf8) + [0]
-    bytes.reserveCapacity(80)
-    envelope.withUnsafeBytes { bytes.append(contentsOf: $0) }
-    content.withUnsafeBytes { bytes.append(contentsOf: $0) }
-    return hasher.hash(bytes)
+    withUnsafeTemporaryAllocation(byteCount: operationTag.count + 2 * Hash256.byteCount, alignment: 8) { bytes in
+        bytes.copyBytes(from: operationTag)
+        envelope.withUnsafeBytes { bytes[operationTag.count...].copyBytes(from: $0) }
+        content.withUnsafeBytes { bytes[(operationTag.count + Hash256.byteCount)...].copyBytes(from: $0) }
+        return hasher.hash(UnsafeRawBufferPointer(bytes))
+    }
 }
+
+private let operationTag: [UInt8] = Array("hansa/operation".utf8) + [0]
 
 /// A delta whose encoding, sizes, signature and Merkle root are right. Whether it continues its log is for whoever
 /// knows the log's head; only these are given to the engine and the storage.
-package struct VerifiedDelta: Hashable, Sendable {
+package struct VerifiedDelta: Sendable {
     package let header: Header
     package let headerBytes: [UInt8]
     package let signature: [UInt8]
     /// The hash of the header with its signature, which the next header names.
     package let hash: Hash256
     package let operations: [VerifiedOperation]
+    /// The operations' fields of the Delta message, as received.
+    private let operationBytes: ArraySlice<UInt8>
     /// The bytes of a Delta message.
     package let byteCount: Int
 
@@ -45,12 +82,20 @@ package struct VerifiedDelta: Hashable, Sendable {
 
     /// The bytes of a Delta message, made of the exact bytes received.
     package func encoded() -> [UInt8] {
-        RawDelta(
-            header: headerBytes[...],
-            signature: signature[...],
-            operations: operations.map { ($0.envelopeBytes[...], $0.contentBytes[...]) }
-        ).encoded()
+        var writer = DeltaWriter(capacity: byteCount)
+        writer.append(header: headerBytes, signature: signature)
+        writer.append(operations: operationBytes)
+        return writer.bytes
     }
+}
+
+extension VerifiedDelta: Hashable {
+    package static func == (left: VerifiedDelta, right: VerifiedDelta) -> Bool {
+        left.hash == right.hash && left.headerBytes == right.headerBytes && left.signature == right.signature
+            && left.operationBytes == right.operationBytes
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 }
 
 /// The parts of a Delta message, none of them looked into.
@@ -71,17 +116,70 @@ package struct RawDelta {
 
     /// Takes a Delta message apart.
     package init(decoding bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
+        let layout = try DeltaLayout(of: bytes)
+        self.init(
+            header: bytes[layout.header],
+            signature: bytes[layout.signature],
+            operations: layout.operations.map { (bytes[$0.envelope], bytes[$0.content]) }
+        )
+    }
+
+    /// The bytes of a Delta message.
+    package func encoded() -> [UInt8] {
+        var size = wireSize(of: header.count) + wireSize(of: signature.count)
+        for operation in operations {
+            size += wireSize(of: wireSize(of: operation.envelope.count) + wireSize(of: operation.content.count))
+        }
+        var writer = DeltaWriter(capacity: size)
+        writer.append(header: Array(header), signature: Array(signature))
+        for operation in operations {
+            operation.envelope.withUnsafeBytes { envelope in
+                operation.content.withUnsafeBytes { writer.append(envelope: envelope, content: $0) }
+            }
+        }
+        return writer.bytes
+    }
+}
+
+/// Writes a Delta message: header and signature, then the operations.
+package struct DeltaWriter {
+    private var writer: WireWriter
+
+    package var bytes: [UInt8] { writer.bytes }
+
+    package init(capacity: Int) { writer = WireWriter(capacity: capacity) }
+
+    package mutating func append(header: [UInt8], signature: [UInt8]) {
+        writer.field(1, bytes: header)
+        writer.field(2, bytes: signature)
+    }
+
+    package mutating func append(envelope: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer) {
+        writer.key(3, .lengthDelimited)
+        writer.varint(UInt64(wireSize(of: envelope.count) + wireSize(of: content.count)))
+        writer.field(1, bytes: envelope)
+        writer.field(2, bytes: content)
+    }
+
+    /// Operations that were written before.
+    mutating func append(operations: ArraySlice<UInt8>) {
+        operations.withUnsafeBytes { writer.raw($0) }
+    }
+}
+
+/// Where the parts of a Delta message lie among its bytes.
+struct DeltaLayout {
+    private(set) var header = 0..<0
+    private(set) var signature = 0..<0
+    private(set) var operations: [OperationPlace] = []
+
+    /// Takes a Delta message apart.
+    init(of bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
         guard bytes.count <= CatalogRules.Limits.deltaBytesMax else { throw .tooLarge }
-        header = []
-        signature = []
-        operations = []
         do throws(WireError) {
             var reader = WireReader(bytes)
             var last: UInt32 = 0
-            guard try reader.field(after: &last) == (1, .lengthDelimited) else { throw WireError("no header") }
-            header = try reader.slice()
-            guard try reader.field(after: &last) == (2, .lengthDelimited) else { throw WireError("no signature") }
-            signature = try reader.slice()
+            (header, signature) = try Self.readHead(&reader, &last)
             while !reader.isAtEnd {
                 guard try reader.field(after: &last) == (3, .lengthDelimited) else {
                     throw WireError("unknown field \(last)")
@@ -94,37 +192,47 @@ package struct RawDelta {
                 guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else {
                     throw WireError("no envelope")
                 }
-                let envelope = try inner.slice()
+                let envelope = try inner.stretch()
                 guard try inner.field(after: &innerLast) == (2, .lengthDelimited) else { throw WireError("no content") }
-                let content = try inner.slice()
+                let content = try inner.stretch()
                 guard inner.isAtEnd else { throw WireError("operation: more than envelope and content") }
-                operations.append((envelope, content))
+                operations.append(OperationPlace(envelope: envelope, content: content))
             }
         } catch {
             throw .malformed("delta: " + error.reason)
         }
     }
 
-    /// The bytes of a Delta message.
-    package func encoded() -> [UInt8] {
-        var size = wireSize(of: header.count) + wireSize(of: signature.count)
-        for operation in operations {
-            size += wireSize(of: wireSize(of: operation.envelope.count) + wireSize(of: operation.content.count))
-        }
-        var writer = WireWriter(capacity: size)
-        writer.field(1, bytes: header)
-        writer.field(2, bytes: signature)
-        for operation in operations {
-            writer.key(3, .lengthDelimited)
-            writer.varint(UInt64(wireSize(of: operation.envelope.count) + wireSize(of: operation.content.count)))
-            writer.field(1, bytes: operation.envelope)
-            writer.field(2, bytes: operation.content)
-        }
-        return writer.bytes
+    static func readHead(
+        _ reader: inout WireReader,
+        _ last: inout UInt32
+    ) throws(WireError) -> (header: Range<Int>, signature: Range<Int>) {
+        guard try reader.field(after: &last) == (1, .lengthDelimited) else { throw WireError("no header") }
+        let header = try reader.stretch()
+        guard try reader.field(after: &last) == (2, .lengthDelimited) else { throw WireError("no signature") }
+        return (header, try reader.stretch())
     }
 }
 
 extension VerifiedDelta {
+    /// The header of a Delta message and the hash that the next one would name it by. Nothing is checked, and what lies
+    /// behind them is not looked at.
+    package static func head(
+        of bytes: [UInt8],
+        hasher: some CatalogHasher
+    ) throws(DeltaRefusal) -> (header: Header, hash: Hash256) {
+        let places: (header: Range<Int>, signature: Range<Int>)
+        do throws(WireError) {
+            var reader = WireReader(bytes)
+            var last: UInt32 = 0
+            places = try DeltaLayout.readHead(&reader, &last)
+        } catch {
+            throw .malformed("delta: " + error.reason)
+        }
+        let hash = Header.hash(header: bytes[places.header], signature: bytes[places.signature], hasher: hasher)
+        return (try Header(decoding: bytes[places.header]), hash)
+    }
+
     /// Checks a Delta message: sizes, then the signature, and only then what it signs.
     ///
     /// - Parameter bytes: The exact bytes received.
@@ -135,45 +243,47 @@ extension VerifiedDelta {
         alliance: AllianceID,
         cryptography: some Cryptography
     ) throws(DeltaRefusal) {
-        let raw = try RawDelta(decoding: bytes)
-        let header = try Header(decoding: raw.header)
+        let layout = try DeltaLayout(of: bytes)
+        let headerBytes = bytes[layout.header]
+        let header = try Header(decoding: headerBytes)
         guard header.alliance == alliance else { throw .foreignAlliance }
-        let signature = Array(raw.signature)
+        let signature = Array(bytes[layout.signature])
         guard signature.count == signatureByteCount,
             cryptography.isValid(
                 signature,
-                of: SignatureTag.header.message(raw.header),
+                of: SignatureTag.header.message(headerBytes),
                 by: header.log.author.hash
             )
         else { throw .badSignature }
-        guard header.count > 0, Int(header.count) == raw.operations.count else { throw .badCount }
+        guard header.count > 0, Int(header.count) == layout.operations.count else { throw .badCount }
 
-        let hashes = raw.operations.map { operation in
-            operationHash(
-                envelope: cryptography.hash(operation.envelope),
-                content: cryptography.hash(operation.content),
-                hasher: cryptography
-            )
-        }
+        // Most often the very array, which is shared and not copied.
+        let start = bytes.startIndex
+        let whole = Array(bytes)
+        let places = layout.operations.map { $0.moved(by: -start) }
+        let hashes = places.map { Self.hash(of: $0, in: whole, cryptography) }
         guard MerkleTree.root(of: hashes, hasher: cryptography) == header.root else { throw .badRoot }
 
         var operations: [VerifiedOperation] = []
         operations.reserveCapacity(hashes.count)
         var before: (bytes: ArraySlice<UInt8>, envelope: Envelope)?
-        for (index, operation) in raw.operations.enumerated() {
+        var demands = ContentDemands(of: [])
+        for (index, place) in places.enumerated() {
             do throws(WireError) {
-                let envelope = try Envelope(decoding: operation.envelope, in: header, like: before)
-                before = (operation.envelope, envelope)
-                let content = try Content(decoding: operation.content)
-                try Self.check(content, fits: envelope, hasher: cryptography)
+                let bytes = whole[place.envelope]
+                let envelope = try Envelope(decoding: bytes, in: header, like: before)
+                if before.map({ !$0.envelope.writes.isSameStorage(as: envelope.writes) }) ?? true {
+                    demands = ContentDemands(of: envelope.writes)
+                }
+                before = (bytes, envelope)
+                try demands.check(whole[place.content], for: envelope, hasher: cryptography)
                 operations.append(
                     VerifiedOperation(
                         envelope: envelope,
-                        content: content,
-                        envelopeBytes: Array(operation.envelope),
-                        contentBytes: Array(operation.content),
                         record: envelope.record(by: header.organization, in: alliance, hasher: cryptography),
-                        hash: hashes[index]
+                        hash: hashes[index],
+                        bytes: whole,
+                        place: place
                     )
                 )
             } catch {
@@ -182,30 +292,72 @@ extension VerifiedDelta {
         }
         self.init(
             header: header,
-            headerBytes: Array(raw.header),
+            headerBytes: Array(headerBytes),
             signature: signature,
-            hash: Header.hash(header: raw.header, signature: raw.signature, hasher: cryptography),
+            hash: Header.hash(header: headerBytes, signature: signature, hasher: cryptography),
             operations: operations,
+            operationBytes: whole[(layout.signature.upperBound - start)...],
             byteCount: bytes.count
         )
     }
 
-    /// There is a value for every write that has one, and an identity gives the key that the operation names.
-    static func check(
-        _ content: Content,
-        fits envelope: Envelope,
-        hasher: some CatalogHasher
-    ) throws(WireError) {
-        if case .unknown = envelope.kind { return }
-        var values = content.values.makeIterator()
-        for write in envelope.writes where write.hasValue {
-            guard let value = values.next() else { throw WireError("fewer values than writes") }
-            guard write.field == .identity else { continue }
-            guard case .identity(let identity) = value, identity.key(hasher) == envelope.key,
-                write.mode == .set
-            else { throw WireError("an identity that does not give the key") }
+    fileprivate static func hash(of place: OperationPlace, in bytes: [UInt8], _ hasher: some CatalogHasher) -> Hash256 {
+        bytes.withUnsafeBytes { bytes in
+            operationHash(
+                envelope: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[place.envelope])),
+                content: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[place.content])),
+                hasher: hasher
+            )
         }
-        if values.next() != nil { throw WireError("more values than writes") }
+    }
+}
+
+/// What an operation's content must hold, by the writes of its envelope; found once for all that write the same.
+private struct ContentDemands {
+    /// How many writes have a value.
+    private var valueCount = 0
+    /// The values that must be the record's identity, ascending, each with whether its write sets it.
+    private var identities: [(position: Int, isSet: Bool)] = []
+
+    init(of writes: [Write]) {
+        for write in writes where write.hasValue {
+            if write.field == .identity { identities.append((valueCount, write.mode == .set)) }
+            valueCount += 1
+        }
+    }
+
+    /// The bytes are a Content message. There is a value for every write that has one, and an identity gives the key that
+    /// the operation names.
+    func check(_ content: ArraySlice<UInt8>, for envelope: Envelope, hasher: some CatalogHasher) throws(WireError) {
+        var isKnown = true
+        if case .unknown = envelope.kind { isKnown = false }
+        let start = content.startIndex
+        try content.withWireBytes { bytes throws(WireError) in
+            var reader = try ContentReader(bytes)
+            var count = 0
+            var expected = 0
+            while let range = try reader.next() {
+                if isKnown, expected < identities.count, identities[expected].position == count {
+                    let value = Value(decoding: content[start + range.lowerBound..<start + range.upperBound])
+                    guard case .identity(let identity) = value, identity.key(hasher) == envelope.key,
+                        identities[expected].isSet
+                    else { throw WireError("an identity that does not give the key") }
+                    expected += 1
+                }
+                count += 1
+            }
+            guard isKnown, count != valueCount else { return }
+            throw WireError(count < valueCount ? "fewer values than writes" : "more values than writes")
+        }
+    }
+}
+
+extension OperationPlace {
+    func moved(by distance: Int) -> OperationPlace {
+        OperationPlace(
+            envelope: envelope.lowerBound + distance..<envelope.upperBound + distance,
+            content: content.lowerBound + distance..<content.upperBound + distance
+        )
     }
 }
 
@@ -289,7 +441,7 @@ extension VerifiedDelta {
         )
         let headerBytes = header.encoded()
         let signature = try signer.sign(SignatureTag.header.message(headerBytes))
-        let byteCount = wireSize(of: headerBytes.count) + wireSize(of: signature.count) + encoded.byteCount
+        let byteCount = wireSize(of: headerBytes.count) + wireSize(of: signature.count) + encoded.bytes.count
         guard byteCount <= CatalogRules.Limits.deltaBytesMax else { throw DeltaRefusal.tooLarge }
         self.init(
             header: header,
@@ -297,6 +449,7 @@ extension VerifiedDelta {
             signature: signature,
             hash: Header.hash(header: headerBytes, signature: signature, hasher: hasher),
             operations: encoded.operations,
+            operationBytes: encoded.bytes[...],
             byteCount: byteCount
         )
     }
@@ -323,8 +476,8 @@ package struct EncodedOperations: Sendable {
     let cited: [LogID]
     /// The paths that the operations name by number.
     let fields: FieldList
-    /// Bytes of the operations in an encoded delta.
-    let byteCount: Int
+    /// The operations' fields of a Delta message.
+    let bytes: [UInt8]
 
     /// Encodes and hashes. Parameters and errors are those of ``VerifiedDelta/init(signing:salts:as:signer:hasher:)``.
     package init(
@@ -340,45 +493,54 @@ package struct EncodedOperations: Sendable {
         )
         var cited = CitedLogs(own: log)
         let fields = drafts.count > 1 ? FieldList(repeatedIn: drafts) : FieldList()
-        var operations: [VerifiedOperation] = []
-        operations.reserveCapacity(drafts.count)
-        var byteCount = 0
-        for (draft, salt) in zip(drafts, salts) {
-            let content = Content(salt: salt, values: draft.values)
-            let index = operations.count
+        var places: [OperationPlace] = []
+        places.reserveCapacity(drafts.count)
+        var writer = DeltaWriter(capacity: drafts.count * 512)
+        var content = WireWriter()
+        var before: (envelope: Envelope, bytes: [UInt8])?
+        var demands = ContentDemands(of: [])
+        for (index, (draft, salt)) in zip(drafts, salts).enumerated() {
+            content.removeAll()
+            Content(salt: salt, values: draft.values).write(to: &content)
+            let envelope = draft.envelope.encoded(citing: &cited, fields: fields, like: before)
             do throws(WireError) {
-                try draft.envelope.checkShape()
+                if before.map({ !$0.envelope.writes.isSameStorage(as: draft.envelope.writes) }) ?? true {
+                    demands = ContentDemands(of: draft.envelope.writes)
+                    try draft.envelope.checkShape()
+                }
                 guard salt.count == Content.saltByteCount else { throw WireError("content: salt is not 16 bytes") }
-                try VerifiedDelta.check(content, fits: draft.envelope, hasher: hasher)
+                try demands.check(content.bytes[...], for: draft.envelope, hasher: hasher)
             } catch {
                 throw DeltaRefusal.malformed("operation \(index): " + error.reason)
             }
-            let envelopeBytes = draft.envelope.encoded(citing: &cited, fields: fields)
-            let contentBytes = content.encoded()
-            byteCount += wireSize(of: wireSize(of: envelopeBytes.count) + wireSize(of: contentBytes.count))
-            operations.append(
-                VerifiedOperation(
-                    envelope: draft.envelope,
-                    content: content,
-                    envelopeBytes: envelopeBytes,
-                    contentBytes: contentBytes,
-                    record: draft.envelope.record(by: organization, in: alliance, hasher: hasher),
-                    hash: operationHash(
-                        envelope: hasher.hash(envelopeBytes),
-                        content: hasher.hash(contentBytes),
-                        hasher: hasher
-                    )
-                )
+            before = (draft.envelope, envelope)
+            envelope.withUnsafeBytes { envelope in
+                content.bytes.withUnsafeBytes { writer.append(envelope: envelope, content: $0) }
+            }
+            let end = writer.bytes.count
+            let contentStart = end - content.bytes.count
+            let envelopeEnd = end - wireSize(of: content.bytes.count)
+            places.append(
+                OperationPlace(envelope: envelopeEnd - envelope.count..<envelopeEnd, content: contentStart..<end)
             )
         }
         guard cited.others.count <= Header.citedMax else {
             throw DeltaRefusal.malformed("header: more than \(Header.citedMax) cited logs")
         }
+        let bytes = writer.bytes
         self.log = log
-        self.operations = operations
+        operations = zip(drafts, places).map { draft, place in
+            VerifiedOperation(
+                envelope: draft.envelope,
+                record: draft.envelope.record(by: organization, in: alliance, hasher: hasher),
+                hash: VerifiedDelta.hash(of: place, in: bytes, hasher),
+                bytes: bytes,
+                place: place
+            )
+        }
         self.cited = cited.others
         self.fields = fields
-        self.byteCount = byteCount
+        self.bytes = bytes
         root = MerkleTree.root(of: operations.map(\.hash), hasher: hasher)
     }
 }

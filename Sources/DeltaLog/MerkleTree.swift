@@ -6,10 +6,11 @@ package enum MerkleTree {
     package static func root(of entries: [Hash256], hasher: some CatalogHasher) -> Hash256 {
         guard !entries.isEmpty else { return hasher.hash([UInt8]()) }
         var level = entries.map { entry in
-            var leaf: [UInt8] = [0]
-            leaf.reserveCapacity(33)
-            entry.withUnsafeBytes { leaf.append(contentsOf: $0) }
-            return hasher.hash(leaf)
+            withUnsafeTemporaryAllocation(byteCount: 1 + Hash256.byteCount, alignment: 8) { leaf in
+                leaf[0] = 0
+                entry.withUnsafeBytes { leaf[1...].copyBytes(from: $0) }
+                return hasher.hash(UnsafeRawBufferPointer(leaf))
+            }
         }
         // Joining neighbours level by level, with an odd last one carried up as it is, gives the very tree of the RFC,
         // which splits at the largest power of two.
@@ -17,11 +18,14 @@ package enum MerkleTree {
             var above: [Hash256] = []
             above.reserveCapacity((level.count + 1) / 2)
             for position in stride(from: 0, to: level.count - 1, by: 2) {
-                var node: [UInt8] = [1]
-                node.reserveCapacity(65)
-                level[position].withUnsafeBytes { node.append(contentsOf: $0) }
-                level[position + 1].withUnsafeBytes { node.append(contentsOf: $0) }
-                above.append(hasher.hash(node))
+                above.append(
+                    withUnsafeTemporaryAllocation(byteCount: 1 + 2 * Hash256.byteCount, alignment: 8) { node in
+                        node[0] = 1
+                        level[position].withUnsafeBytes { node[1...].copyBytes(from: $0) }
+                        level[position + 1].withUnsafeBytes { node[(1 + Hash256.byteCount)...].copyBytes(from: $0) }
+                        return hasher.hash(UnsafeRawBufferPointer(node))
+                    }
+                )
             }
             if !level.count.isMultiple(of: 2) { above.append(level[level.count - 1]) }
             level = above

@@ -37,6 +37,22 @@ extension Value {
         self = value
     }
 
+    /// The UTF-8 of a Value message that holds a text or JSON, where it lies; nil for every other value, and for what
+    /// ``init(decoding:)`` would keep as unknown.
+    package static func textBytes(of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        guard let key = bytes.first, key == 1 << 3 | 2 || key == 5 << 3 | 2 else { return nil }
+        var reader = WireReader(bytes.dropFirst())
+        guard let length = try? reader.varint(), wireSize(of: Int(clamping: length)) == bytes.count else { return nil }
+        let text = bytes.suffix(Int(length))
+        return (try? UTF8Span(validating: text.span)) == nil ? nil : text
+    }
+
+    /// The identity that a Value message holds; nil for every other value.
+    package static func identity(encoded bytes: ArraySlice<UInt8>) -> RecordIdentity? {
+        guard bytes.first == 15 << 3 | 2, case .identity(let identity) = Value(decoding: bytes) else { return nil }
+        return identity
+    }
+
     private static func known(_ bytes: ArraySlice<UInt8>) throws -> Value? {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
@@ -103,26 +119,63 @@ extension Content {
     /// The bytes of a Content message.
     package func encoded() -> [UInt8] {
         var writer = WireWriter(capacity: 32 + values.count * 24)
+        write(to: &writer)
+        return writer.bytes
+    }
+
+    /// Writes the bytes of a Content message.
+    func write(to writer: inout WireWriter) {
         writer.field(1, bytes: salt)
         for value in values { value.write(to: &writer) }
-        return writer.bytes
     }
 
     /// Reads a Content message strictly.
     package init(decoding bytes: ArraySlice<UInt8>) throws(WireError) {
-        var reader = WireReader(bytes)
-        var last: UInt32 = 0
-        guard try reader.field(after: &last) == (1, .lengthDelimited) else { throw WireError("content: no salt") }
-        let salt = Array(try reader.slice())
-        guard salt.count == Self.saltByteCount else { throw WireError("content: salt is not 16 bytes") }
-        var values: [Value] = []
-        while !reader.isAtEnd {
-            guard try reader.field(after: &last) == (2, .lengthDelimited) else {
-                throw WireError("content: unknown field \(last)")
-            }
-            values.append(Value(decoding: try reader.slice()))
+        let values = try ContentReader.values(of: bytes).map { Value(decoding: $0) }
+        self.init(salt: Array(bytes.prefix(ContentReader.saltEnd).suffix(Self.saltByteCount)), values: values)
+    }
+}
+
+/// Walks over the values of a Content message, strictly, without reading them: most of who passes an operation on never
+/// needs its values, and a text for each would cost more than all hashing.
+package struct ContentReader {
+    /// Where the salt ends: behind its key, its length and its 16 bytes.
+    package static let saltEnd = 2 + Content.saltByteCount
+
+    private let bytes: UnsafeRawBufferPointer
+    private var position = Self.saltEnd
+
+    /// - Parameter bytes: The whole message. They must outlive the reader.
+    package init(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+        guard bytes.count >= Self.saltEnd, bytes[0] == 0x0A, bytes[1] == UInt8(Content.saltByteCount) else {
+            throw WireError("content: no salt of 16 bytes")
         }
-        self.init(salt: salt, values: values)
+        self.bytes = bytes
+    }
+
+    /// The messages of the values of a content.
+    package static func values(of content: ArraySlice<UInt8>) throws(WireError) -> [ArraySlice<UInt8>] {
+        let ranges = try content.withWireBytes { bytes throws(WireError) in
+            var reader = try ContentReader(bytes)
+            var ranges: [Range<Int>] = []
+            ranges.reserveCapacity(16)
+            while let range = try reader.next() { ranges.append(range) }
+            return ranges
+        }
+        let start = content.startIndex
+        return ranges.map { content[start + $0.lowerBound..<start + $0.upperBound] }
+    }
+
+    /// Where the next value's message lies; nil behind the last.
+    package mutating func next() throws(WireError) -> Range<Int>? {
+        guard position < bytes.count else { return nil }
+        guard bytes[position] == 0x12 else { throw WireError("content: unknown field key \(bytes[position])") }
+        position += 1
+        let length = try WireReader.varint(in: bytes, from: &position)
+        guard length <= UInt64(bytes.count - position) else { throw WireError("ends within a field") }
+        let start = position
+        position += Int(length)
+        return start..<position
     }
 }
 
@@ -184,6 +237,25 @@ extension Envelope {
             writer.field(4, bytes: inner.bytes)
         }
         return writer.bytes
+    }
+
+    /// As ``encoded(citing:fields:)``, but what differs from another envelope of the delta only in its key, as the
+    /// operations of an import do, is not written anew.
+    func encoded(
+        citing cited: inout CitedLogs,
+        fields: FieldList,
+        like other: (envelope: Envelope, bytes: [UInt8])?
+    ) -> [UInt8] {
+        guard let other, kind == other.envelope.kind, owner == other.envelope.owner,
+            writes.isSameStorage(as: other.envelope.writes)
+        else { return encoded(citing: &cited, fields: fields) }
+        var bytes = other.bytes
+        key.hash.withUnsafeBytes { key in
+            bytes.withUnsafeMutableBytes { bytes in
+                UnsafeMutableRawBufferPointer(rebasing: bytes[Self.keyStart.count..<Self.keyEnd]).copyMemory(from: key)
+            }
+        }
+        return bytes
     }
 
     /// Reads an Envelope message strictly; `header` tells which logs its citations name. What is accepted is byte for

@@ -234,28 +234,50 @@ package final class Directory: Sendable {
         }
     }
 
-    /// Writes operations that were planned over a snapshot and encoded beforehand, as a part of an import.
+    /// What is to be written, planned over a snapshot and encoded before its transaction.
+    package struct Plan<Result: Sendable>: Sendable {
+        /// What ``basis(of:)`` was before the snapshot was taken.
+        package let basis: Basis
+        /// By ``encode(_:for:)``, for the basis's log.
+        package let parts: [EncodedOperations]
+        package let result: Result
+
+        package init(basis: Basis, parts: [EncodedOperations], result: Result) {
+            self.basis = basis
+            self.parts = parts
+            self.result = result
+        }
+    }
+
+    /// Writes plans, each about records that no other one is about, in one transaction and as parts of an import.
     ///
     /// - Parameters:
     ///   - importMark: The first delta gets this part's number, the next ones count on.
-    ///   - basis: What ``basis(of:)`` was before the snapshot was taken.
-    ///   - parts: What was planned, by ``encode(_:for:)`` for the basis's log.
-    ///   - replan: Plans again, within the transaction, where records of this organization have changed since.
+    ///   - replan: Makes the plan with that index again, within the transaction, where records of this organization have
+    ///     changed since.
     package func commit<Result: Sendable>(
         importMark: ImportMark,
-        basis: Basis,
-        parts: [EncodedOperations],
-        result: Result,
+        plans: [Plan<Result>],
         replan:
-            @escaping @Sendable (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
-    ) async throws -> (deltas: [VerifiedDelta], result: Result) {
-        try await onWriter {
+            @escaping @Sendable (Int, inout WriteTransaction, LogID) throws -> (
+                parts: [EncodedOperations], result: Result
+            )
+    ) async throws -> (deltas: [VerifiedDelta], results: [Result]) {
+        let outcome = try await onWriter {
             try self.commitNow(importMark: importMark) { transaction, log in
                 let changes = self.changes.withLock { $0.byOthers(than: importMark.id) }
-                let isSame = changes == basis.changes && log == basis.log
-                return isSame ? (parts, result) : try replan(&transaction, log)
+                var parts: [EncodedOperations] = []
+                var results: [Result] = []
+                for (index, plan) in plans.enumerated() {
+                    let isSame = changes == plan.basis.changes && log == plan.basis.log
+                    let now = isSame ? (plan.parts, plan.result) : try replan(index, &transaction, log)
+                    parts += now.0
+                    results.append(now.1)
+                }
+                return (parts, results)
             }
         }
+        return (outcome.deltas, outcome.result)
     }
 
     /// What a plan that is made before its transaction rests on.

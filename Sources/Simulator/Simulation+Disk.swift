@@ -65,7 +65,7 @@ extension Simulation {
         switch apply(delta, to: node) {
         case .applied(let records):
             node.notes.deliveries += 1
-            node.notes.recordsDelivered += records.count
+            node.notes.recordsDelivered += records
             node.clock.observe(delta.header.stamp, wallMilliseconds: node.wallMilliseconds(at: now))
             if let index = pool.index(ofHead: delta.hash) { spread.stored(index, at: node.place, now: now) }
             return .applied

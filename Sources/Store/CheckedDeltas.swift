@@ -132,7 +132,7 @@ extension ReadTransaction {
                     log: try? log(number),
                     sequence: UInt64(bitPattern: sql.int(6)),
                     hash: sql.bytes(4),
-                    form: Result { try raw(id, count: count, header: header, signature: signature).encoded() }
+                    form: Result { try message(id, count: count, header: header, signature: signature) }
                 )
             )
             operations += max(1, count)

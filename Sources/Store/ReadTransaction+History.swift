@@ -82,13 +82,17 @@ extension ReadTransaction {
     /// The operations of a delta, in their order; nil where it is not held.
     package func operations(log: LogID, sequence: UInt64) throws -> [(envelope: Envelope, content: Content)]? {
         guard let delta = try deltaInfo(log: log, sequence: sequence) else { return nil }
-        let raw = try raw(delta.position, count: Int64(delta.header.count), header: [], signature: [])
-        return try raw.operations.map { operation in
-            guard let envelope = try? Envelope(decoding: operation.envelope, in: delta.header),
-                let content = try? Content(decoding: operation.content)
+        let sql = try session("SELECT shape, envelope, content FROM operation WHERE id >= ? AND id < ? ORDER BY id")
+        let operations = try sql.bind(1, delta.position).bind(2, delta.position &+ Int64(delta.header.count)).all {
+            sql in
+            let row = try OperationRow(sql, session)
+            guard let envelope = try? Envelope(decoding: row.envelope[...], in: delta.header),
+                let content = try? Content(decoding: row.content[...])
             else { throw StoreError.damaged("table operation") }
             return (envelope, content)
         }
+        guard operations.count == Int(delta.header.count) else { throw StoreError.damaged("table operation") }
+        return operations
     }
 
     /// An operation that is stored but not merged.

@@ -99,8 +99,7 @@ package struct ReadTransaction {
         sql.bind(1, number).bind(2, Int64(clamping: sequence))
         defer { sql.reset() }
         while try sql.step() {
-            let raw = try raw(sql.int(0), count: sql.int(2), header: sql.bytes(3), signature: sql.bytes(4))
-            let bytes = raw.encoded()
+            let bytes = try message(sql.int(0), count: sql.int(2), header: sql.bytes(3), signature: sql.bytes(4))
             guard deltas.isEmpty || size + bytes.count <= bytesMax else { break }
             size += bytes.count
             deltas.append((UInt64(bitPattern: sql.int(1)), bytes))
@@ -109,18 +108,36 @@ package struct ReadTransaction {
         return deltas
     }
 
-    func raw(_ id: Int64, count: Int64, header: [UInt8], signature: [UInt8]) throws -> RawDelta {
-        var operations: [(envelope: ArraySlice<UInt8>, content: ArraySlice<UInt8>)] = []
-        operations.reserveCapacity(Int(clamping: min(count, Int64(CatalogRules.Limits.operationsMax))))
+    /// The Delta message of a row of `delta`.
+    func message(_ id: Int64, count: Int64, header: [UInt8], signature: [UInt8]) throws -> [UInt8] {
+        let operationsMax = Int64(CatalogRules.Limits.operationsMax)
+        var writer = DeltaWriter(capacity: 512 + Int(clamping: min(max(0, count), operationsMax)) * 512)
+        writer.append(header: header, signature: signature)
         let sql = try session("SELECT shape, envelope, content FROM operation WHERE id >= ? AND id < ? ORDER BY id")
         sql.bind(1, id).bind(2, id &+ max(0, count))
         defer { sql.reset() }
+        var found: Int64 = 0
+        var envelope: [UInt8] = []
+        var shape: Int64 = 0
         while try sql.step() {
-            let row = try OperationRow(sql, session)
-            operations.append((row.envelope[...], row.content[...]))
+            found += 1
+            let number = sql.int(0)
+            if number == 0 {
+                envelope = sql.bytes(1)
+            } else if number == shape {
+                // As the one before, but for its key.
+                try sql.withBytes(1) { try Shapes.setKey($0, of: &envelope) }
+            } else {
+                let bytes = try session.shape(number)
+                envelope = sql.withBytes(1) { Shapes.envelope(key: $0, shape: bytes) }
+            }
+            shape = number
+            envelope.withUnsafeBytes { envelope in
+                sql.withBytes(2) { writer.append(envelope: envelope, content: $0) }
+            }
         }
-        guard operations.count == Int(count) else { throw StoreError.damaged("table operation") }
-        return RawDelta(header: header[...], signature: signature[...], operations: operations)
+        guard found == count else { throw StoreError.damaged("table operation") }
+        return writer.bytes
     }
 
     /// A stored header.

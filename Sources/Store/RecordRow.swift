@@ -108,17 +108,7 @@ struct OperationRow {
         return row
     }
 
-    var layout: OperationLayout {
-        get throws {
-            do {
-                return try envelope.withUnsafeBytes { envelope in
-                    try content.withUnsafeBytes { try OperationLayout(envelope: envelope, content: $0) }
-                }
-            } catch is ByteReader.Damage {
-                throw StoreError.damaged("table operation")
-            }
-        }
-    }
+    var layout: OperationLayout { get throws { try OperationLayout(envelope[...], content[...]) } }
 
     /// The record's key.
     var key: RecordKey {

@@ -59,6 +59,11 @@ final class SQL {
     }
 
     @discardableResult
+    func bind(_ position: Int32, _ bytes: ArraySlice<UInt8>) -> SQL {
+        bytes.withUnsafeBytes { bind(position, $0) }
+    }
+
+    @discardableResult
     func bind(_ position: Int32, _ bytes: [UInt8]?) -> SQL {
         if let bytes { return bind(position, bytes) }
         sqlite3_bind_null(handle, position)

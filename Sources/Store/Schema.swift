@@ -106,6 +106,7 @@ enum Schema {
         ) WITHOUT ROWID;
         CREATE VIRTUAL TABLE search USING fts5(rest, name, content = '', columnsize = 0, tokenize = 'ascii');
         INSERT INTO search(search, rank) VALUES('hashsize', 16777216);
+        INSERT INTO search(search, rank) VALUES('automerge', 8);
         """
 
     /// Tables that a rebuild empties, beside `search`. Numbers given to logs stay.

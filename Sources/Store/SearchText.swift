@@ -17,12 +17,18 @@ package enum SearchText {
     /// Appends the terms of a text, each followed by a blank.
     package static func append(_ text: String, to terms: inout [UInt8]) {
         var text = text
-        let start = terms.count
-        let isDone = text.withUTF8 { bytes in
-            appendUsual(UnsafeBufferPointer(rebasing: bytes.prefix(valueBytesMax)), to: &terms)
+        if !text.withUTF8({ appendUsual($0, to: &terms) }) { appendAny(text, to: &terms) }
+    }
+
+    /// Appends the terms of a text that is given as its UTF-8.
+    static func append(utf8 text: ArraySlice<UInt8>, to terms: inout [UInt8]) {
+        if !text.withUnsafeBufferPointer({ appendUsual($0, to: &terms) }) {
+            appendAny(String(decoding: text, as: UTF8.self), to: &terms)
         }
-        if isDone { return }
-        terms.removeLast(terms.count - start)
+    }
+
+    private static func appendAny(_ text: String, to terms: inout [UInt8]) {
+        var text = text
         if text.utf8.count > valueBytesMax {
             let scalars = text.unicodeScalars
             let cut = text.utf8.index(text.startIndex, offsetBy: valueBytesMax)
@@ -60,9 +66,10 @@ package enum SearchText {
     }
 
     /// Does texts of ASCII, Han, Kana, Hangul, full-width forms and their punctuation, which NFKC leaves as they are or
-    /// narrows one by one: all but a few, and without a look into Unicode's tables. Returns false at anything else;
-    /// what it appended until then is for the caller to remove.
+    /// narrows one by one: all but a few, and without a look into Unicode's tables. At anything else it returns false,
+    /// and has appended nothing.
     private static func appendUsual(_ bytes: UnsafeBufferPointer<UInt8>, to terms: inout [UInt8]) -> Bool {
+        let bytes = UnsafeBufferPointer(rebasing: bytes.prefix(valueBytesMax))
         // A character of three bytes makes at most seven, the last of a run four more. Room for all of them is made
         // first, so that no byte has to ask for it.
         let start = terms.count
@@ -73,7 +80,7 @@ package enum SearchText {
                 appendUsual(bytes, to: terms, at: &end, narrow: narrow)
             }
         }
-        terms.removeLast(terms.count - end)
+        terms.removeLast(terms.count - (isDone ? end : start))
         return isDone
     }
 

@@ -20,7 +20,7 @@ enum Shapes {
             bytes.starts(with: Envelope.keyStart),
             operation.envelope.writes.allSatisfy({ $0.supersedes.isEmpty })
         else { return nil }
-        return bytes[Envelope.keyEnd...]
+        return bytes.dropFirst(Envelope.keyEnd)
     }
 
     /// The envelope's exact bytes.
@@ -33,7 +33,17 @@ enum Shapes {
         return bytes
     }
 
-    static func key(of envelope: [UInt8]) -> ArraySlice<UInt8> { envelope[Envelope.keyStart.count..<Envelope.keyEnd] }
+    /// Puts another key into an envelope of a shape.
+    static func setKey(_ key: UnsafeRawBufferPointer, of envelope: inout [UInt8]) throws {
+        guard key.count == Hash256.byteCount, envelope.count >= Envelope.keyEnd else {
+            throw StoreError.damaged("table operation")
+        }
+        envelope.withUnsafeMutableBytes { $0[Envelope.keyStart.count...].copyBytes(from: key) }
+    }
+
+    static func key(of envelope: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        envelope.prefix(Envelope.keyEnd).dropFirst(Envelope.keyStart.count)
+    }
 
     /// Reads a shape's bytes.
     static func bytes(_ number: Int64, _ session: Session) throws -> [UInt8] {

@@ -79,7 +79,18 @@ struct OperationLayout {
     /// The values' bytes, within the content.
     private(set) var values: [Range<Int>] = []
 
-    init(envelope: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer) throws(ByteReader.Damage) {
+    /// - Throws: ``StoreError`` where the bytes are not an operation's.
+    init(_ envelope: ArraySlice<UInt8>, _ content: ArraySlice<UInt8>) throws {
+        do {
+            self = try envelope.withUnsafeBytes { envelope in
+                try content.withUnsafeBytes { try OperationLayout(envelope: envelope, content: $0) }
+            }
+        } catch is ByteReader.Damage {
+            throw StoreError.damaged("table operation")
+        }
+    }
+
+    private init(envelope: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer) throws(ByteReader.Damage) {
         var reader = ByteReader(envelope)
         var valueCount = 0
         while !reader.isAtEnd {

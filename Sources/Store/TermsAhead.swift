@@ -2,19 +2,61 @@ package import Catalog
 package import DeltaLog
 import Synchronization
 
-/// The terms of operations whose delta is yet to be stored, computed by whoever has it already: making them takes a good
-/// part of the time of storing a new record, and the writer has only one thread.
-final class TermsAhead: Sendable {
-    /// What one operation's values give, with their number.
-    struct Prepared: Sendable {
-        let terms: WriteTransaction.Terms
+/// The terms of a delta's operations, made before it is stored.
+struct PreparedTerms: Sendable {
+    private struct Entry {
+        let restEnd: Int
+        let nameEnd: Int
         let valueCount: Int
     }
 
+    private var rest: [UInt8] = []
+    private var name: [UInt8] = []
+    private var entries: [Entry] = []
+
+    /// Bytes of memory, about.
+    var size: Int { rest.count + name.count + entries.count * MemoryLayout<Entry>.size }
+
+    init(_ operations: [VerifiedOperation]) {
+        entries.reserveCapacity(operations.count)
+        var terms = WriteTransaction.Terms()
+        // Operations of an import share what they write.
+        var writes: [Write] = []
+        var areNaming: [Bool] = []
+        for operation in operations {
+            if entries.isEmpty || !operation.envelope.writes.isSameStorage(as: writes) {
+                writes = operation.envelope.writes
+                areNaming = writes.filter(\.hasValue).map { WriterCache.isNaming($0.field) }
+            }
+            terms.removeAll()
+            let content = operation.contentBytes
+            // What comes here was checked to be a content.
+            let values = (try? ContentReader.values(of: content)) ?? []
+            for (value, isNaming) in zip(values, areNaming) { terms.append(encoded: value, isNaming: isNaming) }
+            rest += terms.rest
+            name += terms.name
+            entries.append(
+                Entry(restEnd: rest.count, nameEnd: name.count, valueCount: min(values.count, areNaming.count))
+            )
+        }
+    }
+
+    /// Appends the terms of all values of the operation at an index; false where it has another number of them.
+    func append(_ index: Int, valueCount: Int, to terms: inout WriteTransaction.Terms) -> Bool {
+        guard entries.indices.contains(index), entries[index].valueCount == valueCount else { return false }
+        terms.rest += rest[(index == 0 ? 0 : entries[index - 1].restEnd)..<entries[index].restEnd]
+        terms.name += name[(index == 0 ? 0 : entries[index - 1].nameEnd)..<entries[index].nameEnd]
+        return true
+    }
+}
+
+/// The terms of operations whose delta is yet to be stored, computed by whoever has it already: making them takes a good
+/// part of the time of storing a new record, and the writer has only one thread.
+final class TermsAhead: Sendable {
     private struct Kept {
-        var byRoot: [Hash256: [Prepared]] = [:]
-        /// In the order in which they came, with their sizes.
-        var order: [(root: Hash256, size: Int)] = []
+        var byRoot: [Hash256: PreparedTerms] = [:]
+        /// In the order in which they came.
+        var order: [Hash256] = []
         var size = 0
     }
 
@@ -28,44 +70,24 @@ final class TermsAhead: Sendable {
 
     func prepare(_ operations: [VerifiedOperation], root: Hash256) {
         guard operations.count >= Self.operationsMin, !(kept.withLock { $0.byRoot[root] != nil }) else { return }
-        // Operations of an import write the same fields in the same order.
-        var naming: [(path: FieldPath, isNaming: Bool)] = []
-        var size = 0
-        let prepared = operations.map { operation in
-            var terms = WriteTransaction.Terms()
-            var values = operation.content.values.makeIterator()
-            var count = 0
-            for write in operation.envelope.writes where write.hasValue {
-                guard let value = values.next() else { break }
-                if count == naming.count { naming.append((write.field, WriterCache.isNaming(write.field))) }
-                if naming[count].path != write.field {
-                    naming[count] = (write.field, WriterCache.isNaming(write.field))
-                }
-                terms.append(value, isNaming: naming[count].isNaming)
-                count += 1
-            }
-            size += terms.rest.count + terms.name.count + 64
-            return Prepared(terms: terms, valueCount: count)
-        }
+        let prepared = PreparedTerms(operations)
         kept.withLock { kept in
             guard kept.byRoot.updateValue(prepared, forKey: root) == nil else { return }
-            kept.order.append((root, size))
-            kept.size += size
+            kept.order.append(root)
+            kept.size += prepared.size
             while kept.size > Self.bytesMax, let oldest = kept.order.first {
                 kept.order.removeFirst()
-                kept.size -= oldest.size
-                kept.byRoot[oldest.root] = nil
+                kept.size -= kept.byRoot.removeValue(forKey: oldest)?.size ?? 0
             }
         }
     }
 
     /// Hands over what was prepared for the delta with that root.
-    func take(_ root: Hash256) -> [Prepared]? {
+    func take(_ root: Hash256) -> PreparedTerms? {
         kept.withLock { kept in
             guard let prepared = kept.byRoot.removeValue(forKey: root) else { return nil }
-            if let position = kept.order.firstIndex(where: { $0.root == root }) {
-                kept.size -= kept.order.remove(at: position).size
-            }
+            kept.order.removeAll { $0 == root }
+            kept.size -= prepared.size
             return prepared
         }
     }

@@ -19,8 +19,10 @@ package struct WriteTransaction: DeltaStorage {
         /// For each field, the run of ``WriteTransaction/hasRepeatedField(_:)`` that met it last.
         var fieldRuns: [UInt32] = []
         var run: UInt32 = 0
-        /// The terms of its operations, as far as they were prepared.
-        var ahead: [TermsAhead.Prepared] = []
+        /// The terms of its operations, where they were prepared.
+        var ahead: PreparedTerms?
+        /// The terms by which searches are narrowed to a kind and an owner, of the record before.
+        var filters: (kind: Int64, owner: Int64, terms: [UInt8])?
         /// The terms of a record, and those it had before: kept for their memory.
         var terms = Terms()
         var termsBefore = Terms()
@@ -40,18 +42,21 @@ package struct WriteTransaction: DeltaStorage {
         /// Bytes of terms in a column beyond which no further value is indexed. A guess: an average book chapter.
         static let bytesMax = 64 * 1024
 
-        /// Takes in the terms of one value.
-        mutating func append(_ value: Value, isNaming: Bool) {
-            switch value {
-            case .text(let text), .json(let text):
+        mutating func removeAll() {
+            rest.removeAll(keepingCapacity: true)
+            name.removeAll(keepingCapacity: true)
+        }
+
+        /// Takes in the terms of one value, given as its message: texts, JSON, and an identity's local id.
+        mutating func append(encoded value: ArraySlice<UInt8>, isNaming: Bool) {
+            if let text = Value.textBytes(of: value) {
                 if isNaming {
-                    if name.count < Self.bytesMax { SearchText.append(text, to: &name) }
+                    if name.count < Self.bytesMax { SearchText.append(utf8: text, to: &name) }
                 } else if rest.count < Self.bytesMax {
-                    SearchText.append(text, to: &rest)
+                    SearchText.append(utf8: text, to: &rest)
                 }
-            case .identity(let identity):
-                if rest.count < Self.bytesMax { SearchText.append(identity.localID, to: &rest) }
-            case .integer, .decimal, .boolean, .bytes, .unknown: break
+            } else if let identity = Value.identity(encoded: value), rest.count < Self.bytesMax {
+                SearchText.append(identity.localID, to: &rest)
             }
         }
     }
@@ -146,7 +151,7 @@ package struct WriteTransaction: DeltaStorage {
         scratch.isAccounted = Array(repeating: false, count: delta.operations.count)
         scratch.found = nil
         scratch.operations = [:]
-        scratch.ahead = ahead.take(delta.header.root) ?? []
+        scratch.ahead = ahead.take(delta.header.root)
     }
 
     package mutating func number(of field: FieldPath) throws -> FieldNumber {
@@ -291,7 +296,12 @@ package struct WriteTransaction: DeltaStorage {
         before: StoredRecord?,
         arrived: (location: Int64, operation: VerifiedOperation)?
     ) throws {
-        if scratch.found?.id != record.id { scratch.found = try RecordRow.find(record.id, session) }
+        // What was not there when it was looked up is new.
+        if before == nil {
+            scratch.found = nil
+        } else if scratch.found?.id != record.id {
+            scratch.found = try RecordRow.find(record.id, session)
+        }
         let found = scratch.found
         scratch.found = nil
         let isShown = record.state.isShown
@@ -377,11 +387,11 @@ package struct WriteTransaction: DeltaStorage {
         of record: StoredRecord,
         arrived: (location: Int64, operation: VerifiedOperation)?
     ) throws -> Int64? {
-        if let arrived, case .identity(let identity) = arrived.operation.content.values.first(where: { $0.isIdentity })
-        {
+        if let arrived {
+            let values = (try? ContentReader.values(of: arrived.operation.contentBytes)) ?? []
+            guard let identity = values.lazy.compactMap({ Value.identity(encoded: $0) }).first else { return nil }
             return try cache.kindNumber(identity.kind, session)
         }
-        guard arrived == nil else { return nil }
         for live in record.state.operations {
             guard let write = live.writes.first(where: { $0.field == .identity }) else { continue }
             let value = try operation(at: live.location).values(of: [write])[write.number]
@@ -447,49 +457,39 @@ package struct WriteTransaction: DeltaStorage {
         var terms = Terms()
         swap(&terms, &scratch[keyPath: column])
         defer { swap(&terms, &scratch[keyPath: column]) }
-        terms.rest.removeAll(keepingCapacity: true)
-        terms.name.removeAll(keepingCapacity: true)
+        terms.removeAll()
         guard isShown else { return }
         for live in record.state.operations {
             if let arrived, arrived.location == live.location {
                 // What was prepared holds of operations all of whose values are live.
-                if let prepared = prepared(at: live.location), prepared.valueCount == live.writes.count,
-                    terms.rest.isEmpty, terms.name.isEmpty
-                {
-                    terms.rest.append(contentsOf: prepared.terms.rest)
-                    terms.name.append(contentsOf: prepared.terms.name)
-                    continue
-                }
-                var position = 0
-                var number = 0
-                let values = arrived.operation.content.values
-                let writes = arrived.operation.envelope.writes
-                for write in live.writes {
-                    while number < Int(write.number) {
-                        if writes[number].hasValue { position += 1 }
-                        number += 1
-                    }
-                    guard position < values.count, writes[number].hasValue else { continue }
-                    terms.append(values[position], isNaming: cache.isNaming(write.field))
-                }
+                let index = Int(live.location - (scratch.delta?.location ?? 0))
+                if scratch.ahead?.append(index, valueCount: live.writes.count, to: &terms) == true { continue }
+                try append(live.writes, arrived.operation.envelopeBytes, arrived.operation.contentBytes, to: &terms)
             } else {
-                let values = try operation(at: live.location).values(of: live.writes)
-                for write in live.writes {
-                    if let value = values[write.number] {
-                        terms.append(value, isNaming: cache.isNaming(write.field))
-                    }
-                }
+                let row = try operation(at: live.location)
+                try append(live.writes, row.envelope[...], row.content[...], to: &terms)
             }
         }
-        terms.rest.append(contentsOf: Self.filterTerm(kind: kind).utf8)
-        terms.rest.append(UInt8(ascii: " "))
-        terms.rest.append(contentsOf: Self.filterTerm(owner: owner).utf8)
+        if scratch.filters?.kind != kind || scratch.filters?.owner != owner {
+            scratch.filters = (
+                kind, owner, Array((Self.filterTerm(kind: kind) + " " + Self.filterTerm(owner: owner)).utf8)
+            )
+        }
+        terms.rest += scratch.filters?.terms ?? []
     }
 
-    private func prepared(at location: Int64) -> TermsAhead.Prepared? {
-        guard let first = scratch.delta?.location else { return nil }
-        let index = Int(location - first)
-        return scratch.ahead.indices.contains(index) ? scratch.ahead[index] : nil
+    private func append(
+        _ writes: [LiveWrite],
+        _ envelope: ArraySlice<UInt8>,
+        _ content: ArraySlice<UInt8>,
+        to terms: inout Terms
+    ) throws {
+        let layout = try OperationLayout(envelope, content)
+        for write in writes {
+            guard let range = layout.value(of: write.number) else { continue }
+            let value = content.dropFirst(range.lowerBound).prefix(range.count)
+            terms.append(encoded: value, isNaming: cache.isNaming(write.field))
+        }
     }
 
     /// A term that stands for a kind. It begins with a character for private use, which no text's terms hold.
@@ -507,8 +507,4 @@ package struct WriteTransaction: DeltaStorage {
         try session("INSERT INTO search(search, rowid, rest, name) VALUES('delete', ?, ?, ?)").bind(1, row)
             .bind(2, text: terms.rest).bind(3, text: terms.name).run()
     }
-}
-
-extension Value {
-    fileprivate var isIdentity: Bool { if case .identity = self { true } else { false } }
 }

@@ -29,6 +29,7 @@ final class WriterCache {
     private var organizationIDs: [Int64: OrganizationID] = [:]
     private var kinds: [String: Int64] = [:]
     private var shapes: [ArraySlice<UInt8>: Int64] = [:]
+    private var lastShape: (bytes: [UInt8], number: Int64)?
     /// Heads of the logs as merged so far, while what is derived is made anew; else nil.
     var mergedHeads: [LogID: Head]?
 
@@ -46,7 +47,12 @@ final class WriterCache {
     /// The number of an envelope's shape, given now if it had none; 0 where the envelope is to be stored whole.
     func shapeNumber(_ operation: VerifiedOperation, _ session: Session) throws -> Int64 {
         guard let shape = Shapes.shape(of: operation) else { return 0 }
-        if let known = shapes[shape] { return known }
+        // Most operations have the shape of the one before.
+        if let lastShape, lastShape.bytes[...] == shape { return lastShape.number }
+        if let known = shapes[shape] {
+            lastShape = (Array(shape), known)
+            return known
+        }
         guard shapes.count < Shapes.countMax else { return 0 }
         let bytes = Array(shape)
         try session("INSERT INTO shape(bytes) VALUES(?)").bind(1, bytes).run()

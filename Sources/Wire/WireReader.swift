@@ -62,10 +62,24 @@ package struct WireReader {
 
     /// A variable-length number, in as few bytes as it takes: one number has one way to be written.
     package mutating func varint() throws(WireError) -> UInt64 {
+        try Self.varint(from: &position, to: end) { bytes[$0] }
+    }
+
+    /// As ``varint()``, from bytes in memory; `position` goes behind the number.
+    package static func varint(in bytes: UnsafeRawBufferPointer, from position: inout Int) throws(WireError) -> UInt64 {
+        try varint(from: &position, to: bytes.count) { bytes[$0] }
+    }
+
+    @inline(__always)
+    private static func varint(
+        from position: inout Int,
+        to end: Int,
+        _ byte: (Int) -> UInt8
+    ) throws(WireError) -> UInt64 {
         var result: UInt64 = 0
         var shift: UInt64 = 0
         while position < end {
-            let byte = bytes[position]
+            let byte = byte(position)
             position += 1
             if shift == 63, byte > 1 { throw WireError("number of more than 64 bits") }
             result |= UInt64(byte & 0x7F) << shift
@@ -119,12 +133,24 @@ package struct WireReader {
         return text
     }
 
-    private mutating func stretch() throws(WireError) -> Range<Int> {
+    /// Where the bytes of a length-delimited field lie in what the reader was made of.
+    package mutating func stretch() throws(WireError) -> Range<Int> {
         let length = try varint()
         guard length <= UInt64(end - position) else { throw WireError("ends within a field") }
         let start = position
         position += Int(length)
         return start..<position
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// As `withUnsafeBytes`, for a body that throws nothing but what is wrong with the bytes.
+    package func withWireBytes<Result>(
+        _ body: (UnsafeRawBufferPointer) throws(WireError) -> Result
+    ) throws(WireError) -> Result {
+        try withUnsafeBytes { bytes in
+            Swift.Result { () throws(WireError) in try body(bytes) }
+        }.get()
     }
 }
 
@@ -135,6 +161,9 @@ package struct WireWriter {
     package init(capacity: Int = 0) {
         bytes.reserveCapacity(capacity)
     }
+
+    /// Forgets what was written, and keeps the memory for what comes next.
+    package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     package mutating func varint(_ number: UInt64) {
         var rest = number
@@ -171,6 +200,16 @@ package struct WireWriter {
     /// Bytes, also none.
     package mutating func field(_ field: UInt32, bytes content: ArraySlice<UInt8>) {
         content.withUnsafeBytes { append(field, $0) }
+    }
+
+    /// Bytes that lie elsewhere, also none.
+    package mutating func field(_ field: UInt32, bytes content: UnsafeRawBufferPointer) {
+        append(field, content)
+    }
+
+    /// Bytes as they are, without a key or a length.
+    package mutating func raw(_ content: UnsafeRawBufferPointer) {
+        bytes.append(contentsOf: content)
     }
 
     /// A text as UTF-8, also an empty one.

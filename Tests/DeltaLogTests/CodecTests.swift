@@ -107,8 +107,8 @@ struct CodecTests {
             let message = try Hansa_V0_Delta(serializedBytes: bytes)
             let generated: [UInt8] = try message.serializedBytes()
             #expect(generated == bytes, "seed \(seed)")
-            #expect(message.operations.map { Array($0.envelope) } == delta.operations.map(\.envelopeBytes))
-            #expect(message.operations.map { Array($0.content) } == delta.operations.map(\.contentBytes))
+            #expect(message.operations.map { Array($0.envelope) } == delta.operations.map { Array($0.envelopeBytes) })
+            #expect(message.operations.map { Array($0.content) } == delta.operations.map { Array($0.contentBytes) })
         }
     }
 

@@ -25,9 +25,12 @@ package struct ImportCommand: Command {
 
     /// Rejects listed at most; all are counted.
     package static let rejectsShownMax = 20
-    /// Rows planned and written in one transaction, and the bytes of rows at which it is closed earlier.
-    static let rowsPerTransaction = 2000
-    static let bytesPerTransaction = 8 * 1024 * 1024
+    /// Rows planned at a time, and the bytes of rows at which that ends earlier.
+    static let rowsPerBatch = 1000
+    static let bytesPerBatch = 2 * 1024 * 1024
+    /// Batches planned before the first of them is written, and batches written in one transaction. The more, the fewer
+    /// pages are written twice; each takes some 3 MiB of memory.
+    static let batchesAhead = 4
 
     package init(
         file: String,
@@ -206,59 +209,65 @@ private final class ImportRun: @unchecked Sendable {
         }
     }
 
-    /// The second pass: plans every row over what is held, and writes what differs, in deltas of this import. While one
-    /// batch is written the next one is read, planned, encoded and hashed.
+    /// The second pass: plans every row over what is held, and writes what differs, in deltas of this import. While some
+    /// batches are written the next ones are read, planned, encoded and hashed.
     func write(_ output: inout ImportCommand.Output) async throws {
         guard let survey else { return }
         let reader = try Directory.translatingInterchange {
             try SourceReader(file: input, survey: survey, format: format, options: options)
         }
-        let box = ReaderBox(reader)
         let id = try SystemRandom.bytes(count: 16)
         defer { directory.endImport(id) }
+        let queue = BoundedQueue<Batch>(capacity: ImportCommand.batchesAhead)
+        async let planning: Void = planBatches(ReaderBox(reader), id, into: queue)
+        let result: Result<Bool, any Error>
+        do {
+            result = .success(try await writeBatches(of: queue, id, &output))
+        } catch {
+            result = .failure(error)
+        }
+        queue.close()
+        await planning
+        if try result.get() { output.import = Hex.string(id) }
+    }
+
+    /// Writes batches as they come, as many as there are in one transaction; true if anything was written.
+    private func writeBatches(
+        of queue: BoundedQueue<Batch>,
+        _ id: [UInt8],
+        _ output: inout ImportCommand.Output
+    ) async throws -> Bool {
         var part: UInt32 = 1
-        var batch = try await nextBatch(box, id)
         while true {
-            let current = batch
-            async let following = current.isAtEnd ? nil : nextBatch(box, id)
-            var step = current.step
-            if !current.parts.isEmpty {
-                let (deltas, result) = try await directory.commit(
+            let batches = try await queue.take(upTo: ImportCommand.batchesAhead)
+            guard !batches.isEmpty else { return part > 1 }
+            var steps = batches.map(\.planned.result)
+            let writing = batches.filter { !$0.planned.parts.isEmpty }
+            if !writing.isEmpty {
+                let (deltas, results) = try await directory.commit(
                     importMark: ImportMark(id: id, fileHash: fileHash, part: part),
-                    basis: current.basis,
-                    parts: current.parts,
-                    result: current.step
-                ) { [self] transaction, log in
-                    let (drafts, step) = try plan(current.rows[...]) { try transaction.view(of: $0) }
+                    plans: writing.map(\.planned)
+                ) { [self] index, transaction, log in
+                    let (drafts, step) = try plan(writing[index].rows[...]) { try transaction.view(of: $0) }
                     return (try directory.encode(drafts, for: log), step)
                 }
                 part += UInt32(deltas.count)
-                step = result
+                steps = batches.filter { $0.planned.parts.isEmpty }.map(\.planned.result) + results
             }
-            output.created += step.created
-            output.updated += step.updated
-            output.unchanged += step.unchanged
+            for step in steps {
+                output.created += step.created
+                output.updated += step.updated
+                output.unchanged += step.unchanged
+            }
             try Task.checkCancellation()
-            guard let next = try await following else { break }
-            batch = next
         }
-        if part > 1 { output.import = Hex.string(id) }
     }
 
     /// Rows that are written together, and what is to be written of them.
     private struct Batch: Sendable {
-        let basis: Directory.Basis
         /// Kept, since they are planned again where the records change meanwhile.
         let rows: [SourceRow]
-        let parts: [EncodedOperations]
-        let step: Step
-        let isAtEnd: Bool
-    }
-
-    /// What a half of a batch comes to.
-    private struct Planned: Sendable {
-        let parts: [EncodedOperations]
-        let step: Step
+        let planned: Directory.Plan<Step>
     }
 
     private struct Step: Sendable {
@@ -275,18 +284,34 @@ private final class ImportRun: @unchecked Sendable {
         }
     }
 
-    /// Reads the next rows, and plans and encodes them, each half on a thread of its own over a snapshot of its own: the
-    /// halves are about different records.
-    private func nextBatch(_ box: ReaderBox, _ id: [UInt8]) async throws -> Batch {
+    /// Plans all rows, batch by batch, until nobody takes them any more.
+    private func planBatches(_ box: ReaderBox, _ id: [UInt8], into queue: BoundedQueue<Batch>) async {
+        // Storing takes a processor of its own; where nothing is to be stored, all are for planning.
+        var width = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
+        do {
+            while true {
+                let batch = try await nextBatch(box, id, width: width)
+                guard !batch.rows.isEmpty else { break }
+                let isIdle = batch.planned.parts.isEmpty
+                width = max(1, ProcessInfo.processInfo.activeProcessorCount - (isIdle ? 0 : 1))
+                guard await queue.put(batch) else { return }
+            }
+            queue.finish(.success(()))
+        } catch {
+            queue.finish(.failure(error))
+        }
+    }
+
+    /// Reads the next rows, and plans and encodes them: `width` parts of them at once, each on a thread of its own over a
+    /// snapshot of its own, since they are about different records.
+    private func nextBatch(_ box: ReaderBox, _ id: [UInt8], width: Int) async throws -> Batch {
         try await directory.onReaders { [self] in
             var rows: [SourceRow] = []
+            rows.reserveCapacity(ImportCommand.rowsPerBatch)
             var byteCount = 0
-            var isAtEnd = false
-            while rows.count < ImportCommand.rowsPerTransaction, byteCount < ImportCommand.bytesPerTransaction {
-                guard let event = try box.reader.next() else {
-                    isAtEnd = true
-                    break
-                }
+            while rows.count < ImportCommand.rowsPerBatch, byteCount < ImportCommand.bytesPerBatch,
+                let event = try box.reader.next()
+            {
                 guard case .row(let row) = event else {
                     throw HansaError(
                         .rejected,
@@ -298,27 +323,32 @@ private final class ImportRun: @unchecked Sendable {
             }
             // Before the snapshots: what changes between the two is taken for later.
             let basis = directory.basis(of: id)
-            let halves = [rows[..<(rows.count / 2)], rows[(rows.count / 2)...]]
-            let planned = Mutex<[Result<Planned, any Error>?]>([nil, nil])
-            DispatchQueue.concurrentPerform(iterations: halves.count) { half in
+            let share = (rows.count + width - 1) / width
+            let shares = stride(from: 0, to: rows.count, by: max(1, share)).map {
+                rows[$0..<min($0 + share, rows.count)]
+            }
+            let planned = Mutex<[Result<Directory.Plan<Step>, any Error>?]>(Array(repeating: nil, count: shares.count))
+            DispatchQueue.concurrentPerform(iterations: shares.count) { index in
                 let result = Result {
                     let (drafts, step) = try directory.store.read { reading in
-                        try plan(halves[half]) { try reading.view(of: $0) }
+                        try plan(shares[index]) { try reading.view(of: $0) }
                     }
-                    return Planned(
+                    return Directory.Plan(
+                        basis: basis,
                         parts: command.isDryRun ? [] : try directory.encode(drafts, for: basis.log),
-                        step: step
+                        result: step
                     )
                 }
-                planned.withLock { $0[half] = result }
+                planned.withLock { $0[index] = result }
             }
             let done = try planned.withLock { try $0.compactMap { try $0?.get() } }
             return Batch(
-                basis: basis,
                 rows: rows,
-                parts: done.flatMap(\.parts),
-                step: done.map(\.step).reduce(Step(), +),
-                isAtEnd: isAtEnd
+                planned: Directory.Plan(
+                    basis: basis,
+                    parts: done.flatMap(\.parts),
+                    result: done.map(\.result).reduce(Step(), +)
+                )
             )
         }
     }

@@ -551,9 +551,7 @@ package final class NodeService: Service {
     /// Checks a delta's bytes. One that is held already is not worth checking its signature.
     private func check(_ bytes: [UInt8]) -> ReceivedDelta {
         do throws(DeltaRefusal) {
-            let raw = try RawDelta(decoding: bytes[...])
-            let header = try Header(decoding: raw.header)
-            let hash = Header.hash(header: raw.header, signature: raw.signature, hasher: directory.cryptography)
+            let (header, hash) = try VerifiedDelta.head(of: bytes, hasher: directory.cryptography)
             let head = Head(sequence: header.sequence, hash: hash)
             if engine.withLock({ $0.holds(header.log, head) }) {
                 return .known(log: header.log, sequence: head.sequence)
@@ -566,7 +564,7 @@ package final class NodeService: Service {
             directory.store.prepare(delta.operations, root: delta.header.root)
             return .verified(delta)
         } catch {
-            let header = (try? RawDelta(decoding: bytes[...])).flatMap { try? Header(decoding: $0.header) }
+            let header = try? VerifiedDelta.head(of: bytes, hasher: directory.cryptography).header
             return .refused(log: header?.log, sequence: header?.sequence ?? 0, error)
         }
     }
