@@ -66,6 +66,23 @@ package struct Envelope: Hashable, Sendable {
     }
 }
 
+extension OperationDraft {
+    /// The same draft, with the writes of another one in memory where it writes just the same: what depends on the writes
+    /// alone is then found once for both.
+    package func sharingWrites(of other: OperationDraft?) -> OperationDraft {
+        guard let other, envelope.writes == other.envelope.writes else { return self }
+        return OperationDraft(
+            envelope: Envelope(
+                key: envelope.key,
+                owner: envelope.owner,
+                kind: envelope.kind,
+                writes: other.envelope.writes
+            ),
+            values: values
+        )
+    }
+}
+
 /// The values of an operation: the part that can be dropped, and truly erased.
 package struct Content: Hashable, Sendable {
     /// 16 random bytes, so that erased values cannot be guessed from their hash.

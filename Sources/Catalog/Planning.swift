@@ -85,6 +85,11 @@ package enum Planner {
             value: Value?,
             superseding candidates: [RecordView.Candidate]
         ) {
+            if candidates.isEmpty {
+                writes.append(Write(field: field, mode: mode))
+                if let value { values.append(value) }
+                return
+            }
             let citations = candidates.map(\.citation).sorted { left, right in
                 left.dot != right.dot ? left.dot < right.dot : (left.number ?? 0) < (right.number ?? 0)
             }
@@ -115,6 +120,8 @@ package enum Planner {
                 append(field: path, mode: .set, value: value, superseding: live)
             case .clear:
                 if !live.isEmpty { append(field: path, mode: .remove, value: nil, superseding: live) }
+            case .elements(let wanted) where live.isEmpty:
+                addElements(wanted, to: path, over: [])
             case .elements(let wanted):
                 let wantedSet = Set(wanted)
                 let present = Set(live.compactMap(\.value))
@@ -136,8 +143,12 @@ package enum Planner {
             to path: FieldPath,
             over live: [RecordView.Candidate]
         ) {
+            // Of few elements each is compared with those before it, which costs less than hashing them.
             var seen: Set<Value> = []
-            for element in elements where seen.insert(element).inserted {
+            for (position, element) in elements.enumerated() {
+                let isNew =
+                    elements.count <= 8 ? !elements[..<position].contains(element) : seen.insert(element).inserted
+                guard isNew else { continue }
                 append(field: path, mode: .add, value: element, superseding: live.filter { $0.value == element })
             }
         }

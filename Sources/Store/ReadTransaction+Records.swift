@@ -34,6 +34,48 @@ extension ReadTransaction {
         )
     }
 
+    /// How a record stands to an operation that would create it.
+    package enum Likeness: Sendable {
+        /// There is no such record.
+        case absent
+        /// It is just what the operation would make of it.
+        case same
+        /// It is something else, or came about in another way.
+        case other
+    }
+
+    /// Compares a record with an operation that would create it, byte for byte and without reading a value: most rows of a
+    /// file that is loaded again are as they were.
+    ///
+    /// - Parameter draft: Cites nothing.
+    package func likeness(of id: RecordID, to draft: OperationDraft) throws -> Likeness {
+        guard let row = try names.records.find(id, session) else { return .absent }
+        guard row.isShown, row.trouble.isEmpty else { return .other }
+        let state = try state(row)
+        let writes = draft.envelope.writes
+        guard state.operations.count == 1, let live = state.operations.first, live.writes.count == writes.count else {
+            return .other
+        }
+        let fields = try fields(of: live.writes)
+        for (position, write) in writes.enumerated() {
+            let stored = live.writes[position]
+            guard stored.number == position, stored.mode == write.mode, fields[position] == write.field else {
+                return .other
+            }
+        }
+        let stored = try names.contents.content(at: live.location, session)
+        let wanted = Content(salt: Array(stored.prefix(ContentReader.saltEnd).dropFirst(2)), values: draft.values)
+        return wanted.encoded() == stored ? .same : .other
+    }
+
+    /// The paths of writes. Records of an import have the same, one after the other.
+    private func fields(of writes: [LiveWrite]) throws -> [FieldPath] {
+        if let last = names.lastWrites, last.writes == writes { return last.paths }
+        let paths = try writes.map { try path(of: $0.field) }
+        names.lastWrites = (writes, paths)
+        return paths
+    }
+
     /// The record as merging knows it; nil where it never was.
     package func storedRecord(_ id: RecordID) throws -> StoredRecord? {
         guard let row = try RecordRow.find(id, session) else { return nil }

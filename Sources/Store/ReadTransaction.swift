@@ -12,10 +12,14 @@ package struct ReadTransaction {
         var logs: [Int64: LogID] = [:]
         var organizations: [Int64: OrganizationID] = [:]
         var kinds: [Int64: String] = [:]
+        /// The live writes of the record that was compared last, with their paths.
+        var lastWrites: (writes: [LiveWrite], paths: [FieldPath])?
+        let records = RecordsInTurn()
+        let contents = ContentsInTurn()
     }
 
     let session: Session
-    private let names = Names()
+    let names = Names()
 
     init(_ session: Session) {
         self.session = session

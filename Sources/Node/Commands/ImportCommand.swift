@@ -248,7 +248,7 @@ private final class ImportRun: @unchecked Sendable {
                     importMark: ImportMark(id: id, fileHash: fileHash, part: part),
                     plans: writing.map(\.planned)
                 ) { [self] index, transaction, log in
-                    let (drafts, step) = try plan(writing[index].rows[...]) { try transaction.view(of: $0) }
+                    let (drafts, step) = try plan(writing[index].rows[...], over: transaction.reading)
                     return (try directory.encode(drafts, for: log), step)
                 }
                 part += UInt32(deltas.count)
@@ -284,17 +284,19 @@ private final class ImportRun: @unchecked Sendable {
         }
     }
 
-    /// Plans all rows, batch by batch, until nobody takes them any more.
+    /// Plans all rows, batch by batch, until nobody takes them any more. The next rows are read meanwhile.
     private func planBatches(_ box: ReaderBox, _ id: [UInt8], into queue: BoundedQueue<Batch>) async {
         // Storing takes a processor of its own; where nothing is to be stored, all are for planning.
-        var width = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
+        let processors = ProcessInfo.processInfo.activeProcessorCount
+        var width = max(1, processors - 1)
         do {
-            while true {
-                let batch = try await nextBatch(box, id, width: width)
-                guard !batch.rows.isEmpty else { break }
-                let isIdle = batch.planned.parts.isEmpty
-                width = max(1, ProcessInfo.processInfo.activeProcessorCount - (isIdle ? 0 : 1))
-                guard await queue.put(batch) else { return }
+            var rows = try await nextRows(box)
+            while !rows.isEmpty {
+                async let following = nextRows(box)
+                let batch = try await planned(rows, id, width: width)
+                width = batch.planned.parts.isEmpty ? processors : max(1, processors - 1)
+                guard await queue.put(batch) else { break }
+                rows = try await following
             }
             queue.finish(.success(()))
         } catch {
@@ -302,9 +304,7 @@ private final class ImportRun: @unchecked Sendable {
         }
     }
 
-    /// Reads the next rows, and plans and encodes them: `width` parts of them at once, each on a thread of its own over a
-    /// snapshot of its own, since they are about different records.
-    private func nextBatch(_ box: ReaderBox, _ id: [UInt8], width: Int) async throws -> Batch {
+    private func nextRows(_ box: ReaderBox) async throws -> [SourceRow] {
         try await directory.onReaders { [self] in
             var rows: [SourceRow] = []
             rows.reserveCapacity(ImportCommand.rowsPerBatch)
@@ -321,17 +321,23 @@ private final class ImportRun: @unchecked Sendable {
                 byteCount += row.estimatedSize
                 rows.append(row)
             }
+            return rows
+        }
+    }
+
+    /// Plans and encodes rows: `width` parts of them at once, each on a thread of its own over a snapshot of its own, since
+    /// they are about different records.
+    private func planned(_ rows: [SourceRow], _ id: [UInt8], width: Int) async throws -> Batch {
+        try await directory.onReaders { [self] in
             // Before the snapshots: what changes between the two is taken for later.
             let basis = directory.basis(of: id)
             let share = (rows.count + width - 1) / width
-            let shares = stride(from: 0, to: rows.count, by: max(1, share)).map {
-                rows[$0..<min($0 + share, rows.count)]
-            }
+            let shares = stride(from: 0, to: rows.count, by: share).map { rows[$0..<min($0 + share, rows.count)] }
             let planned = Mutex<[Result<Directory.Plan<Step>, any Error>?]>(Array(repeating: nil, count: shares.count))
             DispatchQueue.concurrentPerform(iterations: shares.count) { index in
                 let result = Result {
                     let (drafts, step) = try directory.store.read { reading in
-                        try plan(shares[index]) { try reading.view(of: $0) }
+                        try plan(shares[index], over: reading)
                     }
                     return Directory.Plan(
                         basis: basis,
@@ -355,7 +361,7 @@ private final class ImportRun: @unchecked Sendable {
 
     private func plan(
         _ rows: ArraySlice<SourceRow>,
-        view: (RecordID) throws -> RecordView?
+        over reading: ReadTransaction
     ) throws -> (drafts: [OperationDraft], step: Step) {
         var step = Step()
         var drafts: [OperationDraft] = []
@@ -369,21 +375,29 @@ private final class ImportRun: @unchecked Sendable {
                 key: key,
                 hasher: directory.cryptography
             )
-            let current = try view(id)
-            guard
-                let draft = Planner.upsert(
+            func upsert(over view: RecordView?) -> OperationDraft? {
+                Planner.upsert(
                     identity,
                     key: key,
-                    over: current,
-                    changes: row.fields.compactMap { Self.change($0, over: current) },
+                    over: view,
+                    changes: row.fields.compactMap { Self.change($0, over: view) },
                     settling: .leavesConflicts
-                )
-            else {
-                step.unchanged += 1
-                continue
+                )?.sharingWrites(of: drafts.last)
             }
-            if current == nil || current?.isDeleted == true { step.created += 1 } else { step.updated += 1 }
-            drafts.append(draft)
+            var planned = upsert(over: nil)
+            if let creation = planned {
+                switch try reading.likeness(of: id, to: creation) {
+                case .absent: step.created += 1
+                case .same: planned = nil
+                case .other:
+                    let view = try reading.view(of: id)
+                    planned = upsert(over: view)
+                    if planned != nil {
+                        if view?.isDeleted == false { step.updated += 1 } else { step.created += 1 }
+                    }
+                }
+            }
+            if let planned { drafts.append(planned) } else { step.unchanged += 1 }
         }
         return (drafts, step)
     }
