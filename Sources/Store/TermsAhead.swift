@@ -8,6 +8,8 @@ struct PreparedTerms: Sendable {
         let restEnd: Int
         let nameEnd: Int
         let valueCount: Int
+        /// What its identity says, if it has one.
+        let kind: String?
     }
 
     private var rest: [UInt8] = []
@@ -32,14 +34,27 @@ struct PreparedTerms: Sendable {
             let content = operation.contentBytes
             // What comes here was checked to be a content.
             let values = (try? ContentReader.values(of: content)) ?? []
-            for (value, isNaming) in zip(values, areNaming) { terms.append(encoded: value, isNaming: isNaming) }
+            var kind: String?
+            for (value, isNaming) in zip(values, areNaming) {
+                let identity = Value.identity(encoded: value)
+                if kind == nil { kind = identity?.kind }
+                terms.append(encoded: value, identity, isNaming: isNaming)
+            }
             rest += terms.rest
             name += terms.name
             entries.append(
-                Entry(restEnd: rest.count, nameEnd: name.count, valueCount: min(values.count, areNaming.count))
+                Entry(
+                    restEnd: rest.count,
+                    nameEnd: name.count,
+                    valueCount: min(values.count, areNaming.count),
+                    kind: kind
+                )
             )
         }
     }
+
+    /// The kind that the operation at an index names by its identity, if it has one.
+    func kind(_ index: Int) -> String?? { entries.indices.contains(index) ? .some(entries[index].kind) : nil }
 
     /// Appends the terms of all values of the operation at an index; false where it has another number of them.
     func append(_ index: Int, valueCount: Int, to terms: inout WriteTransaction.Terms) -> Bool {

@@ -23,6 +23,9 @@ package struct WriteTransaction: DeltaStorage {
         var ahead: PreparedTerms?
         /// The terms by which searches are narrowed to a kind and an owner, of the record before.
         var filters: (kind: Int64, owner: Int64, terms: [UInt8])?
+
+        /// The place in the delta being merged of the operation at a location.
+        func index(of location: Int64) -> Int { Int(location - (delta?.location ?? 0)) }
         /// The terms of a record, and those it had before: kept for their memory.
         var terms = Terms()
         var termsBefore = Terms()
@@ -48,14 +51,16 @@ package struct WriteTransaction: DeltaStorage {
         }
 
         /// Takes in the terms of one value, given as its message: texts, JSON, and an identity's local id.
-        mutating func append(encoded value: ArraySlice<UInt8>, isNaming: Bool) {
+        ///
+        /// - Parameter identity: What `value` is, where it is one.
+        mutating func append(encoded value: ArraySlice<UInt8>, _ identity: RecordIdentity?, isNaming: Bool) {
             if let text = Value.textBytes(of: value) {
                 if isNaming {
                     if name.count < Self.bytesMax { SearchText.append(utf8: text, to: &name) }
                 } else if rest.count < Self.bytesMax {
                     SearchText.append(utf8: text, to: &rest)
                 }
-            } else if let identity = Value.identity(encoded: value), rest.count < Self.bytesMax {
+            } else if let identity, rest.count < Self.bytesMax {
                 SearchText.append(identity.localID, to: &rest)
             }
         }
@@ -388,9 +393,14 @@ package struct WriteTransaction: DeltaStorage {
         arrived: (location: Int64, operation: VerifiedOperation)?
     ) throws -> Int64? {
         if let arrived {
-            let values = (try? ContentReader.values(of: arrived.operation.contentBytes)) ?? []
-            guard let identity = values.lazy.compactMap({ Value.identity(encoded: $0) }).first else { return nil }
-            return try cache.kindNumber(identity.kind, session)
+            let kind: String?
+            if let known = scratch.ahead?.kind(scratch.index(of: arrived.location)) {
+                kind = known
+            } else {
+                let values = (try? ContentReader.values(of: arrived.operation.contentBytes)) ?? []
+                kind = values.lazy.compactMap { Value.identity(encoded: $0)?.kind }.first
+            }
+            return try kind.map { try cache.kindNumber($0, session) }
         }
         for live in record.state.operations {
             guard let write = live.writes.first(where: { $0.field == .identity }) else { continue }
@@ -462,7 +472,7 @@ package struct WriteTransaction: DeltaStorage {
         for live in record.state.operations {
             if let arrived, arrived.location == live.location {
                 // What was prepared holds of operations all of whose values are live.
-                let index = Int(live.location - (scratch.delta?.location ?? 0))
+                let index = scratch.index(of: live.location)
                 if scratch.ahead?.append(index, valueCount: live.writes.count, to: &terms) == true { continue }
                 try append(live.writes, arrived.operation.envelopeBytes, arrived.operation.contentBytes, to: &terms)
             } else {
@@ -488,7 +498,7 @@ package struct WriteTransaction: DeltaStorage {
         for write in writes {
             guard let range = layout.value(of: write.number) else { continue }
             let value = content.dropFirst(range.lowerBound).prefix(range.count)
-            terms.append(encoded: value, isNaming: cache.isNaming(write.field))
+            terms.append(encoded: value, Value.identity(encoded: value), isNaming: cache.isNaming(write.field))
         }
     }
 

@@ -33,6 +33,7 @@ package final class NodeService: Service {
     private let counters = Mutex(Counters())
     private let handshakes: HandshakeLog
     private let failure = Mutex<HansaError?>(nil)
+    private let unstored = Mutex<[Unstored]>([])
     private let stopped: AsyncStream<Void>
     private let stop: AsyncStream<Void>.Continuation
 
@@ -46,6 +47,9 @@ package final class NodeService: Service {
         let node: NodeKey
         let continuation: CheckedContinuation<PeerMessage.DiffAnswer, any Error>
     }
+
+    /// A message's deltas that wait for their transaction.
+    private typealias Unstored = (token: UInt64, deltas: [VerifiedDelta])
 
     private struct LinkTable {
         var next: UInt64 = 1
@@ -341,25 +345,45 @@ package final class NodeService: Service {
 
     // MARK: - Storing and reading
 
+    /// Operations stored in one transaction, unless a single message has more. What comes while others are stored is
+    /// stored together: a transaction of few operations costs several times as much for each. 4,096, of which some 2 MiB
+    /// of deltas are: half of what a peer may have under way, so that the other half is checked meanwhile.
+    private static let storedAtOnce = 4096
+
     private func store(_ token: UInt64, _ deltas: [VerifiedDelta]) {
+        unstored.withLock { $0.append((token, deltas)) }
         directory.enqueueOnWriter { [self] in
+            let batches = unstored.withLock { Self.takeBatch(from: &$0) }
+            guard !batches.isEmpty else { return }
             do {
-                let outcomes = try Directory.translating { try directory.applyNow(deltas) }
+                var outcomes = try Directory.translating { try directory.applyNow(batches.flatMap(\.deltas)) }[...]
                 let totals = try directory.totals()
                 counters.withLock { counters in
                     for case .applied in outcomes { counters.deltasApplied += 1 }
                 }
-                input.yield(
-                    .stored(
-                        token: token,
-                        outcomes.map(StoreOutcome.init),
-                        summary: StoredSummary(digest: totals.digest, records: totals.records)
-                    )
-                )
+                let summary = StoredSummary(digest: totals.digest, records: totals.records)
+                for (token, deltas) in batches {
+                    let own = outcomes.prefix(deltas.count).map(StoreOutcome.init)
+                    outcomes = outcomes.dropFirst(deltas.count)
+                    input.yield(.stored(token: token, own, summary: summary))
+                }
             } catch {
                 fail(HansaError(cause: error))
             }
         }
+    }
+
+    /// The first messages' deltas that go into one transaction. Each is queued with a call of its own on the writer's
+    /// queue; those whose deltas went with earlier ones find nothing.
+    private static func takeBatch(from unstored: inout [Unstored]) -> [Unstored] {
+        var operations = 0
+        let count = unstored.prefix { batch in
+            let before = operations
+            operations += batch.deltas.reduce(0) { $0 + $1.operations.count }
+            return before == 0 || operations <= storedAtOnce
+        }.count
+        defer { unstored.removeFirst(count) }
+        return Array(unstored.prefix(count))
     }
 
     private func write(_ body: @escaping @Sendable (inout WriteTransaction) throws -> Void) {
