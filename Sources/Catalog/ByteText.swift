@@ -7,7 +7,9 @@ extension String {
         // view of UTF-8 showed in profiles.
         if hasSameBits(as: other) { return true }
         var (one, two) = (self, other)
-        return one.withUTF8 { one in two.withUTF8 { one.elementsEqual($0) } }
+        return one.withUTF8 { one in
+            two.withUTF8 { UnsafeRawBufferPointer(one).hasSameBytes(as: UnsafeRawBufferPointer($0)) }
+        }
     }
 }
 
@@ -19,17 +21,28 @@ extension String {
         withUnsafeBytes(of: self) { one in
             withUnsafeBytes(of: other) { two in
                 // Nothing is made of the bits but this answer, so it holds whatever the layout is.
-                memory(one, isEqualTo: two)
+                one.hasSameBytes(as: two)
             }
         }
     }
+}
 
-    @inline(__always)
-    private func memory(_ one: UnsafeRawBufferPointer, isEqualTo two: UnsafeRawBufferPointer) -> Bool {
-        for offset in stride(from: 0, to: one.count, by: 8)
-        where one.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            != two.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-        { return false }
+extension UnsafeRawBufferPointer {
+    /// True if both hold the same bytes. Eight at a time: the standard library compares buffers byte by byte.
+    package func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count else { return false }
+        var offset = 0
+        while offset + 8 <= count {
+            guard
+                loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                    == other.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            else { return false }
+            offset += 8
+        }
+        while offset < count {
+            guard self[offset] == other[offset] else { return false }
+            offset += 1
+        }
         return true
     }
 }

@@ -34,6 +34,23 @@ package struct Hash256: Hashable, Comparable, Sendable {
         }
     }
 
+    /// Takes exactly 32 bytes; nil for any other number.
+    package init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == Self.byteCount else { return nil }
+        self.init(
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self))
+        )
+    }
+
+    /// Takes exactly 32 bytes; nil for any other number.
+    package init?(_ bytes: ArraySlice<UInt8>) {
+        guard let hash = bytes.withUnsafeBytes({ Hash256($0) }) else { return nil }
+        self = hash
+    }
+
     /// Reads 64 hexadecimal digits, of either case; nil for anything else.
     package init?(hex: String) {
         guard let bytes = Hex.bytes(hex), let hash = Hash256(bytes) else { return nil }

@@ -22,17 +22,28 @@ package struct TaggedFields {
     package private(set) var bytes: [UInt8]
 
     package init(_ tag: StaticString) {
-        bytes = tag.withUTF8Buffer { Array($0) }
+        bytes = []
+        bytes.reserveCapacity(160)
+        tag.withUTF8Buffer { bytes.append(contentsOf: $0) }
         bytes.append(0)
     }
 
-    package mutating func append(_ field: some Collection<UInt8>) {
+    package mutating func append(_ field: UnsafeRawBufferPointer) {
         append(UInt32(field.count))
         bytes.append(contentsOf: field)
     }
 
+    package mutating func append(_ field: ArraySlice<UInt8>) {
+        field.withUnsafeBytes { append($0) }
+    }
+
+    package mutating func append(_ field: [UInt8]) {
+        append(field[...])
+    }
+
     package mutating func append(_ field: String) {
-        append(field.utf8)
+        var field = field
+        field.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
     package mutating func append(_ field: Hash256) {

@@ -11,6 +11,12 @@ extension Identifier256 {
         self.init(hash)
     }
 
+    /// Takes exactly 32 bytes; nil for any other number.
+    package init?(bytes: ArraySlice<UInt8>) {
+        guard let hash = Hash256(bytes) else { return nil }
+        self.init(hash)
+    }
+
     /// Reads 64 hexadecimal digits.
     package init?(hex: String) {
         guard let hash = Hash256(hex: hex) else { return nil }

@@ -73,10 +73,26 @@ package struct RecordIdentity: Hashable, Sendable {
 
     /// SHA-256 of "hansa/key\0", kind and local id, each behind its length.
     package func key(_ hasher: some CatalogHasher) -> RecordKey {
+        var (kind, localID) = (kind, localID)
+        return kind.withUTF8 { kind in
+            localID.withUTF8 { localID in
+                RecordKey(
+                    ofKind: UnsafeRawBufferPointer(kind),
+                    localID: UnsafeRawBufferPointer(localID),
+                    hasher: hasher
+                )
+            }
+        }
+    }
+}
+
+extension RecordKey {
+    /// As ``RecordIdentity/key(_:)``, of texts that are given as their UTF-8.
+    package init(ofKind kind: UnsafeRawBufferPointer, localID: UnsafeRawBufferPointer, hasher: some CatalogHasher) {
         var fields = TaggedFields("hansa/key")
         fields.append(kind)
         fields.append(localID)
-        return RecordKey(hasher.hash(fields.bytes))
+        self.init(hasher.hash(fields.bytes))
     }
 }
 

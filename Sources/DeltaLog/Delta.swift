@@ -294,7 +294,7 @@ extension VerifiedDelta {
             header: header,
             headerBytes: Array(headerBytes),
             signature: signature,
-            hash: Header.hash(header: headerBytes, signature: signature, hasher: cryptography),
+            hash: Header.hash(header: headerBytes, signature: signature[...], hasher: cryptography),
             operations: operations,
             operationBytes: whole[(layout.signature.upperBound - start)...],
             byteCount: bytes.count
@@ -332,22 +332,35 @@ private struct ContentDemands {
         var isKnown = true
         if case .unknown = envelope.kind { isKnown = false }
         let start = content.startIndex
-        try content.withWireBytes { bytes throws(WireError) in
-            var reader = try ContentReader(bytes)
-            var count = 0
-            var expected = 0
-            while let range = try reader.next() {
-                if isKnown, expected < identities.count, identities[expected].position == count {
-                    let value = Value(decoding: content[start + range.lowerBound..<start + range.upperBound])
-                    guard case .identity(let identity) = value, identity.key(hasher) == envelope.key,
-                        identities[expected].isSet
-                    else { throw WireError("an identity that does not give the key") }
-                    expected += 1
+        let problem = content.withUnsafeBytes { bytes -> WireError? in
+            do throws(WireError) {
+                var reader = try ContentReader(bytes)
+                var count = 0
+                var expected = 0
+                while let range = try reader.next() {
+                    if isKnown, expected < identities.count, identities[expected].position == count {
+                        let value = content[start + range.lowerBound..<start + range.upperBound]
+                        guard identities[expected].isSet, Self.key(of: value, hasher) == envelope.key else {
+                            throw WireError("an identity that does not give the key")
+                        }
+                        expected += 1
+                    }
+                    count += 1
                 }
-                count += 1
+                guard isKnown, count != valueCount else { return nil }
+                return WireError(count < valueCount ? "fewer values than writes" : "more values than writes")
+            } catch {
+                return error
             }
-            guard isKnown, count != valueCount else { return }
-            throw WireError(count < valueCount ? "fewer values than writes" : "more values than writes")
+        }
+        if let problem { throw problem }
+    }
+
+    /// The key that a value gives which is an identity.
+    private static func key(of value: ArraySlice<UInt8>, _ hasher: some CatalogHasher) -> RecordKey? {
+        guard let (kind, localID) = Value.identityBytes(of: value) else { return nil }
+        return kind.withUnsafeBytes { kind in
+            localID.withUnsafeBytes { RecordKey(ofKind: kind, localID: $0, hasher: hasher) }
         }
     }
 }
@@ -447,7 +460,7 @@ extension VerifiedDelta {
             header: header,
             headerBytes: headerBytes,
             signature: signature,
-            hash: Header.hash(header: headerBytes, signature: signature, hasher: hasher),
+            hash: Header.hash(header: headerBytes[...], signature: signature[...], hasher: hasher),
             operations: encoded.operations,
             operationBytes: encoded.bytes[...],
             byteCount: byteCount

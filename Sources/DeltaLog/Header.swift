@@ -70,8 +70,8 @@ package struct Header: Hashable, Sendable {
     /// The hash of a header with its signature, which the next header names: SHA-256 of "hansa/head\0", header and
     /// signature, each behind its length.
     package static func hash(
-        header: some Collection<UInt8>,
-        signature: some Collection<UInt8>,
+        header: ArraySlice<UInt8>,
+        signature: ArraySlice<UInt8>,
         hasher: some CatalogHasher
     ) -> Hash256 {
         var fields = TaggedFields("hansa/head")

@@ -44,13 +44,41 @@ extension Value {
         var reader = WireReader(bytes.dropFirst())
         guard let length = try? reader.varint(), wireSize(of: Int(clamping: length)) == bytes.count else { return nil }
         let text = bytes.suffix(Int(length))
-        return (try? UTF8Span(validating: text.span)) == nil ? nil : text
+        return isUTF8(text) ? text : nil
     }
 
     /// The identity that a Value message holds; nil for every other value.
     package static func identity(encoded bytes: ArraySlice<UInt8>) -> RecordIdentity? {
-        guard bytes.first == 15 << 3 | 2, case .identity(let identity) = Value(decoding: bytes) else { return nil }
-        return identity
+        guard let (kind, localID) = identityBytes(of: bytes) else { return nil }
+        return RecordIdentity(
+            kind: String(decoding: kind, as: UTF8.self),
+            localID: String(decoding: localID, as: UTF8.self)
+        )
+    }
+
+    /// The UTF-8 of kind and local id in a Value message that holds an identity, where they lie; nil for every other
+    /// value, and for what ``init(decoding:)`` would keep as unknown.
+    static func identityBytes(
+        of bytes: ArraySlice<UInt8>
+    ) -> (kind: ArraySlice<UInt8>, localID: ArraySlice<UInt8>)? {
+        guard bytes.first == 15 << 3 | 2 else { return nil }
+        do throws(WireError) {
+            var outer = WireReader(bytes.dropFirst())
+            var reader = WireReader(try outer.slice())
+            var last: UInt32 = 0
+            guard outer.isAtEnd, try reader.field(after: &last) == (1, .lengthDelimited) else { return nil }
+            let kind = try reader.slice()
+            guard try reader.field(after: &last) == (2, .lengthDelimited) else { return nil }
+            let localID = try reader.slice()
+            guard reader.isAtEnd, isUTF8(kind), isUTF8(localID) else { return nil }
+            return (kind, localID)
+        } catch {
+            return nil
+        }
+    }
+
+    private static func isUTF8(_ bytes: ArraySlice<UInt8>) -> Bool {
+        (try? UTF8Span(validating: bytes.span)) != nil
     }
 
     private static func known(_ bytes: ArraySlice<UInt8>) throws -> Value? {
@@ -69,13 +97,7 @@ extension Value {
             value = .boolean(number == 1)
         case (5, .lengthDelimited): value = .json(try reader.string())
         case (6, .lengthDelimited): value = .bytes(Array(try reader.slice()))
-        case (15, .lengthDelimited):
-            var inner = try reader.message()
-            var innerLast: UInt32 = 0
-            guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else { return nil }
-            let kind = try inner.string()
-            guard try inner.field(after: &innerLast) == (2, .lengthDelimited) else { return nil }
-            value = .identity(RecordIdentity(kind: kind, localID: try inner.string()))
+        case (15, .lengthDelimited): return identity(encoded: bytes).map { .identity($0) }
         default: return nil
         }
         // Also the lengths and numbers must be written the one short way; comparing is cheaper than checking each.
@@ -301,9 +323,7 @@ extension Envelope {
         like other: (bytes: ArraySlice<UInt8>, envelope: Envelope)?
     ) throws(WireError) {
         let keyEnd = Self.keyEnd
-        if let other, bytes.count == other.bytes.count, bytes.count > keyEnd, bytes.starts(with: Self.keyStart),
-            bytes.hasSameBytes(as: other.bytes, from: keyEnd), let key = RecordKey(bytes: bytes.dropFirst(2).prefix(32))
-        {
+        if let other, let key = bytes.key(before: keyEnd, whereOtherwiseLike: other.bytes) {
             let envelope = other.envelope
             self.init(key: key, owner: envelope.owner, kind: envelope.kind, writes: envelope.writes)
         } else {
@@ -404,11 +424,17 @@ extension Citation {
 }
 
 extension ArraySlice<UInt8> {
-    /// True if both have the same bytes from an offset on. Both must be of one length, and longer than that.
-    fileprivate func hasSameBytes(as other: ArraySlice<UInt8>, from offset: Int) -> Bool {
-        withUnsafeBytes { left in
-            other.withUnsafeBytes { right in
-                left[offset...].elementsEqual(right[offset...])
+    /// The key of an envelope that has the same bytes as another but for its key; nil where it has not.
+    fileprivate func key(before end: Int, whereOtherwiseLike other: ArraySlice<UInt8>) -> RecordKey? {
+        guard count == other.count, count > end else { return nil }
+        return withUnsafeBytes { bytes in
+            other.withUnsafeBytes { other in
+                let start = Envelope.keyStart.count
+                guard bytes[0] == Envelope.keyStart[0], bytes[1] == Envelope.keyStart[1],
+                    UnsafeRawBufferPointer(rebasing: bytes[end...])
+                        .hasSameBytes(as: UnsafeRawBufferPointer(rebasing: other[end...]))
+                else { return nil }
+                return Hash256(UnsafeRawBufferPointer(rebasing: bytes[start..<end])).map { RecordKey($0) }
             }
         }
     }

@@ -82,7 +82,7 @@ extension Statement {
         self.signer = signer
         var fields = TaggedFields("hansa/statement")
         fields.append(signer)
-        fields.append(signed.statement)
+        fields.append(Array(signed.statement))
         id = cryptography.hash(fields.bytes)
         self.encoded = encoded
     }

@@ -89,7 +89,7 @@ struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
 }
 
 /// A value that another thread computes.
-private final class Pending<Value: Sendable>: Sendable {
+final class Pending<Value: Sendable>: Sendable {
     private let result = Mutex<Value?>(nil)
     private let group: DispatchGroup
 

@@ -160,8 +160,11 @@ final class SQL {
         let count = sqlite3_column_count(handle)
         guard count == sqlite3_column_count(other.handle) else { return false }
         return (0..<count).allSatisfy { column in
-            guard sqlite3_column_type(handle, column) == sqlite3_column_type(other.handle, column) else { return false }
-            return withBytes(column) { bytes in other.withBytes(column) { bytes.elementsEqual($0) } }
+            let type = sqlite3_column_type(handle, column)
+            guard type == sqlite3_column_type(other.handle, column) else { return false }
+            // As bytes, a number would be made a text first.
+            if type == SQLITE_INTEGER { return int(column) == other.int(column) }
+            return withBytes(column) { bytes in other.withBytes(column) { bytes.hasSameBytes(as: $0) } }
         }
     }
 

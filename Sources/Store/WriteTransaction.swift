@@ -508,12 +508,20 @@ package struct WriteTransaction: DeltaStorage {
     static func filterTerm(owner: Int64) -> String { "\u{E000}o\(owner)" }
 
     private func index(_ row: Int64, _ terms: Terms) throws {
+        guard cache.termSums == nil else {
+            cache.termSums?.add(terms, row: row)
+            return
+        }
         try session("INSERT INTO search(rowid, rest, name) VALUES(?, ?, ?)").bind(1, row).bind(2, text: terms.rest)
             .bind(3, text: terms.name).run()
     }
 
     /// The index holds no text, so it must be told what it was given.
     private func unindex(_ row: Int64, _ terms: Terms) throws {
+        guard cache.termSums == nil else {
+            cache.termSums?.subtract(terms, row: row)
+            return
+        }
         try session("INSERT INTO search(search, rowid, rest, name) VALUES('delete', ?, ?, ?)").bind(1, row)
             .bind(2, text: terms.rest).bind(3, text: terms.name).run()
     }

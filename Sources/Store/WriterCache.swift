@@ -32,6 +32,8 @@ final class WriterCache {
     private var lastShape: (bytes: [UInt8], number: Int64)?
     /// Heads of the logs as merged so far, while what is derived is made anew; else nil.
     var mergedHeads: [LogID: Head]?
+    /// Where entries of the index for search are only added up, to be compared; else nil.
+    var termSums: TermSums?
 
     init(_ session: Session) throws {
         let rows = try session("SELECT number, path FROM field ORDER BY number").all { ($0.int(0), $0.text(1)) }

@@ -1,0 +1,110 @@
+import Catalog
+
+/// Sums over the entries of the index for search (term, record's row, column, position), by which two indexes are compared
+/// without building one of them: the sum does not depend on the order of its parts, and parts can be taken out again.
+///
+/// 128 bits for each stretch of rows. It finds faults, and is no guard against somebody who makes two indexes agree: whoever
+/// can write to the file needs no such trick.
+struct TermSums {
+    /// Stretches of rows, which tell where a difference lies.
+    static let stretchCount = 1024
+
+    private struct Sum: Equatable {
+        var one: UInt64 = 0
+        var two: UInt64 = 0
+    }
+
+    private var sums = [Sum](repeating: Sum(), count: stretchCount)
+    private let rowsPerStretch: Int64
+    private(set) var entryCount = 0
+
+    /// - Parameter rowMax: The highest row.
+    init(rowMax: Int64) {
+        rowsPerStretch = max(0, rowMax) / Int64(Self.stretchCount) + 1
+    }
+
+    mutating func removeAll() {
+        sums = [Sum](repeating: Sum(), count: Self.stretchCount)
+        entryCount = 0
+    }
+
+    /// Adds one entry as the index tells it.
+    ///
+    /// - Parameters:
+    ///   - column: 0 for all texts but names, 1 for names.
+    ///   - position: The term's number in the column, from 0.
+    mutating func add(_ term: UnsafeRawBufferPointer, row: Int64, column: Int64, position: Int64) {
+        change(Self.hash(term), row: row, column: column, position: position, isAdded: true)
+    }
+
+    /// Adds all entries of a record.
+    mutating func add(_ terms: WriteTransaction.Terms, row: Int64) { change(terms, row: row, isAdded: true) }
+
+    /// Takes all entries of a record out again.
+    mutating func subtract(_ terms: WriteTransaction.Terms, row: Int64) { change(terms, row: row, isAdded: false) }
+
+    private mutating func change(_ terms: WriteTransaction.Terms, row: Int64, isAdded: Bool) {
+        for (column, text) in [(0, terms.rest), (1, terms.name)] as [(Int64, [UInt8])] {
+            text.withUnsafeBytes { bytes in
+                var position: Int64 = 0
+                var start = 0
+                for end in 0...bytes.count where end == bytes.count || bytes[end] == UInt8(ascii: " ") {
+                    if end > start {
+                        let term = Self.hash(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+                        change(term, row: row, column: column, position: position, isAdded: isAdded)
+                        position += 1
+                    }
+                    start = end + 1
+                }
+            }
+        }
+    }
+
+    private mutating func change(_ term: UInt64, row: Int64, column: Int64, position: Int64, isAdded: Bool) {
+        let place = UInt64(bitPattern: position << 1 | column)
+        let one = Self.mix(term ^ Self.mix(UInt64(bitPattern: row) ^ Self.mix(place)))
+        let two = Self.mix(one ^ 0x9E37_79B9_7F4A_7C15)
+        let stretch = Int(min(max(0, row / rowsPerStretch), Int64(Self.stretchCount - 1)))
+        if isAdded {
+            sums[stretch].one &+= one
+            sums[stretch].two &+= two
+            entryCount += 1
+        } else {
+            sums[stretch].one &-= one
+            sums[stretch].two &-= two
+            entryCount -= 1
+        }
+    }
+
+    /// The rows of the stretches that differ.
+    func differences(from other: TermSums) -> [ClosedRange<Int64>] {
+        sums.indices.filter { sums[$0] != other.sums[$0] }.map { stretch in
+            let first = Int64(stretch) * rowsPerStretch
+            return first...first + rowsPerStretch - 1
+        }
+    }
+
+    /// A permutation that scatters all bits: the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
+    @inline(__always)
+    private static func mix(_ number: UInt64) -> UInt64 {
+        var z = number
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+
+    private static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+        var hash = UInt64(bytes.count)
+        var offset = 0
+        while offset + 8 <= bytes.count {
+            hash = mix(hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            offset += 8
+        }
+        var rest: UInt64 = 0
+        while offset < bytes.count {
+            rest = rest << 8 | UInt64(bytes[offset])
+            offset += 1
+        }
+        return mix(hash ^ rest)
+    }
+}
