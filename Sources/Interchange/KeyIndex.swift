@@ -15,6 +15,12 @@ struct KeyIndex {
 
     private var slots = [Slot](repeating: Slot(), count: 1024)
     private(set) var count = 0
+    /// True once the file is read again: its keys are known.
+    private var isAgain = false
+
+    /// The file is read once more from its beginning: now a key is one that repeats unless it stands on the line on which it
+    /// stood the first time.
+    mutating func beginAgain() { isAgain = true }
 
     /// Notes that a key stands on `line`; the line on which it stood before, if it did.
     mutating func insert(kind: String, key: String, line: Int) -> Int? {
@@ -31,7 +37,9 @@ struct KeyIndex {
         )
         if count * 5 >= slots.count * 4 { grow() }
         let position = Self.position(of: new, in: slots)
-        if slots[position].line != 0 { return Int(slots[position].line) }
+        if slots[position].line != 0 {
+            return isAgain && slots[position].line == new.line ? nil : Int(slots[position].line)
+        }
         slots[position] = new
         count += 1
         return nil

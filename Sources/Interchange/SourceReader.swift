@@ -17,21 +17,29 @@ package final class SourceReader {
     package private(set) var recordCount = 0
 
     private let layout: Layout
-    private var keys = KeyIndex()
+    private var keys: KeyIndex
     private var hasEnded = false
 
     /// Reads a surveyed file from its beginning.
+    ///
+    /// - Parameter before: The reader that has read the whole file, which gives away what it knows of the keys: each must
+    ///   stand on the same line again.
     ///
     /// Throws as ``init(_:name:format:options:)`` and as ``InputFile/rewind()``.
     package convenience init(
         file: InputFile,
         survey: InputSurvey,
         format: SourceFormat,
-        options: ImportOptions
+        options: ImportOptions,
+        after before: SourceReader? = nil
     ) throws(InterchangeError) {
         try file.rewind()
         let source: any ByteSource = survey.encoding == .utf8 ? file : try Transcoder(file, from: survey.encoding)
         try self.init(source, name: file.name, format: format, options: options)
+        if let before {
+            swap(&keys, &before.keys)
+            keys.beginAgain()
+        }
     }
 
     /// Reads UTF-8 from any source; the header of CSV at once.
@@ -46,6 +54,7 @@ package final class SourceReader {
         windowBytes: Int = 256 * 1024
     ) throws(InterchangeError) {
         self.name = name
+        keys = KeyIndex()
         switch format {
         case .csv(let delimiter):
             let reader = CSVReader(source, delimiter: delimiter, windowBytes: windowBytes)

@@ -21,8 +21,8 @@ package final class Store: Sendable {
         /// Memory for pages of the file, per connection, in KiB. 40 MiB: the leaves of the index on record ids, which
         /// every new record writes to at random, take 20 MB at a million records.
         package var writerCacheKiB = 40 * 1024
-        /// As above for each reader. 8 MiB; the system's own cache is behind it.
-        package var readerCacheKiB = 8 * 1024
+        /// As above for each reader. 4 MiB; the system's own cache is behind it.
+        package var readerCacheKiB = 4 * 1024
         /// Pages in the write-ahead log at which it is copied back into the file. 16,384 (64 MiB) instead of SQLite's
         /// 1,000: pages that several batches write to are copied once. With the larger cache, plain inserts took a
         /// quarter less time for it.

@@ -77,12 +77,22 @@ struct Bench: AsyncParsableCommand {
     var folder: String?
     @Flag(help: "Recompute every record from the logs at the end of each scenario; a wrong answer fails.")
     var check = false
+    @Option(
+        help: ArgumentHelp(
+            "Measure nothing: let this go wrong in the middle of each scenario, and fail unless all is right afterwards.",
+            valueName: "fault"
+        )
+    )
+    var fault: Fault?
     @Flag(help: "Print JSON instead of a table.")
     var json = false
 
     func validate() throws {
         guard (1...100_000).contains(edits) else { throw ValidationError("--edits is 1 to 100000") }
         guard (4...200).contains(nodes) else { throw ValidationError("--nodes is 4 to 200") }
+        guard fault == nil || recordsFile == nil else {
+            throw ValidationError("--fault makes its own records; leave out --records-file")
+        }
         guard (1...86_400).contains(idleSeconds) else { throw ValidationError("--idle-seconds is 1 to 86400") }
         _ = try count()
     }
@@ -98,7 +108,18 @@ struct Bench: AsyncParsableCommand {
         return number * factor
     }
 
+    /// Every scenario's work with something going wrong in its midst.
+    private func endure(_ fault: Fault, _ source: RecordSource) async throws {
+        var results: [Measurement] = []
+        for scenario in scenarios.isEmpty ? Scenario.usual : scenarios {
+            results.append(try await Endurance(fresh(), source: source, fault: fault, edits: edits).run(scenario))
+            if !json { FileHandle.standardError.write(Data("\(scenario.rawValue) endured\n".utf8)) }
+        }
+        print(json ? try Measurement.json(results) : Measurement.table(results))
+    }
+
     func run() async throws {
+        if let fault { return try await endure(fault, RecordSource(count: try count())) }
         var results = try RawCosts.measurements()
         let count = try count()
         // The nodes' sockets lie where both they and this process look for them.

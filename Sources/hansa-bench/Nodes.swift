@@ -9,15 +9,23 @@ struct Nodes {
     /// Of their folders' names.
     private let prefix: String
     private(set) var all: [HansaProcess] = []
+    /// Where the node of a number lies, given its usual folder.
+    private let place: (Int, String) -> String
 
-    init(_ scratch: TemporaryFolder, prefix: String = "node") {
+    init(
+        _ scratch: TemporaryFolder,
+        prefix: String = "node",
+        place: @escaping (Int, String) -> String = { $1 }
+    ) {
         self.scratch = scratch
         self.prefix = prefix
+        self.place = place
     }
 
     /// One more node, which does not run yet; the first founds the alliance.
     mutating func make() throws -> HansaProcess {
-        let node = HansaProcess(folder: scratch("\(prefix)-\(all.count)"), runtime: scratch.runtime)
+        let folder = place(all.count, scratch("\(prefix)-\(all.count)"))
+        let node = HansaProcess(folder: folder, runtime: scratch.runtime)
         let name = "Organization \(all.count)"
         if let first = all.first {
             let joined = try node.join(try first.ticket(), organization: name)

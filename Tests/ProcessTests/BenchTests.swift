@@ -56,6 +56,24 @@ extension ProcessTests {
             #expect((load?.ratio.double ?? 0) > 0 && (load?.rssBytes.int ?? 0) > 0 && (load?.diskBytes.int ?? 0) > 0)
         }
 
+        private static let mayMount = SmallDisk(megabytes: 1) != nil
+
+        @Test(arguments: ["kill", "stop"] + (mayMount ? ["full-disk"] : []))
+        func `whatever goes wrong in its midst, a scenario's data is right afterwards`(fault: String) throws {
+            let scratch = try TemporaryFolder()
+            let (code, answer, errors) = try Self.run(
+                "--fault",
+                fault,
+                "--records",
+                "2000",
+                "--edits",
+                "10",
+                in: scratch
+            )
+            #expect(code == 0, "\(errors)")
+            #expect(answer.results.array.count == 14)
+        }
+
         @Test
         func `it takes a file of records`() throws {
             let scratch = try TemporaryFolder()

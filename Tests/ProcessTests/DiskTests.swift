@@ -7,29 +7,6 @@ import Testing
 extension ProcessTests {
     /// Disks that are full, read-only or damaged.
     struct DiskTests {
-        /// A small file system in memory, for those who may mount one.
-        private final class SmallDisk {
-            let path: String
-
-            init?(megabytes: Int) {
-                path = "/dev/shm/hansa-test-disk-\(UUID().uuidString.prefix(8))"
-                mkdir(path, 0o700)
-                guard mount("tmpfs", path, "tmpfs", 0, "size=\(megabytes)m,mode=0700") == 0 else {
-                    rmdir(path)
-                    return nil
-                }
-            }
-
-            func remount(_ options: String, flags: UInt = 0) -> Bool {
-                mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT) | flags, options) == 0
-            }
-
-            deinit {
-                umount2(path, Int32(MNT_DETACH))
-                rmdir(path)
-            }
-        }
-
         private static let mayMount = SmallDisk(megabytes: 1) != nil
         private static let mayNotMount: Comment = "mounting a small file system is not permitted here"
 

@@ -109,6 +109,8 @@ private final class ImportRun: @unchecked Sendable {
     private let format: SourceFormat
     private let options: ImportOptions
     private var survey: InputSurvey?
+    /// What the first pass read with; it knows the file's keys.
+    private var first: ReaderBox?
     private var fileHash = Hash256.zero
 
     init(_ command: ImportCommand, directory: Directory) throws {
@@ -192,6 +194,7 @@ private final class ImportRun: @unchecked Sendable {
             self.survey = survey
             output.encoding = "\(survey.encoding)"
             let reader = try SourceReader(file: input, survey: survey, format: format, options: options)
+            first = ReaderBox(reader)
             while let event = try reader.next() {
                 let reject: String
                 switch event {
@@ -214,8 +217,9 @@ private final class ImportRun: @unchecked Sendable {
     func write(_ output: inout ImportCommand.Output) async throws {
         guard let survey else { return }
         let reader = try Directory.translatingInterchange {
-            try SourceReader(file: input, survey: survey, format: format, options: options)
+            try SourceReader(file: input, survey: survey, format: format, options: options, after: first?.reader)
         }
+        first = nil
         let id = try SystemRandom.bytes(count: 16)
         defer { directory.endImport(id) }
         let queue = BoundedQueue<Batch>(capacity: ImportCommand.batchesAhead)
