@@ -64,6 +64,11 @@ package final class Directory: Sendable {
     package struct StoredTotals: Hashable, Sendable {
         package let digest: CatalogDigest
         package let records: UInt64
+
+        fileprivate init(_ totals: ReadTransaction.Totals) {
+            digest = totals.digest
+            records = UInt64(totals.shown)
+        }
     }
 
     /// Keys under which the store keeps what is this node's own.
@@ -342,10 +347,10 @@ package final class Directory: Sendable {
         _ plan: (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
     ) throws -> (deltas: [VerifiedDelta], result: Result) {
         var pen = pen.withLock { $0 }
-        let outcome = try store.write { transaction -> (deltas: [VerifiedDelta], result: Result) in
+        let outcome = try store.write { transaction -> (deltas: [VerifiedDelta], result: Result, StoredTotals?) in
             let log = pen.log ?? pen.next
             let (parts, result) = try plan(&transaction, log)
-            guard !parts.isEmpty else { return ([], result) }
+            guard !parts.isEmpty else { return ([], result, nil) }
             if pen.log == nil {
                 (pen.log, pen.head) = (log, nil)
                 try transaction.setMeta(MetaKey.log, log.bytes)
@@ -359,9 +364,9 @@ package final class Directory: Sendable {
             if let token {
                 try token.note(log: log, head: self.pen.withLock { $0.head }, intended: pen.head)
             }
-            return (deltas, result)
+            return (deltas, result, StoredTotals(try transaction.reading.totals()))
         }
-        guard !outcome.deltas.isEmpty else { return outcome }
+        guard let totals = outcome.2 else { return (outcome.deltas, outcome.result) }
         changes.withLock { changes in
             changes.all += 1
             if let importMark { changes.byImport[importMark.id, default: 0] += 1 }
@@ -369,8 +374,8 @@ package final class Directory: Sendable {
         // Before anybody hears of the new head: from now on a folder that holds only the one before is a restored one.
         if let token, let log = pen.log { token.settle(log: log, head: pen.head) }
         self.pen.withLock { $0 = pen }
-        if let committed = listeners.withLock({ $0.committed }) { committed(outcome.deltas, try totals()) }
-        return outcome
+        if let committed = listeners.withLock({ $0.committed }) { committed(outcome.deltas, totals) }
+        return (outcome.deltas, outcome.result)
     }
 
     private func sign(_ parts: [EncodedOperations], importMark: ImportMark?, pen: inout Pen) throws -> [VerifiedDelta] {
@@ -405,21 +410,22 @@ package final class Directory: Sendable {
     }
 
     /// Takes peers' deltas, in one transaction. Runs on the writer's queue.
-    package func applyNow(_ deltas: [VerifiedDelta]) throws -> [DeltaApplier<SystemCryptography>.Outcome] {
+    ///
+    /// - Returns: What became of each, and the totals afterwards.
+    package func applyNow(
+        _ deltas: [VerifiedDelta]
+    ) throws -> (outcomes: [DeltaApplier<SystemCryptography>.Outcome], totals: StoredTotals) {
         let roster = roster
         let wall = WallClock.milliseconds
         for delta in deltas { clock.withLock { $0.observe(delta.header.stamp, wallMilliseconds: wall) } }
-        let outcomes = try store.applyBatch(deltas, organization: { roster.organization(of: $0) }, applier: applier)
+        let applied = try store.applyBatch(deltas, organization: { roster.organization(of: $0) }, applier: applier)
         // Another node of this organization has written.
         if deltas.contains(where: { $0.header.organization == organization }) { changes.withLock { $0.all += 1 } }
-        return outcomes
+        return (applied.outcomes, StoredTotals(applied.totals))
     }
 
     /// Digest and records, as stored.
-    package func totals() throws -> StoredTotals {
-        let totals = try store.read { try $0.totals() }
-        return StoredTotals(digest: totals.digest, records: UInt64(totals.shown))
-    }
+    package func totals() throws -> StoredTotals { StoredTotals(try store.read { try $0.totals() }) }
 
     // MARK: - Errors
 

@@ -35,7 +35,7 @@ extension Store {
                     batch,
                     organization: { history.organizations[$0] },
                     applier: history.applier
-                )
+                ).outcomes
                 for (delta, outcome) in zip(batch, outcomes) where outcome == .gap { left.append(delta) }
             }
             if left.isEmpty || left.count == early.count { return }

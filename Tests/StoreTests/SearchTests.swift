@@ -49,7 +49,7 @@ import Testing
                 signer: signer,
                 hasher: applier.hasher
             )
-            let outcomes = try store.applyBatch([delta], organization: { _ in owner }, applier: applier)
+            let outcomes = try store.applyBatch([delta], organization: { _ in owner }, applier: applier).outcomes
             guard case .applied = outcomes[0] else { throw StoreFailure() }
         }
 

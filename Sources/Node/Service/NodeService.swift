@@ -356,12 +356,12 @@ package final class NodeService: Service {
             let batches = unstored.withLock { Self.takeBatch(from: &$0) }
             guard !batches.isEmpty else { return }
             do {
-                var outcomes = try Directory.translating { try directory.applyNow(batches.flatMap(\.deltas)) }[...]
-                let totals = try directory.totals()
+                let applied = try Directory.translating { try directory.applyNow(batches.flatMap(\.deltas)) }
+                var outcomes = applied.outcomes[...]
                 counters.withLock { counters in
                     for case .applied in outcomes { counters.deltasApplied += 1 }
                 }
-                let summary = StoredSummary(digest: totals.digest, records: totals.records)
+                let summary = StoredSummary(digest: applied.totals.digest, records: applied.totals.records)
                 for (token, deltas) in batches {
                     let own = outcomes.prefix(deltas.count).map(StoreOutcome.init)
                     outcomes = outcomes.dropFirst(deltas.count)
