@@ -22,14 +22,17 @@ struct EditScenario {
         let author = try nodes.add()
         let client = try await Nodes.client(author.folder)
         let disk = try Disk(scratch("fsync"))
-        var (times, flushes): ([Double], [Double]) = ([], [])
-        for number in 0..<edits + Self.warmUp {
-            let flush = try disk.flush()
-            let begin = ContinuousClock.now
-            _ = try await client.call(command(number).edit)
-            guard number >= Self.warmUp else { continue }
-            times.append(begin.duration(to: .now) / .milliseconds(1))
-            flushes.append(flush)
+        let (times, flushes) = try await client.withSession { session in
+            var (times, flushes): ([Double], [Double]) = ([], [])
+            for number in 0..<edits + Self.warmUp {
+                let flush = try disk.flush()
+                let begin = ContinuousClock.now
+                _ = try await session.call(command(number).edit)
+                guard number >= Self.warmUp else { continue }
+                times.append(begin.duration(to: .now) / .milliseconds(1))
+                flushes.append(flush)
+            }
+            return (times, flushes)
         }
         defer { author.stop() }
         return measurements("edit-durable", times, flushes, allowance: (1, 1), node: author)
@@ -44,25 +47,32 @@ struct EditScenario {
         let editing = try await Nodes.client(author.folder)
         let searching = [try await Nodes.client(readers[0].folder), try await Nodes.client(readers[1].folder)]
         let disk = try Disk(scratch("fsync"))
-        var (times, flushes): ([Double], [Double]) = ([], [])
-        for number in 0..<edits + Self.warmUp {
-            let (edit, query) = command(number)
-            let flush = try disk.flush()
-            let begin = ContinuousClock.now
-            _ = try await editing.call(edit)
-            // Asking before the edit is answered would take the processors from those who store it.
-            async let first: Void = Self.awaitHit(query, by: searching[0])
-            async let second: Void = Self.awaitHit(query, by: searching[1])
-            _ = try await (first, second)
-            guard number >= Self.warmUp else { continue }
-            times.append(begin.duration(to: .now) / .milliseconds(1))
-            flushes.append(flush)
+        let (times, flushes) = try await editing.withSession { editing in
+            try await searching[0].withSession { first in
+                try await searching[1].withSession { second in
+                    var (times, flushes): ([Double], [Double]) = ([], [])
+                    for number in 0..<edits + Self.warmUp {
+                        let (edit, query) = command(number)
+                        let flush = try disk.flush()
+                        let begin = ContinuousClock.now
+                        _ = try await editing.call(edit)
+                        // Asking before the edit is answered would take the processors from those who store it.
+                        async let one: Void = Self.awaitHit(query, by: first)
+                        async let other: Void = Self.awaitHit(query, by: second)
+                        _ = try await (one, other)
+                        guard number >= Self.warmUp else { continue }
+                        times.append(begin.duration(to: .now) / .milliseconds(1))
+                        flushes.append(flush)
+                    }
+                    return (times, flushes)
+                }
+            }
         }
         defer { for node in nodes.all { node.stop() } }
         return measurements("edit-visible", times, flushes, allowance: (1.5, 6), node: readers[0])
     }
 
-    private static func awaitHit(_ query: SearchCommand, by client: LocalClient) async throws {
+    private static func awaitHit(_ query: SearchCommand, by client: LocalClient.Session) async throws {
         let begin = ContinuousClock.now
         while try await client.call(query).total == 0 {
             guard begin.duration(to: .now) < .seconds(60) else { throw BenchFailure("an edit is never found") }
