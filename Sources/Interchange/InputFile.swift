@@ -23,6 +23,8 @@ package final class InputFile: ByteSource {
     /// before the first read of a pass.
     package var onRawBytes: ((UnsafeRawBufferPointer) -> Void)?
 
+    /// When its content was last changed, as it was opened.
+    private let changedAt: timespec
     private let descriptor: CInt
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
     private var pending = 0..<0
@@ -47,12 +49,21 @@ package final class InputFile: ByteSource {
             throw InterchangeError(.cannotRead, "\(path) is a directory; give a file")
         }
         descriptor = opened
+        changedAt = status.st_mtim
         byteCount = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
     }
 
     deinit {
         close(descriptor)
         buffer.deallocate()
+    }
+
+    /// True if the file was written to since it was opened, as far as its size and the time of its last change tell.
+    package var hasChanged: Bool {
+        var status = stat()
+        guard let byteCount, fstat(descriptor, &status) == 0 else { return false }
+        return Int(status.st_size) != byteCount || status.st_mtim.tv_sec != changedAt.tv_sec
+            || status.st_mtim.tv_nsec != changedAt.tv_nsec
     }
 
     /// Goes back to the beginning. Throws ``InterchangeError/Code/cannotRead`` if the file cannot be wound back, as a

@@ -3,7 +3,7 @@ package struct InterchangeError: Error, Equatable, CustomStringConvertible {
     /// The reason, for callers that switch over it; a struct, so that it can grow.
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Wrapped: String {
-            case cannotRead, badGzip, badEncoding, badHeader, badMapping, keyMissing, badFile
+            case cannotRead, badGzip, badEncoding, badHeader, badMapping, keyMissing, badFile, noRoom
         }
         private let wrapped: Wrapped
         private init(_ wrapped: Wrapped) { self.wrapped = wrapped }
@@ -22,6 +22,8 @@ package struct InterchangeError: Error, Equatable, CustomStringConvertible {
         package static let keyMissing = Code(.keyMissing)
         /// The file is not of the format it was read as, in a way that leaves no rows to go on with.
         package static let badFile = Code(.badFile)
+        /// A file that is needed meanwhile cannot be written or read.
+        package static let noRoom = Code(.noRoom)
 
         package var description: String { wrapped.rawValue }
     }

@@ -46,7 +46,7 @@ package struct Reject: Equatable, Sendable, CustomStringConvertible {
     package let file: String
     /// The physical line on which the record starts, from 1.
     package let line: Int
-    /// The record's number, from 1, the header and blank lines not counted.
+    /// The record's number, from 1, the header and blank lines not counted; 0 where only the line is known.
     package let record: Int
     /// The byte at which the offending cell or member begins, counted from the first byte of the record, from 1. As
     /// long as no line break stands before it in the record, it is the byte column that editors show. After

@@ -2,7 +2,7 @@
 ///
 /// In order: ``InputFile``, ``InputFile/survey(encoding:)``, this, then ``next()`` until nil. Reading twice (to plan,
 /// then to apply) means two of these over one file, wound back between. Memory: the longest record (2 MiB at most),
-/// the header, 20 to 40 bytes a row for keys. Not Sendable; one task drives it.
+/// the header, and what keys are given (``ImportOptions``). Not Sendable; one task drives it.
 package final class SourceReader {
     private enum Layout {
         case csv(CSVReader, CSVMapper)
@@ -18,6 +18,9 @@ package final class SourceReader {
 
     private let layout: Layout
     private var keys: KeyIndex
+    /// Keys that repeat, as far as that is known at the end only.
+    private var repetitions: KeyIndex.Repetitions?
+    private let keyColumn: String
     private var hasEnded = false
 
     /// Reads a surveyed file from its beginning.
@@ -54,7 +57,8 @@ package final class SourceReader {
         windowBytes: Int = 256 * 1024
     ) throws(InterchangeError) {
         self.name = name
-        keys = KeyIndex()
+        keys = KeyIndex(countMax: options.keysInMemoryMax, folder: options.keyFolder)
+        keyColumn = options.map.keyColumn
         switch format {
         case .csv(let delimiter):
             let reader = CSVReader(source, delimiter: delimiter, windowBytes: windowBytes)
@@ -73,7 +77,7 @@ package final class SourceReader {
     /// Throws what makes the rest of the file unreadable, ``InterchangeError/Code/badFile`` for a JSON array that is
     /// not one; the reader must not be used after that.
     package func next() throws(InterchangeError) -> SourceEvent? {
-        guard !hasEnded else { return nil }
+        guard !hasEnded else { return try nextRepetition() }
         let outcome: RecordOutcome
         let line: Int
         switch layout {
@@ -87,7 +91,8 @@ package final class SourceReader {
         switch outcome {
         case .end:
             hasEnded = true
-            return nil
+            repetitions = try keys.repetitions()
+            return try nextRepetition()
         case .problem(let code, let offset, let text):
             recordCount += 1
             return .reject(reject(RowProblem(code: code, offset: offset, text: text), line: line))
@@ -99,11 +104,32 @@ package final class SourceReader {
             case .json(let reader, let mapper):
                 mapped = mapper.row(reader.recordText, line: line, record: recordCount, keys: &keys)
             }
+            if let failure = keys.failure { throw failure }
             switch mapped {
             case .row(let row): return .row(row)
             case .problem(let problem): return .reject(reject(problem, line: line))
             }
         }
+    }
+
+    /// A key that repeats, and that was not found where it stands: of a file with very many.
+    private func nextRepetition() throws(InterchangeError) -> SourceEvent? {
+        guard let (first, line) = try repetitions?.next() else {
+            repetitions = nil
+            return nil
+        }
+        return .reject(
+            Reject(
+                file: name,
+                line: line,
+                record: 0,
+                column: 1,
+                field: keyColumn,
+                code: .keyRepeated,
+                text: "the key of line \(first) again on line \(line); keys must be unique in a file",
+                value: nil
+            )
+        )
     }
 
     /// The bytes of the record that ``next()`` told of last, as UTF-8 and without its line break, for a file of

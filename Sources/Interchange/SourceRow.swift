@@ -85,10 +85,16 @@ package struct ImportOptions: Sendable {
     /// The kind of all rows; nil to take it from the column `kind` of an export.
     package let kind: String?
     package let map: ColumnMap
+    /// Where keys are kept of which there are more than ``keysInMemoryMax``; nil to keep all in memory.
+    package let keyFolder: String?
+    /// 1.6 million, which take 32 MiB, and 48 while there comes to be room for them.
+    package let keysInMemoryMax: Int
 
-    package init(kind: String?, map: ColumnMap) {
+    package init(kind: String?, map: ColumnMap, keyFolder: String? = nil, keysInMemoryMax: Int = 1_600_000) {
         self.kind = kind
         self.map = map
+        self.keyFolder = keyFolder
+        self.keysInMemoryMax = keysInMemoryMax
     }
 }
 

@@ -73,6 +73,7 @@ extension HansaError {
         let code: ExitCode =
             switch error.code {
             case .cannotRead, .badMapping, .keyMissing: .usage
+            case .noRoom: .disk
             default: .rejected
             }
         self.init(code, error.description)

@@ -119,7 +119,7 @@ private final class ImportRun: @unchecked Sendable {
         do throws(InterchangeError) {
             input = try InputFile(path: command.file, shownName: command.displayName)
             let map = try ColumnMap(keyColumn: command.key, written: command.columns)
-            options = ImportOptions(kind: command.kind, map: map)
+            options = ImportOptions(kind: command.kind, map: map, keyFolder: directory.folder.path)
         } catch {
             throw HansaError(cause: error)
         }
@@ -233,6 +233,14 @@ private final class ImportRun: @unchecked Sendable {
         queue.close()
         await planning
         if try result.get() { output.import = Hex.string(id) }
+        if input.hasChanged { throw hasChanged }
+    }
+
+    private var hasChanged: HansaError {
+        HansaError(
+            .rejected,
+            "\(command.displayName) has changed while it was read; what was written so far is whole, import it again"
+        )
     }
 
     /// Writes batches as they come, as many as there are in one transaction; true if anything was written.
@@ -316,12 +324,7 @@ private final class ImportRun: @unchecked Sendable {
             while rows.count < ImportCommand.rowsPerBatch, byteCount < ImportCommand.bytesPerBatch,
                 let event = try box.reader.next()
             {
-                guard case .row(let row) = event else {
-                    throw HansaError(
-                        .rejected,
-                        "\(command.displayName) has changed while it was read; what was written so far is whole, import it again"
-                    )
-                }
+                guard case .row(let row) = event else { throw hasChanged }
                 byteCount += row.estimatedSize
                 rows.append(row)
             }
