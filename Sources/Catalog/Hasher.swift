@@ -28,19 +28,23 @@ package struct TaggedFields {
         bytes.append(0)
     }
 
+    /// A field of bytes that lie elsewhere.
     package mutating func append(_ field: UnsafeRawBufferPointer) {
         append(UInt32(field.count))
         bytes.append(contentsOf: field)
     }
 
+    /// A field of bytes.
     package mutating func append(_ field: ArraySlice<UInt8>) {
         field.withUnsafeBytes { append($0) }
     }
 
+    /// A field of bytes.
     package mutating func append(_ field: [UInt8]) {
         append(field[...])
     }
 
+    /// A field of a text, as UTF-8.
     package mutating func append(_ field: String) {
         var field = field
         field.withUTF8 { append(UnsafeRawBufferPointer($0)) }

@@ -7,7 +7,7 @@ package struct VerifiedOperation: Sendable {
     /// The record that it is about.
     package let record: RecordID
     package let hash: Hash256
-    /// The bytes of the delta's operations, which share them.
+    /// Bytes that hold the operation; all operations of its delta share them.
     private let bytes: [UInt8]
     private let place: OperationPlace
 
@@ -25,7 +25,7 @@ package struct VerifiedOperation: Sendable {
     package var contentBytes: ArraySlice<UInt8> { bytes[place.content] }
     /// The content, read from its bytes each time.
     package var content: Content {
-        // They were read when the operation was checked.
+        // They were walked over when the operation was checked, or written here.
         try! Content(decoding: contentBytes)
     }
 }
@@ -66,7 +66,7 @@ package struct VerifiedDelta: Sendable {
     /// The hash of the header with its signature, which the next header names.
     package let hash: Hash256
     package let operations: [VerifiedOperation]
-    /// The operations' fields of the Delta message, as received.
+    /// The operations' fields of the Delta message, as received or written.
     private let operationBytes: ArraySlice<UInt8>
     /// The bytes of a Delta message.
     package let byteCount: Int
@@ -145,15 +145,19 @@ package struct RawDelta {
 package struct DeltaWriter {
     private var writer: WireWriter
 
+    /// What is written so far.
     package var bytes: [UInt8] { writer.bytes }
 
+    /// - Parameter capacity: Bytes that room is made for at first.
     package init(capacity: Int) { writer = WireWriter(capacity: capacity) }
 
+    /// Writes header and signature; once, before anything else.
     package mutating func append(header: [UInt8], signature: [UInt8]) {
         writer.field(1, bytes: header)
         writer.field(2, bytes: signature)
     }
 
+    /// Writes an operation.
     package mutating func append(envelope: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer) {
         writer.key(3, .lengthDelimited)
         writer.varint(UInt64(wireSize(of: envelope.count) + wireSize(of: content.count)))
@@ -215,8 +219,8 @@ struct DeltaLayout {
 }
 
 extension VerifiedDelta {
-    /// The header of a Delta message and the hash that the next one would name it by. Nothing is checked, and what lies
-    /// behind them is not looked at.
+    /// The header of a Delta message and the hash that the next one would name it by. Neither size, signature nor
+    /// operations are checked.
     package static func head(
         of bytes: [UInt8],
         hasher: some CatalogHasher
@@ -517,7 +521,11 @@ package struct EncodedOperations: Sendable {
             Content(salt: salt, values: draft.values).write(to: &content)
             let envelope = draft.envelope.encoded(citing: &cited, fields: fields, like: before)
             do throws(WireError) {
-                if before.map({ !$0.envelope.writes.isSameStorage(as: draft.envelope.writes) }) ?? true {
+                let isLike = before.map {
+                    $0.envelope.kind == draft.envelope.kind
+                        && $0.envelope.writes.isSameStorage(as: draft.envelope.writes)
+                }
+                if isLike != true {
                     demands = ContentDemands(of: draft.envelope.writes)
                     try draft.envelope.checkShape()
                 }

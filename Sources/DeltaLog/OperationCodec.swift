@@ -42,7 +42,8 @@ extension Value {
     package static func textBytes(of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         guard let key = bytes.first, key == 1 << 3 | 2 || key == 5 << 3 | 2 else { return nil }
         var reader = WireReader(bytes.dropFirst())
-        guard let length = try? reader.varint(), wireSize(of: Int(clamping: length)) == bytes.count else { return nil }
+        guard let length = try? reader.varint(), length < UInt64(bytes.count), wireSize(of: Int(length)) == bytes.count
+        else { return nil }
         let text = bytes.suffix(Int(length))
         return isUTF8(text) ? text : nil
     }

@@ -75,7 +75,10 @@ struct KeyIndex {
         guard failure == nil, let folder else { return }
         do throws(InterchangeError) {
             if runs == nil { runs = try KeyRuns(in: folder) }
-            try runs?.append(slots.filter { $0.line != 0 })
+            // In the memory that there is: free slots go to the end, what is before them is sorted.
+            let end = slots.partition { $0.line == 0 }
+            slots[..<end].sort(by: Entry.precedes)
+            try runs?.append(slots[..<end])
             for position in slots.indices { slots[position] = Entry() }
             count = 0
         } catch {

@@ -6,7 +6,7 @@
 
 /// Sorted runs of entries of a ``KeyIndex`` in a file without a name, for files with more keys than memory is given for.
 ///
-/// Memory: one entry array while a run is written, and 64 KiB for each run while they are merged.
+/// Memory: 64 KiB for each run while they are merged.
 final class KeyRuns {
     private let descriptor: CInt
     private var runs: [(start: Int, count: Int)] = []
@@ -27,10 +27,9 @@ final class KeyRuns {
         InterchangeError(.noRoom, "the file of keys \(what): \(String(cString: strerror(errno)))")
     }
 
-    /// Writes entries as one more run.
-    func append(_ entries: [KeyIndex.Entry]) throws(InterchangeError) {
-        let sorted = entries.sorted(by: KeyIndex.Entry.precedes)
-        let result = sorted.withUnsafeBytes { bytes -> Int in
+    /// Writes entries, which must be in order, as one more run.
+    func append(_ entries: ArraySlice<KeyIndex.Entry>) throws(InterchangeError) {
+        let result = entries.withUnsafeBytes { bytes -> Int in
             var done = 0
             while done < bytes.count {
                 let count = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(end + done))
@@ -41,7 +40,7 @@ final class KeyRuns {
             return done
         }
         guard result >= 0 else { throw Self.failure("cannot be written") }
-        runs.append((end, sorted.count))
+        runs.append((end, entries.count))
         end += result
     }
 

@@ -26,7 +26,8 @@ package final class SourceReader {
     /// Reads a surveyed file from its beginning.
     ///
     /// - Parameter before: The reader that has read the whole file, which gives away what it knows of the keys: each must
-    ///   stand on the same line again.
+    ///   stand on the same line again. It must not be used afterwards. Of more keys than memory is given for nothing is
+    ///   checked again.
     ///
     /// Throws as ``init(_:name:format:options:)`` and as ``InputFile/rewind()``.
     package convenience init(
@@ -72,7 +73,8 @@ package final class SourceReader {
     }
 
     /// The next row, or why the next row is not taken; nil at the end, and from then on. A row with several faults is
-    /// rejected with the first one found.
+    /// rejected with the first one found. Of very many rows, keys that repeat may be told behind the last one, as rejects
+    /// without a record's number.
     ///
     /// Throws what makes the rest of the file unreadable, ``InterchangeError/Code/badFile`` for a JSON array that is
     /// not one; the reader must not be used after that.
@@ -132,7 +134,7 @@ package final class SourceReader {
         )
     }
 
-    /// The bytes of the record that ``next()`` told of last, as UTF-8 and without its line break, for a file of
+    /// The bytes of the record that ``next()`` told of last (which is not that of a reject without a record's number), as UTF-8 and without its line break, for a file of
     /// rejects; empty if it was too large to keep.
     package var lastRecordText: [UInt8] {
         var text =

@@ -87,7 +87,8 @@ package struct ImportOptions: Sendable {
     package let map: ColumnMap
     /// Where keys are kept of which there are more than ``keysInMemoryMax``; nil to keep all in memory.
     package let keyFolder: String?
-    /// 1.6 million, which take 32 MiB, and 48 while there comes to be room for them.
+    /// Keys in memory before a run is written. 1.6 million: 32 MiB, and half as much again while there comes to be room for
+    /// them or a run is sorted.
     package let keysInMemoryMax: Int
 
     package init(kind: String?, map: ColumnMap, keyFolder: String? = nil, keysInMemoryMax: Int = 1_600_000) {

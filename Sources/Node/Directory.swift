@@ -245,6 +245,7 @@ package final class Directory: Sendable {
         package let basis: Basis
         /// By ``encode(_:for:)``, for the basis's log.
         package let parts: [EncodedOperations]
+        /// What whoever planned it wants to know of it.
         package let result: Result
 
         package init(basis: Basis, parts: [EncodedOperations], result: Result) {

@@ -6,7 +6,7 @@ package import DeltaLog
 /// All methods throw ``StoreError``: `corrupt` where a row is not what this program wrote, `inputOutput` where the disk
 /// fails.
 package struct ReadTransaction {
-    /// What numbers stand for, as far as they were met; a snapshot's numbers do not change.
+    /// What numbers stand for, as far as they were met (a snapshot's numbers do not change), and where reads in turn stand.
     final class Names {
         var fields: [FieldNumber: FieldPath] = [:]
         var logs: [Int64: LogID] = [:]

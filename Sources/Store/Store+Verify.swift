@@ -49,8 +49,9 @@ package struct VerifyReport: Sendable {
 
 extension Store {
     /// Reads the whole database and checks it: SQLite's own structures, each statement's and each delta's signature,
-    /// every chain, Merkle root and hash, and the heads. If `deep`, everything derived is also made anew, in a file of
-    /// its own beside the database, and compared row by row. Nothing is changed, writers are not held up, and memory is
+    /// every chain, Merkle root and hash, and the heads. If `deep`, the log is also merged anew into a
+    /// file of its own beside the database, and what is derived compared with it: tables row by row, the index for search by sums
+    /// (``TermSums``). The file's structures are read beside the log, in a snapshot of their own. Nothing is changed, writers are not held up, and memory is
     /// bounded.
     ///
     /// - Parameters:
@@ -229,7 +230,7 @@ extension Store {
     /// Merges the log anew into a file that holds derived tables alone, and compares.
     ///
     /// Merging is deterministic and goes in the order of arrival, so numbers and row ids come out the same, and rows can
-    /// be compared byte by byte.
+    /// be compared byte by byte. Entries of the index are only added up, and compared by their sums.
     private func verifyDerived(
         applier: DeltaApplier<some Cryptography>,
         _ report: inout VerifyReport,

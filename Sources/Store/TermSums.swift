@@ -3,7 +3,7 @@ import Catalog
 /// Sums over the entries of the index for search (term, record's row, column, position), by which two indexes are compared
 /// without building one of them: the sum does not depend on the order of its parts, and parts can be taken out again.
 ///
-/// 128 bits for each stretch of rows. It finds faults, and is no guard against somebody who makes two indexes agree: whoever
+/// Two sums of 64 bits for each stretch of rows. It finds faults, and is no guard against somebody who makes two indexes agree: whoever
 /// can write to the file needs no such trick.
 struct TermSums {
     /// Stretches of rows, which tell where a difference lies.
@@ -43,6 +43,9 @@ struct TermSums {
     /// Takes all entries of a record out again.
     mutating func subtract(_ terms: WriteTransaction.Terms, row: Int64) { change(terms, row: row, isAdded: false) }
 
+    /// Bytes of a term beyond which FTS5 cuts it off (`FTS5_MAX_TOKEN_SIZE`).
+    private static let termBytesMax = 32_768
+
     private mutating func change(_ terms: WriteTransaction.Terms, row: Int64, isAdded: Bool) {
         for (column, text) in [(0, terms.rest), (1, terms.name)] as [(Int64, [UInt8])] {
             text.withUnsafeBytes { bytes in
@@ -50,7 +53,8 @@ struct TermSums {
                 var start = 0
                 for end in 0...bytes.count where end == bytes.count || bytes[end] == UInt8(ascii: " ") {
                     if end > start {
-                        let term = Self.hash(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+                        let cut = min(end, start + Self.termBytesMax)
+                        let term = Self.hash(UnsafeRawBufferPointer(rebasing: bytes[start..<cut]))
                         change(term, row: row, column: column, position: position, isAdded: isAdded)
                         position += 1
                     }
@@ -80,7 +84,7 @@ struct TermSums {
     func differences(from other: TermSums) -> [ClosedRange<Int64>] {
         sums.indices.filter { sums[$0] != other.sums[$0] }.map { stretch in
             let first = Int64(stretch) * rowsPerStretch
-            return first...first + rowsPerStretch - 1
+            return first...first + (rowsPerStretch - 1)
         }
     }
 

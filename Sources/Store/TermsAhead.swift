@@ -10,11 +10,15 @@ struct PreparedTerms: Sendable {
         let valueCount: Int
         /// What its identity says, if it has one.
         let kind: String?
+        /// The place of its writes among the forms.
+        let form: Int
     }
 
     private var rest: [UInt8] = []
     private var name: [UInt8] = []
     private var entries: [Entry] = []
+    /// What operations write: two deltas may have the same operations, and mean other fields by them.
+    private var forms: [[Write]] = []
 
     /// Bytes of memory, about.
     var size: Int { rest.count + name.count + entries.count * MemoryLayout<Entry>.size }
@@ -23,11 +27,11 @@ struct PreparedTerms: Sendable {
         entries.reserveCapacity(operations.count)
         var terms = WriteTransaction.Terms()
         // Operations of an import share what they write.
-        var writes: [Write] = []
         var areNaming: [Bool] = []
         for operation in operations {
-            if entries.isEmpty || !operation.envelope.writes.isSameStorage(as: writes) {
-                writes = operation.envelope.writes
+            let writes = operation.envelope.writes
+            if forms.last.map({ !writes.isSameStorage(as: $0) }) ?? true {
+                forms.append(writes)
                 areNaming = writes.filter(\.hasValue).map { WriterCache.isNaming($0.field) }
             }
             terms.removeAll()
@@ -47,7 +51,8 @@ struct PreparedTerms: Sendable {
                     restEnd: rest.count,
                     nameEnd: name.count,
                     valueCount: min(values.count, areNaming.count),
-                    kind: kind
+                    kind: kind,
+                    form: forms.count - 1
                 )
             )
         }
@@ -56,9 +61,21 @@ struct PreparedTerms: Sendable {
     /// The kind that the operation at an index names by its identity, if it has one.
     func kind(_ index: Int) -> String?? { entries.indices.contains(index) ? .some(entries[index].kind) : nil }
 
-    /// Appends the terms of all values of the operation at an index; false where it has another number of them.
-    func append(_ index: Int, valueCount: Int, to terms: inout WriteTransaction.Terms) -> Bool {
-        guard entries.indices.contains(index), entries[index].valueCount == valueCount else { return false }
+    /// Appends the terms of all values of the operation at an index; false where it is another one, where it has another
+    /// number of values, or where there are terms already: how many a record may have depends on all together.
+    func append(
+        _ index: Int,
+        of operation: VerifiedOperation,
+        valueCount: Int,
+        to terms: inout WriteTransaction.Terms
+    ) -> Bool {
+        guard entries.indices.contains(index), entries[index].valueCount == valueCount, terms.rest.isEmpty,
+            terms.name.isEmpty
+        else { return false }
+        let form = forms[entries[index].form]
+        guard form.isSameStorage(as: operation.envelope.writes) || form == operation.envelope.writes else {
+            return false
+        }
         terms.rest += rest[(index == 0 ? 0 : entries[index - 1].restEnd)..<entries[index].restEnd]
         terms.name += name[(index == 0 ? 0 : entries[index - 1].nameEnd)..<entries[index].nameEnd]
         return true

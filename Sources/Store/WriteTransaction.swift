@@ -473,7 +473,11 @@ package struct WriteTransaction: DeltaStorage {
             if let arrived, arrived.location == live.location {
                 // What was prepared holds of operations all of whose values are live.
                 let index = scratch.index(of: live.location)
-                if scratch.ahead?.append(index, valueCount: live.writes.count, to: &terms) == true { continue }
+                if scratch.ahead?
+                    .append(index, of: arrived.operation, valueCount: live.writes.count, to: &terms) == true
+                {
+                    continue
+                }
                 try append(live.writes, arrived.operation.envelopeBytes, arrived.operation.contentBytes, to: &terms)
             } else {
                 let row = try operation(at: live.location)

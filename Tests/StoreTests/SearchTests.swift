@@ -32,6 +32,7 @@ import Testing
             )
         }
 
+        /// Writes a delta as one that came from a peer: with its terms made before its turn comes.
         func write(_ drafts: [OperationDraft]) throws {
             let log = LogID(author: NodeKey(signer.publicKey), incarnation: 1)
             clock += 1
@@ -49,7 +50,13 @@ import Testing
                 signer: signer,
                 hasher: applier.hasher
             )
-            let outcomes = try store.applyBatch([delta], organization: { _ in owner }, applier: applier).outcomes
+            let received = try VerifiedDelta(
+                verifying: delta.encoded()[...],
+                alliance: applier.alliance,
+                cryptography: applier.hasher
+            )
+            store.prepare(received.operations, root: received.header.root)
+            let outcomes = try store.applyBatch([received], organization: { _ in owner }, applier: applier).outcomes
             guard case .applied = outcomes[0] else { throw StoreFailure() }
         }
 
@@ -71,6 +78,23 @@ import Testing
             if let draft { try write([draft]) }
             texts[id(identity)] = [name, description, identity.localID]
         }
+
+        /// An operation that sets one field.
+        func setting(_ number: Int, _ path: String, _ value: Value) throws -> OperationDraft {
+            let identity = identity(number)
+            let view = try store.read { try $0.view(of: id(identity)) }
+            return try #require(
+                Planner.upsert(
+                    identity,
+                    key: identity.key(applier.hasher),
+                    over: view,
+                    changes: [(FieldPath(unchecked: path), .set(value))],
+                    settling: .settles
+                )
+            )
+        }
+
+        func isSound() throws -> Bool { try store.verify(deep: true, applier: applier).isSound }
 
         func delete(_ number: Int) throws {
             let id = id(identity(number))
@@ -200,5 +224,88 @@ import Testing
         #expect(try hits(SearchQuery(text: "pump", owner: OrganizationID(.zero))) == [])
         let result = try directory.store.read { try $0.search(SearchQuery(text: "pump", limit: 1)) }
         #expect(result.total == 4 && result.isTotalExact)
+    }
+
+    @Test("values that claim a length that no memory has are stored as they are, and found by nobody")
+    func hostileLengths() throws {
+        let directory = try Directory()
+        let ends: [[UInt8]] = [
+            Array(repeating: 0xFF, count: 8) + [0x7F], Array(repeating: 0xFF, count: 9) + [0x01],
+            [0x80, 0x80, 0x80, 0x80, 0x08], [0x02, 0x61], [0x01], [],
+        ]
+        let values = [1, 5, 15].flatMap { field in ends.map { Value.unknown([field << 3 | 2] + $0) } }
+        try directory.write(
+            values.enumerated().map { number, value in try directory.setting(number, "description/und", value) }
+        )
+        try directory.write([directory.setting(100, "description/und", values[0])])
+        #expect(try directory.find("id100").count == 1)
+        #expect(try directory.find("a").isEmpty)
+        #expect(try directory.isSound())
+        for number in 0..<values.count { try directory.set(number, name: "plain", description: "plain") }
+        #expect(try directory.find("plain").count == values.count)
+        #expect(try directory.isSound())
+    }
+
+    @Test("what comes to a record of very many terms can be taken out again")
+    func manyTerms() throws {
+        let directory = try Directory()
+        let long = String(repeating: "水泵监测中心", count: 1_700)
+        try directory.write([directory.setting(0, "description/zh", .text(long))])
+        // In a delta whose terms are made ahead.
+        try directory.write((0..<10).map { try directory.setting($0, "description/en", .text("marmot")) })
+        #expect(try directory.isSound())
+        #expect(try directory.find("marmot").count == 9)
+        for number in 0..<10 { try directory.delete(number) }
+        #expect(try directory.find("marmot").isEmpty)
+        #expect(try directory.find("水泵").isEmpty)
+        #expect(try directory.isSound())
+    }
+
+    @Test("a word longer than the index takes is found by its beginning")
+    func longWord() throws {
+        let directory = try Directory()
+        try directory.set(1, name: String(repeating: "a", count: 40_000), description: "")
+        #expect(try directory.find("aaaa").count == 1)
+        #expect(try directory.isSound())
+        try directory.delete(1)
+        #expect(try directory.find("aaaa").isEmpty)
+        #expect(try directory.isSound())
+    }
+
+    @Test("operations that mean other fields under another header have the terms of these")
+    func sameOperationsOtherFields() throws {
+        let directory = try Directory()
+        let drafts = try (0..<10).map { try directory.setting($0, "name/und", .text("marmot")) }
+        let others = try (0..<10).map { try directory.setting($0, "ext/note", .text("marmot")) }
+        func encode(_ drafts: [OperationDraft]) throws -> EncodedOperations {
+            try EncodedOperations(
+                drafts,
+                salts: drafts.map { _ in Array(repeating: 7, count: Content.saltByteCount) },
+                alliance: directory.applier.alliance,
+                organization: directory.owner,
+                log: LogID(author: NodeKey(directory.signer.publicKey), incarnation: 1),
+                hasher: directory.applier.hasher
+            )
+        }
+        let (named, noted) = (try encode(drafts), try encode(others))
+        // Paths are named by number, so the operations are the same, and so are their trees.
+        try #require(named.root == noted.root)
+        directory.store.prepare(noted.operations, root: noted.root)
+        let delta = try VerifiedDelta(
+            signing: named,
+            as: VerifiedDelta.Authorship(
+                alliance: directory.applier.alliance,
+                organization: directory.owner,
+                log: named.log,
+                head: nil,
+                stamp: Stamp(milliseconds: 1, counter: 0),
+                importMark: nil
+            ),
+            signer: directory.signer,
+            hasher: directory.applier.hasher
+        )
+        let owner = directory.owner
+        _ = try directory.store.applyBatch([delta], organization: { _ in owner }, applier: directory.applier)
+        #expect(try directory.isSound())
     }
 }

@@ -3,6 +3,7 @@ import Glibc
 
 /// A small file system in memory, for those who may mount one.
 package final class SmallDisk {
+    /// Where it is mounted.
     package let path: String
 
     /// Nil where mounting is not permitted.

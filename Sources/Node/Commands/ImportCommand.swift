@@ -31,6 +31,9 @@ package struct ImportCommand: Command {
     /// Batches planned before the first of them is written, and batches written in one transaction. The more, the fewer
     /// pages are written twice; each takes some 3 MiB of memory.
     static let batchesAhead = 4
+    /// Parts of a batch that are planned at once at most: each has a snapshot, of which searches need some, and its own deltas,
+    /// of 250 rows then.
+    static let widthMax = 4
 
     package init(
         file: String,
@@ -100,8 +103,8 @@ package struct ImportCommand: Command {
     }
 }
 
-/// One import under way. Its reader is used by one call at a time: `check` and `write` await each step on the
-/// directory's queues before they begin the next, which is why it may cross threads.
+/// One import under way. Its reader is used by one call at a time: the next rows are asked for only when those before have
+/// come, and the first pass has ended before the second begins, which is why it may cross threads.
 private final class ImportRun: @unchecked Sendable {
     private let command: ImportCommand
     private let directory: Directory
@@ -239,7 +242,8 @@ private final class ImportRun: @unchecked Sendable {
     private var hasChanged: HansaError {
         HansaError(
             .rejected,
-            "\(command.displayName) has changed while it was read; what was written so far is whole, import it again"
+            "\(command.displayName) has changed while it was read; "
+                + (command.isDryRun ? "try again" : "what was written so far is whole, import it again")
         )
     }
 
@@ -299,14 +303,14 @@ private final class ImportRun: @unchecked Sendable {
     /// Plans all rows, batch by batch, until nobody takes them any more. The next rows are read meanwhile.
     private func planBatches(_ box: ReaderBox, _ id: [UInt8], into queue: BoundedQueue<Batch>) async {
         // Storing takes a processor of its own; where nothing is to be stored, all are for planning.
-        let processors = ProcessInfo.processInfo.activeProcessorCount
+        let processors = min(ProcessInfo.processInfo.activeProcessorCount, ImportCommand.widthMax + 1)
         var width = max(1, processors - 1)
         do {
             var rows = try await nextRows(box)
             while !rows.isEmpty {
                 async let following = nextRows(box)
                 let batch = try await planned(rows, id, width: width)
-                width = batch.planned.parts.isEmpty ? processors : max(1, processors - 1)
+                width = batch.planned.parts.isEmpty ? min(processors, ImportCommand.widthMax) : max(1, processors - 1)
                 guard await queue.put(batch) else { break }
                 rows = try await following
             }

@@ -33,7 +33,7 @@ package final class NodeService: Service {
     private let counters = Mutex(Counters())
     private let handshakes: HandshakeLog
     private let failure = Mutex<HansaError?>(nil)
-    private let unstored = Mutex<[Unstored]>([])
+    private let waiting = Mutex(Waiting())
     private let stopped: AsyncStream<Void>
     private let stop: AsyncStream<Void>.Continuation
 
@@ -49,7 +49,18 @@ package final class NodeService: Service {
     }
 
     /// A message's deltas that wait for their transaction.
-    private typealias Unstored = (token: UInt64, deltas: [VerifiedDelta])
+    private struct Unstored {
+        let token: UInt64
+        let deltas: [VerifiedDelta]
+        /// How many other writes were asked for before. Only deltas with none between them share a transaction, so that what
+        /// the engine asks for is done in its order.
+        let writesBefore: UInt64
+    }
+
+    private struct Waiting {
+        var batches: [Unstored] = []
+        var writes: UInt64 = 0
+    }
 
     private struct LinkTable {
         var next: UInt64 = 1
@@ -351,9 +362,11 @@ package final class NodeService: Service {
     private static let storedAtOnce = 4096
 
     private func store(_ token: UInt64, _ deltas: [VerifiedDelta]) {
-        unstored.withLock { $0.append((token, deltas)) }
+        waiting.withLock {
+            $0.batches.append(Unstored(token: token, deltas: deltas, writesBefore: $0.writes))
+        }
         directory.enqueueOnWriter { [self] in
-            let batches = unstored.withLock { Self.takeBatch(from: &$0) }
+            let batches = waiting.withLock { Self.takeBatch(from: &$0.batches) }
             guard !batches.isEmpty else { return }
             do {
                 let applied = try Directory.translating { try directory.applyNow(batches.flatMap(\.deltas)) }
@@ -362,10 +375,10 @@ package final class NodeService: Service {
                     for case .applied in outcomes { counters.deltasApplied += 1 }
                 }
                 let summary = StoredSummary(digest: applied.totals.digest, records: applied.totals.records)
-                for (token, deltas) in batches {
-                    let own = outcomes.prefix(deltas.count).map(StoreOutcome.init)
-                    outcomes = outcomes.dropFirst(deltas.count)
-                    input.yield(.stored(token: token, own, summary: summary))
+                for batch in batches {
+                    let own = outcomes.prefix(batch.deltas.count).map(StoreOutcome.init)
+                    outcomes = outcomes.dropFirst(batch.deltas.count)
+                    input.yield(.stored(token: batch.token, own, summary: summary))
                 }
             } catch {
                 fail(HansaError(cause: error))
@@ -380,13 +393,14 @@ package final class NodeService: Service {
         let count = unstored.prefix { batch in
             let before = operations
             operations += batch.deltas.reduce(0) { $0 + $1.operations.count }
-            return before == 0 || operations <= storedAtOnce
+            return batch.writesBefore == unstored[0].writesBefore && (before == 0 || operations <= storedAtOnce)
         }.count
         defer { unstored.removeFirst(count) }
         return Array(unstored.prefix(count))
     }
 
     private func write(_ body: @escaping @Sendable (inout WriteTransaction) throws -> Void) {
+        waiting.withLock { $0.writes += 1 }
         directory.enqueueOnWriter { [self] in
             do {
                 try Directory.translating { try directory.store.write(body) }
@@ -575,10 +589,11 @@ package final class NodeService: Service {
     /// Checks a delta's bytes. One that is held already is not worth checking its signature.
     private func check(_ bytes: [UInt8]) -> ReceivedDelta {
         do throws(DeltaRefusal) {
-            let (header, hash) = try VerifiedDelta.head(of: bytes, hasher: directory.cryptography)
-            let head = Head(sequence: header.sequence, hash: hash)
-            if engine.withLock({ $0.holds(header.log, head) }) {
-                return .known(log: header.log, sequence: head.sequence)
+            // What is wrong with the whole is for the check below to say, in its order.
+            if let (header, hash) = try? VerifiedDelta.head(of: bytes, hasher: directory.cryptography),
+                engine.withLock({ $0.holds(header.log, Head(sequence: header.sequence, hash: hash)) })
+            {
+                return .known(log: header.log, sequence: header.sequence)
             }
             let delta = try VerifiedDelta(
                 verifying: bytes[...],

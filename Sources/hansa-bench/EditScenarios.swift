@@ -4,22 +4,14 @@ import LocalAPI
 import Node
 import TestSupport
 
-/// One edit after the other, and how long until it is on disk, and found elsewhere.
-struct EditScenario {
-    private let scratch: TemporaryFolder
-    private let edits: Int
-
-    init(_ scratch: TemporaryFolder, edits: Int) {
-        self.scratch = scratch
-        self.edits = edits
-    }
-
+/// One edit after the other, and how long until it is on disk, and found elsewhere, among all the records.
+extension LoadedNode {
+    /// Edits before the first that is measured.
     private static let warmUp = 10
 
     /// An edit until the node answers, which it does when the edit is on disk. Held to two flushes and a millisecond.
-    func durable() async throws -> [Measurement] {
-        var nodes = Nodes(scratch)
-        let author = try nodes.add()
+    func editDurable(edits: Int) async throws -> [Measurement] {
+        let author = try await author()
         let client = try await Nodes.client(author.folder)
         let disk = try Disk(scratch("fsync"))
         let (times, flushes) = try await client.withSession { session in
@@ -34,16 +26,15 @@ struct EditScenario {
             }
             return (times, flushes)
         }
-        defer { author.stop() }
         return measurements("edit-durable", times, flushes, allowance: (1, 1), node: author)
     }
 
     /// An edit until a search on two other nodes finds it. Held to two flushes and 1.5 ms at the median, 6 ms at the 99th
     /// percentile.
-    func visible() async throws -> [Measurement] {
-        var nodes = Nodes(scratch)
-        let author = try nodes.add()
-        let readers = [try nodes.add(), try nodes.add()]
+    func editVisible(edits: Int) async throws -> [Measurement] {
+        let author = try await author()
+        let readers = [try member(), try member()]
+        for reader in readers { try await awaitDigest(of: author, at: reader) }
         let editing = try await Nodes.client(author.folder)
         let searching = [try await Nodes.client(readers[0].folder), try await Nodes.client(readers[1].folder)]
         let disk = try Disk(scratch("fsync"))
@@ -68,7 +59,8 @@ struct EditScenario {
                 }
             }
         }
-        defer { for node in nodes.all { node.stop() } }
+        try check([author] + readers)
+        defer { for reader in readers { reader.stop() } }
         return measurements("edit-visible", times, flushes, allowance: (1.5, 6), node: readers[0])
     }
 
