@@ -226,6 +226,8 @@ final class Session {
 
     /// The row id given last.
     var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(connection) }
+    /// Rows that all statements changed since the connection was opened.
+    var totalChanges: Int { Int(sqlite3_total_changes(connection)) }
     /// Rows that the last statement changed.
     var changedRows: Int { Int(sqlite3_changes(connection)) }
 }

@@ -41,8 +41,11 @@ package final class Store: Sendable {
     final class Writer {
         var session: Session?
         var cache: WriterCache?
-        /// Pages in the write-ahead log after the last commit.
+        /// Pages in the write-ahead log after the last commit that are not known to be copied back.
         var logPages = 0
+        var lastCommit = ContinuousClock.now
+        /// True once the index has been found in as few pieces as it is brought to, and nothing was written since.
+        var isTidy = false
     }
 
     private struct Condition {
@@ -233,6 +236,52 @@ package final class Store: Sendable {
         }
     }
 
+    /// Pages in the write-ahead log that are not worth copying back while nothing else is to be done.
+    private static let idlePagesMin = 256
+
+    /// Copies the write-ahead log back into the file, as far as readers allow, if nothing was written for a while: else the
+    /// one edit that makes the log too long would wait for all that was loaded before it.
+    ///
+    /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
+    package func checkpoint(ifIdleFor pause: Duration) throws {
+        try refusingAfterFailure {
+            try pool.writeWithoutTransaction { database in
+                guard writer.logPages >= Self.idlePagesMin, writer.lastCommit.duration(to: .now) >= pause else {
+                    return
+                }
+                try checkpointQuietly(database)
+                writer.logPages = 0
+            }
+        }
+    }
+
+    /// Pages of the index that one step of ``tidy(ifIdleFor:)`` writes, about: some 20 ms.
+    private static let tidyPages = 300
+
+    /// Brings the index for search into fewer pieces, one step, if nothing else was written for a while. A load leaves many;
+    /// without this, the edit that makes them one too many would wait until they are merged.
+    ///
+    /// - Returns: Whether there is more to do.
+    /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
+    package func tidy(ifIdleFor pause: Duration) throws -> Bool {
+        try refusingAfterFailure {
+            try pool.writeWithoutTransaction { database in
+                let last = writer.lastCommit
+                guard !writer.isTidy, last.duration(to: .now) >= pause else { return false }
+                let isMore = try transact(database, whileRebuilding: true) { transaction in
+                    let before = transaction.session.totalChanges
+                    try transaction.session("INSERT INTO search(search, rank) VALUES('merge', ?)")
+                        .bind(1, Int64(Self.tidyPages)).run()
+                    // The statement itself counts as one (SQLite's documentation of FTS5, section 6.8).
+                    return transaction.session.totalChanges - before >= 2
+                }
+                writer.lastCommit = last
+                writer.isTidy = !isMore
+                return isMore
+            }
+        }
+    }
+
     /// The sizes of the file and of its write-ahead log, in bytes.
     package func fileSizes() -> (database: Int, log: Int) {
         func size(_ path: String) -> Int {
@@ -307,6 +356,8 @@ package final class Store: Sendable {
             throw error
         }
         guard let result else { throw StoreError(.internal, "a transaction without a result") }
+        writer.lastCommit = .now
+        writer.isTidy = false
         try checkpointIfLong(database)
         return result
     }
@@ -316,6 +367,10 @@ package final class Store: Sendable {
     /// - Throws: Where the disk fails: the commit before it was made, but nobody may write to such a disk.
     private func checkpointIfLong(_ database: Database) throws {
         guard writer.logPages >= configuration.checkpointPages else { return }
+        try checkpointQuietly(database)
+    }
+
+    private func checkpointQuietly(_ database: Database) throws {
         do {
             _ = try database.checkpoint(.passive)
         } catch let error as DatabaseError where error.resultCode != .SQLITE_IOERR {

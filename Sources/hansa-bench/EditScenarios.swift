@@ -8,11 +8,14 @@ import TestSupport
 extension LoadedNode {
     /// Edits before the first that is measured.
     private static let warmUp = 10
+    /// How long nothing is done after loading: the machine is to be otherwise idle.
+    private static let rest = Duration.seconds(10)
 
     /// An edit until the node answers, which it does when the edit is on disk. Held to two flushes and a millisecond.
     func editDurable(edits: Int) async throws -> [Measurement] {
         let author = try await author()
         let client = try await Nodes.client(author.folder)
+        try await Task.sleep(for: Self.rest)
         let disk = try Disk(scratch("fsync"))
         let (times, flushes) = try await client.withSession { session in
             var (times, flushes): ([Double], [Double]) = ([], [])
@@ -37,6 +40,7 @@ extension LoadedNode {
         for reader in readers { try await awaitDigest(of: author, at: reader) }
         let editing = try await Nodes.client(author.folder)
         let searching = [try await Nodes.client(readers[0].folder), try await Nodes.client(readers[1].folder)]
+        try await Task.sleep(for: Self.rest)
         let disk = try Disk(scratch("fsync"))
         let (times, flushes) = try await editing.withSession { editing in
             try await searching[0].withSession { first in

@@ -246,6 +246,18 @@ import Testing
         #expect(try directory.isSound())
     }
 
+    @Test("an index that is brought into fewer pieces finds the same")
+    func tidying() throws {
+        let directory = try Directory()
+        for number in 0..<60 { try directory.set(number, name: "marmot \(number)", description: "水泵") }
+        for number in 0..<10 { try directory.delete(number) }
+        #expect(try !directory.store.tidy(ifIdleFor: .seconds(3600)))
+        while try directory.store.tidy(ifIdleFor: .zero) {}
+        #expect(try directory.find("marmot").count == 50)
+        #expect(try directory.find("水泵").count == 50)
+        #expect(try directory.isSound())
+    }
+
     @Test("what comes to a record of very many terms can be taken out again")
     func manyTerms() throws {
         let directory = try Directory()

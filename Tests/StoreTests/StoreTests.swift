@@ -29,6 +29,18 @@ import Testing
 
     // MARK: - Opening
 
+    @Test("a long log is copied back when nothing is written")
+    func idleCheckpoint() throws {
+        let store = try filled()
+        let before = store.fileSizes()
+        try #require(before.log > 256 * 4096)
+        try store.checkpoint(ifIdleFor: .seconds(3600))
+        #expect(store.fileSizes().database == before.database)
+        try store.checkpoint(ifIdleFor: .zero)
+        #expect(store.fileSizes().database > before.database)
+        #expect(try store.verify(deep: true, applier: history.applier).isSound)
+    }
+
     @Test("synchronous is FULL when created and when opened again")
     func synchronous() throws {
         let store = try Store.create(in: folder.path)

@@ -34,6 +34,8 @@ package final class NodeService: Service {
     private let handshakes: HandshakeLog
     private let failure = Mutex<HansaError?>(nil)
     private let waiting = Mutex(Waiting())
+    /// True while steps of tidying are queued, so that there is one at a time.
+    private let isTidying = Mutex(false)
     private let stopped: AsyncStream<Void>
     private let stop: AsyncStream<Void>.Continuation
 
@@ -192,6 +194,16 @@ package final class NodeService: Service {
             group.addTask { await self.stepEngine() }
             group.addTask {
                 while (try? await Task.sleep(for: Self.contactsInterval)) != nil { self.saveContacts() }
+            }
+            group.addTask {
+                while (try? await Task.sleep(for: Self.idlePause)) != nil {
+                    if self.isTidying.withLock({ wasTidying in
+                        defer { wasTidying = true }
+                        return !wasTidying
+                    }) {
+                        self.tidyIfIdle()
+                    }
+                }
             }
             group.addTask {
                 await withDiscardingTaskGroup { sessions in
@@ -397,6 +409,23 @@ package final class NodeService: Service {
         }.count
         defer { unstored.removeFirst(count) }
         return Array(unstored.prefix(count))
+    }
+
+    /// How long nothing is written before the store is tidied. A second, a guess.
+    private static let idlePause = Duration.seconds(1)
+
+    /// Step by step: whoever wants to write comes in between.
+    private func tidyIfIdle() {
+        directory.enqueueOnWriter { [self] in
+            do {
+                let isMore = try Directory.translating { try directory.store.tidy(ifIdleFor: Self.idlePause) }
+                if isMore { return tidyIfIdle() }
+                try Directory.translating { try directory.store.checkpoint(ifIdleFor: Self.idlePause) }
+                isTidying.withLock { $0 = false }
+            } catch {
+                fail(HansaError(cause: error))
+            }
+        }
     }
 
     private func write(_ body: @escaping @Sendable (inout WriteTransaction) throws -> Void) {
