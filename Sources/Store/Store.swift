@@ -242,15 +242,18 @@ package final class Store: Sendable {
     /// Copies the write-ahead log back into the file, as far as readers allow, if nothing was written for a while: else the
     /// one edit that makes the log too long would wait for all that was loaded before it.
     ///
+    /// - Returns: Whether there was anything to do.
     /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
-    package func checkpoint(ifIdleFor pause: Duration) throws {
+    @discardableResult
+    package func checkpoint(ifIdleFor pause: Duration) throws -> Bool {
         try refusingAfterFailure {
             try pool.writeWithoutTransaction { database in
                 guard writer.logPages >= Self.idlePagesMin, writer.lastCommit.duration(to: .now) >= pause else {
-                    return
+                    return false
                 }
                 try checkpointQuietly(database)
                 writer.logPages = 0
+                return true
             }
         }
     }

@@ -93,6 +93,7 @@ package struct ImportCommand: Command {
             )
         }
         let start = ContinuousClock.now
+        defer { FreedMemory.giveBack() }
         let run = try ImportRun(self, directory: context.directory)
         var output = try await run.check()
         if output.rejected == 0 {

@@ -420,7 +420,9 @@ package final class NodeService: Service {
             do {
                 let isMore = try Directory.translating { try directory.store.tidy(ifIdleFor: Self.idlePause) }
                 if isMore { return tidyIfIdle() }
-                try Directory.translating { try directory.store.checkpoint(ifIdleFor: Self.idlePause) }
+                if try Directory.translating({ try directory.store.checkpoint(ifIdleFor: Self.idlePause) }) {
+                    FreedMemory.giveBack()
+                }
                 isTidying.withLock { $0 = false }
             } catch {
                 fail(HansaError(cause: error))
