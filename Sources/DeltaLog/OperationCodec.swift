@@ -273,12 +273,18 @@ extension Envelope {
             writes.isSameStorage(as: other.envelope.writes)
         else { return encoded(citing: &cited, fields: fields) }
         var bytes = other.bytes
-        key.hash.withUnsafeBytes { key in
-            bytes.withUnsafeMutableBytes { bytes in
-                UnsafeMutableRawBufferPointer(rebasing: bytes[Self.keyStart.count..<Self.keyEnd]).copyMemory(from: key)
-            }
-        }
+        key.hash.withUnsafeBytes { Self.setKey($0, of: &bytes) }
         return bytes
+    }
+
+    /// Puts another key into an envelope's bytes.
+    ///
+    /// - Parameters:
+    ///   - key: 32 bytes.
+    ///   - bytes: At least up to ``keyEnd``.
+    package static func setKey(_ key: UnsafeRawBufferPointer, of bytes: inout [UInt8]) {
+        precondition(key.count == Hash256.byteCount && bytes.count >= keyEnd)
+        bytes.withUnsafeMutableBytes { $0[keyStart.count...].copyBytes(from: key) }
     }
 
     /// Reads an Envelope message strictly; `header` tells which logs its citations name. What is accepted is byte for

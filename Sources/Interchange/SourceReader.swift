@@ -134,8 +134,8 @@ package final class SourceReader {
         )
     }
 
-    /// The bytes of the record that ``next()`` told of last (which is not that of a reject without a record's number), as UTF-8 and without its line break, for a file of
-    /// rejects; empty if it was too large to keep.
+    /// The bytes of the record that ``next()`` told of last (which is not that of a reject without a record's number), as
+    /// UTF-8 and without its line break, for a file of rejects; empty if it was too large to keep.
     package var lastRecordText: [UInt8] {
         var text =
             switch layout {

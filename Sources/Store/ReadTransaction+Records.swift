@@ -49,7 +49,8 @@ extension ReadTransaction {
     ///
     /// - Parameter draft: Cites nothing.
     package func likeness(of id: RecordID, to draft: OperationDraft) throws -> Likeness {
-        guard let row = try names.records.find(id, session) else { return .absent }
+        let found = try names.records.find(session, isWanted: { $0.id == id }) { try RecordRow.find(id, session) }
+        guard let row = found else { return .absent }
         guard row.isShown, row.trouble.isEmpty else { return .other }
         let state = try state(row)
         let writes = draft.envelope.writes
@@ -63,7 +64,11 @@ extension ReadTransaction {
                 return .other
             }
         }
-        let stored = try names.contents.content(at: live.location, session)
+        let location = live.location
+        let content = try names.contents.find(session, isWanted: { $0.location == location }) {
+            (location, try OperationRow.existing(at: location, session).content)
+        }
+        guard let stored = content?.content else { throw StoreError.damaged("table operation") }
         let wanted = Content(salt: Array(stored.prefix(ContentReader.saltEnd).dropFirst(2)), values: draft.values)
         return wanted.encoded() == stored ? .same : .other
     }

@@ -28,6 +28,9 @@ struct RecordRow {
     static let bySelectingRow: StaticString = """
         SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record WHERE id = ?
         """
+    static let byFollowing: StaticString = """
+        SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record WHERE id > ? ORDER BY id
+        """
 
     init(_ sql: SQL) throws {
         row = sql.int(0)

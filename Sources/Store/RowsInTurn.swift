@@ -1,66 +1,43 @@
-import Catalog
-
-// Who looks for many rows often looks for them in the order in which they came: those of a file that is loaded again, for
-// one. After two that are neighbours the next ones are read by going on, which costs a fraction of looking each up.
-
-/// Finds records by their ids.
-final class RecordsInTurn {
+/// Finds rows by whatever names them, for those who look for many in the order in which they came, as a file's that is loaded
+/// again. After two that are neighbours the next ones are read by going on, which costs a fraction of looking each up.
+final class RowsInTurn<Row> {
+    /// Gives the rows behind a number, ascending.
+    private let following: StaticString
+    private let read: (SQL) throws -> Row
+    private let number: (Row) -> Int64
     private var cursor: SQL?
-    private var next: RecordRow?
+    /// The row at the cursor.
+    private var next: Row?
     private var last: Int64?
 
-    deinit { cursor?.reset() }
-
-    /// The row of a record; nil where it has none.
-    func find(_ id: RecordID, _ session: Session) throws -> RecordRow? {
-        if let cursor {
-            if next == nil, try cursor.step() { next = try RecordRow(cursor) }
-            if let row = next, row.id == id {
-                next = nil
-                last = row.row
-                return row
-            }
-        }
-        guard let row = try RecordRow.find(id, session) else { return nil }
-        if let last, row.row == last + 1 {
-            cursor?.reset()
-            next = nil
-            let cursor = try session(
-                """
-                SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record WHERE id > ? ORDER BY id
-                """
-            )
-            self.cursor = cursor.bind(1, row.row)
-        }
-        last = row.row
-        return row
+    init(following: StaticString, read: @escaping (SQL) throws -> Row, number: @escaping (Row) -> Int64) {
+        self.following = following
+        self.read = read
+        self.number = number
     }
-}
-
-/// Finds contents of operations by their locations.
-final class ContentsInTurn {
-    private var cursor: SQL?
-    private var next: (location: Int64, content: [UInt8])?
-    private var last: Int64?
 
     deinit { cursor?.reset() }
 
-    func content(at location: Int64, _ session: Session) throws -> [UInt8] {
-        if let cursor {
-            if next == nil, try cursor.step() { next = (cursor.int(0), cursor.bytes(1)) }
-            if let found = next, found.location == location {
-                next = nil
-                last = location
-                return found.content
-            }
+    /// The row that is wanted; nil where there is none.
+    ///
+    /// - Parameter lookUp: Finds it wherever it is.
+    func find(_ session: Session, isWanted: (Row) -> Bool, lookUp: () throws -> Row?) throws -> Row? {
+        if let cursor, next == nil {
+            if try cursor.step() { next = try read(cursor) } else { self.cursor = nil }
         }
-        let content = try OperationRow.existing(at: location, session).content
-        if let last, location == last + 1 {
+        if let row = next, isWanted(row) {
+            next = nil
+            last = number(row)
+            return row
+        }
+        guard let row = try lookUp() else { return nil }
+        let found = number(row)
+        if let last, found == last + 1 {
             cursor?.reset()
             next = nil
-            cursor = try session("SELECT id, content FROM operation WHERE id > ? ORDER BY id").bind(1, location)
+            cursor = try session(following).bind(1, found)
         }
-        last = location
-        return content
+        last = found
+        return row
     }
 }

@@ -38,7 +38,7 @@ enum Shapes {
         guard key.count == Hash256.byteCount, envelope.count >= Envelope.keyEnd else {
             throw StoreError.damaged("table operation")
         }
-        envelope.withUnsafeMutableBytes { $0[Envelope.keyStart.count...].copyBytes(from: key) }
+        Envelope.setKey(key, of: &envelope)
     }
 
     static func key(of envelope: ArraySlice<UInt8>) -> ArraySlice<UInt8> {

@@ -49,10 +49,10 @@ package struct VerifyReport: Sendable {
 
 extension Store {
     /// Reads the whole database and checks it: SQLite's own structures, each statement's and each delta's signature,
-    /// every chain, Merkle root and hash, and the heads. If `deep`, the log is also merged anew into a
-    /// file of its own beside the database, and what is derived compared with it: tables row by row, the index for search by sums
-    /// (``TermSums``). The file's structures are read beside the log, in a snapshot of their own. Nothing is changed, writers are not held up, and memory is
-    /// bounded.
+    /// every chain, Merkle root and hash, and the heads. If `deep`, the log is also merged anew into a file of its own beside
+    /// the database, and what is derived compared with it: tables row by row, the index for search by sums (``TermSums``). The
+    /// file's structures are read beside the log, in a snapshot of their own. Nothing is changed, writers are not held up, and
+    /// memory is bounded.
     ///
     /// - Parameters:
     ///   - applier: Its hasher also checks signatures.

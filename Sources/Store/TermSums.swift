@@ -3,8 +3,8 @@ import Catalog
 /// Sums over the entries of the index for search (term, record's row, column, position), by which two indexes are compared
 /// without building one of them: the sum does not depend on the order of its parts, and parts can be taken out again.
 ///
-/// Two sums of 64 bits for each stretch of rows. It finds faults, and is no guard against somebody who makes two indexes agree: whoever
-/// can write to the file needs no such trick.
+/// Two sums of 64 bits for each stretch of rows. It finds faults, and is no guard against somebody who makes two indexes
+/// agree: whoever can write to the file needs no such trick.
 struct TermSums {
     /// Stretches of rows, which tell where a difference lies.
     static let stretchCount = 1024

@@ -23,12 +23,12 @@ package struct WriteTransaction: DeltaStorage {
         var ahead: PreparedTerms?
         /// The terms by which searches are narrowed to a kind and an owner, of the record before.
         var filters: (kind: Int64, owner: Int64, terms: [UInt8])?
-
-        /// The place in the delta being merged of the operation at a location.
-        func index(of location: Int64) -> Int { Int(location - (delta?.location ?? 0)) }
         /// The terms of a record, and those it had before: kept for their memory.
         var terms = Terms()
         var termsBefore = Terms()
+
+        /// The place in the delta being merged of the operation at a location.
+        func index(of location: Int64) -> Int { Int(location - (delta?.location ?? 0)) }
     }
 
     struct Tally: Hashable, Comparable {

@@ -194,17 +194,12 @@ package struct WireWriter {
 
     /// Bytes, also none.
     package mutating func field(_ field: UInt32, bytes content: [UInt8]) {
-        content.withUnsafeBytes { append(field, $0) }
+        content.withUnsafeBytes { self.field(field, bytes: $0) }
     }
 
     /// Bytes, also none.
     package mutating func field(_ field: UInt32, bytes content: ArraySlice<UInt8>) {
-        content.withUnsafeBytes { append(field, $0) }
-    }
-
-    /// Bytes that lie elsewhere, also none.
-    package mutating func field(_ field: UInt32, bytes content: UnsafeRawBufferPointer) {
-        append(field, content)
+        content.withUnsafeBytes { self.field(field, bytes: $0) }
     }
 
     /// Bytes as they are, without a key or a length.
@@ -215,12 +210,13 @@ package struct WireWriter {
     /// A text as UTF-8, also an empty one.
     package mutating func field(_ field: UInt32, text: String) {
         var text = text
-        text.withUTF8 { append(field, UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { self.field(field, bytes: UnsafeRawBufferPointer($0)) }
     }
 
+    /// Bytes that lie elsewhere, also none.
     // One piece of code for all kinds of bytes: written for any collection it would run unspecialized in other modules,
     // at several times the cost.
-    private mutating func append(_ field: UInt32, _ content: UnsafeRawBufferPointer) {
+    package mutating func field(_ field: UInt32, bytes content: UnsafeRawBufferPointer) {
         key(field, .lengthDelimited)
         varint(UInt64(content.count))
         bytes.append(contentsOf: content)

@@ -84,8 +84,8 @@ struct Endurance {
     func run(_ scenario: Bench.Scenario) async throws -> Measurement {
         let begin = ContinuousClock.now
         switch scenario {
-        case .importJSONLines: try load { try source.writeJSONLines($0, 0..<source.count) }
-        case .importTable: try load { try source.writeTable($0, 0..<source.count) }
+        case .importJSONLines: try load("records.jsonl") { try source.writeJSONLines($0, 0..<source.count) }
+        case .importTable: try load("records.csv") { try source.writeTable($0, 0..<source.count) }
         case .reimport, .reimportChanged: try reload(changedPercent: scenario == .reimport ? 0 : 1)
         case .catchUp: try catchUp()
         case .twoWriters: try twoWriters()
@@ -106,11 +106,10 @@ struct Endurance {
     // MARK: - The scenarios
 
     /// A file into an empty node.
-    private func load(_ write: (String) throws -> Int) throws {
-        let file = scratch("records" + UUID().uuidString.prefix(4))
+    private func load(_ name: String, _ write: (String) throws -> Int) throws {
+        let file = scratch(name)
         _ = try write(file)
-        let format = try String(decoding: Data(contentsOf: URL(fileURLWithPath: file)).prefix(1), as: UTF8.self)
-        let words = words(importing: file, format: format == "{" ? "jsonl" : "csv")
+        let words = source.words(importing: file)
         let usual = try time { try alliance(1).nodes[0].done(words) }
         let (nodes, patient) = try alliance(1, patient: 0)
         try endure(words, on: nodes[0], patient, after: usual / 2)
@@ -120,15 +119,15 @@ struct Endurance {
     /// The file again, as it is or with some records changed, while another node follows.
     private func reload(changedPercent: Int) throws {
         let (nodes, patient) = try alliance(2, patient: fault == .stop ? 1 : 0)
-        let (file, changed) = (scratch("whole"), scratch("changed"))
+        let (file, changed) = (scratch("whole.jsonl"), scratch("changed.jsonl"))
         try source.writeJSONLines(file, 0..<source.count)
         try source.writeJSONLines(changed, 0..<source.count, changedPercent: changedPercent)
-        try nodes[0].done(words(importing: file))
-        let usual = try time { try nodes[0].done(words(importing: file)) }
+        try nodes[0].done(source.words(importing: file))
+        let usual = try time { try nodes[0].done(source.words(importing: file)) }
         // The other's own record has come, too.
         try settle(nodes, records: source.count + 1, isDeep: false)
         let before = try nodes[0].status().frontier.description
-        try endure(words(importing: changed), on: nodes[0], patient, after: usual / 2)
+        try endure(source.words(importing: changed), on: nodes[0], patient, after: usual / 2)
         try settle(nodes, records: source.count)
         guard try changedPercent > 0 || nodes[0].status().frontier.description == before else {
             throw BenchFailure("loading a file again wrote something")
@@ -140,7 +139,7 @@ struct Endurance {
         let file = scratch("records.jsonl")
         try source.writeJSONLines(file, 0..<source.count)
         let (nodes, patient) = try alliance(3, patient: 2, running: 1)
-        try nodes[0].done(words(importing: file))
+        try nodes[0].done(source.words(importing: file))
         let usual = try time {
             try Nodes.start(nodes[1])
             try settle(Array(nodes[0...1]), records: source.count, isDeep: false)
@@ -160,10 +159,10 @@ struct Endurance {
         let files = [scratch("first.jsonl"), scratch("second.jsonl")]
         try source.writeJSONLines(files[0], 0..<half)
         try source.writeJSONLines(files[1], half..<source.count)
-        let usual = try time { try alliance(1).nodes[0].done(words(importing: files[0])) }
+        let usual = try time { try alliance(1).nodes[0].done(source.words(importing: files[0])) }
         let (nodes, patient) = try alliance(2, patient: 1)
-        let first = try nodes[0].begin(words(importing: files[0]))
-        try endure(words(importing: files[1]), on: nodes[1], patient, after: usual / 2)
+        let first = try nodes[0].begin(source.words(importing: files[0]))
+        try endure(source.words(importing: files[1]), on: nodes[1], patient, after: usual / 2)
         guard first.wait(seconds: LoadedNode.patience) == 0 else { throw BenchFailure("the other's import failed") }
         try settle(nodes, records: half * 2)
     }
@@ -192,7 +191,7 @@ struct Endurance {
         let file = scratch("records.jsonl")
         try source.writeJSONLines(file, 0..<source.count)
         let (nodes, patient) = try alliance(2, patient: 0)
-        try nodes[0].done(words(importing: file))
+        try nodes[0].done(source.words(importing: file))
         try settle(nodes, records: source.count, isDeep: false)
         let query = ["search", "portable", "--json"]
         let wanted = try nodes[0].done(query).json.total.description
@@ -230,16 +229,16 @@ struct Endurance {
             try Data(lines.joined()).write(to: URL(fileURLWithPath: file))
             return file
         }
-        let usual = try time { try nodes[0].done(words(importing: file(0))) }
+        let usual = try time { try nodes[0].done(source.words(importing: file(0))) }
         for revision in 1...rounds {
-            let words = words(importing: try file(revision))
+            let words = source.words(importing: try file(revision))
             if revision == rounds / 2 {
                 try endure(words, on: nodes[0], patient, after: usual / 2)
             } else {
                 try nodes[0].done(words)
             }
         }
-        guard try nodes[0].done(words(importing: file(rounds))).json.unchanged.int == records else {
+        guard try nodes[0].done(source.words(importing: file(rounds))).json.unchanged.int == records else {
             throw BenchFailure("the last revision is not what is held")
         }
         try settle(nodes, records: records)
@@ -250,7 +249,7 @@ struct Endurance {
         let file = scratch("records.jsonl")
         try source.writeJSONLines(file, 0..<source.count)
         let (nodes, patient) = try alliance(1, patient: 0)
-        try nodes[0].done(words(importing: file))
+        try nodes[0].done(source.words(importing: file))
         let digest = try nodes[0].digest()
         let words = ["verify", how, "--json"]
         let isRebuild = how == "--rebuild"
@@ -263,10 +262,6 @@ struct Endurance {
     }
 
     // MARK: - What they share
-
-    private func words(importing file: String, format: String = "jsonl") -> [String] {
-        ["import", file, "--kind", source.kind, "--key", source.key, "--format", format, "--json"]
-    }
 
     private func time(_ work: () throws -> Void) rethrows -> Double {
         let begin = ContinuousClock.now

@@ -137,7 +137,7 @@ extension LoadedNode {
         _ = try await author()
         let begin = ContinuousClock.now
         let processes = try zip(pair, files).map { node, file in
-            try node.begin(["import", file, "--kind", source.kind, "--key", source.key, "--json"])
+            try node.begin(source.words(importing: file))
         }
         for process in processes {
             guard process.wait(seconds: Self.patience) == 0 else { throw BenchFailure("an import failed") }

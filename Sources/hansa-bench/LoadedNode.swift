@@ -60,7 +60,7 @@ final class LoadedNode {
     /// Loads a file into a running node; how long it took, in seconds.
     @discardableResult
     func load(_ file: String, into node: HansaProcess, created: Int = 0, updated: Int = 0) throws -> Double {
-        let words = ["import", file, "--kind", source.kind, "--key", source.key, "--json"]
+        let words = source.words(importing: file)
         let output = scratch("import-\(UUID().uuidString.prefix(8)).json")
         let begin = ContinuousClock.now
         let process = try node.begin(words, output: output)

@@ -88,6 +88,9 @@ struct RecordSource {
 
     // MARK: - Files
 
+    /// The command that loads a file of them.
+    func words(importing file: String) -> [String] { ["import", file, "--kind", kind, "--key", key, "--json"] }
+
     /// Writes numbers `range` as JSON lines. Of each hundred records `changedPercent` have another quantity.
     ///
     /// - Returns: Bytes of the lines, without line feeds.

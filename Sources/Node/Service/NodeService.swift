@@ -196,14 +196,7 @@ package final class NodeService: Service {
                 while (try? await Task.sleep(for: Self.contactsInterval)) != nil { self.saveContacts() }
             }
             group.addTask {
-                while (try? await Task.sleep(for: Self.idlePause)) != nil {
-                    if self.isTidying.withLock({ wasTidying in
-                        defer { wasTidying = true }
-                        return !wasTidying
-                    }) {
-                        self.tidyIfIdle()
-                    }
-                }
+                while (try? await Task.sleep(for: Self.idlePause)) != nil { self.beginTidying() }
             }
             group.addTask {
                 await withDiscardingTaskGroup { sessions in
@@ -414,19 +407,27 @@ package final class NodeService: Service {
     /// How long nothing is written before the store is tidied. A second, a guess.
     private static let idlePause = Duration.seconds(1)
 
+    private func beginTidying() {
+        let isBegun = isTidying.withLock { isTidying in
+            defer { isTidying = true }
+            return isTidying
+        }
+        if !isBegun { tidy() }
+    }
+
     /// Step by step: whoever wants to write comes in between.
-    private func tidyIfIdle() {
+    private func tidy() {
         directory.enqueueOnWriter { [self] in
             do {
-                let isMore = try Directory.translating { try directory.store.tidy(ifIdleFor: Self.idlePause) }
-                if isMore { return tidyIfIdle() }
-                if try Directory.translating({ try directory.store.checkpoint(ifIdleFor: Self.idlePause) }) {
-                    FreedMemory.giveBack()
-                }
-                isTidying.withLock { $0 = false }
+                if try directory.store.tidy(ifIdleFor: Self.idlePause) { return tidy() }
+                if try directory.store.checkpoint(ifIdleFor: Self.idlePause) { FreedMemory.giveBack() }
+            } catch let error as StoreError where !error.isFatal {
+                // Nobody has asked for it, so a full disk is no reason to stop; it is tried again.
+                logger.debug("not tidied", metadata: ["reason": "\(error.message)"])
             } catch {
                 fail(HansaError(cause: error))
             }
+            isTidying.withLock { $0 = false }
         }
     }
 
