@@ -93,7 +93,7 @@ let package = Package(
         ),
         .target(
             name: "LocalAPI",
-            dependencies: ["Node", hummingbird, nioCore, nioPosix, nioHTTP1, logging, lifecycle, signals],
+            dependencies: ["Node", "Transport", hummingbird, nioCore, nioPosix, nioHTTP1, logging, lifecycle, signals],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -163,6 +163,11 @@ let package = Package(
         .testTarget(
             name: "TransportTests",
             dependencies: ["Transport", "OpenSSLKit", "TestSupport", nioCore, nioPosix, nioEmbedded],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "NodeTests",
+            dependencies: ["Node", "Catalog", "DeltaLog", "Gossip", "Simulator"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -41,6 +41,7 @@ package struct LocalClient: Sendable {
 
     /// Runs several commands, one after the other, over one connection: opening one takes longer than a small command.
     ///
+    /// - Parameter body: Runs on the event loop of all local connections, and should not block it.
     /// - Throws: What `body` throws; as ``call(_:)``.
     package func withSession<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
         try await withSession(isSingle: false, body)
@@ -119,11 +120,13 @@ package struct LocalClient: Sendable {
         // What the body came to counts, however the connection ends then.
         var result: Swift.Result<Result, any Error>?
         do {
-            try await connection.executeThenClose { inbound, outbound in
-                do {
-                    result = .success(try await body(Session(inbound, outbound, isSingle: isSingle)))
-                } catch {
-                    result = .failure(error)
+            try await withTaskExecutorPreference(LocalLoop.executor) {
+                try await connection.executeThenClose { inbound, outbound in
+                    do {
+                        result = .success(try await body(Session(inbound, outbound, isSingle: isSingle)))
+                    } catch {
+                        result = .failure(error)
+                    }
                 }
             }
         } catch {
@@ -139,7 +142,7 @@ package struct LocalClient: Sendable {
     private static func connect(_ path: String, owner: uid_t) async throws -> Connection? {
         let connection: Connection
         do {
-            connection = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            connection = try await ClientBootstrap(group: LocalLoop.eventLoop)
                 .connect(unixDomainSocketPath: path) { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHTTPClientHandlers()

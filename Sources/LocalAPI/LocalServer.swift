@@ -51,10 +51,11 @@ package struct LocalServer: Service {
                     return
                 }
             },
+            eventLoopGroupProvider: .shared(LocalLoop.eventLoop),
             logger: logger
         )
         do {
-            try await application.run()
+            try await withTaskExecutorPreference(LocalLoop.executor) { try await application.run() }
         } catch let error as IOError {
             throw HansaError(.disk, "cannot listen at \(path): \(String(cString: strerror(error.errnoCode)))")
         }

@@ -28,7 +28,7 @@ package final class Directory: Sendable {
     private let pen: Mutex<Pen>
     private let changes = Mutex(Changes())
     private let clock: Mutex<HybridLogicalClock>
-    private let rosterBox: Mutex<Roster>
+    private let members: Mutex<Members>
     private let listeners = Mutex(Listeners())
 
     /// Where this node's next delta goes.
@@ -135,7 +135,7 @@ package final class Directory: Sendable {
             var replaced: Hash256?
             _ = governance.insert(statement, replaced: &replaced)
         }
-        rosterBox = Mutex(Roster(charter: charter, statements: governance, hasher: cryptography))
+        members = Mutex(Members(Roster(charter: charter, statements: governance, hasher: cryptography)))
 
         token = VolatileToken(folder: folder, hasher: cryptography)
         var pen = Pen(node: node)
@@ -166,18 +166,34 @@ package final class Directory: Sendable {
 
     // MARK: - Who belongs
 
+    /// The roster, and how its members are named.
+    private struct Members {
+        let roster: Roster
+        let names: [OrganizationID: String]
+
+        init(_ roster: Roster) {
+            self.roster = roster
+            let folded = roster.members.mapValues { NameFolding.fold($0.name) }
+            let counts = Dictionary(folded.values.map { ($0, 1) }, uniquingKeysWith: +)
+            names = roster.members.mapValues { member in
+                let isUnique = folded[member.id].flatMap { counts[$0] } == 1
+                return isUnique ? member.name : "\(member.name) (\(member.id.short))"
+            }
+        }
+    }
+
     /// Who belongs to the alliance, as this node knows it.
-    package var roster: Roster { rosterBox.withLock { $0 } }
+    package var roster: Roster { members.withLock { $0.roster } }
 
     /// Takes the roster that governance gives now.
-    package func adopt(_ roster: Roster) { rosterBox.withLock { $0 = roster } }
+    package func adopt(_ roster: Roster) {
+        let now = Members(roster)
+        members.withLock { $0 = now }
+    }
 
     /// The name of an organization, with its id's beginning where the name is not the only one.
     package func name(of organization: OrganizationID) -> String {
-        let roster = roster
-        guard let member = roster.members[organization] else { return organization.short }
-        let isUnique = roster.members.values.count { NameFolding.fold($0.name) == NameFolding.fold(member.name) } == 1
-        return isUnique ? member.name : "\(member.name) (\(organization.short))"
+        members.withLock { $0.names[organization] } ?? organization.short
     }
 
     /// Calls back after each own write, on the writer's queue, in order.
@@ -226,10 +242,14 @@ package final class Directory: Sendable {
     ///
     /// When it returns, the deltas are on disk. Nothing is written where `plan` asks for nothing.
     ///
-    /// - Parameter plan: Called on the writer's queue, once.
-    /// - Throws: What `plan` throws; ``HansaError``.
+    /// - Parameter plan: Called on the writer's queue, once. The `result` that it gives is called behind it, when what it
+    ///   asks for is written and not yet committed.
+    /// - Throws: What `plan` and `result` throw, and then nothing is written; ``HansaError``.
     package func commit<Result: Sendable>(
-        _ plan: @escaping @Sendable (inout WriteTransaction) throws -> (drafts: [OperationDraft], result: Result)
+        _ plan:
+            @escaping @Sendable (inout WriteTransaction) throws -> (
+                drafts: [OperationDraft], result: (WriteTransaction) throws -> Result
+            )
     ) async throws -> (deltas: [VerifiedDelta], result: Result) {
         try await onWriter {
             try self.commitNow(importMark: nil) { transaction, log in
@@ -280,7 +300,7 @@ package final class Directory: Sendable {
                     parts += now.0
                     results.append(now.1)
                 }
-                return (parts, results)
+                return (parts, { _ in results })
             }
         }
         return (outcome.deltas, outcome.result)
@@ -331,9 +351,12 @@ package final class Directory: Sendable {
         }
     }
 
+    /// What is to be written, and what is told of it once it is written.
+    private typealias Planned<Result> = (parts: [EncodedOperations], result: (WriteTransaction) throws -> Result)
+
     private func commitNow<Result>(
         importMark: ImportMark?,
-        _ plan: (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
+        _ plan: (inout WriteTransaction, LogID) throws -> Planned<Result>
     ) throws -> (deltas: [VerifiedDelta], result: Result) {
         do {
             return try commitPlanned(importMark: importMark, plan)
@@ -345,13 +368,13 @@ package final class Directory: Sendable {
 
     private func commitPlanned<Result>(
         importMark: ImportMark?,
-        _ plan: (inout WriteTransaction, LogID) throws -> (parts: [EncodedOperations], result: Result)
+        _ plan: (inout WriteTransaction, LogID) throws -> Planned<Result>
     ) throws -> (deltas: [VerifiedDelta], result: Result) {
         var pen = pen.withLock { $0 }
         let outcome = try store.write { transaction -> (deltas: [VerifiedDelta], result: Result, StoredTotals?) in
             let log = pen.log ?? pen.next
             let (parts, result) = try plan(&transaction, log)
-            guard !parts.isEmpty else { return ([], result, nil) }
+            guard !parts.isEmpty else { return ([], try result(transaction), nil) }
             if pen.log == nil {
                 (pen.log, pen.head) = (log, nil)
                 try transaction.setMeta(MetaKey.log, log.bytes)
@@ -362,10 +385,11 @@ package final class Directory: Sendable {
                     throw HansaError(.internal, "an own delta does not continue its own log")
                 }
             }
+            let told = try result(transaction)
             if let token {
                 try token.note(log: log, head: self.pen.withLock { $0.head }, intended: pen.head)
             }
-            return (deltas, result, StoredTotals(try transaction.reading.totals()))
+            return (deltas, told, StoredTotals(try transaction.reading.totals()))
         }
         guard let totals = outcome.2 else { return (outcome.deltas, outcome.result) }
         changes.withLock { changes in

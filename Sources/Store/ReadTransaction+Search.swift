@@ -79,9 +79,11 @@ extension ReadTransaction {
             named.count > Self.searchMatchesMax
             ? named : try rows("(\(expression))" + filters, limit: Self.searchMatchesMax + 1)
         let isExact = matches.count <= Self.searchMatchesMax
+        // Of those that are ranked, by their rows.
+        var views: [Int64: RecordView] = [:]
         let order: [Int64]
         if matches.count <= Self.searchRankedMax {
-            order = try rank(matches, for: query.text)
+            order = try rank(matches, for: query.text, &views)
         } else {
             if named.count < Self.searchRankedMax {
                 named = try rows("({name} : (\(expression)))" + filters, limit: Self.searchMatchesMax)
@@ -89,15 +91,14 @@ extension ReadTransaction {
             matches = Array(matches.prefix(Self.searchMatchesMax))
             named = Array(named.prefix(Self.searchMatchesMax))
             let first =
-                try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text)
+                try rank(Array(named.prefix(Self.searchRankedMax)), for: query.text, &views)
                 + named.dropFirst(Self.searchRankedMax)
             let isNamed = Set(first)
             order = first + matches.filter { !isNamed.contains($0) }
         }
 
         let hits = try order.dropFirst(max(0, query.offset)).prefix(max(0, query.limit)).map { row in
-            guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("table search") }
-            return try view(found)
+            try views[row] ?? found(row)
         }
         return SearchResult(
             hits: hits,
@@ -111,11 +112,17 @@ extension ReadTransaction {
             .bind(2, Int64(limit)).all { $0.int(0) }
     }
 
-    private func rank(_ rows: [Int64], for query: String) throws -> [Int64] {
+    private func found(_ row: Int64) throws -> RecordView {
+        guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("table search") }
+        return try view(found)
+    }
+
+    private func rank(_ rows: [Int64], for query: String, _ views: inout [Int64: RecordView]) throws -> [Int64] {
         let wanted = SearchText.segments(of: query)
         let ranked = try rows.map { row -> (row: Int64, score: Int) in
-            guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("table search") }
-            return (row, try score(view(found), for: wanted))
+            let view = try found(row)
+            views[row] = view
+            return (row, score(view, for: wanted))
         }
         return ranked.sorted { $0.score != $1.score ? $0.score < $1.score : $0.row < $1.row }.map(\.row)
     }

@@ -14,11 +14,11 @@ package struct ReadTransaction {
         var kinds: [Int64: String] = [:]
         /// The live writes of the record that was compared last, with their paths.
         var lastWrites: (writes: [LiveWrite], paths: [FieldPath])?
-        let records = RowsInTurn(following: RecordRow.byFollowing, read: RecordRow.init, number: \.row)
+        let records = RowsInTurn(following: RecordRow.byFollowing, read: RecordRow.init, number: { $0.row })
         let contents = RowsInTurn(
             following: "SELECT id, content FROM operation WHERE id > ? ORDER BY id",
             read: { (location: $0.int(0), content: $0.bytes(1)) },
-            number: \.location
+            number: { $0.location }
         )
     }
 

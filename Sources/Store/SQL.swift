@@ -219,6 +219,19 @@ final class Session {
     /// Forgets what a transaction that failed may have read of itself.
     func forget() { shapes = [:] }
 
+    /// Has SQLite read the schema anew, and with it make its virtual tables anew. FTS5 keeps a table of its pending terms as
+    /// large as the largest transaction has made it, and goes through all of it at each commit.
+    ///
+    /// There is no call for that; a change of the schema that is rolled back has it done, and writes nothing.
+    func forgetSchema() throws {
+        let code = sqlite3_exec(connection, "BEGIN; CREATE TABLE unmade(x); ROLLBACK", nil, nil, nil)
+        guard code == SQLITE_OK else {
+            let message = String(cString: sqlite3_errmsg(connection))
+            sqlite3_exec(connection, "ROLLBACK", nil, nil, nil)
+            throw DatabaseError(resultCode: ResultCode(rawValue: code), message: message)
+        }
+    }
+
     /// A statement whose text is made at run time, not kept.
     func dynamic(_ text: String) throws -> SQL {
         SQL(try database.makeStatement(sql: text), connection: connection)

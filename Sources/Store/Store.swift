@@ -44,6 +44,8 @@ package final class Store: Sendable {
         /// Pages in the write-ahead log after the last commit that are not known to be copied back.
         var logPages = 0
         var lastCommit = ContinuousClock.now
+        /// True from a load on until what the index has grown to in memory is given up.
+        var isSwollen = false
         /// True once the index has been found in as few pieces as it is brought to, and nothing was written since.
         var isTidy = false
     }
@@ -280,6 +282,10 @@ package final class Store: Sendable {
                 }
                 writer.lastCommit = last
                 writer.isTidy = !isMore
+                if !isMore, writer.isSwollen {
+                    try writer.session?.forgetSchema()
+                    writer.isSwollen = false
+                }
                 return isMore
             }
         }
@@ -327,6 +333,9 @@ package final class Store: Sendable {
         }
     }
 
+    /// Rows changed in one transaction from which on it counts as a load: some hundred records. A guess.
+    private static let loadRowsMin = 2_000
+
     private func transact<Result>(
         _ database: Database,
         whileRebuilding: Bool,
@@ -340,6 +349,7 @@ package final class Store: Sendable {
             writer.session = session
         }
         var result: Result?
+        let changesBefore = session.totalChanges
         do {
             try database.inTransaction(.immediate) {
                 let cache = try writer.cache ?? WriterCache(session)
@@ -361,6 +371,7 @@ package final class Store: Sendable {
         guard let result else { throw StoreError(.internal, "a transaction without a result") }
         writer.lastCommit = .now
         writer.isTidy = false
+        if session.totalChanges - changesBefore >= Self.loadRowsMin { writer.isSwollen = true }
         try checkpointIfLong(database)
         return result
     }

@@ -26,6 +26,9 @@ package final class PeerConnection: Sendable {
     /// Who began the connection.
     package let direction: Direction
 
+    /// Runs tasks on the connection's event loop.
+    package let executor: EventLoopExecutor
+
     private let frameBytesMax: Int
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBound<PeerConnectionHandler>
@@ -44,6 +47,7 @@ package final class PeerConnection: Sendable {
         self.direction = direction
         self.frameBytesMax = configuration.frameBytesMax
         self.eventLoop = eventLoop
+        executor = EventLoopExecutor(eventLoop)
         self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
         self.state = Mutex(
             PeerConnectionState(

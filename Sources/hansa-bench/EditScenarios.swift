@@ -46,15 +46,20 @@ extension LoadedNode {
             try await searching[0].withSession { first in
                 try await searching[1].withSession { second in
                     var (times, flushes): ([Double], [Double]) = ([], [])
+                    // Microseconds to wait between the answer and the first search, part of the time measured. A search
+                    // that comes too early takes the processors from those who store the edit: so it is made longer after
+                    // one in vain, and shorter as long as all find it.
+                    var pause: UInt32 = 0
                     for number in 0..<edits + Self.warmUp {
                         let (edit, query) = command(number)
                         let flush = try disk.flush()
                         let begin = ContinuousClock.now
                         _ = try await editing.call(edit)
-                        // Asking before the edit is answered would take the processors from those who store it.
-                        async let one: Void = Self.awaitHit(query, by: first)
-                        async let other: Void = Self.awaitHit(query, by: second)
-                        _ = try await (one, other)
+                        usleep(pause)
+                        async let one = Self.awaitHit(query, by: first)
+                        async let other = Self.awaitHit(query, by: second)
+                        let inVain = try await one + other
+                        pause = inVain > 0 ? pause + 50 : pause - min(pause, 10)
                         guard number >= Self.warmUp else { continue }
                         times.append(begin.duration(to: .now) / .milliseconds(1))
                         flushes.append(flush)
@@ -68,12 +73,16 @@ extension LoadedNode {
         return measurements("edit-visible", times, flushes, allowance: (1.5, 6), node: readers[0])
     }
 
-    private static func awaitHit(_ query: SearchCommand, by client: LocalClient.Session) async throws {
+    /// Searches until there is a hit; how often in vain.
+    private static func awaitHit(_ query: SearchCommand, by client: LocalClient.Session) async throws -> Int {
         let begin = ContinuousClock.now
+        var inVain = 0
         while try await client.call(query).total == 0 {
+            inVain += 1
             guard begin.duration(to: .now) < .seconds(60) else { throw BenchFailure("an edit is never found") }
             try await Task.sleep(for: .microseconds(200))
         }
+        return inVain
     }
 
     private func command(_ number: Int) -> (edit: EditCommand, query: SearchCommand) {

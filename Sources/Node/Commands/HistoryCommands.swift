@@ -159,8 +159,8 @@ package struct SettleCommand: Command {
         switch value {
         case "yes", "true":
             let (deltas, _) = try await directory.commit { transaction in
-                guard let view = try transaction.view(of: id), view.isEditedWhileDeleted else { return ([], ()) }
-                return ([Planner.deletion(of: view)], ())
+                guard let view = try transaction.view(of: id), view.isEditedWhileDeleted else { return ([], { _ in }) }
+                return ([Planner.deletion(of: view)], { _ in })
             }
             return WrittenAnswer(id, name: view.displayName(), action: "deleted", deltas: deltas)
         case "no", "false":

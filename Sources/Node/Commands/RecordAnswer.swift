@@ -153,7 +153,7 @@ extension Directory {
                 changes: changes,
                 settling: settling
             )
-            return (draft.map { [$0] } ?? [], ())
+            return (draft.map { [$0] } ?? [], { _ in })
         }.deltas
     }
 }

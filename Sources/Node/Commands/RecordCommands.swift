@@ -148,17 +148,19 @@ package struct EditCommand: Command {
         }
         let key = identity.key(directory.cryptography)
         let id = directory.recordID(owner: directory.organization, identity)
-        let (deltas, result) = try await directory.commit { transaction in
+        let (deltas, written) = try await directory.commit { transaction in
             let view = try transaction.view(of: id)
             let changes = try CatalogChecks.changes(words, over: view)
             try CatalogChecks.checkNaming(changes, over: view)
             let draft = Planner.upsert(identity, key: key, over: view, changes: changes, settling: .settles)
             if let draft { try CatalogChecks.check(draft) }
             let isNew = view == nil || view?.isDeleted == true
-            return (draft.map { [$0] } ?? [], isNew)
+            return (
+                draft.map { [$0] } ?? [],
+                { (name: try $0.view(of: id)?.displayName() ?? id.short, action: isNew ? "created" : "updated") }
+            )
         }
-        let view = try await directory.existingView(id)
-        return WrittenAnswer(id, name: view.displayName(), action: result ? "created" : "updated", deltas: deltas)
+        return WrittenAnswer(id, name: written.name, action: written.action, deltas: deltas)
     }
 }
 
@@ -176,9 +178,9 @@ package struct DeleteCommand: Command {
         try directory.requireOwn(view.owner)
         let (deltas, _) = try await directory.commit { transaction in
             guard let view = try transaction.view(of: id), !view.isDeleted, !view.allCandidates.isEmpty else {
-                return ([], ())
+                return ([], { _ in })
             }
-            return ([Planner.deletion(of: view)], ())
+            return ([Planner.deletion(of: view)], { _ in })
         }
         return WrittenAnswer(id, name: view.displayName(), action: "deleted", deltas: deltas)
     }

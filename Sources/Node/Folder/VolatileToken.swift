@@ -2,6 +2,7 @@ package import Catalog
 package import DeltaLog
 import Foundation
 import Glibc
+import Synchronization
 
 /// Proof, in memory that a reboot clears, that a data folder is the very one that was last written here.
 ///
@@ -9,10 +10,12 @@ import Glibc
 /// back looks sound by itself; what it lacks is this token: the folder's path, this boot, and the head it holds or was
 /// about to hold. Without it the next write begins a new log (a new incarnation), so two different continuations of
 /// one log are never signed.
-package struct VolatileToken: Sendable {
+package final class VolatileToken: Sendable {
     private let file: String
     private let path: String
     private let boot: String
+    /// The open file; nil until it is first written.
+    private let descriptor = Mutex<Int32?>(nil)
 
     /// The token of a folder; nil where no temporary file system is found, and every start begins a new log.
     package init?(folder: DataFolder, hasher: some CatalogHasher) {
@@ -57,17 +60,38 @@ package struct VolatileToken: Sendable {
     /// Writes the head that the folder holds, and the one it is about to hold. Called before the commit with both, so
     /// that a kill between the two does not matter, and needs no flush: the token need not outlive the boot.
     package func note(log: LogID, head: Head?, intended: Head?) throws {
+        // The last line ends, so that what a longer text leaves behind it belongs to none.
         let text = [
-            path, boot, Hex.string(log.bytes), head?.hash.hex ?? "-", intended?.hash.hex ?? head?.hash.hex ?? "-",
+            path, boot, Hex.string(log.bytes), head?.hash.hex ?? "-", intended?.hash.hex ?? head?.hash.hex ?? "-", "",
         ].joined(separator: "\n")
-        let temporary = file + ".new"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw HansaError(.disk, "cannot write \(temporary)") }
-        defer { close(descriptor) }
         let bytes = Array(text.utf8)
-        guard write(descriptor, bytes, bytes.count) == bytes.count, rename(temporary, file) == 0 else {
+        try descriptor.withLock { descriptor in
+            let file = try descriptor.flatMap { Self.isLinked($0) ? $0 : nil } ?? openAgain(&descriptor)
+            // In place: a kill cannot come in the midst of so few bytes, and a mixture would prove nothing.
+            guard pwrite(file, bytes, bytes.count, 0) == bytes.count else {
+                throw HansaError(.disk, "cannot write \(self.file): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    private func openAgain(_ descriptor: inout Int32?) throws -> Int32 {
+        if let old = descriptor.take() { close(old) }
+        let opened = open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard opened >= 0 else {
             throw HansaError(.disk, "cannot write \(file): \(String(cString: strerror(errno)))")
         }
+        descriptor = opened
+        return opened
+    }
+
+    /// False for a file that somebody has removed.
+    private static func isLinked(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_nlink > 0
+    }
+
+    deinit {
+        descriptor.withLock { if let file = $0 { close(file) } }
     }
 
     /// Writes that the head that was intended is the one that the folder holds, so that the one before it proves nothing

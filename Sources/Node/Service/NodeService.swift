@@ -14,15 +14,13 @@ import Wire
 /// A running node: the owner of the engine and of the connections. It feeds inputs in order and carries out actions
 /// after each step.
 ///
-/// One task steps the engine. Peers' frames are decoded and deltas checked by the task of their connection; storing
-/// happens on the directory's writer queue, reading on its readers. What they find comes back as inputs.
+/// ``EngineDriver`` has the engine stepped. Peers' frames are decoded and deltas checked by the task of their connection;
+/// storing happens on the directory's writer queue, reading on its readers. What they find comes back as inputs.
 package final class NodeService: Service {
     package let directory: Directory
     package let settings: Settings
     let logger: Logger
-    private let engine: Mutex<Engine>
-    private let inputs: AsyncStream<EngineInput>
-    private let input: AsyncStream<EngineInput>.Continuation
+    private let driver: EngineDriver
     private let links = Mutex<LinkTable>(LinkTable())
     private let gate: Gate
     private let transport: PeerTransport
@@ -123,8 +121,7 @@ package final class NodeService: Service {
             cryptography: directory.cryptography,
             random: SystemRandomNumberGenerator()
         )
-        self.engine = Mutex(engine)
-        (inputs, input) = AsyncStream.makeStream()
+        driver = EngineDriver(engine)
         (dials, dial) = AsyncStream.makeStream()
         (stopped, stop) = AsyncStream.makeStream()
         let gate = try Gate(directory: directory)
@@ -160,13 +157,13 @@ package final class NodeService: Service {
         address.withLock { $0 = bound }
         // A local edit that meets a failing disk ends the node as a peer's delta does.
         directory.onFailure { [weak self] in self?.fail($0) }
-        directory.onCommit { [input] deltas, totals in
-            input.yield(
+        directory.onCommit { [driver] deltas, totals in
+            driver.feed(
                 .committed(deltas, summary: StoredSummary(digest: totals.digest, records: totals.records))
             )
         }
         try announce(bound)
-        input.yield(.timer)
+        driver.feed(.timer)
         logger.info(
             "ready",
             metadata: [
@@ -190,8 +187,8 @@ package final class NodeService: Service {
     }
 
     private func runTasks(_ listener: PeerListener) async {
+        driver.begin { [self] in perform($0) }
         await withDiscardingTaskGroup { group in
-            group.addTask { await self.stepEngine() }
             group.addTask {
                 while (try? await Task.sleep(for: Self.contactsInterval)) != nil { self.saveContacts() }
             }
@@ -215,7 +212,7 @@ package final class NodeService: Service {
             for await _ in stopped {}
             // Whatever waits for a frame or a dial is cancelled with the group.
             for connection in transport.connections { connection.close() }
-            input.finish()
+            await driver.end()
             dial.finish()
             group.cancelAll()
         }
@@ -245,7 +242,7 @@ package final class NodeService: Service {
         } else {
             wanted = [bound.description]
         }
-        let held = engine.withLock { $0.announcements.latest[directory.node] }
+        let held = driver.withEngine { $0.announcements.latest[directory.node] }
         guard held?.addresses ?? [] != wanted else { return }
         let bytes = try Announcement.sign(
             addresses: wanted,
@@ -259,54 +256,20 @@ package final class NodeService: Service {
             cryptography: directory.cryptography
         )
         try Directory.translating { try directory.store.write { try $0.set(announcement) } }
-        input.yield(.announced(announcement))
+        driver.feed(.announced(announcement))
     }
 
     // MARK: - The engine
 
-    private func stepEngine() async {
-        var timer: Task<Void, Never>?
-        for await next in inputs {
-            let actions = engine.withLock {
-                $0.step(next, now: Self.now, wallMilliseconds: WallClock.milliseconds)
-            }
-            for action in actions {
-                if case .setTimer(let instant) = action {
-                    timer?.cancel()
-                    // Owned by this loop: cancelled when the next one is set and when the loop ends.
-                    timer = Task { [input] in
-                        let now = Self.now
-                        let nanoseconds = instant > now ? instant.nanoseconds - now.nanoseconds : 0
-                        try? await Task.sleep(nanoseconds: nanoseconds)
-                        if !Task.isCancelled { input.yield(.timer) }
-                    }
-                } else {
-                    perform(action)
-                }
-            }
-        }
-        timer?.cancel()
-    }
-
-    private static let start = ContinuousClock.now
-
-    /// The monotonic clock, as the engine reads it.
-    static var now: Gossip.Instant {
-        let elapsed = start.duration(to: .now).components
-        return Gossip.Instant(
-            nanoseconds: UInt64(elapsed.seconds) * 1_000_000_000 + UInt64(elapsed.attoseconds / 1_000_000_000)
-        )
-    }
-
     /// What the engine tells of the nodes, and of itself.
     package func engineStatus() -> (peers: [PeerStatus], now: Gossip.Instant, parked: [LogID: ParkedDelta]) {
-        engine.withLock { ($0.peerStatuses(), Self.now, $0.parked) }
+        driver.withEngine { ($0.peerStatuses(), EngineDriver.now, $0.parked) }
     }
 
     /// The node's place in the overlay, what the broadcast has cost so far, and the authors that are pull-only.
     package func topology() -> (topology: Topology, counters: GossipCounters, pullOnly: [NodeKey]) {
-        let now = Self.now
-        return engine.withLock { engine in
+        let now = EngineDriver.now
+        return driver.withEngine { engine in
             (engine.topology(), engine.counters, engine.pullOnly.filter { $0.value > now }.keys.sorted())
         }
     }
@@ -383,7 +346,7 @@ package final class NodeService: Service {
                 for batch in batches {
                     let own = outcomes.prefix(batch.deltas.count).map(StoreOutcome.init)
                     outcomes = outcomes.dropFirst(batch.deltas.count)
-                    input.yield(.stored(token: batch.token, own, summary: summary))
+                    driver.feed(.stored(token: batch.token, own, summary: summary))
                 }
             } catch {
                 fail(HansaError(cause: error))
@@ -447,7 +410,7 @@ package final class NodeService: Service {
     private func readThen(_ body: @escaping @Sendable (ReadTransaction) throws -> EngineInput) {
         Task {
             do {
-                input.yield(try await directory.read(body))
+                driver.feed(try await directory.read(body))
             } catch {
                 fail(HansaError(cause: error))
             }
@@ -566,7 +529,7 @@ package final class NodeService: Service {
             }
         }
         logger.debug("cannot reach", metadata: ["peer": "\(who(dial.node))", "reason": "\(words)"])
-        input.yield(.dialFailed(dial.node))
+        driver.feed(.dialFailed(dial.node))
     }
 
     /// One connection from beginning to end.
@@ -580,9 +543,15 @@ package final class NodeService: Service {
             table.nodes[link] = node
             return link
         }
-        input.yield(.linkUp(link, node: node, dialled: connection.direction == .outbound))
-        for await frame in connection.inbound {
-            receive(frame, on: link)
+        driver.feed(.linkUp(link, node: node, dialled: connection.direction == .outbound))
+        await withTaskExecutorPreference(connection.executor) {
+            for await frame in connection.inbound {
+                if frame.count <= Self.frameBytesOnLoop {
+                    receive(frame, on: link)
+                } else {
+                    await withTaskExecutorPreference(globalConcurrentExecutor) { receive(frame, on: link) }
+                }
+            }
         }
         _ = links.withLock { table in
             table.nodes[link] = nil
@@ -590,31 +559,35 @@ package final class NodeService: Service {
         }
         connection.close()
         let reason = await connection.closed()
-        input.yield(.linkDown(link))
+        driver.feed(.linkDown(link))
         giveUpQuestions(HansaError(.unreachable, "the connection with \(who(node)) has ended")) { $0.node == node }
         logger.info("session closed", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
     }
+
+    /// The longest frame that is handled on its connection's event loop: a delta of a few records, checked in a fraction of
+    /// a millisecond. Longer ones would keep the loop's other connections waiting.
+    private static let frameBytesOnLoop = 16 * 1024
 
     private func receive(_ frame: [UInt8], on link: LinkID) {
         let message: PeerMessage
         do throws(MalformedMessage) {
             message = try PeerMessage(decoding: frame)
         } catch {
-            input.yield(.malformed(link, error.what))
+            driver.feed(.malformed(link, error.what))
             return
         }
         switch message {
         case .deltas(let deltas):
-            input.yield(.deltas(link, deltas.map(check), .asked(byteCount: frame.count)))
-        case .push(let deltas, let hops): input.yield(.deltas(link, deltas.map(check), .pushed(hops: hops)))
+            driver.feed(.deltas(link, deltas.map(check), .asked(byteCount: frame.count)))
+        case .push(let deltas, let hops): driver.feed(.deltas(link, deltas.map(check), .pushed(hops: hops)))
         case .refusal(let refusal) where !refusal.isOrderly:
             let node = links.withLock { $0.nodes[link] }
             logger.warning(
                 "refused by a peer",
                 metadata: ["peer": "\(node.map(who) ?? "unknown")", "reason": "\(refusal.reason)"]
             )
-            input.yield(.message(link, message))
-        default: input.yield(.message(link, message))
+            driver.feed(.message(link, message))
+        default: driver.feed(.message(link, message))
         }
     }
 
@@ -623,7 +596,7 @@ package final class NodeService: Service {
         do throws(DeltaRefusal) {
             // What is wrong with the whole is for the check below to say, in its order.
             if let (header, hash) = try? VerifiedDelta.head(of: bytes, hasher: directory.cryptography),
-                engine.withLock({ $0.holds(header.log, Head(sequence: header.sequence, hash: hash)) })
+                driver.withEngine({ $0.holds(header.log, Head(sequence: header.sequence, hash: hash)) })
             {
                 return .known(log: header.log, sequence: header.sequence)
             }
@@ -673,8 +646,8 @@ package final class NodeService: Service {
             }
             do {
                 let admitted = try await Admission(directory: directory).admit(request, invitation: key)
-                input.yield(.stated(admitted.statements))
-                if let announcement = admitted.announcement { input.yield(.announced(announcement)) }
+                driver.feed(.stated(admitted.statements))
+                if let announcement = admitted.announcement { driver.feed(.announced(announcement)) }
                 logger.info("admitted", metadata: ["organization": "\(admitted.name)", "node": "\(admitted.node.hex)"])
                 answer = admitted.answer
             } catch {
@@ -715,7 +688,7 @@ package final class NodeService: Service {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 diffs.withLock { $0[token] = Question(node: node, continuation: continuation) }
-                if Task.isCancelled { giveUp() } else { input.yield(.askDiff(link, question)) }
+                if Task.isCancelled { giveUp() } else { driver.feed(.askDiff(link, question)) }
             }
         } onCancel: {
             giveUp()
@@ -728,10 +701,10 @@ package final class NodeService: Service {
     /// An open link with a node, which is dialled where there is none.
     private func link(to node: NodeKey) async throws -> LinkID {
         let unreachable = HansaError(.unreachable, "\(who(node)) is not connected")
-        input.yield(.contact(node))
+        driver.feed(.contact(node))
         let deadline = ContinuousClock.now + Self.contactDeadline
         while true {
-            let (link, isHopeful) = engine.withLock { ($0.openLink(to: node), $0.isContacting(node)) }
+            let (link, isHopeful) = driver.withEngine { ($0.openLink(to: node), $0.isContacting(node)) }
             if let link { return link }
             // The engine has its time to begin to dial.
             let isEarly = ContinuousClock.now < deadline - Self.contactDeadline + .seconds(1)

@@ -1,0 +1,14 @@
+import NIOCore
+import NIOPosix
+import Transport
+
+/// The event loop of this process's local connections, which also runs the tasks that serve them: a request is read,
+/// handed to the node's queues and answered without another thread in between.
+///
+/// What blocks or takes long belongs on those queues.
+enum LocalLoop {
+    /// Made when it is first needed, and there until the process ends.
+    static let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
+    /// Runs tasks on the loop.
+    static let executor = EventLoopExecutor(eventLoop)
+}
