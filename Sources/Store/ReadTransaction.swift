@@ -24,13 +24,16 @@ package struct ReadTransaction {
 
     let session: Session
     let names = Names()
+    /// Fields that are known without looking.
+    private let fields: FieldTable?
 
-    init(_ session: Session) {
+    init(_ session: Session, fields: FieldTable? = nil) {
         self.session = session
+        self.fields = fields
     }
 
     func path(of number: FieldNumber) throws -> FieldPath {
-        if let known = names.fields[number] { return known }
+        if let known = fields?.path(of: number) ?? names.fields[number] { return known }
         let path = try Lookup.field(number, session)
         names.fields[number] = path
         return path

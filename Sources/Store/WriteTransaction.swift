@@ -78,7 +78,7 @@ package struct WriteTransaction: DeltaStorage {
     }
 
     /// Reads of the directory as this transaction has made it so far.
-    package var reading: ReadTransaction { ReadTransaction(session) }
+    package var reading: ReadTransaction { ReadTransaction(session, fields: cache.fields) }
 
     /// The record with its values; nil where it never was.
     package func view(of id: RecordID) throws -> RecordView? { try reading.view(of: id) }
