@@ -24,7 +24,7 @@ package struct Stamp: Hashable, Comparable, Sendable {
 package struct HybridLogicalClock: Sendable {
     /// How far ahead of the wall clock a foreign stamp may lie and still advance this clock, in milliseconds.
     ///
-    /// Five minutes: beyond that it is a wrong clock, not a delay (DESIGN section 4). Such a stamp is still accepted
+    /// Five minutes: beyond that it is a wrong clock, not a delay (Protocol.md, section 7). Such a stamp is still accepted
     /// with its delta, and shown as its author's skew.
     package static let aheadMillisecondsMax: UInt64 = 5 * 60 * 1000
 

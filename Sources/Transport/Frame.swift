@@ -2,7 +2,7 @@ package import NIOCore
 
 /// The framing of messages on a connection: the payload's length as 4 bytes, big end first, then the payload.
 package enum Frame {
-    /// Longest payload, in bytes: 4 MiB (DESIGN.md, section 8).
+    /// Longest payload, in bytes: 4 MiB (Protocol.md, section 11).
     package static let bytesMax = 4 * 1024 * 1024
 
     /// Bytes before the payload.

@@ -1,6 +1,6 @@
 /// Limits and deadlines of connections between peers.
 package struct TransportConfiguration: Sendable {
-    /// Longest payload of a frame, in bytes. Default and upper end 4 MiB, the protocol's limit (DESIGN.md, section 8).
+    /// Longest payload of a frame, in bytes. Default and upper end 4 MiB, the protocol's limit (Protocol.md, section 11).
     package var frameBytesMax = Frame.bytesMax
 
     /// How long a connection may take for its TLS handshake. Default 10 s (a guess: several lost packets on a slow link).

@@ -4,7 +4,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// Nodes that hold the same deltas agree on everything, whatever the order, duplication and delay (DESIGN, promise 1).
+/// Nodes that hold the same deltas agree on everything, whatever the order, duplication and delay (Protocol.md, section 7).
 struct ConvergenceTests {
     /// Who the three authors work for.
     enum Organizations: UInt64, CaseIterable, Sendable {

@@ -3,7 +3,7 @@ import DeltaLog
 import TestSupport
 import Testing
 
-/// What merging means to people: each rule of DESIGN section 4 by itself.
+/// What merging means to people: each rule of Protocol.md, section 7, by itself.
 struct MergingRulesTests {
     private let need = RecordIdentity(kind: "need", localID: "1")
     private let name = FieldPath(unchecked: "name/und")
