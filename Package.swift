@@ -167,7 +167,7 @@ let package = Package(
         ),
         .testTarget(
             name: "NodeTests",
-            dependencies: ["Node", "Catalog", "DeltaLog", "Gossip", "Simulator"],
+            dependencies: ["Node", "Catalog", "DeltaLog", "Gossip", "Simulator", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -150,6 +150,9 @@ package final class PeerConnection: Sendable {
         }
     }
 
+    /// Bytes of frames that have come and wait to be taken, some 64 bytes per frame included.
+    package var unreadBytes: Int { state.withLock { $0.inboundBytes } }
+
     private func nextFrame(isolation actor: isolated (any Actor)?) async -> [UInt8]? {
         let frame: [UInt8]? = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: PeerConnectionState.Consumer) in

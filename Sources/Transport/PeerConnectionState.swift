@@ -21,7 +21,8 @@ struct PeerConnectionState {
     private let outboundBytesMax: Int
 
     private var inbound = CircularBuffer<[UInt8]>()
-    private var inboundBytes = 0
+    /// Received, and not yet taken.
+    private(set) var inboundBytes = 0
     private var inboundEnded = false
     private var consumer: Consumer?
     private var consumerCancelled = false

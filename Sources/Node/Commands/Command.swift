@@ -6,10 +6,17 @@ package protocol Command: Codable, Sendable {
     associatedtype Output: Codable & Sendable
     /// How it is named on the socket; unique.
     static var name: String { get }
+    /// True if all that it does beside the directory's queues, its answer's encoding included, takes some hundred
+    /// microseconds at most: then it runs where requests are read. What takes longer would hold up others' requests there.
+    var isBrief: Bool { get }
     /// Runs it.
     ///
     /// - Throws: ``HansaError``.
     func run(in context: CommandContext) async throws -> Output
+}
+
+extension Command {
+    package var isBrief: Bool { false }
 }
 
 /// What a command works on.
@@ -50,7 +57,9 @@ package enum CommandTable {
                 } catch {
                     throw HansaError(.usage, "'\(C.name)' was asked in words this node does not understand")
                 }
-                return try encode(try await command.run(in: context))
+                return try await withTaskExecutorPreference(command.isBrief ? nil : globalConcurrentExecutor) {
+                    try encode(try await command.run(in: context))
+                }
             }
         }
         add(StatusCommand.self)

@@ -92,16 +92,9 @@ package struct ImportCommand: Command {
                 "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
             )
         }
-        // Passing rows on and freeing them is work, and must not hold up others' requests.
-        return try await withTaskExecutorPreference(globalConcurrentExecutor) {
-            try await load(into: context.directory)
-        }
-    }
-
-    private func load(into directory: Directory) async throws -> Output {
         let start = ContinuousClock.now
         defer { FreedMemory.giveBack() }
-        let run = try ImportRun(self, directory: directory)
+        let run = try ImportRun(self, directory: context.directory)
         var output = try await run.check()
         if output.rejected == 0 {
             try await run.write(&output)

@@ -10,6 +10,8 @@ package struct GetCommand: Command {
 
     package init(id: String) { self.id = id }
 
+    package var isBrief: Bool { true }
+
     package func run(in context: CommandContext) async throws -> RecordAnswer {
         let directory = context.directory
         return RecordAnswer(try await directory.existingView(directory.resolve(id)), directory: directory)
@@ -38,6 +40,11 @@ package struct SearchCommand: Command {
         package let exact: Bool
         package let milliseconds: Double
     }
+
+    /// Longest list that is encoded where requests are read.
+    private static let hitsBriefMax = 20
+
+    package var isBrief: Bool { limit <= Self.hitsBriefMax }
 
     package func run(in context: CommandContext) async throws -> Output {
         let directory = context.directory
@@ -120,6 +127,8 @@ package struct EditCommand: Command {
         self.create = create
     }
 
+    package var isBrief: Bool { true }
+
     package func run(in context: CommandContext) async throws -> WrittenAnswer {
         let directory = context.directory
         if create, let (owner, identity) = try directory.recordName(id) {
@@ -170,6 +179,8 @@ package struct DeleteCommand: Command {
     package let id: String
 
     package init(id: String) { self.id = id }
+
+    package var isBrief: Bool { true }
 
     package func run(in context: CommandContext) async throws -> WrittenAnswer {
         let directory = context.directory

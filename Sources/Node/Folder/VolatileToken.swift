@@ -11,7 +11,8 @@ import Synchronization
 /// about to hold. Without it the next write begins a new log (a new incarnation), so two different continuations of
 /// one log are never signed.
 package final class VolatileToken: Sendable {
-    private let file: String
+    /// Where it is.
+    package let file: String
     private let path: String
     private let boot: String
     /// The open file; nil until it is first written.
@@ -48,7 +49,10 @@ package final class VolatileToken: Sendable {
 
     /// True if the token names this folder, this boot, and a log with this head, held or intended.
     package func proves(log: LogID, head: Head?) -> Bool {
-        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return false }
+        var status = stat()
+        guard lstat(file, &status) == 0, Self.isOwn(status),
+            let text = try? String(contentsOfFile: file, encoding: .utf8)
+        else { return false }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         guard lines.count >= 5, lines[0] == path, lines[1] == boot, lines[2] == Hex.string(log.bytes) else {
             return false
@@ -80,8 +84,21 @@ package final class VolatileToken: Sendable {
         guard opened >= 0 else {
             throw HansaError(.disk, "cannot write \(file): \(String(cString: strerror(errno)))")
         }
+        var status = stat()
+        guard fstat(opened, &status) == 0, Self.isOwn(status) else {
+            close(opened)
+            throw HansaError(
+                .disk,
+                "\(file) belongs to another user; have it removed, so that this node can write its own"
+            )
+        }
         descriptor = opened
         return opened
+    }
+
+    /// Where everybody may make files, one of this name may be somebody else's.
+    private static func isOwn(_ status: stat) -> Bool {
+        status.st_mode & S_IFMT == S_IFREG && status.st_uid == geteuid()
     }
 
     /// False for a file that somebody has removed.

@@ -101,7 +101,10 @@ package final class EngineDriver: Sendable {
                 return (inputs, inbox.perform)
             }
             guard let perform, !inputs.isEmpty else { return }
-            for input in inputs { step(input, perform) }
+            for input in inputs {
+                guard inbox.withLock({ !$0.isEnded }) else { break }
+                step(input, perform)
+            }
         }
     }
 

@@ -544,15 +544,7 @@ package final class NodeService: Service {
             return link
         }
         driver.feed(.linkUp(link, node: node, dialled: connection.direction == .outbound))
-        await withTaskExecutorPreference(connection.executor) {
-            for await frame in connection.inbound {
-                if frame.count <= Self.frameBytesOnLoop {
-                    receive(frame, on: link)
-                } else {
-                    await withTaskExecutorPreference(globalConcurrentExecutor) { receive(frame, on: link) }
-                }
-            }
-        }
+        await withTaskExecutorPreference(connection.executor) { await receiveAll(from: connection, on: link) }
         _ = links.withLock { table in
             table.nodes[link] = nil
             return table.connections.removeValue(forKey: link)
@@ -564,21 +556,46 @@ package final class NodeService: Service {
         logger.info("session closed", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
     }
 
-    /// The longest frame that is handled on its connection's event loop: a delta of a few records, checked in a fraction of
-    /// a millisecond. Longer ones would keep the loop's other connections waiting.
-    private static let frameBytesOnLoop = 16 * 1024
+    /// Bytes of frames that are handled on their connection's event loop without a pause: a few edits, checked within a
+    /// millisecond. More would keep the loop's other connections waiting.
+    private static let bytesOnLoop = 4 * 1024
 
-    private func receive(_ frame: [UInt8], on link: LinkID) {
-        let message: PeerMessage
+    /// Handles a connection's frames until it ends. Called on its event loop, and left for a thread of Swift's pool by
+    /// whatever takes longer, with all that waits behind it.
+    private func receiveAll(from connection: PeerConnection, on link: LinkID) async {
+        var frames = connection.inbound.makeAsyncIterator()
+        while let frame = await frames.next() {
+            let isShort = frame.count + connection.unreadBytes <= Self.bytesOnLoop
+            if isShort, let message = decode(frame, from: link), message.isBrief {
+                receive(message, byteCount: frame.count, on: link)
+                continue
+            }
+            await withTaskExecutorPreference(globalConcurrentExecutor) {
+                var next: [UInt8]? = frame
+                while let frame = next {
+                    if let message = decode(frame, from: link) {
+                        receive(message, byteCount: frame.count, on: link)
+                    }
+                    next = connection.unreadBytes > 0 ? await frames.next() : nil
+                }
+            }
+        }
+    }
+
+    /// The message in a frame; nil where there is none, which ends the session.
+    private func decode(_ frame: [UInt8], from link: LinkID) -> PeerMessage? {
         do throws(MalformedMessage) {
-            message = try PeerMessage(decoding: frame)
+            return try PeerMessage(decoding: frame)
         } catch {
             driver.feed(.malformed(link, error.what))
-            return
+            return nil
         }
+    }
+
+    private func receive(_ message: PeerMessage, byteCount: Int, on link: LinkID) {
         switch message {
         case .deltas(let deltas):
-            driver.feed(.deltas(link, deltas.map(check), .asked(byteCount: frame.count)))
+            driver.feed(.deltas(link, deltas.map(check), .asked(byteCount: byteCount)))
         case .push(let deltas, let hops): driver.feed(.deltas(link, deltas.map(check), .pushed(hops: hops)))
         case .refusal(let refusal) where !refusal.isOrderly:
             let node = links.withLock { $0.nodes[link] }
@@ -747,6 +764,19 @@ extension StoreOutcome {
         case .applied: self = .applied
         case .duplicate, .gap: self = .skipped
         case .refused(let refusal): self = .refused(refusal)
+        }
+    }
+}
+
+extension PeerMessage {
+    /// True for what takes no longer than its bytes tell. The others concern everybody's membership or whole frontiers, or
+    /// have something written to the log for people.
+    fileprivate var isBrief: Bool {
+        switch self {
+        case .hello, .refusal, .governance, .announcements, .ranges, .headersWanted, .headers, .deltaRefused: false
+        case .want, .deltas, .ack, .have, .state, .diffQuestion, .diffAnswer, .neighbour, .neighbourAnswer, .leave,
+            .shuffle, .shuffleReply, .push, .iHave, .graft, .prune:
+            true
         }
     }
 }
