@@ -5,7 +5,7 @@ import Transport
 /// The event loop of this process's local connections, which also runs the tasks that serve them: a request is read,
 /// handed to the node's queues and answered without another thread in between.
 ///
-/// What blocks or takes long belongs on those queues.
+/// What blocks belongs on those queues, and what takes long on a thread of the pool (``Command/isBrief``).
 enum LocalLoop {
     /// Made when it is first needed, and there until the process ends.
     static let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()

@@ -81,7 +81,8 @@ enum Schema {
     ///
     /// The index gathers terms in 16 MiB of memory before it writes a segment, instead of 1 MiB: a transaction then gives
     /// one segment, and merging them costs less (measured: 8 percent of an import, for 1.7 percent of the file). Eight of a
-    /// level are merged, instead of four (measured: another 8 percent). It keeps no lengths of documents (`columnsize`), since its own ranking is not used.
+    /// level are merged, instead of four (measured: another 8 percent). It keeps no lengths of documents (`columnsize`),
+    /// since its own ranking is not used.
     static let derived = """
         CREATE TABLE field(number INTEGER PRIMARY KEY, path BLOB NOT NULL);
         CREATE TABLE organization(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE);

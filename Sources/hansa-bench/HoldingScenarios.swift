@@ -33,6 +33,7 @@ extension LoadedNode {
             ("two-characters", try await series { command(characters[$0 % 10]) }),
             ("one-owner-and-kind", try await series { command(words[$0 % 10], kind: kind, owner: owner) }),
         ]
+        try check([node])
         return results.flatMap { name, times in
             [
                 Measurement(scenario: "search/\(name)-median", figure: Facts.quantile(0.5, of: times), unit: "ms"),
@@ -52,7 +53,7 @@ extension LoadedNode {
         let seconds = begin.duration(to: .now) / .seconds(1)
         let asked = ContinuousClock.now
         for _ in 0..<50 { _ = try await client.call(StatusCommand()) }
-        return [
+        let results = [
             Measurement(
                 scenario: "start",
                 figure: seconds,
@@ -62,6 +63,8 @@ extension LoadedNode {
             ),
             Measurement(scenario: "start/status", figure: asked.duration(to: .now) / .milliseconds(50), unit: "ms"),
         ]
+        try check([node])
+        return results
     }
 
     /// Two nodes in step with nothing to do.

@@ -61,7 +61,9 @@ extension LoadedNode {
         guard try node.status().frontier.description == before.frontier.description else {
             throw BenchFailure("loading a file again wrote something")
         }
-        return [rate("reimport", seconds: seconds, reference: Double(source.count) / loadSeconds, node: node)]
+        let result = rate("reimport", seconds: seconds, reference: Double(source.count) / loadSeconds, node: node)
+        try check([node])
+        return [result]
     }
 
     /// The file with one percent changed, while another node follows; what passes between them.

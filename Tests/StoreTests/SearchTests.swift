@@ -258,6 +258,21 @@ import Testing
         #expect(try directory.isSound())
     }
 
+    @Test("after a load and the tidying behind it the index is written to and found in as before")
+    func tidyingAfterLoad() throws {
+        let directory = try Directory()
+        let count = 1_200
+        try directory.write((0..<count).map { try directory.setting($0, "name/und", .text("marmot")) })
+        while try directory.store.tidy(ifIdleFor: .zero) {}
+        for number in 0..<10 { try directory.set(number, name: "badger", description: "水泵") }
+        for number in 10..<20 { try directory.delete(number) }
+        while try directory.store.tidy(ifIdleFor: .zero) {}
+        #expect(try directory.find("badger").count == 10)
+        #expect(try directory.find("水泵").count == 10)
+        #expect(try directory.find("marmot").count == count - 20)
+        #expect(try directory.isSound())
+    }
+
     @Test("what comes to a record of very many terms can be taken out again")
     func manyTerms() throws {
         let directory = try Directory()

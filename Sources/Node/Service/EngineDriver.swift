@@ -74,7 +74,7 @@ package final class EngineDriver: Sendable {
         }
         guard let perform else { return }
         step(input, perform)
-        if inbox.withLock({ !Self.isDone(&$0) }) { queue.async { self.stepWithRest() } }
+        if inbox.withLock({ !Self.restsIfDone(&$0) }) { queue.async { self.stepWithRest() } }
     }
 
     /// Drops what comes from now on, and waits until no step is under way.
@@ -96,7 +96,7 @@ package final class EngineDriver: Sendable {
     private func stepWithRest() {
         while true {
             let (inputs, perform) = inbox.withLock { inbox in
-                let inputs = Self.isDone(&inbox) ? [] : inbox.inputs
+                let inputs = Self.restsIfDone(&inbox) ? [] : inbox.inputs
                 inbox.inputs = []
                 return (inputs, inbox.perform)
             }
@@ -109,7 +109,7 @@ package final class EngineDriver: Sendable {
     }
 
     /// Whether nothing waits; then nobody steps any more.
-    private static func isDone(_ inbox: inout Inbox) -> Bool {
+    private static func restsIfDone(_ inbox: inout Inbox) -> Bool {
         guard inbox.inputs.isEmpty else { return false }
         inbox.isStepping = false
         inbox.quiet.take()?.resume()

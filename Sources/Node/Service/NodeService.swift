@@ -565,9 +565,11 @@ package final class NodeService: Service {
     private func receiveAll(from connection: PeerConnection, on link: LinkID) async {
         var frames = connection.inbound.makeAsyncIterator()
         while let frame = await frames.next() {
-            let isShort = frame.count + connection.unreadBytes <= Self.bytesOnLoop
-            if isShort, let message = decode(frame, from: link), message.isBrief {
-                receive(message, byteCount: frame.count, on: link)
+            if frame.count + connection.unreadBytes <= Self.bytesOnLoop {
+                guard let message = decode(frame, from: link) else { continue }
+                await withTaskExecutorPreference(message.isBrief ? nil : globalConcurrentExecutor) {
+                    receive(message, byteCount: frame.count, on: link)
+                }
                 continue
             }
             await withTaskExecutorPreference(globalConcurrentExecutor) {
