@@ -142,7 +142,7 @@ package final class Simulation {
             let heads = node.disk.frontier.sorted.map {
                 "\($0.log.author.short)/\(Hex.string($0.log.incarnation).prefix(4)):\($0.head.sequence)"
             }
-            let peers = node.box?.engine.peerStatuses().map(\.standing.rawValue) ?? ["down"]
+            let peers = node.box?.engine.peerStatuses(now: Instant(nanoseconds: now)).map(\.standing.rawValue) ?? ["down"]
             return "\(node.place): \(heads.joined(separator: " ")) \(peers)"
         }.joined(separator: "\n") + violations.prefix(5).map { "\n" + $0 }.joined()
     }

@@ -67,7 +67,7 @@ struct CodecTests {
             .shuffleReply(token: .max, nodes: []),
             .push([], hops: 0),
             .push([delta.encoded(), [1, 2]], hops: 3),
-            .iHave([HopHead(head: head, hops: 0), HopHead(head: head, hops: 900)]),
+            .iHave([HopHead(head: head, hops: 0), HopHead(head: head, hops: 255)]),
             .graft(range, credit: 7),
             .graft(nil, credit: 0),
             .prune,
@@ -104,7 +104,7 @@ struct CodecTests {
             #expect(hand == (try frame.serializedBytes()))
             #expect(try Hansa_V0_Frame(serializedBytes: hand) == frame)
             #expect(try PeerMessage(decoding: frame.serializedBytes()) == .deltas(deltas))
-            for hops: UInt32 in [0, 1, 300] {
+            for hops: UInt32 in [0, 1, 255] {
                 let push = PeerMessage.push(deltas, hops: hops).encoded()
                 frame.push.deltas = deltas.map { Data($0) }
                 frame.push.hops = hops

@@ -118,9 +118,9 @@ struct HostilePeerTests {
         var lone = LoneEngine()
         let link = lone.connect(1).link
         lone.receive(.refusal(.notAMember), on: link)
-        #expect(lone.engine.peerStatuses().contains { $0.refusal == .notAMember })
+        #expect(lone.engine.peerStatuses(now: lone.now).contains { $0.refusal == .notAMember })
         _ = lone.open(1)
-        #expect(!lone.engine.peerStatuses().contains { $0.refusal != nil })
+        #expect(!lone.engine.peerStatuses(now: lone.now).contains { $0.refusal != nil })
     }
 
     private static let nonsense: [(UInt64, UInt64)] = [
@@ -154,10 +154,10 @@ struct HostilePeerTests {
             .ranges([FrontierRange(upper: .end, content: .entries([FrontierEntry(head)], answer: true))]),
             on: link
         )
-        lone.receive(.iHave([HopHead(head: head, hops: .max)]), on: link)
+        lone.receive(.iHave([HopHead(head: head, hops: PeerMessage.hopsMax)]), on: link)
         _ = lone.wait(milliseconds: 3_000)
         lone.step(.committed(own, summary: StoredSummary(digest: CatalogDigest(), records: 1)))
-        #expect(lone.engine.peerStatuses().count == 3)
+        #expect(lone.engine.peerStatuses(now: lone.now).count == 3)
     }
 
     @Test

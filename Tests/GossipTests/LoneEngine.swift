@@ -12,6 +12,7 @@ struct LoneEngine {
         _read { yield box.engine }
     }
     var milliseconds: UInt64 = 0
+    var now: Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
     private var links: UInt64 = 0
 
     init(
@@ -37,7 +38,7 @@ struct LoneEngine {
 
     @discardableResult
     mutating func step(_ input: EngineInput) -> [EngineAction] {
-        box.engine.step(input, now: Instant(nanoseconds: milliseconds * 1_000_000), wallMilliseconds: milliseconds)
+        box.engine.step(input, now: now, wallMilliseconds: milliseconds)
     }
 
     /// Lets time pass, waking the engine every second as timers would. The peers at `hearing` say something meanwhile.

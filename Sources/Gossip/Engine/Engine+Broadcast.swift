@@ -24,6 +24,8 @@ extension Engine {
     ///
     /// - Parameter hops: Links that they will have passed when they arrive.
     mutating func push(_ deltas: [VerifiedDelta], hops: UInt32, except source: LinkID?, now: Instant) {
+        // What has come this far is only told of.
+        guard hops <= PeerMessage.hopsMax else { return }
         let size = deltas.reduce(0) { $0 + $1.byteCount }
         let shown = deltas.filter { delta in (frontier[delta.log]?.sequence ?? 0) >= delta.header.sequence }
         guard !shown.isEmpty, shown.count == deltas.count, size <= settings.pushBytesMax,

@@ -358,7 +358,7 @@ extension Engine {
         }
         if let hops = batch.hops {
             let fresh = zip(batch.deltas, outcomes).filter { $0.1 == .applied }.map(\.0)
-            push(fresh, hops: hops + 1, except: id, now: now)
+            push(fresh, hops: min(hops, PeerMessage.hopsMax) + 1, except: id, now: now)
         }
         grant(id)
         planWants(now: now)

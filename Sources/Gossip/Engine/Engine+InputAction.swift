@@ -50,10 +50,12 @@ package enum StoreOutcome: Hashable, Sendable {
 
 /// What can happen to an engine.
 package enum EngineInput: Hashable, Sendable {
-    /// A connection with a node whose key TLS has proven. `dialled` is true where this node began it.
-    case linkUp(LinkID, node: NodeKey, dialled: Bool)
+    /// A connection with a node whose key TLS has proven. `dialled` is true where this node began it; `address` is then
+    /// the one that answered.
+    case linkUp(LinkID, node: NodeKey, dialled: Bool, address: String? = nil)
     case linkDown(LinkID)
-    case dialFailed(NodeKey)
+    /// No address of the node answered in time; `reason` says why, for people.
+    case dialFailed(NodeKey, reason: String = "")
     /// A session with this node is wanted for a while, whether it is a neighbour or not.
     case contact(NodeKey)
     case message(LinkID, PeerMessage)

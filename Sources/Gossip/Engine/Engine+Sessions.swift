@@ -4,7 +4,7 @@ import DeltaLog
 // Connections: who is dialled, the first messages, and what ends them.
 
 extension Engine {
-    mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, now: Instant) {
+    mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, address: String?, now: Instant) {
         guard roster.organization(of: peer) != nil, peer != node else {
             acquaintances[peer]?.isDialling = false
             actions.append(.disconnect(id, .notAMember))
@@ -32,6 +32,8 @@ extension Engine {
         )
         due(now + settings.helloDeadline)
         acquaintance.nextDial = nil
+        acquaintance.dialFailure = nil
+        if let address { acquaintance.address = address }
         send(
             id,
             .hello(
@@ -90,9 +92,10 @@ extension Engine {
         link.acquaintance.hasFailed = false
     }
 
-    mutating func dialFailed(_ peer: NodeKey, now: Instant) {
+    mutating func dialFailed(_ peer: NodeKey, reason: String, now: Instant) {
         let acquaintance = acquaintance(peer)
         acquaintance.isDialling = false
+        acquaintance.dialFailure = PeerStatus.DialFailure(reason: reason, at: now)
         acquaintance.hasFailed = true
         scheduleDial(acquaintance, now: now)
         if !links.values.contains(where: { $0.node == peer }) { perform(overlay.closed(peer, now: now), now: now) }

@@ -132,9 +132,10 @@ package struct Engine: ~Copyable {
         actions.reserveCapacity(4)
         if courtesyUntil == Instant(nanoseconds: .max) { courtesyUntil = now + settings.dialCourtesy }
         switch input {
-        case .linkUp(let link, let node, let dialled): linkUp(link, node: node, dialled: dialled, now: now)
+        case .linkUp(let link, let node, let dialled, let address):
+            linkUp(link, node: node, dialled: dialled, address: address, now: now)
         case .linkDown(let link): linkDown(link, now: now)
-        case .dialFailed(let node): dialFailed(node, now: now)
+        case .dialFailed(let node, let reason): dialFailed(node, reason: reason, now: now)
         case .contact(let node): contact(node, now: now)
         case .message(let link, let message): received(message, on: link, now: now)
         case .deltas(let link, let deltas, let arrival): receivedDeltas(deltas, arrival, on: link, now: now)

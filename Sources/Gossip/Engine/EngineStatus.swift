@@ -6,13 +6,32 @@ package struct PeerStatus: Hashable, Sendable {
     /// How a node stands against this one.
     package enum Standing: String, Hashable, Sendable {
         case own = "self"
+        /// A neighbour that holds the same, by what it said within ``EngineSettings/suspectAfter``.
         case inStep = "in step"
         case behind
         case ahead
+        /// It holds something else than this node; what differs is being found out.
+        case comparing
+        /// It has the same deltas and another digest: one of the two nodes is at fault.
+        case differs
+        /// A session is open, and nothing came on it for ``EngineSettings/suspectAfter``.
+        case silent
         /// No neighbour: what it has comes through others.
         case indirect = "through others"
         case unreachable
         case unknown
+    }
+
+    /// A dial that came to nothing.
+    package struct DialFailure: Hashable, Sendable {
+        /// Why, for people.
+        package let reason: String
+        package let at: Instant
+
+        package init(reason: String, at: Instant) {
+            self.reason = reason
+            self.at = at
+        }
     }
 
     package let node: NodeKey
@@ -29,6 +48,8 @@ package struct PeerStatus: Hashable, Sendable {
     package let program: String?
     /// Why the node last ended or refused a session, in its own words; nil once a session is open again.
     package let refusal: SessionRefusal?
+    /// Why the last dial came to nothing, and when; nil since a connection came up.
+    package let dialFailure: DialFailure?
     /// The node's clock less this one's, in milliseconds, when it was last told.
     package let clockAheadMilliseconds: Int64?
     /// Logs and deltas that this node waits for from it.
@@ -37,41 +58,34 @@ package struct PeerStatus: Hashable, Sendable {
 
 extension Engine {
     /// The standing of every node of the roster, ascending by organization and key. Linear in nodes and their logs.
-    package func peerStatuses() -> [PeerStatus] {
+    package func peerStatuses(now: Instant) -> [PeerStatus] {
         roster.sorted.flatMap { member in
-            member.nodes.map { status(of: $0, organization: member.id) }
+            member.nodes.map { status(of: $0, organization: member.id, now: now) }
         }
     }
 
-    private func status(of peer: NodeKey, organization: OrganizationID) -> PeerStatus {
+    private func status(of peer: NodeKey, organization: OrganizationID, now: Instant) -> PeerStatus {
         let acquaintance = acquaintances[peer]
         let link = openLink(to: peer).flatMap { links[$0] }
         let state = link?.state ?? acquaintance?.state
-        let isEqual = state?.frontier == fingerprint && state?.digest == summary.digest
         var behind = acquaintance?.behindBy
         var ahead = acquaintance?.aheadBy
-        if isEqual {
+        if state?.frontier == fingerprint {
             (behind, ahead) = (0, 0)
         } else if let link, link.isSynced {
             (behind, ahead) = difference(link)
         }
-        let standing: PeerStatus.Standing
-        if peer == node {
-            standing = .own
-        } else if link == nil {
-            // Not to be connected is nothing unusual where not everybody is everybody's neighbour.
-            standing =
-                acquaintance?.hasFailed == true && (overlay.isMesh || acquaintance?.pause != nil)
-                ? .unreachable : overlay.isMesh ? .unknown : .indirect
-        } else if isEqual {
-            standing = .inStep
-        } else if behind == nil {
-            standing = .unknown
-        } else if behind == 0, let ahead, ahead > 0 {
-            standing = .ahead
-        } else {
-            standing = .behind
-        }
+        let standing: PeerStatus.Standing =
+            if peer == node {
+                .own
+            } else if let link {
+                standing(of: link, state: state, behind: behind, ahead: ahead, now: now)
+            } else if acquaintance?.hasFailed == true, overlay.isMesh || acquaintance?.pause != nil {
+                // Not to be connected is nothing unusual where not everybody is everybody's neighbour.
+                .unreachable
+            } else {
+                overlay.isMesh ? .unknown : .indirect
+            }
         return PeerStatus(
             node: peer,
             organization: organization,
@@ -84,9 +98,31 @@ extension Engine {
             addresses: announcements.latest[peer]?.addresses ?? [],
             program: acquaintance?.program,
             refusal: acquaintance?.refusal,
+            dialFailure: acquaintance?.dialFailure,
             clockAheadMilliseconds: acquaintance?.clockAheadMilliseconds,
             fetching: link?.wants.count ?? 0
         )
+    }
+
+    /// The standing of a node with an open session.
+    private func standing(
+        of link: Link,
+        state: StateSummary?,
+        behind: UInt64?,
+        ahead: UInt64?,
+        now: Instant
+    ) -> PeerStatus.Standing {
+        if link.isSuspect || link.lastHeard + settings.suspectAfter <= now { return .silent }
+        guard let state else { return .unknown }
+        if state.frontier == fingerprint {
+            guard state.digest == summary.digest else { return .differs }
+            return link.isNeighbour || overlay.isMesh ? .inStep : .indirect
+        }
+        switch (behind, ahead) {
+        case (nil, _), (0, nil), (0, 0): return .comparing
+        case (0, _): return .ahead
+        default: return .behind
+        }
     }
 
     /// Deltas that a peer lacks, and those that it has more, as far as is known.

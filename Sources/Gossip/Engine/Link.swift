@@ -188,6 +188,10 @@ final class Acquaintance {
     /// No session with it before then, since it broke the protocol.
     var shunnedUntil: Instant?
     // Dialling.
+    /// The address that answered last.
+    var address: String?
+    /// Why the last dial came to nothing; nil since a connection came up.
+    var dialFailure: PeerStatus.DialFailure?
     var nextDial: Instant?
     var pause: Milliseconds?
     var isDialling = false

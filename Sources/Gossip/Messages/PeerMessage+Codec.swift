@@ -53,6 +53,9 @@ extension PeerMessage {
 
     /// The most elements of a message: more are not decoded, since each takes far more room than its bytes.
     private static let elementsMax = 131_072
+    /// The most links that a delta passes by pushes, and the highest `hops` of Push and IHave. A tree over 10,000 nodes with
+    /// 6 neighbours each has some 6 levels, and a chain of mended links a few times as many.
+    package static let hopsMax: UInt32 = 255
     /// The most deltas of a message.
     package static let deltasMax = 16_384
 
@@ -124,7 +127,9 @@ extension PeerMessage {
             case (1, .lengthDelimited):
                 guard deltas.count < deltasMax else { throw WireError("too many") }
                 deltas.append(Array(try inner.slice()))
-            case (2, .varint) where field == pushField: hops = try inner.varint32()
+            case (2, .varint) where field == pushField:
+                hops = try inner.varint32()
+                guard hops <= hopsMax else { throw WireError("too many hops") }
             default: throw WireError("not a delta")
             }
         }
@@ -308,7 +313,7 @@ extension PeerMessage {
         case .shuffleReply(let message): nodes(message.nodes).map { .shuffleReply(token: message.token, nodes: $0) }
         case .push(let push): .push(push.deltas.map { Array($0) }, hops: push.hops)
         case .iHave(let message):
-            message.heads.count != message.hops.count
+            message.heads.count != message.hops.count || message.hops.contains { $0 > hopsMax }
                 ? nil
                 : all(message.heads, LogHead.init).map { heads in
                     .iHave(zip(heads, message.hops).map { HopHead(head: $0, hops: $1) })

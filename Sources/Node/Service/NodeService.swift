@@ -263,7 +263,8 @@ package final class NodeService: Service {
 
     /// What the engine tells of the nodes, and of itself.
     package func engineStatus() -> (peers: [PeerStatus], now: Gossip.Instant, parked: [LogID: ParkedDelta]) {
-        driver.withEngine { ($0.peerStatuses(), EngineDriver.now, $0.parked) }
+        let now = EngineDriver.now
+        return driver.withEngine { ($0.peerStatuses(now: now), now, $0.parked) }
     }
 
     /// The node's place in the overlay, what the broadcast has cost so far, and the authors that are pull-only.
@@ -529,7 +530,7 @@ package final class NodeService: Service {
             }
         }
         logger.debug("cannot reach", metadata: ["peer": "\(who(dial.node))", "reason": "\(words)"])
-        driver.feed(.dialFailed(dial.node))
+        driver.feed(.dialFailed(dial.node, reason: words))
     }
 
     /// One connection from beginning to end.
