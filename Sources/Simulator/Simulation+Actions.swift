@@ -56,6 +56,7 @@ extension Simulation {
             if isHonest(peer), node.role == nil, !node.ignoresBroadcast {
                 violate("node \(place) says that an honest one breaks the protocol: \(what)")
             }
+        case .hold: node.notes.holds += 1
         case .setTimer(let instant):
             node.timerAt = instant
             events.add(.timer(node: place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))

@@ -157,6 +157,8 @@ package struct Notes: Sendable, Equatable {
     package var sessions = 0
     /// Authors found to write more than is pushed on for them.
     package var overBudget = 0
+    /// Times that a link was to be read no further for a while.
+    package var holds = 0
     package var rosters = 0
     package var messagesSent = 0
     /// When the first message was sent, and when the first delta came, in nanoseconds.

@@ -102,10 +102,10 @@ struct EnrolmentTests {
         lone.receive(.governance(known: [], statements: [second.encoded], answer: false), on: link)
         let delta = Self.log(alliance, for: Self.node, count: 1)[0].encoded()
         for _ in 0..<300 { #expect(lone.receive(deltas: [delta], on: link).disconnects.isEmpty) }
-        // A stranger's are another matter.
+        // Nor over an unknown author's: the other side may hold a statement that this one lacks.
         let stranger = alliance.delta(by: 7, after: nil, names: [("a", "a")]).encoded()
         let disconnects = (0..<300).flatMap { _ in lone.receive(deltas: [stranger], on: link).disconnects }
-        #expect(disconnects == [.tooManyRefusals])
+        #expect(disconnects.isEmpty)
     }
 
     @Test func `what was refused is asked for once the roster counts its organization`() throws {

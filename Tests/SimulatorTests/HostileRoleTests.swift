@@ -13,9 +13,8 @@ struct HostileRoleTests {
         var settings = Simulation.Settings()
         settings.network.latency = .constant(10)
         // Shares small enough to be used up within the run.
-        settings.engine.budget.workPerSecond = 100
-        settings.engine.budget.workBurst = 2_000
-        settings.engine.budget.wasteBurst = 1_000
+        settings.engine.budget.workPerSecond = 20_000
+        settings.engine.budget.workBurst = 400_000
         let simulation = Simulation(nodes: 8, seed: seed, settings: settings)
         simulation.startAll()
         simulation.run(milliseconds: 5_000)
@@ -45,13 +44,11 @@ struct HostileRoleTests {
         }
     }
 
-    @Test(arguments: [HostileRole.flooder, .grafter, .shuffler, .deceiver])
-    func `who floods uses up its share, and its session ends with the reason`(role: HostileRole) {
+    @Test(arguments: [HostileRole.flooder, .deceiver])
+    func `who floods uses up its share, and is read no further for a while`(role: HostileRole) {
         let simulation = Self.run(role, seed: 11)
-        let blamed = (0..<8).filter { place in
-            simulation.notes(place).violations.contains { $0.contains("share") || $0.contains("too many") }
-        }
-        #expect(!blamed.isEmpty, "\((0..<8).map { simulation.notes($0).violations.prefix(2) })")
+        let held = (0..<8).filter { $0 != Self.hostile && simulation.notes($0).holds > 0 }
+        #expect(!held.isEmpty)
     }
 
     @Test

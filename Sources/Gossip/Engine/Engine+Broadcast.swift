@@ -10,7 +10,7 @@ extension Engine {
         self.summary = summary
         var logs: [LogID] = []
         for delta in deltas where delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
-            durable[delta.log] = delta.head
+            advance(delta.log, to: delta.head)
             inFlight[delta.log] = nil
             logs.append(delta.log)
         }
@@ -177,10 +177,7 @@ extension Engine {
         counters.delivered += UInt64(delivered)
         if delivered > 0 { counters.hopsMax = max(counters.hopsMax, hops) }
         counters.hopsTotal += UInt64(hops) * UInt64(delivered)
-        let unchecked = deltas.count { if case .known = $0 { true } else { false } }
-        guard chargeWaste(deltas.count - unchecked - delivered, to: id, now: now), let link = links[id] else {
-            return
-        }
+        guard let link = links[id] else { return }
         let peer = link.node
         guard isNeighbour(link) else { return }
         let isVain = deltas.contains { delta in
@@ -294,13 +291,11 @@ extension Engine {
     private mutating func dropGraft(of log: LogID, now: Instant) {
         for id in links.keys {
             guard let link = links[id], let want = link.wants.removeValue(forKey: log) else { continue }
+            unplanned.insert(log)
             distrust(log, on: id, for: settings.wantDeadline, now: now)
-            if !want.hasMoved { _ = chargeWaste(Self.vainGraftCost, to: id, now: now) }
+            if !want.hasMoved { charge(Price.vainGraft, to: id, now: now) }
         }
     }
-
-    /// What a graft in vain costs the peer who told of what it did not give, in signatures checked in vain.
-    private static var vainGraftCost: Int { 20 }
 
     mutating func receivedGraft(_ range: LogRange?, credit: UInt64, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }

@@ -1,157 +1,9 @@
 import Catalog
 import DeltaLog
 
-// Fetching what is lacking: wants, credit, and judging what arrives.
+// Judging what arrives, and storing it.
 
 extension Engine {
-    // MARK: - Wants
-
-    /// Asks for every log that a peer holds further than this node, each of one peer: of those that have it, the one
-    /// that has least to do. Authors over their budget come last.
-    mutating func planWants(now: Instant) {
-        guard !withAhead.isEmpty else { return }
-        for id in withAhead where links[id]?.ahead.isEmpty ?? true { withAhead.remove(id) }
-        var free = withAhead.sorted().filter {
-            guard let link = links[$0] else { return false }
-            return link.isOpen && !link.isSuspect && link.wants.count < settings.wantsPerLinkMax
-        }
-        guard !free.isEmpty else { return }
-        var logs: Set<LogID> = []
-        for id in free {
-            for (log, theirs) in links[id]?.ahead ?? [:] where theirs > accepted(log)?.sequence ?? 0 {
-                logs.insert(log)
-            }
-        }
-        guard !logs.isEmpty else { return }
-        for link in links.values { logs.subtract(link.wants.keys) }
-        let order = logs.sorted()
-        let over = pullOnly
-        let planned =
-            over.isEmpty
-            ? order : order.filter { over[$0.author] == nil } + order.filter { over[$0.author] != nil }
-        for log in planned {
-            let held = accepted(log)?.sequence ?? 0
-            let limit = limit(of: log)
-            var best: (id: LinkID, load: Int, target: UInt64)?
-            for id in free {
-                guard let link = links[id], let theirs = link.ahead[log] else { continue }
-                let target = min(theirs, limit)
-                guard target > held, link.distrusted[log] == nil, link.wants.count < best?.load ?? Int.max else {
-                    continue
-                }
-                best = (id, link.wants.count, target)
-            }
-            guard let best else { continue }
-            let range = LogRange(log: log, from: held + 1, to: best.target)
-            want(range, of: best.id, patience: settings.wantDeadline, now: now)
-            if best.load + 1 >= settings.wantsPerLinkMax { free.removeAll { $0 == best.id } }
-            if free.isEmpty { return }
-        }
-    }
-
-    /// Asks a peer for a stretch of a log.
-    ///
-    /// - Parameters:
-    ///   - isGraft: Whether it is one that the broadcast has missed.
-    ///   - isMending: Whether the link becomes eager by that.
-    mutating func want(
-        _ range: LogRange,
-        of id: LinkID,
-        isGraft: Bool = false,
-        isMending: Bool = false,
-        patience: Milliseconds,
-        now: Instant
-    ) {
-        guard let link = links[id] else { return }
-        let deadline = now + patience
-        link.wants[range.log] = Want(
-            from: range.from,
-            to: range.to,
-            isGraft: isGraft,
-            begunAt: now,
-            deadline: deadline,
-            patience: patience,
-            order: link.nextOrder
-        )
-        link.nextOrder += 1
-        let check = min(link.wantsCheckAt ?? deadline, deadline)
-        link.wantsCheckAt = check
-        due(check)
-        link.lastUsed = now
-        let credit = takeCredit(id)
-        send(id, isMending ? .graft(range, credit: credit) : .want(range, credit: credit))
-    }
-
-    /// What the peer may be given on top of what it has.
-    private mutating func takeCredit(_ id: LinkID) -> UInt64 {
-        guard let link = links[id] else { return 0 }
-        let free = Int64(clamping: settings.creditBytes) - link.creditGiven - Int64(clamping: link.bytesPending)
-        guard free > 0 else { return 0 }
-        link.creditGiven += free
-        return UInt64(free)
-    }
-
-    /// Gives the peer the credit that is free, where it still has something to send.
-    private mutating func grant(_ id: LinkID) {
-        guard let log = links[id]?.wants.keys.min() else { return }
-        let credit = takeCredit(id)
-        guard credit > 0 else { return }
-        send(id, .ack(LogHead(log: log, head: durable[log] ?? Head(sequence: 0, hash: .zero)), credit: credit))
-    }
-
-    /// Stretches that make no progress are asked of another peer; the one that let them lie is asked again later.
-    mutating func dropStalledWants(now: Instant) {
-        var isChanged = false
-        for id in links.keys {
-            guard let link = links[id] else { continue }
-            if let check = link.distrustCheckAt, check <= now {
-                let rest = link.distrusted.filter { $0.value > now }
-                if rest.count < link.distrusted.count { isChanged = true }
-                link.distrusted = rest
-                link.distrustCheckAt = rest.isEmpty ? nil : now + settings.distrustCheck
-            }
-            guard let check = link.wantsCheckAt, check <= now else { continue }
-            for (log, want) in link.wants where want.deadline <= now {
-                if link.creditGiven <= 0 {
-                    // It is this node's own disk that holds everything up.
-                    link.wants[log]?.deadline = now + want.patience
-                    continue
-                }
-                isChanged = true
-                link.wants[log] = nil
-                if accepted(log)?.sequence ?? 0 < want.to {
-                    distrust(log, on: id, for: settings.wantDeadline, now: now)
-                }
-            }
-            link.wantsCheckAt = link.wants.values.map(\.deadline).min()
-        }
-        if isChanged { planWants(now: now) }
-    }
-
-    func isDistrusted(_ log: LogID, on id: LinkID) -> Bool { links[id]?.distrusted[log] != nil }
-
-    mutating func distrust(_ log: LogID, on id: LinkID, for time: Milliseconds, now: Instant) {
-        guard let link = links[id] else { return }
-        link.distrusted[log] = now + time
-        if link.distrustCheckAt == nil {
-            let check = now + settings.distrustCheck
-            link.distrustCheckAt = check
-            due(check)
-        }
-    }
-
-    /// What was asked for has come up to there.
-    private mutating func progress(_ log: LogID, _ sequence: UInt64, on id: LinkID, now: Instant) {
-        guard let link = links[id], let want = link.wants[log], (want.from...want.to).contains(sequence) else { return }
-        link.wants[log]?.from = sequence + 1
-        link.wants[log]?.hasMoved = true
-        link.movedAt = now
-        for (other, later) in link.wants where later.order >= want.order {
-            link.wants[other]?.deadline = max(later.deadline, now + later.patience)
-        }
-        if sequence == want.to { link.wants[log] = nil }
-    }
-
     // MARK: - Arrivals
 
     mutating func receivedDeltas(_ deltas: [ReceivedDelta], _ arrival: DeltaArrival, on id: LinkID, now: Instant) {
@@ -191,17 +43,23 @@ extension Engine {
         var batch: [VerifiedDelta] = []
         var duplicates = 0
         var hops: UInt32?
+        var wasted: UInt64 = 0
         for delta in deltas {
             switch delta {
             case .known(let log, let sequence):
+                wasted += Price.knownDelta
                 duplicates += 1
                 progress(log, sequence, on: id, now: now)
                 learn(log, sequence, on: id)
             case .refused(let log, let sequence, let refusal):
+                wasted += Price.signature
                 refuse(log, sequence, refusal, from: id, now: now)
             case .verified(let delta):
                 if delta.header.sequence <= accepted(delta.log)?.sequence ?? 0 { duplicates += 1 }
-                guard accept(delta, hasRoom: hasRoom, from: id, now: now) else { break }
+                guard accept(delta, hasRoom: hasRoom, from: id, now: now) else {
+                    wasted += Price.signature + Price.bytes(delta.byteCount)
+                    break
+                }
                 batch.append(delta)
                 if arrival.hops == nil, let teller = broadcast.unbrought(delta.log, delta.header.sequence, now: now) {
                     graft(teller)
@@ -217,6 +75,8 @@ extension Engine {
             }
             if links[id] == nil { break }
         }
+        // What brings something new is bounded by credit and by the room for pushes; the rest is paid for.
+        charge(wasted, to: id, now: now)
         if let hops = arrival.hops {
             notePushes(deltas, duplicates: duplicates, delivered: batch.count, hops: hops, from: id, now: now)
         } else {
@@ -233,7 +93,21 @@ extension Engine {
             storing[token] = StoringBatch(link: id, deltas: batch, isPushed: arrival.hops != nil, hops: hops)
             actions.append(.store(token: token, batch, from: id))
         }
-        planWants(now: now)
+    }
+
+    /// True if a peer's Deltas message is worth checking: it was promised that so much would be received. Else it is told by
+    /// ``EngineInput/unaskedDeltas(_:byteCount:)``.
+    package func expectsDeltas(on id: LinkID) -> Bool {
+        guard let link = links[id] else { return false }
+        return link.creditGiven > 0 || !link.wants.isEmpty
+    }
+
+    /// Deltas that nobody asked for: they are not looked at.
+    mutating func receivedUnasked(byteCount: Int, on id: LinkID, now: Instant) {
+        guard let link = links[id] else { return }
+        heard(link, now: now)
+        link.creditGiven -= Int64(clamping: byteCount)
+        charge(Price.message + Price.bytes(byteCount), to: id, now: now)
     }
 
     /// True if the delta continues its log here, and is to be stored.
@@ -275,8 +149,8 @@ extension Engine {
     /// Does not take a delta: the peer is told the reason, and not asked for that log for a while.
     ///
     /// Where the peer is to blame it counts, and too many end the session. A fork or a wrong chain is its author's
-    /// doing, whoever passes it on: two honest nodes must not fall out over it. Nor over a delta for an organization that
-    /// had its author enrolled, and that the roster no longer counts. It is told once, not each time.
+    /// doing, whoever passes it on: two honest nodes must not fall out over it. Nor do they over an unknown author: the two
+    /// may hold different statements. The peer is told once, not each time.
     mutating func refuse(
         _ log: LogID?,
         _ sequence: UInt64,
@@ -286,14 +160,14 @@ extension Engine {
     ) {
         guard let node = links[id]?.node else { return }
         let isKnown = log.map { isDistrusted($0, on: id) } ?? false
-        let isEnrolled = log.map { roster.organization(of: $0.author) != nil } ?? false
-        let isSendersFault = refusal.isSendersFault && !(refusal == .unknownAuthor && isEnrolled)
+        let isSendersFault = refusal.isSendersFault
         if isSendersFault { links[id]?.faults += 1 }
         if isSendersFault || !isKnown {
             actions.append(.noteRefusal(log: log, sequence: sequence, refusal, from: node))
         }
         if let log {
             links[id]?.wants[log] = nil
+            unplanned.insert(log)
             if !isKnown {
                 send(id, .deltaRefused(log: log, sequence: sequence, code: refusal.code, reason: refusal.reason))
             }
@@ -326,7 +200,7 @@ extension Engine {
             case .applied:
                 // Answers may overtake each other; what is on disk never gets less.
                 guard delta.header.sequence > durable[delta.log]?.sequence ?? 0 else { continue }
-                durable[delta.log] = delta.head
+                advance(delta.log, to: delta.head)
                 if inFlight[delta.log] == delta.head { inFlight[delta.log] = nil }
                 advanced.append(delta.log)
             case .skipped:
@@ -344,6 +218,7 @@ extension Engine {
             }
         }
         for log in failed { resetAccepted(log) }
+        unplanned.formUnion(failed)
         advanced = advanced.unique
         show(advanced, now: now)
         if batch.isPushed {
@@ -361,7 +236,6 @@ extension Engine {
             push(fresh, hops: min(hops, PeerMessage.hopsMax) + 1, except: id, now: now)
         }
         grant(id)
-        planWants(now: now)
     }
 
     /// After a delta was not stored: accepted is what is on disk, and what on its way there continues it.
@@ -393,12 +267,11 @@ extension ReceivedDelta {
 }
 
 extension DeltaRefusal {
-    /// True for what no honest node passes on, since it can be judged from the delta alone, or from its author's being a
-    /// stranger.
+    /// True for what no honest node passes on, since it can be judged from the delta alone.
     var isSendersFault: Bool {
         switch self {
-        case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount, .unknownAuthor: true
-        case .wrongChain, .fork, .newerFormat: false
+        case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount: true
+        case .wrongChain, .fork, .newerFormat, .unknownAuthor: false
         }
     }
 }

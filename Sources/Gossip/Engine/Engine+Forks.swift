@@ -38,20 +38,6 @@ extension Engine {
         lookUp(.readHeaders(range, purpose: .answer(id)), for: id, now: now)
     }
 
-    /// Looks up something for a peer, which may ask only so much at once.
-    mutating func lookUp(_ action: EngineAction, for id: LinkID, now: Instant) {
-        guard let lookups = links[id]?.lookups, lookups < settings.lookupsMax else {
-            violate(id, "too many questions at once", now: now)
-            return
-        }
-        links[id]?.lookups = lookups + 1
-        actions.append(action)
-    }
-
-    mutating func lookedUp(for id: LinkID) {
-        if let lookups = links[id]?.lookups, lookups > 0 { links[id]?.lookups = lookups - 1 }
-    }
-
     mutating func receivedHeaders(
         _ log: LogID,
         from: UInt64,
@@ -84,6 +70,7 @@ extension Engine {
                 defer { size += UInt64(header.header.count + header.signature.count + 16) }
                 return size < settings.messageBytes
             }
+            charge(UInt64(fitting.count) * Price.header + Price.bytes(Int(size)), to: id, now: now)
             send(id, .headers(log: range.log, from: range.from, Array(fitting)))
         case .compare(let id, let theirs): compare(range, own: own, theirs: theirs, on: id, now: now)
         case .cut: cutRead(range, own, now: now)

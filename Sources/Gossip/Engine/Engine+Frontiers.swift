@@ -56,7 +56,7 @@ extension Engine {
         for link in links.values {
             if let theirs = link.ahead[log] {
                 guard theirs <= sequence else { continue }
-                link.ahead[log] = nil
+                link.removeAhead(log)
                 if theirs < sequence { link.behind[log] = theirs }
             } else if link.isSynced {
                 link.behind.keep(before, for: log)
@@ -66,14 +66,15 @@ extension Engine {
 
     /// Reads the header at each fork that this node holds more than: it names the head before it.
     mutating func readCuts() {
-        guard !forks.isEmpty else { return }
-        for log in forks.keys.sorted() {
+        guard !uncut.isEmpty else { return }
+        for log in uncut.sorted() {
             guard let fork = forks[log], fork > 1, cutReads[log] != fork, (durable[log]?.sequence ?? 0) >= fork else {
                 continue
             }
             cutReads[log] = fork
             actions.append(.readHeaders(LogRange(log: log, from: fork, to: fork), purpose: .cut))
         }
+        uncut.removeAll()
     }
 
     mutating func cutRead(_ range: LogRange, _ headers: [SignedHeader], now: Instant) {
@@ -113,10 +114,12 @@ extension Engine {
             }
         }
         guard sequence > held else { return }
-        let known = link.ahead[log]
-        guard sequence >= known ?? 0, known != nil || link.ahead.count < settings.headsMax else { return }
-        link.ahead[log] = sequence
-        withAhead.insert(link.id)
+        guard roster.organization(of: log.author) != nil else {
+            // Not kept: anybody can make any number of them. When the author is enrolled, frontiers are compared.
+            link.hasUnknownAuthors = true
+            return
+        }
+        if link.setAhead(log, sequence, settings: settings) { unplanned.insert(log) }
     }
 
     // MARK: - Comparing
@@ -157,7 +160,6 @@ extension Engine {
         }
         if !outcome.answer.isEmpty || isQuestion { sendRanges(outcome.answer, to: id) }
         compareHeads(outcome.theirs, on: id)
-        planWants(now: now)
     }
 
     /// True if what the peer asks for is due again: honest peers ask once a session, or at least a second apart.
@@ -168,7 +170,6 @@ extension Engine {
     mutating func receivedHeads(_ heads: [LogHead], on id: LinkID, now: Instant) {
         for entry in heads { learn(entry.log, entry.head.sequence, on: id) }
         compareHeads(heads.map(FrontierEntry.init), on: id)
-        planWants(now: now)
     }
 
     /// Two different heads with one sequence betray a fork.
@@ -203,7 +204,7 @@ extension Engine {
         if question != 0 { send(id, .state(ownState, question: 0, answered: question)) }
         if state.frontier == fingerprint {
             link.isSynced = true
-            link.ahead = [:]
+            link.clearAhead()
             link.behind = [:]
             link.pushed = [:]
             link.pushOutstanding = 0

@@ -11,11 +11,11 @@ extension Engine {
         on id: LinkID,
         now: Instant
     ) {
-        // Checking a signature costs far more than finding that a statement is held.
-        let held = encoded.count < 8 ? [] : Set(governance.statements.values.map(\.encoded))
         var fresh: [Statement] = []
-        let before = governance.statements.count
-        for bytes in encoded where !held.contains(bytes) {
+        var checked: UInt64 = 0
+        // Checking a signature costs far more than finding that a statement is held.
+        for bytes in encoded where !heldStatements.contains(bytes) {
+            checked += Price.signature + Price.bytes(bytes.count)
             do throws(StatementRefusal) {
                 fresh.append(try Statement(verifying: bytes, alliance: alliance, cryptography: cryptography))
             } catch .unknownKind {
@@ -32,22 +32,29 @@ extension Engine {
             adopt(all, except: id, store: true, now: now)
             let homeless = all.filter { !roster.hasStanding($0) }.suffix(settings.strangersMax)
             links[id]?.homeless = Array(homeless)
-            // Signatures of statements that changed nothing were checked in vain.
-            let vain = max(0, fresh.count - max(0, governance.statements.count - before))
-            guard chargeWaste(vain, to: id, now: now) else { return }
+            checked += UInt64(governance.statements.count) * Price.statementHeld
         }
+        // A peer may honestly hold what has no standing here: whatever it brings only costs its organization's account.
+        charge(checked, to: id, now: now)
         guard answer || !known.isEmpty else { return }
         if answer {
             guard isAllowed(links[id]?.governanceAnswered, now: now) else { return }
             links[id]?.governanceAnswered = now
         }
         let knownSet = Set(known)
-        let missing = governance.sorted.filter { !knownSet.contains($0.id) }
-        if answer {
-            sendStatements(missing, known: governance.sorted.map(\.id), to: id)
-        } else {
-            sendStatements(missing, known: [], to: id)
-        }
+        let held = sortedStatements()
+        let missing = held.filter { !knownSet.contains($0.id) }
+        let size = missing.reduce(answer ? held.count * Hash256.byteCount : 0) { $0 + $1.encoded.count }
+        charge(UInt64(held.count) * Price.statementHeld + Price.bytes(size), to: id, now: now)
+        sendStatements(missing, known: answer ? held.map(\.id) : [], to: id)
+    }
+
+    /// All statements held, ascending by id.
+    private mutating func sortedStatements() -> [Statement] {
+        if let statementsInOrder { return statementsInOrder }
+        let sorted = governance.sorted
+        statementsInOrder = sorted
+        return sorted
     }
 
     /// Sends statements, in as many messages as they take; the first one tells what is known here.
@@ -60,7 +67,7 @@ extension Engine {
 
     /// Asks for what is lacking here, and tells what is held, where both sides' sets differ.
     mutating func askGovernance(_ id: LinkID) {
-        send(id, .governance(known: knownShare(governance.sorted.map(\.id)), statements: [], answer: true))
+        send(id, .governance(known: knownShare(sortedStatements().map(\.id)), statements: [], answer: true))
     }
 
     /// As many ids as fit into a message; of those left out the peer sends statements that are held already.
@@ -70,23 +77,34 @@ extension Engine {
     mutating func adopt(_ statements: [Statement], except source: LinkID?, store: Bool, now: Instant) {
         let unheld = statements.filter { governance.statements[$0.id] == nil }
         guard !unheld.isEmpty else { return }
+        let before = governance
         let (taken, changed) = governance.merge(unheld, charter: charter, hasher: cryptography)
         guard !taken.isEmpty else { return }
         governanceFingerprint = nil
-        for (statement, replaced) in taken where store || replaced != nil {
-            actions.append(.storeStatement(statement, replaced: replaced))
+        statementsInOrder = nil
+        for (statement, replaced) in taken {
+            if let replaced, let old = before.statements[replaced] { heldStatements.remove(old.encoded) }
+            heldStatements.insert(statement.encoded)
+            if store || replaced != nil { actions.append(.storeStatement(statement, replaced: replaced)) }
         }
         let held = taken.map(\.statement).filter { governance.statements[$0.id] != nil }
         for link in openLinks where link.id != source { sendStatements(held, known: [], to: link.id) }
+        var concerned: Set<NodeKey> = []
+        let oldForks = forks
         forks = governance.forks
-        if changed != roster { enrol(changed, now: now) }
-        for (log, fork) in forks {
-            for id in links.keys where links[id]?.wants[log].map({ $0.to >= fork }) ?? false {
-                links[id]?.wants[log] = nil
+        for (log, fork) in forks where oldForks[log] != fork {
+            concerned.insert(log.author)
+            uncut.insert(log)
+            for link in links.values where link.wants[log].map({ $0.to >= fork }) ?? false {
+                link.wants[log] = nil
+                unplanned.insert(log)
             }
         }
-        show(durable.heads.keys.sorted(), now: now)
-        planWants(now: now)
+        if changed != roster { concerned.formUnion(enrol(changed, now: now)) }
+        let logs = concerned.flatMap { author in
+            (incarnations[author] ?? []).map { LogID(author: author, incarnation: $0) }
+        }
+        show(logs.sorted(), now: now)
     }
 
     mutating func currentGovernanceFingerprint() -> Hash256 {
@@ -103,39 +121,46 @@ extension Engine {
         return fingerprint
     }
 
-    /// Charges a peer for signatures checked in vain; false where its session ends over it.
-    mutating func chargeWaste(_ count: Int, to id: LinkID, now: Instant) -> Bool {
-        if links[id]?.budget.chargeWaste(count, now: now) ?? true { return true }
-        violate(id, "has too many signatures checked in vain", refusal: .budget, now: now)
-        return false
-    }
-
-    private mutating func enrol(_ changed: Roster, now: Instant) {
+    /// Takes over a changed roster.
+    ///
+    /// - Returns: The nodes whose organization has changed.
+    private mutating func enrol(_ changed: Roster, now: Instant) -> Set<NodeKey> {
         let before = roster
         roster = changed
         actions.append(.rosterChanged(roster))
+        overlay.adopt(roster.organizations)
         overlay.seekSoon(now: now)
+        accounts = accounts.filter { roster.members[$0.key] != nil }
         // What was refused for want of a statement may count now.
         parked = parked.filter { $0.value.refusal != .unknownAuthor }
-        for node in before.organizations.keys where roster.organization(of: node) == nil { overlay.forget(node) }
+        var concerned: Set<NodeKey> = []
+        for (node, organization) in before.organizations where roster.organization(of: node) != organization {
+            concerned.insert(node)
+            if roster.organization(of: node) == nil { overlay.forget(node) }
+        }
+        for node in roster.organizations.keys where before.organization(of: node) == nil { concerned.insert(node) }
         for link in links.values {
             if roster.organization(of: link.node) == nil {
                 close(link.id, .notAMember, now: now)
                 continue
             }
             // Deltas refused for want of a statement, or for another organization than the roster then gave.
-            for log in link.distrusted.keys {
-                let organization = roster.organization(of: log.author)
-                guard organization != nil, organization != before.organization(of: log.author) else { continue }
-                links[link.id]?.distrusted[log] = nil
+            for log in link.distrusted.keys where concerned.contains(log.author) {
+                guard roster.organization(of: log.author) != nil else { continue }
+                link.distrusted[log] = nil
+                unplanned.insert(log)
             }
+            // Heads of authors that were unknown were not kept.
+            guard link.hasUnknownAuthors, link.isOpen else { continue }
+            link.hasUnknownAuthors = false
+            compare(link.id, now: now)
         }
+        return concerned
     }
 
     mutating func receivedAnnouncements(_ encoded: [[UInt8]], on id: LinkID, now: Instant) {
-        let held = encoded.count < 8 ? [] : Set(announcements.latest.values.map(\.encoded))
         var fresh: [Announcement] = []
-        for bytes in encoded where !held.contains(bytes) {
+        for bytes in encoded where !heldAnnouncements.contains(bytes) {
             do throws(StatementRefusal) {
                 fresh.append(try Announcement(verifying: bytes, alliance: alliance, cryptography: cryptography))
             } catch {
@@ -143,37 +168,42 @@ extension Engine {
                 return
             }
         }
-        let before = announcements
+        let held = fresh.isEmpty ? 0 : UInt64(announcements.latest.count) * Price.announcementHeld
+        charge(UInt64(fresh.count) * Price.signature + held, to: id, now: now)
         adopt(fresh, except: id, store: true, now: now)
-        let useful = fresh.count { announcements.latest[$0.node] != before.latest[$0.node] }
-        _ = chargeWaste(fresh.count - useful, to: id, now: now)
-    }
-
-    private var strangers: Int {
-        announcements.latest.keys.count { roster.organization(of: $0) == nil }
     }
 
     /// Takes in announcements; new ones are stored and told to the other peers.
     mutating func adopt(_ fresh: [Announcement], except source: LinkID?, store: Bool, now: Instant) {
         var adopted: [[UInt8]] = []
+        var strangers = fresh.isEmpty ? 0 : announcements.latest.keys.count { roster.organization(of: $0) == nil }
         for announcement in fresh {
+            let node = announcement.node
+            let held = announcements.latest[node]
             // One of a node that is not enrolled here may be ahead of the statement that enrols it.
-            guard
-                roster.organization(of: announcement.node) != nil || announcements.latest[announcement.node] != nil
-                    || strangers < settings.strangersMax,
-                announcements.insert(announcement)
+            let isStranger = roster.organization(of: node) == nil
+            guard !isStranger || held != nil || strangers < settings.strangersMax, announcements.insert(announcement)
             else { continue }
+            if isStranger, held == nil { strangers += 1 }
+            if let held { heldAnnouncements.remove(held.encoded) }
+            heldAnnouncements.insert(announcement.encoded)
             adopted.append(announcement.encoded)
             if store { actions.append(.storeAnnouncement(announcement)) }
-            // A new address is worth a try soon: in a full mesh the node with the lesser key goes first.
-            let isFirst = !overlay.isMesh || node < announcement.node
-            let acquaintance = acquaintance(announcement.node)
-            acquaintance.pause = nil
-            acquaintance.nextDial = isFirst ? now : now + settings.dialCourtesy
-            overlay.seekSoon(now: now)
+            if held?.addresses != announcement.addresses { hasten(node, now: now) }
         }
         if !adopted.isEmpty { announcementsFingerprint = nil }
         for link in openLinks where link.id != source { sendAnnouncements(adopted, to: link.id) }
+    }
+
+    /// A new address is worth a try soon, though not as often as somebody signs one: in a full mesh the node with the
+    /// lesser key goes first.
+    private mutating func hasten(_ peer: NodeKey, now: Instant) {
+        let acquaintance = acquaintance(peer)
+        if let last = acquaintance.hastenedAt, now < last + settings.dialPauseMax { return }
+        acquaintance.hastenedAt = now
+        acquaintance.pause = nil
+        acquaintance.nextDial = !overlay.isMesh || node < peer ? now : now + settings.dialCourtesy
+        overlay.seekSoon(now: now)
     }
 
     mutating func sendAnnouncements(_ encoded: [[UInt8]], to id: LinkID) {

@@ -48,6 +48,21 @@ package enum StoreOutcome: Hashable, Sendable {
     case refused(DeltaRefusal)
 }
 
+/// A node that this node had a session with before it was started.
+package struct KnownContact: Hashable, Sendable {
+    package let node: NodeKey
+    /// When it was last heard of, by any clock that orders contacts.
+    package let time: UInt64
+    /// The address that last answered; nil where none is known.
+    package let address: String?
+
+    package init(node: NodeKey, time: UInt64, address: String?) {
+        self.node = node
+        self.time = time
+        self.address = address
+    }
+}
+
 /// What can happen to an engine.
 package enum EngineInput: Hashable, Sendable {
     /// A connection with a node whose key TLS has proven. `dialled` is true where this node began it; `address` is then
@@ -61,6 +76,8 @@ package enum EngineInput: Hashable, Sendable {
     case message(LinkID, PeerMessage)
     /// A peer's Deltas or Push message, checked, in its order.
     case deltas(LinkID, [ReceivedDelta], DeltaArrival)
+    /// A peer's Deltas message that ``Engine/expectsDeltas(on:)`` says is not worth checking: the bytes of its frame.
+    case unaskedDeltas(LinkID, byteCount: Int)
     /// A frame that was no message.
     case malformed(LinkID, String)
     /// Own deltas that are on disk.
@@ -110,7 +127,11 @@ package enum EngineAction: Hashable, Sendable {
     case send(LinkID, PeerMessage)
     /// Close the connection; where a refusal is given the peer is told first.
     case disconnect(LinkID, SessionRefusal?)
+    /// Connect to a node: the addresses are tried in their order, all within ``EngineSettings/dialDeadline``.
     case dial(NodeKey, addresses: [String])
+    /// Read nothing more from that link until then; another one takes the place of the one before. Messages that were read
+    /// already are handed over all the same.
+    case hold(LinkID, until: Instant)
     /// Store and merge these in one transaction, in order, and answer with ``EngineInput/stored(token:_:summary:)``.
     case store(token: UInt64, [VerifiedDelta], from: LinkID)
     indirect case storeStatement(Statement, replaced: Hash256?)

@@ -8,7 +8,7 @@ extension Engine {
     mutating func perform(_ wishes: [Overlay.Action], now: Instant) {
         for wish in wishes {
             switch wish {
-            case .dial(let node): dial(node)
+            case .dial(let node): if !dial(node) { perform(overlay.closed(node, now: now), now: now) }
             case .ask(let node, let isUrgent): tell(node, .neighbour(isUrgent: isUrgent))
             case .answer(let node, let isAccepted): tell(node, .neighbourAnswer(isAccepted: isAccepted))
             case .leave(let node): tell(node, .leave)
@@ -50,48 +50,66 @@ extension Engine {
         perform(overlay.wake(now: now, surroundings: surroundings, random: &random), now: now)
     }
 
-    /// Enrolled nodes with an address, without a link, whose pause is over.
+    /// Enrolled nodes with an address, without a link on which anything is heard, whose pause is over.
     ///
     /// - Complexity: Linear in the roster.
     private func dialable(now: Instant) -> [NodeKey] {
-        let linked = Set(links.values.map(\.node))
+        let linked = Set(links.values.filter { !$0.isSuspect }.map(\.node))
         return announcements.latest.values.compactMap { announcement in
             let peer = announcement.node
             guard peer != node, !announcement.addresses.isEmpty, !linked.contains(peer),
-                roster.organization(of: peer) != nil, mayDial(peer, now: now)
+                let organization = roster.organization(of: peer), mayDial(peer, of: organization, now: now)
             else { return nil }
             return peer
         }
     }
 
-    private func mayDial(_ peer: NodeKey, now: Instant) -> Bool {
+    private func mayDial(_ peer: NodeKey, of organization: OrganizationID, now: Instant) -> Bool {
         // In a full mesh both sides would dial at once; the one with the lesser key goes first.
         if overlay.isMesh, peer < node, now < courtesyUntil { return false }
-        guard let acquaintance = acquaintances[peer] else { return true }
+        let acquaintance = acquaintances[peer]
+        // Nodes that never answered take turns by organization, so that no organization's dead addresses use up the dials.
+        if !overlay.isMesh, acquaintance?.isProven != true, let pause = unprovenPauses[organization], now < pause.until
+        {
+            return false
+        }
+        guard let acquaintance else { return true }
         if acquaintance.isDialling { return false }
         if let shunned = acquaintance.shunnedUntil, shunned > now { return false }
         return acquaintance.nextDial.map { $0 <= now } ?? true
     }
 
-    private mutating func dial(_ peer: NodeKey) {
-        guard let addresses = announcements.latest[peer]?.addresses, !addresses.isEmpty,
-            acquaintances[peer]?.isDialling != true
-        else { return }
+    /// Dials a node, the address that last answered first.
+    ///
+    /// - Parameter isOrdered: Whether a person waits for it: then it is dialled beside as many others as there are.
+    /// - Returns: False where it is not dialled.
+    @discardableResult
+    private mutating func dial(_ peer: NodeKey, isOrdered: Bool = false) -> Bool {
+        guard var addresses = announcements.latest[peer]?.addresses, !addresses.isEmpty,
+            let organization = roster.organization(of: peer), dialling[peer] == nil,
+            isOrdered || dialling.count < settings.dialsMax
+        else { return false }
         let acquaintance = acquaintance(peer)
+        if let known = acquaintance.address, let position = addresses.firstIndex(of: known) {
+            addresses.remove(at: position)
+            addresses.insert(known, at: 0)
+        }
         acquaintance.isDialling = true
         acquaintance.nextDial = nil
+        dialling[peer] = organization
         actions.append(.dial(peer, addresses: addresses))
+        return true
     }
 
     /// A neighbour has fallen silent. Others take its place in the overlay and in what was asked of it; the session
     /// lasts, since it may only be slow.
     mutating func suspect(_ id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
-        links[id]?.isSuspect = true
-        links[id]?.wants = [:]
-        links[id]?.wantsCheckAt = nil
+        replanAll(of: link)
+        link.isSuspect = true
+        link.wants = [:]
+        link.wantsCheckAt = nil
         perform(overlay.suspect(link.node, now: now), now: now)
-        planWants(now: now)
     }
 
     // MARK: - Other nodes
@@ -102,7 +120,7 @@ extension Engine {
             let until = now + settings.idleMax
             links[id]?.lastUsed = until
         } else if links.values.allSatisfy({ $0.node != peer }), roster.organization(of: peer) != nil, peer != node {
-            dial(peer)
+            dial(peer, isOrdered: true)
         }
     }
 

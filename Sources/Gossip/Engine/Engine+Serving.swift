@@ -36,19 +36,27 @@ extension Engine {
         serve(id)
     }
 
-    /// Reads the next stretch for a peer, if it waits for one and has credit. Nothing beyond a fork is given.
+    /// Reads the next stretch for a peer, if it waits for one and has credit. Nothing beyond a fork is given. Peers of one
+    /// organization wait for each other beyond ``EngineSettings/readsPerOrganizationMax``.
     mutating func serve(_ id: LinkID) {
         guard let link = links[id], !link.isReading, link.credit > 0 else { return }
         // Most of the time the first one is there, and the others are not looked at.
         let missing = link.served.prefix { $0.from > min(limit(of: $0.log), durable[$0.log]?.sequence ?? 0) }.count
         link.served.removeFirst(missing)
         guard let range = link.served.first else { return }
+        let organization = roster.organization(of: link.node)
+        let reading = links.values.count { $0.isReading && roster.organization(of: $0.node) == organization }
+        guard reading < settings.readsPerOrganizationMax else {
+            if !waitingReads.contains(id) { waitingReads.append(id) }
+            return
+        }
         link.isReading = true
         let readable = LogRange(log: range.log, from: range.from, to: min(range.to, limit(of: range.log)))
         actions.append(.read(readable, link: id, bytesMax: min(UInt64(link.credit), settings.messageBytes)))
     }
 
-    mutating func deltasRead(_ id: LinkID, _ range: LogRange, _ deltas: [StoredDelta]) {
+    mutating func deltasRead(_ id: LinkID, _ range: LogRange, _ deltas: [StoredDelta], now: Instant) {
+        defer { serveWaiting() }
         guard let link = links[id] else { return }
         link.isReading = false
         let wanted = deltas.filter { $0.sequence <= range.to }
@@ -60,12 +68,28 @@ extension Engine {
                 link.served.insert(LogRange(log: range.log, from: last + 1, to: current.to), at: position)
             }
         }
+        var size = 0
         for part in Parts(wanted.map(\.bytes), bytesMax: Int(settings.messageBytes)) {
             let message = PeerMessage.deltas(part)
+            size += message.encodedDeltasByteCount
             link.credit -= Int64(message.encodedDeltasByteCount)
             send(id, message)
         }
+        // Everything once is every member's due, and once more where it was lost; beyond that it is paid for.
+        link.acquaintance.served &+= UInt64(wanted.count)
+        let due = heldDeltas.multipliedReportingOverflow(by: 2)
+        if !due.overflow, link.acquaintance.served > due.partialValue &+ settings.servedFree {
+            charge(Price.lookup + Price.bytes(size), to: id, now: now)
+        }
         serve(id)
+    }
+
+    /// Serves those that waited for others of their organization.
+    private mutating func serveWaiting() {
+        guard !waitingReads.isEmpty else { return }
+        let waiting = waitingReads
+        waitingReads = []
+        for id in waiting { serve(id) }
     }
 }
 
@@ -75,8 +99,8 @@ struct Parts: Sequence, IteratorProtocol {
     private let bytesMax: Int
     private var position = 0
 
-    /// The most items in one part.
-    static let countMax = 8192
+    /// The most items in one part: as many as a message may have (``PeerMessage/deltasMax``).
+    static let countMax = PeerMessage.deltasMax
 
     init(_ items: [[UInt8]], bytesMax: Int) {
         self.items = items

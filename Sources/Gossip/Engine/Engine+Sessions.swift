@@ -5,7 +5,8 @@ import DeltaLog
 
 extension Engine {
     mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, address: String?, now: Instant) {
-        guard roster.organization(of: peer) != nil, peer != node else {
+        if dialled { dialling[peer] = nil }
+        guard let organization = roster.organization(of: peer), peer != node else {
             acquaintances[peer]?.isDialling = false
             actions.append(.disconnect(id, .notAMember))
             return
@@ -20,6 +21,12 @@ extension Engine {
             actions.append(.disconnect(id, .duplicate))
             return
         }
+        guard makeRoom(for: organization, now: now) else {
+            actions.append(.disconnect(id, .tooManySessions))
+            return
+        }
+        acquaintance.isProven = true
+        unprovenPauses[organization] = nil
         links.insert(
             Link(
                 id: id,
@@ -31,6 +38,7 @@ extension Engine {
             )
         )
         due(now + settings.helloDeadline)
+        charge(Price.session, to: id, now: now)
         acquaintance.nextDial = nil
         acquaintance.dialFailure = nil
         if let address { acquaintance.address = address }
@@ -48,10 +56,32 @@ extension Engine {
         )
     }
 
+    /// Sees that one more session of an organization fits. Where all are taken, one of the organization that has most ends,
+    /// if that has more than the newcomer's: the latest that is no neighbour's.
+    ///
+    /// - Returns: False where there is no room.
+    private mutating func makeRoom(for organization: OrganizationID, now: Instant) -> Bool {
+        let counts = Dictionary(
+            links.values.compactMap { roster.organization(of: $0.node) }.map { ($0, 1) },
+            uniquingKeysWith: +
+        )
+        let own = counts[organization] ?? 0
+        guard own < settings.linksPerOrganizationMax else { return false }
+        guard links.values.count >= settings.linksMax else { return true }
+        let most = counts.values.max() ?? 0
+        guard most > own + 1,
+            let surplus = links.values.last(where: { link in
+                !link.isNeighbour && roster.organization(of: link.node).map { counts[$0] == most } == true
+            })
+        else { return false }
+        close(surplus.id, .tooManySessions, now: now)
+        return true
+    }
+
     mutating func linkDown(_ id: LinkID, now: Instant) {
         guard let link = links.remove(id) else { return }
         openLinks.removeAll { $0.id == id }
-        withAhead.remove(id)
+        forgetLookups(of: id)
         let peer = link.node
         let acquaintance = link.acquaintance
         if link.isOpen {
@@ -59,7 +89,7 @@ extension Engine {
             acquaintance.state = link.state ?? acquaintance.state
         }
         acquaintance.hasFailed = true
-        let isLast = !links.values.contains { $0.node == peer }
+        let isLast = !links.values.contains { $0.node == peer && !$0.isSuspect }
         if isLast {
             // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
             // either side, would be again.
@@ -67,7 +97,8 @@ extension Engine {
             scheduleDial(acquaintance, now: now)
         }
         if isLast { perform(overlay.closed(peer, now: now), now: now) }
-        planWants(now: now)
+        unplanned.formUnion(link.wants.keys)
+        unplanned.formUnion(link.ahead.keys)
     }
 
     /// The peer broke the protocol: no session with it for a while.
@@ -86,6 +117,7 @@ extension Engine {
             // It was only slow. It is no neighbour until one side asks again.
             link.isSuspect = false
             link.lastUsed = now
+            replanAll(of: link)
             due(now + settings.idleMax)
         }
         link.acquaintance.lastContact = now
@@ -93,8 +125,15 @@ extension Engine {
     }
 
     mutating func dialFailed(_ peer: NodeKey, reason: String, now: Instant) {
+        dialling[peer] = nil
         let acquaintance = acquaintance(peer)
         acquaintance.isDialling = false
+        if !acquaintance.isProven, let organization = roster.organization(of: peer) {
+            let pause =
+                unprovenPauses[organization].map { min(Milliseconds($0.pause.count * 2), settings.dialPauseMax) }
+                ?? settings.dialPauseMin
+            unprovenPauses[organization] = (pause, now + jittered(pause))
+        }
         acquaintance.dialFailure = PeerStatus.DialFailure(reason: reason, at: now)
         acquaintance.hasFailed = true
         scheduleDial(acquaintance, now: now)
@@ -117,10 +156,7 @@ extension Engine {
             close(id, nil, now: now)
             return
         }
-        guard link.budget.charge(message, now: now) else {
-            violate(id, "asks for more than its share", refusal: .budget, now: now)
-            return
-        }
+        charge(Price.price(of: message, records: summary.records), to: id, now: now)
         if !link.isOpen {
             guard case .hello(let hello) = message else {
                 violate(id, "a first message that is not Hello", now: now)
@@ -211,7 +247,6 @@ extension Engine {
         if hello.state.frontier != fingerprint, link.node < node { links[id]?.comparedAt = now }
         receivedState(hello.state, question: 0, on: id, now: now)
         perform(overlay.opened(link.node, now: now), now: now)
-        planWants(now: now)
     }
 
     /// Of two connections between the same nodes both sides keep the same one: that which the lesser key dialled, and

@@ -38,14 +38,36 @@ package struct Engine: ~Copyable {
     var cutHeads: [LogID: Head] = [:]
     /// The forks whose heads are being read.
     var cutReads: [LogID: UInt64] = [:]
+    /// Forked logs of which it is to be seen whether they are held beyond the fork.
+    var uncut: Set<LogID> = []
 
     var overlay: Overlay
     var broadcast: Broadcast
     var links = LinkTable()
     /// Links on which both sides have said Hello, ascending.
     var openLinks: [Link] = []
-    /// Links whose peers may hold more than this node: all with something in ``Link/ahead``, perhaps others.
-    var withAhead: Set<LinkID> = []
+    /// Logs for which it is to be planned anew whom they are asked of, before the step ends.
+    var unplanned: Set<LogID> = []
+    /// The logs of ``durable`` by author.
+    var incarnations: [NodeKey: [UInt64]] = [:]
+    /// Deltas held, of all logs together.
+    var heldDeltas: UInt64 = 0
+    /// What each organization's nodes may have this node do.
+    var accounts: [OrganizationID: TokenBucket] = [:]
+    /// Questions of peers that wait to be looked up, and those that are, with their organizations.
+    var waitingLookups: [(link: LinkID, action: EngineAction)] = []
+    var runningLookups: [LinkID: OrganizationID] = [:]
+    /// Links that wait to be served, since others of their organization are.
+    var waitingReads: [LinkID] = []
+    /// The statements and announcements held, as they are encoded.
+    var heldStatements: Set<[UInt8]> = []
+    var heldAnnouncements: Set<[UInt8]> = []
+    /// ``governance`` in order; nil where it has changed since it was last needed.
+    var statementsInOrder: [Statement]?
+    /// Nodes that are being dialled, with their organizations.
+    var dialling: [NodeKey: OrganizationID] = [:]
+    /// Of organizations of which a node that never answered was dialled in vain: how long the next such dial waits.
+    var unprovenPauses: [OrganizationID: (pause: Milliseconds, until: Instant)] = [:]
     /// A lower bound of all deadlines that links have. Those that are put off need not be told.
     var linksDueAt: Instant?
     var acquaintances: [NodeKey: Acquaintance] = [:]
@@ -82,6 +104,7 @@ package struct Engine: ~Copyable {
     /// - Parameters:
     ///   - governance: All statements held, verified.
     ///   - frontier: What is on disk, with its summary.
+    ///   - contacts: The nodes that this node had sessions with before it was started.
     ///   - random: Seeded by whoever runs the engine; used for jitter, the choice of peers and the shape of trees.
     package init(
         settings: EngineSettings = EngineSettings(),
@@ -92,6 +115,7 @@ package struct Engine: ~Copyable {
         announcements: AnnouncementSet,
         frontier: Frontier,
         summary: StoredSummary,
+        contacts: [KnownContact] = [],
         cryptography: any Cryptography,
         random: any RandomNumberGenerator & Sendable
     ) {
@@ -113,7 +137,31 @@ package struct Engine: ~Copyable {
         broadcast = Broadcast(settings: settings.broadcast)
         roster = Roster(charter: charter, statements: governance, hasher: cryptography)
         forks = governance.forks
+        heldStatements = Set(governance.statements.values.map(\.encoded))
+        heldAnnouncements = Set(announcements.latest.values.map(\.encoded))
+        for (log, head) in frontier.heads {
+            incarnations[log.author, default: []].append(log.incarnation)
+            heldDeltas &+= head.sequence
+        }
+        uncut = Set(forks.keys)
+        overlay.adopt(roster.organizations)
+        for contact in contacts.sorted(by: { $0.time < $1.time }) where roster.organization(of: contact.node) != nil {
+            let acquaintance = acquaintance(contact.node)
+            acquaintance.isProven = true
+            acquaintance.address = contact.address
+            if contact.node != node { overlay.remember(contact.node) }
+        }
         showAll()
+    }
+
+    /// Notes that a log is durable up to there.
+    mutating func advance(_ log: LogID, to head: Head) {
+        let before = durable[log]
+        if before == nil { incarnations[log.author, default: []].append(log.incarnation) }
+        let sequence = before?.sequence ?? 0
+        heldDeltas &+= head.sequence > sequence ? head.sequence - sequence : 0
+        if forks[log] != nil { uncut.insert(log) }
+        durable[log] = head
     }
 
     /// What peers are told of what is on disk. Linear in the number of logs.
@@ -139,10 +187,11 @@ package struct Engine: ~Copyable {
         case .contact(let node): contact(node, now: now)
         case .message(let link, let message): received(message, on: link, now: now)
         case .deltas(let link, let deltas, let arrival): receivedDeltas(deltas, arrival, on: link, now: now)
+        case .unaskedDeltas(let link, let byteCount): receivedUnasked(byteCount: byteCount, on: link, now: now)
         case .malformed(let link, let what): violate(link, what, now: now)
         case .committed(let deltas, let summary): committed(deltas, summary: summary, now: now)
         case .stored(let token, let outcomes, let summary): stored(token, outcomes, summary: summary, now: now)
-        case .deltasRead(let link, let range, let deltas): deltasRead(link, range, deltas)
+        case .deltasRead(let link, let range, let deltas): deltasRead(link, range, deltas, now: now)
         case .headersRead(let range, let purpose, let headers): headersRead(range, purpose, headers, now: now)
         case .diffAnswered(let link, let answer):
             lookedUp(for: link)
@@ -153,7 +202,9 @@ package struct Engine: ~Copyable {
         case .timer: if timerSetTo.map({ $0 <= now }) ?? false { timerSetTo = nil }
         }
         readCuts()
+        planWants(now: now)
         if earliestDeadline(now: now) <= now { runTimers(now: now) }
+        planWants(now: now)
         setTimer(now: now)
         defer { actions.removeAll() }
         return actions
@@ -237,7 +288,7 @@ package struct Engine: ~Copyable {
         guard let link = links[id], deadline(of: link) <= now else { return }
         if let hello = link.helloDeadline {
             if hello <= now { close(id, .silent, now: now) }
-        } else if link.lastHeard + settings.silenceMax <= now {
+        } else if link.listenedSince + settings.silenceMax <= now {
             close(id, .silent, now: now)
         } else if link.isNeighbour {
             suspect(id, now: now)
@@ -256,9 +307,9 @@ package struct Engine: ~Copyable {
     /// When something is to be done about a link unless something comes before.
     func deadline(of link: Link) -> Instant {
         if let hello = link.helloDeadline { return hello }
-        if link.isSuspect { return link.lastHeard + settings.silenceMax }
-        if link.isNeighbour { return link.lastHeard + settings.suspectAfter }
-        return min(link.lastUsed + settings.idleMax, link.lastHeard + settings.silenceMax)
+        if link.isSuspect { return link.listenedSince + settings.silenceMax }
+        if link.isNeighbour { return link.listenedSince + settings.suspectAfter }
+        return min(link.lastUsed + settings.idleMax, link.listenedSince + settings.silenceMax)
     }
 
     private func earliestDeadline(now: Instant) -> Instant {

@@ -30,6 +30,15 @@ package struct EngineSettings: Hashable, Sendable {
     package var shunTime: Milliseconds = 60_000
     /// Connections with one node at a time, open or not.
     package var linksPerNodeMax = 4
+    /// Connections with the nodes of one organization at a time: more than the neighbours in a full mesh and the passing
+    /// sessions beside them.
+    package var linksPerOrganizationMax = 16
+    /// Connections at a time. Each costs some 50 KiB of memory, and an organization gets no more than its share.
+    package var linksMax = 128
+    /// Nodes that are dialled at a time, beside those that a person waits for.
+    package var dialsMax = 16
+    /// How long a dial may take, over all of a node's addresses.
+    package var dialDeadline: Milliseconds = 10_000
     /// How long at least between two comparisons of frontiers with a peer; doubled while it does not help, up to
     /// `comparePauseMax`.
     package var comparePauseMin: Milliseconds = 1_000
@@ -71,14 +80,23 @@ package struct EngineSettings: Hashable, Sendable {
     package var parkedMax = 256
     /// Heads in one message.
     package var headsPerMessage = 10_000
-    /// Logs remembered of one peer, ahead of this node or behind it. A guess: a thousand nodes with a hundred logs each.
-    package var headsMax = 100_000
+    /// Logs remembered of one peer, ahead of this node or behind it. Of those for which there is no room the peer is asked
+    /// once the others are here.
+    package var headsMax = 20_000
+    /// Of them, logs of one author. Each start of a machine may begin one.
+    package var headsPerAuthorMax = 256
     /// Headers compared in one step of a search for a fork.
     package var headersPerInquiry: UInt64 = 256
     /// Searches for forks under way with one peer.
     package var inquiriesMax = 8
     /// Questions of one peer, about headers and records, that are being looked up.
     package var lookupsMax = 32
+    /// Lookups for peers at a time; one at a time for each organization. Few, so that this node's own readers find room.
+    package var lookupsAtOnceMax = 2
+    /// Peers of one organization that are served at a time.
+    package var readsPerOrganizationMax = 2
+    /// Deltas that a node may be served beside twice what is held here, before further ones are charged for.
+    package var servedFree: UInt64 = 10_000
     /// Deltas of this node that a peer refused, noted in one session.
     package var notedRefusalsMax = 1000
 

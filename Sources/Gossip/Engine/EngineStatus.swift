@@ -48,6 +48,8 @@ package struct PeerStatus: Hashable, Sendable {
     package let program: String?
     /// Why the node last ended or refused a session, in its own words; nil once a session is open again.
     package let refusal: SessionRefusal?
+    /// The address that last answered a dial; nil where none is known to have.
+    package let answeredAddress: String?
     /// Why the last dial came to nothing, and when; nil since a connection came up.
     package let dialFailure: DialFailure?
     /// The node's clock less this one's, in milliseconds, when it was last told.
@@ -98,6 +100,7 @@ extension Engine {
             addresses: announcements.latest[peer]?.addresses ?? [],
             program: acquaintance?.program,
             refusal: acquaintance?.refusal,
+            answeredAddress: acquaintance?.address,
             dialFailure: acquaintance?.dialFailure,
             clockAheadMilliseconds: acquaintance?.clockAheadMilliseconds,
             fetching: link?.wants.count ?? 0

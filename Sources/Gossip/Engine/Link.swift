@@ -14,6 +14,10 @@ final class Link {
     var openedAt: Instant?
     /// When anything last came.
     var lastHeard: Instant
+    /// Until when nothing more is read from the peer, since its organization has overdrawn its account.
+    var heldUntil: Instant?
+    /// From when on the peer may be called silent: while nothing is read from it, it cannot be heard.
+    var listenedSince: Instant { max(lastHeard, heldUntil ?? lastHeard) }
     /// When this link last had a purpose, where its node is no neighbour.
     var lastUsed: Instant
     /// True once this node's own Hello was answered by the peer's.
@@ -26,7 +30,19 @@ final class Link {
     /// True once both frontiers were found equal, or all that differs is in `ahead` and `behind`.
     var isSynced = false
     /// Logs of which the peer holds more than this node has accepted, and how far.
-    var ahead: [LogID: UInt64] = [:]
+    private(set) var ahead: [LogID: UInt64] = [:]
+    /// How many of them each author has.
+    private var aheadCounts: [NodeKey: Int] = [:]
+    /// True once the peer told of logs for which ``ahead`` had no room: a comparison brings them again.
+    var hasMoreAhead = false
+    /// True once the peer told of logs whose authors this node does not know.
+    var hasUnknownAuthors = false
+    /// Logs that are to be asked of the peer as soon as it is asked for fewer others.
+    private(set) var backlog = Backlog()
+    /// Work charged for its messages so far, in microseconds.
+    var charged: UInt64 = 0
+    /// How often the peer was asked for what it told of and gave nothing, less how often it gave something.
+    var brokenPromises = 0
     /// Logs of which the peer is not known to hold all that is shown here, and what it holds.
     var behind: [LogID: UInt64] = [:]
     var state: StateSummary?
@@ -70,8 +86,6 @@ final class Link {
     var faults = 0
     /// Deltas of this node that the peer refused, noted.
     var refusedByPeer = 0
-    /// What the peer may make this node do.
-    var budget: LinkBudget
 
     // What the peer asks of this node.
     /// Stretches that the peer waits for, the one being served first.
@@ -106,7 +120,69 @@ final class Link {
         helloDeadline = now + settings.helloDeadline
         lastHeard = now
         lastUsed = now
-        budget = LinkBudget(settings: settings.budget, now: now)
+    }
+
+    /// Notes how far the peer holds a log that it holds further than this node.
+    ///
+    /// - Returns: False where there is no room for it.
+    func setAhead(_ log: LogID, _ sequence: UInt64, settings: EngineSettings) -> Bool {
+        if let index = ahead.index(forKey: log) {
+            ahead.values[index] = max(ahead.values[index], sequence)
+            return true
+        }
+        let count = aheadCounts[log.author] ?? 0
+        guard ahead.count < settings.headsMax, count < settings.headsPerAuthorMax else {
+            hasMoreAhead = true
+            return false
+        }
+        ahead[log] = sequence
+        aheadCounts[log.author] = count + 1
+        return true
+    }
+
+    func removeAhead(_ log: LogID) {
+        guard ahead.removeValue(forKey: log) != nil, let count = aheadCounts[log.author] else { return }
+        aheadCounts[log.author] = count > 1 ? count - 1 : nil
+    }
+
+    func clearAhead() {
+        ahead = [:]
+        aheadCounts = [:]
+        backlog = Backlog()
+        hasMoreAhead = false
+    }
+
+    /// Puts a log off until the peer is asked for fewer others.
+    func postpone(_ log: LogID) { backlog.append(log) }
+
+    /// The next log that was put off.
+    func takePostponed() -> LogID? { backlog.popFirst() }
+}
+
+/// Logs in the order in which they were put off, each once.
+struct Backlog {
+    private var logs: [LogID] = []
+    private var start = 0
+    private var members: Set<LogID> = []
+
+    var isEmpty: Bool { start == logs.count }
+
+    mutating func append(_ log: LogID) {
+        guard members.insert(log).inserted else { return }
+        logs.append(log)
+    }
+
+    /// Constant time, on average.
+    mutating func popFirst() -> LogID? {
+        guard start < logs.count else { return nil }
+        let log = logs[start]
+        start += 1
+        members.remove(log)
+        if start > 64, start * 2 > logs.count {
+            logs.removeFirst(start)
+            start = 0
+        }
+        return log
     }
 }
 
@@ -187,9 +263,15 @@ final class Acquaintance {
     var hasFailed = false
     /// No session with it before then, since it broke the protocol.
     var shunnedUntil: Instant?
+    /// Deltas that were served to it.
+    var served: UInt64 = 0
     // Dialling.
+    /// True once a session with it was open, in this run of the node or, as far as the node remembers, in one before.
+    var isProven = false
     /// The address that answered last.
     var address: String?
+    /// When an announcement last cut a pause short.
+    var hastenedAt: Instant?
     /// Why the last dial came to nothing; nil since a connection came up.
     var dialFailure: PeerStatus.DialFailure?
     var nextDial: Instant?

@@ -93,7 +93,10 @@ package struct SessionRefusal: Hashable, Sendable {
     package static let duplicate = SessionRefusal(code: 5, reason: "another connection with this node is kept")
     package static let silent = SessionRefusal(code: 6, reason: "no message in time")
     package static let tooManyRefusals = SessionRefusal(code: 7, reason: "too many refused deltas")
-    package static let budget = SessionRefusal(code: 9, reason: "asks for or sends more than its share")
+    package static let tooManySessions = SessionRefusal(
+        code: 9,
+        reason: "the node's organization has as many sessions here as it may; try again later"
+    )
     package static let idle = SessionRefusal(code: 10, reason: "nothing more to say; no neighbour")
     package static let shunned = SessionRefusal(
         code: 8,

@@ -11,6 +11,8 @@ import Catalog
 ///   nobody knows everybody.
 /// - Views hold keys of nodes, never addresses: nobody can point others to false places.
 /// - In an alliance of at most ``OverlaySettings/meshNodesMax`` nodes the active view holds everybody: a full mesh.
+/// - No organization beside this node's own takes more than a third of the neighbours' places, unless it is a larger share
+///   of the organizations: whoever has many nodes cannot be everybody's whole neighbourhood.
 /// - Two sizes instead of one: a node looks for ``OverlaySettings/neighboursWanted`` neighbours, and takes in up to
 ///   ``OverlaySettings/neighboursMax``. So most requests find room, and fewer neighbours are evicted.
 struct Overlay: Sendable {
@@ -42,6 +44,10 @@ struct Overlay: Sendable {
 
     private let node: NodeKey
     private let settings: OverlaySettings
+    /// The organization of every enrolled node.
+    private var organizations: [NodeKey: OrganizationID] = [:]
+    /// How many nodes beside this one each organization has.
+    private var sizes: [OrganizationID: Int] = [:]
 
     /// The neighbours.
     private(set) var active: Set<NodeKey> = []
@@ -76,8 +82,38 @@ struct Overlay: Sendable {
     /// True where every node is to be a neighbour of every other.
     var isMesh: Bool { nodeCount + 1 <= settings.meshNodesMax }
 
-    /// How many neighbours this node looks for.
-    var wanted: Int { isMesh ? nodeCount : settings.neighboursWanted }
+    /// How many neighbours this node looks for: no more than organizations may give.
+    var wanted: Int { isMesh ? nodeCount : min(settings.neighboursWanted, available) }
+
+    /// The neighbours that there can be at most, with every organization's share.
+    private var available: Int { sizes.reduce(0) { $0 + min($1.value, share(of: $1.key)) } }
+
+    /// How many neighbours an organization's nodes may be.
+    private func share(of organization: OrganizationID?) -> Int {
+        guard !isMesh else { return Int.max }
+        let slots = settings.neighboursMax
+        let isOwn = organization == organizations[node]
+        let others = sizes.keys.count { $0 != organizations[node] }
+        guard others > 0 else { return slots }
+        // A third is for others at least.
+        if isOwn { return max(1, slots - slots / 3) }
+        return others < 3 ? (slots + others - 1) / others : max(1, slots / 3)
+    }
+
+    /// How many of some nodes belong to an organization.
+    private func count(_ organization: OrganizationID?, in nodes: some Sequence<NodeKey>) -> Int {
+        nodes.count { organizations[$0] == organization }
+    }
+
+    /// Takes over who belongs to which organization.
+    mutating func adopt(_ organizations: [NodeKey: OrganizationID]) {
+        self.organizations = organizations
+        sizes = [:]
+        for (other, organization) in organizations where other != node { sizes[organization, default: 0] += 1 }
+    }
+
+    /// Puts a node into the passive view, as the latest.
+    mutating func remember(_ node: NodeKey) { keepPassive(node) }
 
     private var activeMax: Int { isMesh ? Int.max : settings.neighboursMax }
 
@@ -134,11 +170,7 @@ struct Overlay: Sendable {
         asked = asked.filter { $0.value > now }
         reluctant = reluctant.filter { $0.value > now }
         walks = walks.filter { $0.value.until > now }
-        while active.count > activeMax, let surplus = active.sorted().randomElement(using: &random) {
-            actions.append(.leave(surplus))
-            drop(surplus, into: &actions)
-            keepPassive(surplus)
-        }
+        while let surplus = surplus(&random) { evict(surplus, into: &actions) }
         var lacking = wanted - active.count - asked.count - sought.count
         let isSearching = wanted > active.count
         seekAt = isSearching ? now + settings.seekInterval : nil
@@ -147,7 +179,7 @@ struct Overlay: Sendable {
             !active.contains(node) && asked[node] == nil && reluctant[node] == nil && !sought.contains(node)
         }
         // Those that are connected for another reason need no dialling.
-        for node in surroundings.open where lacking > 0 && isFree(node) {
+        for node in surroundings.open where lacking > 0 && isFree(node) && hasRoom(for: node) {
             ask(node, now: now, into: &actions)
             lacking -= 1
         }
@@ -163,11 +195,52 @@ struct Overlay: Sendable {
         let known = Set(passive)
         candidates.sort()
         candidates.shuffle(using: &random)
-        let preferred = candidates.filter(known.contains) + candidates.filter { !known.contains($0) }
-        for node in preferred.prefix(lacking) {
+        let preferred =
+            takingTurns(candidates.filter(known.contains)) + takingTurns(candidates.filter { !known.contains($0) })
+        for node in preferred where lacking > 0 && hasRoom(for: node) {
             sought.insert(node)
             actions.append(.dial(node))
+            lacking -= 1
         }
+    }
+
+    /// The same nodes, so that organizations take turns.
+    private func takingTurns(_ nodes: [NodeKey]) -> [NodeKey] {
+        var turns: [OrganizationID: Int] = [:]
+        var keyed: [(turn: Int, node: NodeKey)] = []
+        for node in nodes {
+            guard let organization = organizations[node] else { continue }
+            let turn = turns[organization] ?? 0
+            turns[organization] = turn + 1
+            keyed.append((turn, node))
+        }
+        // Stable: within a turn the order is the one given.
+        return keyed.enumerated().sorted { ($0.element.turn, $0.offset) < ($1.element.turn, $1.offset) }
+            .map(\.element.node)
+    }
+
+    /// True if the node's organization may have one more neighbour, those that are asked for included.
+    private func hasRoom(for node: NodeKey) -> Bool {
+        let organization = organizations[node]
+        let taken =
+            count(organization, in: active) + count(organization, in: asked.keys) + count(organization, in: sought)
+        return taken < share(of: organization)
+    }
+
+    /// A neighbour that is one too many: of its organization, or of all.
+    private func surplus(_ random: inout any RandomNumberGenerator & Sendable) -> NodeKey? {
+        let crowded = active.filter { node in
+            let organization = organizations[node]
+            return count(organization, in: active) > share(of: organization)
+        }
+        if let node = crowded.sorted().randomElement(using: &random) { return node }
+        return active.count > activeMax ? active.sorted().randomElement(using: &random) : nil
+    }
+
+    private mutating func evict(_ node: NodeKey, into actions: inout [Action]) {
+        actions.append(.leave(node))
+        drop(node, into: &actions)
+        keepPassive(node)
     }
 
     private mutating func ask(_ node: NodeKey, now: Instant, into actions: inout [Action]) {
@@ -196,9 +269,8 @@ struct Overlay: Sendable {
         return actions
     }
 
-    /// A neighbour has been silent for too long: another one is to take its place.
+    /// A neighbour has been silent for too long: another one is to take its place, or it itself over a new connection.
     mutating func suspect(_ node: NodeKey, now: Instant) -> [Action] {
-        reluctant[node] = now + settings.reluctance
         passive.removeAll { $0 == node }
         return closed(node, now: now)
     }
@@ -224,7 +296,8 @@ struct Overlay: Sendable {
 
     // MARK: - Messages
 
-    /// The node asks to be a neighbour. One that has none is let in at the cost of another (the paper's priority).
+    /// The node asks to be a neighbour. One that has none is let in at the cost of another (the paper's priority): of its own
+    /// organization, where that has its share already.
     mutating func receivedAsk(
         _ peer: NodeKey,
         isUrgent: Bool,
@@ -232,14 +305,15 @@ struct Overlay: Sendable {
         random: inout any RandomNumberGenerator & Sendable
     ) -> [Action] {
         var actions: [Action] = []
-        let isAccepted = active.contains(peer) || active.count < activeMax || isUrgent
+        let organization = organizations[peer]
+        let kin = active.filter { organizations[$0] == organization }
+        let isCrowded = kin.count >= share(of: organization)
+        let isAccepted = active.contains(peer) || (active.count < activeMax && !isCrowded) || isUrgent
         if isAccepted {
-            if !active.contains(peer), active.count >= activeMax,
-                let evicted = active.sorted().randomElement(using: &random)
+            if !active.contains(peer), isCrowded || active.count >= activeMax,
+                let evicted = (isCrowded ? kin : active).sorted().randomElement(using: &random)
             {
-                actions.append(.leave(evicted))
-                drop(evicted, into: &actions)
-                keepPassive(evicted)
+                evict(evicted, into: &actions)
             }
             take(peer, into: &actions)
         } else {
@@ -256,7 +330,9 @@ struct Overlay: Sendable {
             if isAccepted, !active.contains(peer) { actions.append(.leave(peer)) }
             return actions
         }
-        if isAccepted, active.count < activeMax || active.contains(peer) {
+        let isFull =
+            active.count >= activeMax || count(organizations[peer], in: active) >= share(of: organizations[peer])
+        if isAccepted, !isFull || active.contains(peer) {
             take(peer, into: &actions)
         } else if isAccepted {
             // Meanwhile others have come.
@@ -345,7 +421,7 @@ struct Overlay: Sendable {
     private mutating func takeIn(_ nodes: [NodeKey], insteadOf told: [NodeKey], isMember: (NodeKey) -> Bool) {
         var given = told
         for fresh in nodes where fresh != node && !active.contains(fresh) && isMember(fresh) {
-            guard !passive.contains(fresh) else { continue }
+            guard !passive.contains(fresh), hasPassiveRoom(for: fresh) else { continue }
             if passive.count >= settings.passiveMax {
                 let place = passive.firstIndex { given.contains($0) }
                 if let place { given.removeAll { $0 == passive[place] } }
@@ -353,6 +429,12 @@ struct Overlay: Sendable {
             }
             passive.append(fresh)
         }
+    }
+
+    /// False where a third of the passive view is the node's organization's.
+    private func hasPassiveRoom(for node: NodeKey) -> Bool {
+        guard let organization = organizations[node], sizes.count > 2 else { return true }
+        return count(organization, in: passive) < max(1, settings.passiveMax / 3)
     }
 
     private mutating func keepPassive(_ peer: NodeKey) {

@@ -64,8 +64,7 @@ package final class NodeService: Service {
 
     private struct LinkTable {
         var next: UInt64 = 1
-        var connections: [LinkID: PeerConnection] = [:]
-        var nodes: [LinkID: NodeKey] = [:]
+        var sessions: [LinkID: PeerSession] = [:]
     }
 
     /// What the node counts since it started.
@@ -85,7 +84,8 @@ package final class NodeService: Service {
             try directory.store.read { reading in
                 (
                     statements: try reading.statements(), announcements: try reading.announcements(),
-                    frontier: try reading.frontier(), totals: try reading.totals()
+                    frontier: try reading.frontier(), totals: try reading.totals(),
+                    contacts: try reading.peerContacts()
                 )
             }
         }
@@ -118,6 +118,9 @@ package final class NodeService: Service {
             announcements: announcements,
             frontier: loaded.frontier,
             summary: StoredSummary(digest: loaded.totals.digest, records: UInt64(loaded.totals.shown)),
+            contacts: loaded.contacts.map {
+                KnownContact(node: $0.node, time: $0.time, address: $0.note.isEmpty ? nil : $0.note)
+            },
             cryptography: directory.cryptography,
             random: SystemRandomNumberGenerator()
         )
@@ -286,6 +289,7 @@ package final class NodeService: Service {
         case .send(let link, let message): send(link, message)
         case .disconnect(let link, let refusal): disconnect(link, refusal)
         case .dial(let node, let addresses): dial.yield(Dial(node: node, addresses: addresses))
+        case .hold(let link, let until): links.withLock { $0.sessions[link] }?.hold(until: until)
         case .store(let token, let deltas, _): store(token, deltas)
         case .storeStatement(let statement, let replaced):
             write { try $0.add([statement], replacing: replaced.map { [$0] } ?? []) }
@@ -495,7 +499,9 @@ package final class NodeService: Service {
                 for peer in status.peers {
                     guard let contact = peer.lastContact else { continue }
                     let ago = status.now.milliseconds(since: contact)
-                    try transaction.note(PeerContact(node: peer.node, time: wall - min(wall, ago)))
+                    try transaction.note(
+                        PeerContact(node: peer.node, time: wall - min(wall, ago), note: peer.answeredAddress ?? "")
+                    )
                 }
             }
         }
@@ -512,44 +518,92 @@ package final class NodeService: Service {
         }
     }
 
+    /// How long an address has before the next one is tried beside it, as in RFC 8305.
+    private static let addressPause = Duration.seconds(1)
+
+    /// Dials a node's addresses, one after the other and each beside those that have not answered yet; the first that
+    /// answers is kept. All together have ``EngineSettings/dialDeadline``.
     private func dial(_ dial: Dial) async {
-        var words = "no address"
-        for address in dial.addresses {
-            guard let place = try? HostPort(address) else { continue }
-            do {
-                let connection = try await transport.dial(
-                    host: place.host,
-                    port: place.port,
-                    deadline: .seconds(10),
-                    authorize: { $0.rawBytes == dial.node.bytes }
-                )
-                await run(connection)
-                return
-            } catch {
-                words = "\(address) \(error.words)"
+        let deadline = ContinuousClock.now + Duration.milliseconds(Int64(EngineSettings().dialDeadline.count))
+        let places = dial.addresses.compactMap { try? HostPort($0) }
+        var words = places.isEmpty ? "no address" : ""
+        var found: (connection: PeerConnection, place: HostPort)?
+        await withTaskGroup(of: (HostPort, Result<PeerConnection, CloseReason>)?.self) { group in
+            var rest = places[...]
+            func next() {
+                guard let place = rest.popFirst() else { return }
+                group.addTask { await (place, self.reach(dial.node, at: place, until: deadline)) }
+                if !rest.isEmpty {
+                    group.addTask {
+                        try? await Task.sleep(for: Self.addressPause)
+                        return nil
+                    }
+                }
+            }
+            next()
+            for await outcome in group {
+                switch outcome {
+                case (let place, .success(let connection))?:
+                    if found == nil {
+                        found = (connection, place)
+                        group.cancelAll()
+                    } else {
+                        connection.abort(.cancelled)
+                    }
+                case (let place, .failure(let reason))?:
+                    if reason != .cancelled { words = "\(place): \(reason.words)" }
+                    if found == nil { next() }
+                case nil: if found == nil { next() }
+                }
             }
         }
-        logger.debug("cannot reach", metadata: ["peer": "\(who(dial.node))", "reason": "\(words)"])
-        driver.feed(.dialFailed(dial.node, reason: words))
+        guard let found else {
+            logger.debug("cannot reach", metadata: ["peer": "\(who(dial.node))", "reason": "\(words)"])
+            driver.feed(.dialFailed(dial.node, reason: words))
+            return
+        }
+        await run(found.connection, address: found.place)
+    }
+
+    private func reach(
+        _ node: NodeKey,
+        at place: HostPort,
+        until deadline: ContinuousClock.Instant
+    ) async -> Result<PeerConnection, CloseReason> {
+        let rest = ContinuousClock.now.duration(to: deadline)
+        guard rest > .zero else { return .failure(.dialTimedOut) }
+        do {
+            return .success(
+                try await transport.dial(
+                    host: place.host,
+                    port: place.port,
+                    deadline: rest,
+                    authorize: { $0.rawBytes == node.bytes }
+                )
+            )
+        } catch {
+            return .failure(error)
+        }
     }
 
     /// One connection from beginning to end.
-    private func run(_ connection: PeerConnection) async {
+    ///
+    /// - Parameter address: The address that was dialled.
+    private func run(_ connection: PeerConnection, address: HostPort? = nil) async {
         // The transport gives out keys of 32 bytes only.
         guard let node = NodeKey(bytes: connection.peerKey.rawBytes) else { return }
+        let session = PeerSession(connection: connection, node: node)
         let link = links.withLock { table in
             let link = LinkID(table.next)
             table.next += 1
-            table.connections[link] = connection
-            table.nodes[link] = node
+            table.sessions[link] = session
             return link
         }
-        driver.feed(.linkUp(link, node: node, dialled: connection.direction == .outbound))
-        await withTaskExecutorPreference(connection.executor) { await receiveAll(from: connection, on: link) }
-        _ = links.withLock { table in
-            table.nodes[link] = nil
-            return table.connections.removeValue(forKey: link)
-        }
+        driver.feed(
+            .linkUp(link, node: node, dialled: connection.direction == .outbound, address: address?.description)
+        )
+        await withTaskExecutorPreference(connection.executor) { await receiveAll(from: session, on: link) }
+        _ = links.withLock { $0.sessions.removeValue(forKey: link) }
         connection.close()
         let reason = await connection.closed()
         driver.feed(.linkDown(link))
@@ -562,26 +616,30 @@ package final class NodeService: Service {
     private static let bytesOnLoop = 4 * 1024
 
     /// Handles a connection's frames until it ends. Called on its event loop, and left for a thread of Swift's pool by
-    /// whatever takes longer, with all that waits behind it.
-    private func receiveAll(from connection: PeerConnection, on link: LinkID) async {
+    /// whatever takes longer, with all that waits behind it. While the session is held, nothing is taken: the peer's bytes
+    /// wait where they are.
+    private func receiveAll(from session: PeerSession, on link: LinkID) async {
+        let connection = session.connection
         var frames = connection.inbound.makeAsyncIterator()
         while let frame = await frames.next() {
             if frame.count + connection.unreadBytes <= Self.bytesOnLoop {
-                guard let message = decode(frame, from: link) else { continue }
-                await withTaskExecutorPreference(message.isBrief ? nil : globalConcurrentExecutor) {
-                    receive(message, byteCount: frame.count, on: link)
-                }
-                continue
-            }
-            await withTaskExecutorPreference(globalConcurrentExecutor) {
-                var next: [UInt8]? = frame
-                while let frame = next {
-                    if let message = decode(frame, from: link) {
+                if let message = decode(frame, from: link) {
+                    await withTaskExecutorPreference(message.isBrief ? nil : globalConcurrentExecutor) {
                         receive(message, byteCount: frame.count, on: link)
                     }
-                    next = connection.unreadBytes > 0 ? await frames.next() : nil
+                }
+            } else {
+                await withTaskExecutorPreference(globalConcurrentExecutor) {
+                    var next: [UInt8]? = frame
+                    while let frame = next {
+                        if let message = decode(frame, from: link) {
+                            receive(message, byteCount: frame.count, on: link)
+                        }
+                        next = connection.unreadBytes > 0 && !session.isHeld ? await frames.next() : nil
+                    }
                 }
             }
+            await session.waitWhileHeld()
         }
     }
 
@@ -597,11 +655,13 @@ package final class NodeService: Service {
 
     private func receive(_ message: PeerMessage, byteCount: Int, on link: LinkID) {
         switch message {
+        case .deltas where !driver.withEngine({ $0.expectsDeltas(on: link) }):
+            driver.feed(.unaskedDeltas(link, byteCount: byteCount))
         case .deltas(let deltas):
             driver.feed(.deltas(link, deltas.map(check), .asked(byteCount: byteCount)))
         case .push(let deltas, let hops): driver.feed(.deltas(link, deltas.map(check), .pushed(hops: hops)))
         case .refusal(let refusal) where !refusal.isOrderly:
-            let node = links.withLock { $0.nodes[link] }
+            let node = links.withLock { $0.sessions[link]?.node }
             logger.warning(
                 "refused by a peer",
                 metadata: ["peer": "\(node.map(who) ?? "unknown")", "reason": "\(refusal.reason)"]
@@ -634,12 +694,12 @@ package final class NodeService: Service {
     }
 
     private func send(_ link: LinkID, _ message: PeerMessage) {
-        guard let connection = links.withLock({ $0.connections[link] }) else { return }
+        guard let connection = links.withLock({ $0.sessions[link] })?.connection else { return }
         if !connection.enqueue(message.encoded()) { connection.close(.slowReader) }
     }
 
     private func disconnect(_ link: LinkID, _ refusal: SessionRefusal?) {
-        guard let connection = links.withLock({ $0.connections[link] }) else { return }
+        guard let connection = links.withLock({ $0.sessions[link] })?.connection else { return }
         if let refusal {
             _ = connection.enqueue(PeerMessage.refusal(refusal).encoded())
             connection.close(.local(refusal.reason))

@@ -1,0 +1,72 @@
+import Catalog
+import DeltaLog
+
+// What peers' messages cost, charged to their organizations in one place.
+
+extension Engine {
+    /// Charges work that was or will be done for a peer to the account of its organization. Where that is overdrawn, nothing
+    /// more is read from the peer for a while: it is slowed down, and nobody is blamed.
+    ///
+    /// - Parameter work: Microseconds, by ``Price``.
+    mutating func charge(_ work: UInt64, to id: LinkID, now: Instant) {
+        guard work > 0, let link = links[id], let organization = roster.organization(of: link.node) else { return }
+        let budget = settings.budget
+        var account =
+            accounts[organization]
+            ?? TokenBucket(perSecond: budget.workPerSecond, burst: budget.workBurst, now: now)
+        let wait = account.charge(work, now: now)
+        accounts[organization] = account
+        link.charged &+= work
+        guard wait > 0 else { return }
+        let until = now + min(Milliseconds(wait), budget.holdMax)
+        guard until > link.heldUntil ?? now else { return }
+        if link.heldUntil.map({ $0 <= now }) ?? true { counters.holds += 1 }
+        link.heldUntil = until
+        actions.append(.hold(id, until: until))
+    }
+
+    // MARK: - Lookups
+
+    /// Looks up something for a peer, which may ask only so much at once. One question of an organization at a time is
+    /// looked up, and few in all, so that readers of this node's own are never short of the disk.
+    mutating func lookUp(_ action: EngineAction, for id: LinkID, now: Instant) {
+        guard let link = links[id], link.lookups < settings.lookupsMax else {
+            violate(id, "too many questions at once", now: now)
+            return
+        }
+        link.lookups += 1
+        waitingLookups.append((id, action))
+        startLookups()
+    }
+
+    /// A lookup for a peer is done.
+    mutating func lookedUp(for id: LinkID) {
+        runningLookups[id] = nil
+        if let link = links[id], link.lookups > 0 { link.lookups -= 1 }
+        startLookups()
+    }
+
+    /// Drops what an ended session waited for.
+    mutating func forgetLookups(of id: LinkID) {
+        waitingLookups.removeAll { $0.link == id }
+        waitingReads.removeAll { $0 == id }
+    }
+
+    private mutating func startLookups() {
+        var index = 0
+        while runningLookups.count < settings.lookupsAtOnceMax, index < waitingLookups.count {
+            let (id, action) = waitingLookups[index]
+            guard let link = links[id], let organization = roster.organization(of: link.node) else {
+                waitingLookups.remove(at: index)
+                continue
+            }
+            guard !runningLookups.values.contains(organization) else {
+                index += 1
+                continue
+            }
+            waitingLookups.remove(at: index)
+            runningLookups[id] = organization
+            actions.append(action)
+        }
+    }
+}
