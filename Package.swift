@@ -167,7 +167,7 @@ let package = Package(
         ),
         .testTarget(
             name: "NodeTests",
-            dependencies: ["Node", "Catalog", "DeltaLog", "Gossip", "Simulator", "TestSupport"],
+            dependencies: ["Node", "Catalog", "DeltaLog", "Gossip", "Simulator", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

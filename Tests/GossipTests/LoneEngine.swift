@@ -18,7 +18,8 @@ struct LoneEngine {
     init(
         alliance: VirtualAlliance = VirtualAlliance(founders: 3),
         frontier: Frontier = Frontier(),
-        settings: EngineSettings = EngineSettings()
+        settings: EngineSettings = EngineSettings(),
+        contacts: [KnownContact] = []
     ) {
         self.alliance = alliance
         let engine = Engine(
@@ -30,6 +31,7 @@ struct LoneEngine {
             announcements: AnnouncementSet(),
             frontier: frontier,
             summary: StoredSummary(digest: CatalogDigest(), records: 0),
+            contacts: contacts,
             cryptography: alliance.cryptography,
             random: SplitMix64(seed: 1)
         )

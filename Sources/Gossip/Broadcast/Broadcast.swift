@@ -22,6 +22,8 @@ struct Broadcast: Sendable {
     private(set) var lazy: Set<NodeKey> = []
     /// Heads that neighbours have told of, and whose deltas have not come.
     private var missing: [LogID: Missing] = [:]
+    /// How many of them each neighbour told of first.
+    private var tellings: [NodeKey: Int] = [:]
     /// A lower bound of the deadlines in ``missing``.
     private(set) var deadline: Instant?
     /// Per log, how the last delta came.
@@ -36,6 +38,8 @@ struct Broadcast: Sendable {
     private struct Missing: Sendable {
         var head: Head
         var deadline: Instant
+        /// Who told of it first, whose share it counts against.
+        let first: NodeKey
         /// Who told of it, in order, with the hops that it would have come by.
         var tellers: [(node: NodeKey, hops: UInt32)]
     }
@@ -146,7 +150,7 @@ struct Broadcast: Sendable {
         now: Instant
     ) -> UInt32? {
         if pushed != nil { seen(log, from: node, now: now) }
-        if let entry = missing[log], entry.head.sequence <= sequence { missing[log] = nil }
+        if let entry = missing[log], entry.head.sequence <= sequence { forget(log) }
         let asked = grafted.removeValue(forKey: log)
         guard let hops = pushed ?? asked else {
             arrivals[log] = nil
@@ -172,8 +176,13 @@ struct Broadcast: Sendable {
 
     /// The log is no longer waited for: it was stored by other ways, or does not count.
     mutating func settle(_ log: LogID) {
-        missing[log] = nil
+        forget(log)
         grafted[log] = nil
+    }
+
+    private mutating func forget(_ log: LogID) {
+        guard let entry = missing.removeValue(forKey: log), let count = tellings[entry.first] else { return }
+        tellings[entry.first] = count > 1 ? count - 1 : nil
     }
 
     /// A neighbour tells of a head that is not here, and should come from somebody else.
@@ -191,13 +200,16 @@ struct Broadcast: Sendable {
             missing[head.log] = entry
             return
         }
-        guard missing.count < settings.missingMax else { return }
+        guard missing.count < settings.missingMax, tellings[node, default: 0] < settings.missingPerTellerMax else {
+            return
+        }
+        tellings[node, default: 0] += 1
         // In steps, so that however much is missing is looked at a few times a second.
         let jitter = UInt64.random(in: 0...settings.graftDelay.count, using: &random)
         let step = settings.graftStep.count * 1_000_000
         let exact = now + Milliseconds(settings.graftDelay.count + jitter)
         let due = Instant(nanoseconds: (exact.nanoseconds + step - 1) / step * step)
-        missing[head.log] = Missing(head: head.head, deadline: due, tellers: [(node, hops)])
+        missing[head.log] = Missing(head: head.head, deadline: due, first: node, tellers: [(node, hops)])
         deadline = min(deadline ?? due, due)
     }
 
@@ -287,6 +299,8 @@ package struct BroadcastSettings: Hashable, Sendable {
     package var shortcutHops: UInt32 = 3
     /// Logs waited for at a time; of more a comparison of frontiers tells.
     package var missingMax = 4096
+    /// Of them, logs that one neighbour told of first: no neighbour keeps others from being heard.
+    package var missingPerTellerMax = 512
     /// Neighbours remembered for each of them.
     package var tellersMax = 8
     /// Logs whose last delta's way is remembered.

@@ -82,19 +82,21 @@ enum Price {
     /// Any message: its frame, its decryption, a step of the engine.
     static let message: UInt64 = 20
     /// A new session: the TLS handshake, and the first messages.
-    static let session: UInt64 = 5_000
+    static let session: UInt64 = 12_000
     /// A head told by Have or IHave: looked up, kept, and planned.
     static let head: UInt64 = 6
     /// A range's fingerprint that is compared.
     static let fingerprint: UInt64 = 60
     /// An entry of a range, or an id or key in any list.
-    static let entry: UInt64 = 4
+    static let entry: UInt64 = 8
     /// A comparison that is to be answered.
     static let comparison: UInt64 = 500
     /// A statement or announcement that came, before it is known whether it is held.
     static let arrival: UInt64 = 4
     /// A signature that was checked, with the hashes that it needs.
-    static let signature: UInt64 = 200
+    static let signature: UInt64 = 250
+    /// A statement that was checked: up to three signatures.
+    static let statement: UInt64 = 700
     /// For each statement held: deriving the roster anew, or finding which statements a peer lacks.
     static let statementHeld: UInt64 = 6
     /// For each announcement held: the fingerprint.
@@ -108,7 +110,7 @@ enum Price {
     /// A header that is read, sent or compared.
     static let header: UInt64 = 15
     /// A thousand records whose hashes are summed up for a comparison of records.
-    static let thousandRecords: UInt64 = 1_500
+    static let thousandRecords: UInt64 = 2_500
     /// A change of who is a neighbour.
     static let neighbour: UInt64 = 100
     /// A graft that was answered by nothing: the wait, and a second question.
@@ -138,14 +140,14 @@ enum Price {
         case .headersWanted: lookup
         case .headers(_, _, let headers): lookup + UInt64(headers.count) * header
         case .diffQuestion(.sums): lookup + (records / 1000 + 1) * thousandRecords
-        case .diffQuestion(.records): lookup + (min(records, 10_000) / 1000 + 1) * thousandRecords
+        case .diffQuestion(.records): lookup + (min(records / 256, 10_000) / 1000 + 1) * thousandRecords
         case .diffAnswer(let answer): UInt64(answer.sums.count + answer.records.count) * entry
         case .neighbour, .neighbourAnswer, .leave: neighbour
         case .shuffle(_, _, let nodes), .shuffleReply(_, let nodes): neighbour + UInt64(nodes.count) * entry
         }
     }
 
-    private static func price(of ranges: [FrontierRange]) -> UInt64 {
+    static func price(of ranges: [FrontierRange]) -> UInt64 {
         var price: UInt64 = 0
         var asks = false
         for range in ranges {

@@ -25,6 +25,9 @@ extension Engine {
         actions.append(.hold(id, until: until))
     }
 
+    /// What was charged for a link's messages so far, in microseconds of work; nil where there is no such link.
+    package func charged(on id: LinkID) -> UInt64? { links[id]?.charged }
+
     // MARK: - Lookups
 
     /// Looks up something for a peer, which may ask only so much at once. One question of an organization at a time is

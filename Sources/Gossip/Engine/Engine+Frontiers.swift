@@ -158,7 +158,10 @@ extension Engine {
             case .skip: false
             }
         }
-        if !outcome.answer.isEmpty || isQuestion { sendRanges(outcome.answer, to: id) }
+        if !outcome.answer.isEmpty || isQuestion {
+            charge(Price.price(of: outcome.answer), to: id, now: now)
+            sendRanges(outcome.answer, to: id)
+        }
         compareHeads(outcome.theirs, on: id)
     }
 

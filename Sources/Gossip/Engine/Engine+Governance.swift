@@ -15,7 +15,7 @@ extension Engine {
         var checked: UInt64 = 0
         // Checking a signature costs far more than finding that a statement is held.
         for bytes in encoded where !heldStatements.contains(bytes) {
-            checked += Price.signature + Price.bytes(bytes.count)
+            checked += Price.statement + Price.bytes(bytes.count)
             do throws(StatementRefusal) {
                 fresh.append(try Statement(verifying: bytes, alliance: alliance, cryptography: cryptography))
             } catch .unknownKind {

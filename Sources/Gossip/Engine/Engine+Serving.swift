@@ -77,7 +77,7 @@ extension Engine {
         }
         // Everything once is every member's due, and once more where it was lost; beyond that it is paid for.
         link.acquaintance.served &+= UInt64(wanted.count)
-        let due = heldDeltas.multipliedReportingOverflow(by: 2)
+        let due = heldDeltas.multipliedReportingOverflow(by: settings.servedTimesFree)
         if !due.overflow, link.acquaintance.served > due.partialValue &+ settings.servedFree {
             charge(Price.lookup + Price.bytes(size), to: id, now: now)
         }

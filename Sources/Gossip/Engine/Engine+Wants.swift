@@ -29,6 +29,7 @@ extension Engine {
     /// Asks for a log that a peer holds further than this node, where nobody is asked for it: of those that have it, the
     /// one that kept its promises best and has least to do.
     private mutating func plan(_ log: LogID, now: Instant) {
+        counters.logsPlanned += 1
         let held = accepted(log)?.sequence ?? 0
         let limit = limit(of: log)
         guard limit > held else { return }

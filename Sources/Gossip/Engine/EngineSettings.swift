@@ -95,7 +95,9 @@ package struct EngineSettings: Hashable, Sendable {
     package var lookupsAtOnceMax = 2
     /// Peers of one organization that are served at a time.
     package var readsPerOrganizationMax = 2
-    /// Deltas that a node may be served beside twice what is held here, before further ones are charged for.
+    /// How often a node may be served all that is held here before further deltas are charged for: once, and once more where
+    /// it has lost what it had. Beside them, ``servedFree`` deltas.
+    package var servedTimesFree: UInt64 = 2
     package var servedFree: UInt64 = 10_000
     /// Deltas of this node that a peer refused, noted in one session.
     package var notedRefusalsMax = 1000

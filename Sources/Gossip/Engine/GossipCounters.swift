@@ -23,6 +23,8 @@ package struct GossipCounters: Hashable, Sendable {
     /// Messages of range reconciliation.
     package var rangeMessagesSent: UInt64 = 0
     package var shufflesSent: UInt64 = 0
+    /// Logs for which it was planned whom they are asked of.
+    package var logsPlanned: UInt64 = 0
     /// How often a link was read no further for a while, since its organization had overdrawn its account.
     package var holds: UInt64 = 0
 

@@ -51,16 +51,53 @@ extension PeerMessage {
         return wireSize(of: deltas.reduce(0) { $0 + wireSize(of: $1.count) })
     }
 
-    /// The most elements of a message: more are not decoded, since each takes far more room than its bytes.
-    private static let elementsMax = 131_072
     /// The most links that a delta passes by pushes, and the highest `hops` of Push and IHave. A tree over 10,000 nodes with
     /// 6 neighbours each has some 6 levels, and a chain of mended links a few times as many.
     package static let hopsMax: UInt32 = 255
-    /// The most deltas of a message.
-    package static let deltasMax = 16_384
+    /// The most deltas of a message. A delta has some 300 bytes at least, so 256 KiB hold fewer.
+    package static let deltasMax = 1_024
+
+    /// The longest frame of a message, and the most elements in it: whoever keeps to the protocol sends less of each. A frame
+    /// beyond it is refused before it is decoded, since decoding takes more room than its bytes.
+    ///
+    /// - Parameter field: The message's number in the frame; nil for a message that is not known.
+    private static func bounds(of field: UInt32) -> (bytes: Int, elements: Int)? {
+        let (small, KiB) = (256, 1024)
+        switch field {
+        case 1, 2, 11, 43, 44: return (8 * KiB, 80)
+        // 65,536 ids, and statements of 256 KiB or one fork proof.
+        case 3: return (3 * 1024 * KiB, 65_536 + 4_096)
+        case 4: return (512 * KiB, 4_096)
+        case 6, 8, 12, 14, 40, 41, 42, 47, 48: return (small, 16)
+        case deltasField: return (1024 * KiB + 16 * KiB, deltasMax)
+        // 10,000 heads of some 90 bytes.
+        case 9, 46: return (1024 * KiB, 20_001)
+        case 10: return (2 * small, 16)
+        // 256 headers within 256 KiB, and a long one.
+        case 13: return (512 * KiB, 520)
+        case 15: return (1024 * KiB, 10_300)
+        case rangesField: return (2 * 1024 * KiB, 65_536)
+        case pushField: return (96 * KiB, deltasMax)
+        default: return nil
+        }
+    }
 
     /// Reads a Frame message.
     package init(decoding bytes: [UInt8]) throws(MalformedMessage) {
+        let bounds: (bytes: Int, elements: Int)
+        do throws(WireError) {
+            var reader = WireReader(bytes)
+            var last: UInt32 = 0
+            guard let known = Self.bounds(of: try reader.field(after: &last).0) else {
+                throw WireError("a message that is not known")
+            }
+            bounds = known
+        } catch {
+            throw MalformedMessage(what: "a frame that is no known message")
+        }
+        guard bytes.count <= bounds.bytes else {
+            throw MalformedMessage(what: "a message that is too long for its kind")
+        }
         do throws(WireError) {
             if let deltas = try Self.decodeDeltas(bytes) {
                 self = deltas
@@ -69,7 +106,7 @@ extension PeerMessage {
         } catch {
             throw MalformedMessage(what: "deltas: \(error.reason)")
         }
-        guard let count = try? Self.countElements(bytes), count <= Self.elementsMax else {
+        guard let count = try? Self.countElements(bytes), count <= bounds.elements else {
             throw MalformedMessage(what: "a frame that is malformed or holds too much")
         }
         guard let frame = try? Hansa_V0_Frame(serializedBytes: bytes), let message = frame.message else {

@@ -133,6 +133,8 @@ package final class NodeService: Service {
         // What a peer was promised by credit, a whole frontier and what is pushed meanwhile.
         configuration.outboundBytesMax = 32 * 1024 * 1024
         configuration.idleTimeout = .seconds(60)
+        // What a held session keeps in memory, beside one frame.
+        configuration.inboundBytesMax = 1024 * 1024
         let handshakes = HandshakeLog(logger: logger)
         self.handshakes = handshakes
         transport = PeerTransport(
@@ -247,9 +249,15 @@ package final class NodeService: Service {
         }
         let held = driver.withEngine { $0.announcements.latest[directory.node] }
         guard held?.addresses ?? [] != wanted else { return }
+        let version = (held?.version ?? 0) + 1
+        guard version <= Announcement.versionMax else {
+            // Only somebody else who has this node's key can have signed that.
+            logger.error("an announcement of this node's key has the highest version; its addresses cannot be told any more")
+            return
+        }
         let bytes = try Announcement.sign(
             addresses: wanted,
-            version: max(WallClock.milliseconds, (held?.version ?? 0) + 1),
+            version: max(WallClock.milliseconds, version),
             alliance: directory.alliance,
             node: directory.signer
         )

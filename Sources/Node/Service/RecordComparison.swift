@@ -1,14 +1,14 @@
-import Catalog
+package import Catalog
 import DeltaLog
-import Gossip
-import Store
+package import Gossip
+package import Store
 
 /// The answering side of `diff`: what this node holds, in sums or record by record.
-enum RecordComparison {
+package enum RecordComparison {
     /// Records in one answer at most: some 640 KB.
     static let recordsPerAnswer = 10_000
 
-    static func answer(
+    package static func answer(
         _ question: PeerMessage.DiffQuestion,
         reading: ReadTransaction,
         hasher: some CatalogHasher
