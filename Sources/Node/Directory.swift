@@ -436,17 +436,27 @@ package final class Directory: Sendable {
 
     /// Takes peers' deltas, in one transaction. Runs on the writer's queue.
     ///
-    /// - Returns: What became of each, and the totals afterwards.
+    /// - Parameter patience: How long the transaction may go on; at least one delta is taken.
+    /// - Returns: What became of those that were taken, the processor's time for each in microseconds, and the totals
+    ///   afterwards.
     package func applyNow(
-        _ deltas: [VerifiedDelta]
-    ) throws -> (outcomes: [DeltaApplier<SystemCryptography>.Outcome], totals: StoredTotals) {
+        _ deltas: [VerifiedDelta],
+        patience: Duration
+    ) throws -> (
+        outcomes: [DeltaApplier<SystemCryptography>.Outcome], microseconds: [UInt64], totals: StoredTotals
+    ) {
         let roster = roster
         let wall = WallClock.milliseconds
         for delta in deltas { clock.withLock { $0.observe(delta.header.stamp, wallMilliseconds: wall) } }
-        let applied = try store.applyBatch(deltas, organization: { roster.organization(of: $0) }, applier: applier)
+        let applied = try store.applyBatch(
+            deltas,
+            organization: { roster.organization(of: $0) },
+            applier: applier,
+            patience: patience
+        )
         // Another node of this organization has written.
         if deltas.contains(where: { $0.header.organization == organization }) { changes.withLock { $0.all += 1 } }
-        return (applied.outcomes, StoredTotals(applied.totals))
+        return (applied.outcomes, applied.microseconds, StoredTotals(applied.totals))
     }
 
     /// Digest and records, as stored.

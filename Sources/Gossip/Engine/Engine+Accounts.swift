@@ -25,6 +25,43 @@ extension Engine {
         actions.append(.hold(id, until: until))
     }
 
+    /// Charges the excess work of storing an organization's deltas to its account. Where that is overdrawn no more of them are
+    /// taken for a while: this node asks for them afterwards.
+    mutating func chargeStoring(_ work: UInt64, of organization: OrganizationID, now: Instant) {
+        guard work > 0 else { return }
+        let budget = settings.budget
+        var account =
+            accounts[organization]
+            ?? TokenBucket(perSecond: budget.workPerSecond, burst: budget.workBurst, now: now)
+        let wait = account.charge(work, now: now)
+        accounts[organization] = account
+        guard wait > 0 else { return }
+        let until = now + min(Milliseconds(wait), budget.holdMax)
+        if resting[organization] == nil { counters.rests += 1 }
+        resting[organization] = (until, resting[organization]?.logs ?? [])
+        restingUntil = min(restingUntil ?? until, until)
+    }
+
+    /// True while nothing more is taken of an author, since storing its deltas costs too much. Its log is planned again
+    /// afterwards.
+    mutating func isResting(_ log: LogID, now: Instant) -> Bool {
+        guard !resting.isEmpty, let organization = roster.organization(of: log.author),
+            let rest = resting[organization], now < rest.until
+        else { return false }
+        if rest.logs.count < settings.headsMax { resting[organization]?.logs.insert(log) }
+        return true
+    }
+
+    /// Plans the logs of organizations whose rest is over.
+    mutating func endRests(now: Instant) {
+        guard let due = restingUntil, due <= now else { return }
+        for (organization, rest) in resting where rest.until <= now {
+            unplanned.formUnion(rest.logs)
+            resting[organization] = nil
+        }
+        restingUntil = resting.values.map(\.until).min()
+    }
+
     /// What was charged for a link's messages so far, in microseconds of work; nil where there is no such link.
     package func charged(on id: LinkID) -> UInt64? { links[id]?.charged }
 

@@ -85,13 +85,25 @@ extension Engine {
         if batch.isEmpty {
             grant(id)
         } else {
-            let size = batch.reduce(0) { $0 + UInt64($1.byteCount) }
+            store(batch, arrival, hops: hops, from: id)
+        }
+    }
+
+    /// Has deltas stored, those of each organization by themselves: none waits for what another one's cost.
+    private mutating func store(_ batch: [VerifiedDelta], _ arrival: DeltaArrival, hops: UInt32?, from id: LinkID) {
+        var rest = batch[...]
+        while let first = rest.first {
+            let organization = first.header.organization
+            let isOne = rest.allSatisfy { $0.header.organization == organization }
+            let deltas = isOne ? Array(rest) : rest.filter { $0.header.organization == organization }
+            rest = isOne ? [] : rest.filter { $0.header.organization != organization }[...]
+            let size = deltas.reduce(0) { $0 + UInt64($1.byteCount) }
             links[id]?.bytesPending += size
             storingBytes += size
             let token = nextToken
             nextToken += 1
-            storing[token] = StoringBatch(link: id, deltas: batch, isPushed: arrival.hops != nil, hops: hops)
-            actions.append(.store(token: token, batch, from: id))
+            storing[token] = StoringBatch(link: id, deltas: deltas, isPushed: arrival.hops != nil, hops: hops)
+            actions.append(.store(token: token, deltas, from: id))
         }
     }
 
@@ -134,7 +146,7 @@ extension Engine {
             return false
         }
         // A gap: something pushed before it was lost, or dropped. Wants fill it.
-        guard sequence == heldSequence + 1, hasRoom else { return false }
+        guard sequence == heldSequence + 1, hasRoom, !isResting(log, now: now) else { return false }
         guard delta.header.previous == held?.hash else {
             refuse(log, sequence, .wrongChain, from: id, now: now)
             if heldSequence > 0 { inquire(log, upTo: heldSequence, on: id) }
@@ -186,8 +198,17 @@ extension Engine {
 
     // MARK: - Storing
 
-    mutating func stored(_ token: UInt64, _ outcomes: [StoreOutcome], summary: StoredSummary, now: Instant) {
+    mutating func stored(
+        _ token: UInt64,
+        _ outcomes: [StoreOutcome],
+        summary: StoredSummary,
+        excess: UInt64,
+        now: Instant
+    ) {
         guard let batch = storing.removeValue(forKey: token) else { return }
+        if let organization = batch.deltas.first?.header.organization {
+            chargeStoring(excess, of: organization, now: now)
+        }
         let id = batch.link
         let size = batch.deltas.reduce(0) { $0 + UInt64($1.byteCount) }
         storingBytes -= min(storingBytes, size)

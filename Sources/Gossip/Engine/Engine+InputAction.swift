@@ -82,8 +82,9 @@ package enum EngineInput: Hashable, Sendable {
     case malformed(LinkID, String)
     /// Own deltas that are on disk.
     case committed([VerifiedDelta], summary: StoredSummary)
-    /// The answer to ``EngineAction/store(token:_:from:)``, in the order of its deltas: they are on disk.
-    case stored(token: UInt64, [StoreOutcome], summary: StoredSummary)
+    /// The answer to ``EngineAction/store(token:_:from:)``, in the order of its deltas: they are on disk. `excess` is the
+    /// work, in microseconds of a processor, that storing them took beyond what so many operations and bytes usually take.
+    case stored(token: UInt64, [StoreOutcome], summary: StoredSummary, excess: UInt64 = 0)
     /// The answer to ``EngineAction/read(_:link:bytesMax:)``; empty where nothing is held of it.
     case deltasRead(LinkID, LogRange, [StoredDelta])
     /// The answer to ``EngineAction/readHeaders(_:purpose:)``.
@@ -132,7 +133,8 @@ package enum EngineAction: Hashable, Sendable {
     /// Read nothing more from that link until then; another one takes the place of the one before. Messages that were read
     /// already are handed over all the same.
     case hold(LinkID, until: Instant)
-    /// Store and merge these in one transaction, in order, and answer with ``EngineInput/stored(token:_:summary:)``.
+    /// Store and merge these, in order, and answer with ``EngineInput/stored(token:_:summary:excess:)``. All are for one
+    /// organization; those of one organization are stored in the order of their actions, while others need not wait for them.
     case store(token: UInt64, [VerifiedDelta], from: LinkID)
     indirect case storeStatement(Statement, replaced: Hash256?)
     indirect case storeAnnouncement(Announcement)

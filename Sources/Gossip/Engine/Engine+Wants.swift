@@ -32,7 +32,7 @@ extension Engine {
         counters.logsPlanned += 1
         let held = accepted(log)?.sequence ?? 0
         let limit = limit(of: log)
-        guard limit > held else { return }
+        guard limit > held, !isResting(log, now: now) else { return }
         var best: (link: Link, target: UInt64)?
         var full: [Link] = []
         for link in links.values where !link.ahead.isEmpty || !link.wants.isEmpty {

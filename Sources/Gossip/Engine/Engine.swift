@@ -54,6 +54,10 @@ package struct Engine: ~Copyable {
     var heldDeltas: UInt64 = 0
     /// What each organization's nodes may have this node do.
     var accounts: [OrganizationID: TokenBucket] = [:]
+    /// Organizations whose deltas cost more to store than they may: until when no more of theirs are taken, and their logs
+    /// that are to be planned then.
+    var resting: [OrganizationID: (until: Instant, logs: Set<LogID>)] = [:]
+    var restingUntil: Instant?
     /// Questions of peers that wait to be looked up, and those that are, with their organizations.
     var waitingLookups: [(link: LinkID, action: EngineAction)] = []
     var runningLookups: [LinkID: OrganizationID] = [:]
@@ -190,7 +194,8 @@ package struct Engine: ~Copyable {
         case .unaskedDeltas(let link, let byteCount): receivedUnasked(byteCount: byteCount, on: link, now: now)
         case .malformed(let link, let what): violate(link, what, now: now)
         case .committed(let deltas, let summary): committed(deltas, summary: summary, now: now)
-        case .stored(let token, let outcomes, let summary): stored(token, outcomes, summary: summary, now: now)
+        case .stored(let token, let outcomes, let summary, let excess):
+            stored(token, outcomes, summary: summary, excess: excess, now: now)
         case .deltasRead(let link, let range, let deltas): deltasRead(link, range, deltas, now: now)
         case .headersRead(let range, let purpose, let headers): headersRead(range, purpose, headers, now: now)
         case .diffAnswered(let link, let answer):
@@ -265,6 +270,7 @@ package struct Engine: ~Copyable {
                 if let check = link.distrustCheckAt { due(check) }
             }
         }
+        endRests(now: now)
         graftOverdue(now: now)
         if overlay.deadline.map({ $0 <= now }) ?? false { wakeOverlay(now: now) }
         if let announceAt, announceAt <= now { announce(now: now) }
@@ -323,6 +329,7 @@ package struct Engine: ~Copyable {
         consider(overlay.deadline)
         consider(broadcast.deadline)
         consider(linksDueAt)
+        consider(restingUntil)
         return earliest
     }
 

@@ -25,6 +25,8 @@ package struct GossipCounters: Hashable, Sendable {
     package var shufflesSent: UInt64 = 0
     /// Logs for which it was planned whom they are asked of.
     package var logsPlanned: UInt64 = 0
+    /// How often an organization's deltas were not taken for a while, since storing them cost more than it may.
+    package var rests: UInt64 = 0
     /// How often a link was read no further for a while, since its organization had overdrawn its account.
     package var holds: UInt64 = 0
 

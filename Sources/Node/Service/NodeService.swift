@@ -31,7 +31,8 @@ package final class NodeService: Service {
     private let counters = Mutex(Counters())
     private let handshakes: HandshakeLog
     private let failure = Mutex<HansaError?>(nil)
-    private let waiting = Mutex(Waiting())
+    /// Peers' deltas that wait to be stored.
+    private let unstored = Mutex(StoringLanes())
     /// True while steps of tidying are queued, so that there is one at a time.
     private let isTidying = Mutex(false)
     private let stopped: AsyncStream<Void>
@@ -46,20 +47,6 @@ package final class NodeService: Service {
     private struct Question {
         let node: NodeKey
         let continuation: CheckedContinuation<PeerMessage.DiffAnswer, any Error>
-    }
-
-    /// A message's deltas that wait for their transaction.
-    private struct Unstored {
-        let token: UInt64
-        let deltas: [VerifiedDelta]
-        /// How many other writes were asked for before. Only deltas with none between them share a transaction, so that what
-        /// the engine asks for is done in its order.
-        let writesBefore: UInt64
-    }
-
-    private struct Waiting {
-        var batches: [Unstored] = []
-        var writes: UInt64 = 0
     }
 
     private struct LinkTable {
@@ -252,7 +239,9 @@ package final class NodeService: Service {
         let version = (held?.version ?? 0) + 1
         guard version <= Announcement.versionMax else {
             // Only somebody else who has this node's key can have signed that.
-            logger.error("an announcement of this node's key has the highest version; its addresses cannot be told any more")
+            logger.error(
+                "an announcement of this node's key has the highest version; its addresses cannot be told any more"
+            )
             return
         }
         let bytes = try Announcement.sign(
@@ -337,47 +326,40 @@ package final class NodeService: Service {
 
     // MARK: - Storing and reading
 
-    /// Operations stored in one transaction, unless a single message has more. What comes while others are stored is
-    /// stored together: a transaction of few operations costs several times as much for each. 4,096, of which some 2 MiB
-    /// of deltas are: half of what a peer may have under way, so that the other half is checked meanwhile.
-    private static let storedAtOnce = 4096
+    /// How long a transaction of peers' deltas may go on. A local edit waits no longer for them; a catch-up's transactions
+    /// end sooner by themselves.
+    private static let storingPatience = Duration.milliseconds(250)
 
     private func store(_ token: UInt64, _ deltas: [VerifiedDelta]) {
-        waiting.withLock {
-            $0.batches.append(Unstored(token: token, deltas: deltas, writesBefore: $0.writes))
-        }
+        if unstored.withLock({ $0.add(token, deltas) }) { storeNext() }
+    }
+
+    /// Stores one transaction of what waits, and queues itself again where more does: whatever else was to be written comes
+    /// in between.
+    private func storeNext() {
         directory.enqueueOnWriter { [self] in
-            let batches = waiting.withLock { Self.takeBatch(from: &$0.batches) }
-            guard !batches.isEmpty else { return }
+            let batches = unstored.withLock { $0.next() }
             do {
-                let applied = try Directory.translating { try directory.applyNow(batches.flatMap(\.deltas)) }
-                var outcomes = applied.outcomes[...]
+                let applied = try Directory.translating {
+                    try directory.applyNow(batches.flatMap(\.rest), patience: Self.storingPatience)
+                }
                 counters.withLock { counters in
-                    for case .applied in outcomes { counters.deltasApplied += 1 }
+                    for case .applied in applied.outcomes { counters.deltasApplied += 1 }
+                }
+                let (done, hasMore) = unstored.withLock {
+                    $0.stored(batches, applied.outcomes.map(StoreOutcome.init), microseconds: applied.microseconds)
                 }
                 let summary = StoredSummary(digest: applied.totals.digest, records: applied.totals.records)
-                for batch in batches {
-                    let own = outcomes.prefix(batch.deltas.count).map(StoreOutcome.init)
-                    outcomes = outcomes.dropFirst(batch.deltas.count)
-                    driver.feed(.stored(token: batch.token, own, summary: summary))
+                for batch in done {
+                    driver.feed(
+                        .stored(token: batch.token, batch.outcomes, summary: summary, excess: batch.excess)
+                    )
                 }
+                if hasMore { storeNext() }
             } catch {
                 fail(HansaError(cause: error))
             }
         }
-    }
-
-    /// The first messages' deltas that go into one transaction. Each is queued with a call of its own on the writer's
-    /// queue; those whose deltas went with earlier ones find nothing.
-    private static func takeBatch(from unstored: inout [Unstored]) -> [Unstored] {
-        var operations = 0
-        let count = unstored.prefix { batch in
-            let before = operations
-            operations += batch.deltas.reduce(0) { $0 + $1.operations.count }
-            return batch.writesBefore == unstored[0].writesBefore && (before == 0 || operations <= storedAtOnce)
-        }.count
-        defer { unstored.removeFirst(count) }
-        return Array(unstored.prefix(count))
     }
 
     /// How long nothing is written before the store is tidied. A second, a guess.
@@ -408,7 +390,6 @@ package final class NodeService: Service {
     }
 
     private func write(_ body: @escaping @Sendable (inout WriteTransaction) throws -> Void) {
-        waiting.withLock { $0.writes += 1 }
         directory.enqueueOnWriter { [self] in
             do {
                 try Directory.translating { try directory.store.write(body) }

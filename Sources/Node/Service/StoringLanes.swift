@@ -1,0 +1,94 @@
+import Catalog
+import DeltaLog
+import Gossip
+
+/// Peers' deltas that wait to be stored, in a lane for each organization. The lanes take turns, so that no organization's
+/// deltas wait for what another's cost. Those of one lane stay in their order.
+struct StoringLanes {
+    /// Deltas that the engine wants stored together.
+    struct Batch {
+        let token: UInt64
+        let deltas: [VerifiedDelta]
+        /// What became of the first of them.
+        var outcomes: [StoreOutcome] = []
+        /// Microseconds of a processor beyond what such deltas usually take.
+        var excess: UInt64 = 0
+
+        /// Those that are not stored yet.
+        var rest: ArraySlice<VerifiedDelta> { deltas.dropFirst(outcomes.count) }
+    }
+
+    /// Operations stored in one transaction, unless a single batch has more: a transaction of few operations costs several
+    /// times as much for each. 4,096, of which some 2 MiB of deltas are: half of what a peer may have under way, so that
+    /// the other half is checked meanwhile.
+    private static let operationsMax = 4096
+
+    private var lanes: [OrganizationID: [Batch]] = [:]
+    /// The lanes in the order of their turns; each has something.
+    private var turns: [OrganizationID] = []
+    /// True from the first batch on until ``stored(_:_:microseconds:)`` says that nothing is left.
+    private var isStoring = false
+
+    /// Adds a batch, whose deltas are all for one organization.
+    ///
+    /// - Returns: True if storing has to be begun.
+    mutating func add(_ token: UInt64, _ deltas: [VerifiedDelta]) -> Bool {
+        guard let organization = deltas.first?.header.organization else { return false }
+        if lanes[organization] == nil { turns.append(organization) }
+        lanes[organization, default: []].append(Batch(token: token, deltas: deltas))
+        defer { isStoring = true }
+        return !isStoring
+    }
+
+    /// Takes the batches of the next transaction: the first one of each lane in turn.
+    mutating func next() -> [Batch] {
+        var taken: [Batch] = []
+        var operations = 0
+        while let organization = turns.first, var lane = lanes[organization] {
+            let batch = lane.removeFirst()
+            let size = batch.rest.reduce(0) { $0 + $1.operations.count }
+            if !taken.isEmpty, operations + size > Self.operationsMax { break }
+            operations += size
+            taken.append(batch)
+            turns.removeFirst()
+            lanes[organization] = lane.isEmpty ? nil : lane
+            if !lane.isEmpty { turns.append(organization) }
+        }
+        return taken
+    }
+
+    /// Notes what became of the first deltas of batches that were taken; what was not stored comes first in its lane again.
+    ///
+    /// - Returns: The batches that are done, in their order, and whether anything is left.
+    mutating func stored(
+        _ batches: [Batch],
+        _ outcomes: [StoreOutcome],
+        microseconds: [UInt64]
+    ) -> (done: [Batch], hasMore: Bool) {
+        var results = zip(outcomes, microseconds).makeIterator()
+        var done: [Batch] = []
+        var left: [Batch] = []
+        for var batch in batches {
+            for delta in batch.rest {
+                guard let (outcome, time) = results.next() else { break }
+                batch.outcomes.append(outcome)
+                let usual = Self.usualMicroseconds(of: delta)
+                batch.excess += time > usual ? time - usual : 0
+            }
+            if batch.rest.isEmpty { done.append(batch) } else { left.append(batch) }
+        }
+        for batch in left.reversed() {
+            guard let organization = batch.deltas.first?.header.organization else { continue }
+            if lanes[organization] == nil { turns.append(organization) }
+            lanes[organization, default: []].insert(batch, at: 0)
+        }
+        isStoring = !turns.isEmpty
+        return (done, isStoring)
+    }
+
+    /// What storing a delta may take without being charged for: a few times what was measured for an import's deltas and
+    /// for single edits.
+    private static func usualMicroseconds(of delta: VerifiedDelta) -> UInt64 {
+        1_000 + 100 * UInt64(delta.operations.count) + UInt64(delta.byteCount) / 10
+    }
+}
