@@ -34,6 +34,7 @@ let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swif
 let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -93,7 +94,9 @@ let package = Package(
         ),
         .target(
             name: "LocalAPI",
-            dependencies: ["Node", "Transport", hummingbird, nioCore, nioPosix, nioHTTP1, logging, lifecycle, signals],
+            dependencies: [
+                "Node", "Transport", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, logging, lifecycle, signals,
+            ],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -120,7 +123,9 @@ let package = Package(
         // Tests.
         .target(
             name: "TestSupport",
-            dependencies: ["Catalog", "DeltaLog", "Simulator"],
+            dependencies: [
+                "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator", "Wire", protobuf,
+            ],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -162,17 +167,23 @@ let package = Package(
         ),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["Transport", "OpenSSLKit", "TestSupport", nioCore, nioPosix, nioEmbedded],
+            dependencies: ["Transport", "OpenSSLKit", "Simulator", "TestSupport", nioCore, nioPosix, nioEmbedded],
             swiftSettings: settings
         ),
         .testTarget(
             name: "NodeTests",
-            dependencies: ["Node", "Catalog", "DeltaLog", "Gossip", "Simulator", "Store", "TestSupport"],
+            dependencies: [
+                "Node", "Catalog", "DeltaLog", "Gossip", "OpenSSLKit", "Simulator", "Store", "TestSupport", "Wire",
+                protobuf,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "ProcessTests",
-            dependencies: ["hansa", "Simulator", "TestSupport"],
+            dependencies: [
+                "hansa", "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator", "TestSupport", "Wire",
+                protobuf,
+            ],
             exclude: ["kill-seeds.txt"],
             swiftSettings: settings
         ),

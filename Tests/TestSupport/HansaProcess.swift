@@ -46,6 +46,8 @@ package final class HansaProcess {
     package var environment: [String: String]
     /// What stands behind `run`.
     package var runArguments: [String] = []
+    /// A program and its arguments that the node is run by, as `prlimit` does it; it must become the node's process.
+    package var runWrapper: [String] = []
     private var process: ChildProcess?
 
     /// - Parameters:
@@ -185,9 +187,10 @@ package final class HansaProcess {
 
     /// Starts the node and waits for nothing.
     package func beginRunning() throws -> ChildProcess {
-        try ChildProcess(
-            Self.program,
-            ["run", "--data", folder] + runArguments,
+        let words = runWrapper + [Self.program, "run", "--data", folder] + runArguments
+        return try ChildProcess(
+            words[0],
+            Array(words.dropFirst()),
             environment: variables,
             output: logFile,
             errors: logFile
@@ -215,6 +218,20 @@ package final class HansaProcess {
     package func kill() {
         process?.end()
         process = nil
+    }
+
+    /// What the running node takes of memory, in bytes; nil where it does not run.
+    package var residentBytes: Int? {
+        guard let number = processIdentifier,
+            let text = try? String(contentsOfFile: "/proc/\(number)/statm", encoding: .utf8)
+        else { return nil }
+        let fields = text.split(separator: " ")
+        return fields.count > 1 ? Int(fields[1]).map { $0 * sysconf(Int32(_SC_PAGESIZE)) } : nil
+    }
+
+    /// Descriptors that the running node has open; nil where it does not run.
+    package var descriptorCount: Int? {
+        processIdentifier.flatMap { try? FileManager.default.contentsOfDirectory(atPath: "/proc/\($0)/fd").count }
     }
 
     // MARK: - What tests ask again and again

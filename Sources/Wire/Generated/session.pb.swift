@@ -861,6 +861,8 @@ package nonisolated struct Hansa_V0_JoinRequest: Sendable {
   fileprivate var _announcement: Hansa_V0_SignedAnnouncement? = nil
 }
 
+/// Answers a JoinRequest. What does not fit into one frame comes in further JoinAnswers, which hold statements and
+/// announcements only.
 package nonisolated struct Hansa_V0_JoinAnswer: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -883,6 +885,9 @@ package nonisolated struct Hansa_V0_JoinAnswer: Sendable {
   package var refused: UInt32 = 0
 
   package var reason: String = String()
+
+  /// another JoinAnswer follows
+  package var more: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2571,7 +2576,7 @@ nonisolated extension Hansa_V0_JoinRequest: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension Hansa_V0_JoinAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".JoinAnswer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}charter\0\u{1}statements\0\u{1}announcements\0\u{1}refused\0\u{1}reason\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}charter\0\u{1}statements\0\u{1}announcements\0\u{1}refused\0\u{1}reason\0\u{1}more\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2584,6 +2589,7 @@ nonisolated extension Hansa_V0_JoinAnswer: SwiftProtobuf.Message, SwiftProtobuf.
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.announcements) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.refused) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.more) }()
       default: break
       }
     }
@@ -2609,6 +2615,9 @@ nonisolated extension Hansa_V0_JoinAnswer: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 5)
     }
+    if self.more != false {
+      try visitor.visitSingularBoolField(value: self.more, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2618,6 +2627,7 @@ nonisolated extension Hansa_V0_JoinAnswer: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.announcements != rhs.announcements {return false}
     if lhs.refused != rhs.refused {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs.more != rhs.more {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
