@@ -69,7 +69,7 @@ extension PeerMessage {
     }
 
     /// The name of its kind.
-    var kindName: String { Mirror(reflecting: self).children.first?.label ?? "\(self)" }
+    var kindName: String { kind.name }
 
     /// Adds the message to a trace, and counts the bytes of its frame. Those of frequent kinds are reckoned; the others
     /// are encoded.

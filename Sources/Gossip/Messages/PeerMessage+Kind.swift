@@ -1,0 +1,66 @@
+extension PeerMessage {
+    /// The kinds of messages, in the order of their declaration. What is counted or priced by kind is kept in a table
+    /// of ``count`` places, at ``rawValue``.
+    package enum Kind: UInt8, CaseIterable, Hashable, Sendable {
+        case hello
+        case refusal
+        case governance
+        case announcements
+        case ranges
+        case want
+        case deltas
+        case ack
+        case have
+        case state
+        case deltaRefused
+        case headersWanted
+        case headers
+        case diffQuestion
+        case diffAnswer
+        case neighbour
+        case neighbourAnswer
+        case leave
+        case shuffle
+        case shuffleReply
+        case push
+        case iHave
+        case graft
+        case prune
+
+        /// How many kinds there are.
+        package static let count = allCases.count
+
+        /// The name of the case: `hello`, `iHave`.
+        package var name: String { "\(self)" }
+    }
+
+    /// Which kind of message it is. Constant time.
+    package var kind: Kind {
+        switch self {
+        case .hello: .hello
+        case .refusal: .refusal
+        case .governance: .governance
+        case .announcements: .announcements
+        case .ranges: .ranges
+        case .want: .want
+        case .deltas: .deltas
+        case .ack: .ack
+        case .have: .have
+        case .state: .state
+        case .deltaRefused: .deltaRefused
+        case .headersWanted: .headersWanted
+        case .headers: .headers
+        case .diffQuestion: .diffQuestion
+        case .diffAnswer: .diffAnswer
+        case .neighbour: .neighbour
+        case .neighbourAnswer: .neighbourAnswer
+        case .leave: .leave
+        case .shuffle: .shuffle
+        case .shuffleReply: .shuffleReply
+        case .push: .push
+        case .iHave: .iHave
+        case .graft: .graft
+        case .prune: .prune
+        }
+    }
+}
