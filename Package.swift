@@ -113,6 +113,14 @@ let package = Package(
         ),
         .executableTarget(name: "hansa-sim", dependencies: ["Simulator", argumentParser], swiftSettings: settings),
         .executableTarget(
+            name: "hansa-fuzz",
+            dependencies: [
+                "Node", "Store", "Gossip", "DeltaLog", "Catalog", "Wire", "Simulator", "TestSupport", protobuf,
+                argumentParser,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
             name: "hansa-bench",
             dependencies: [
                 "LocalAPI", "Node", "OpenSSLKit", "Simulator", "Store", "TestSupport", argumentParser, sqlite,
@@ -178,6 +186,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(name: "FuzzTests", dependencies: ["hansa-fuzz", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "ProcessTests",
             dependencies: [

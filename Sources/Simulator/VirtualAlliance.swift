@@ -49,6 +49,10 @@ package struct VirtualAlliance: Sendable {
     /// The key of a node whose alliance signs by ``SimulatedCryptography/Kind/mixed``.
     package static func node(_ number: Int) -> NodeKey { NodeKey(nodeSigner(number, .mixed).publicKey) }
 
+    /// What an organization signs with.
+    package func organizationSigner(_ number: Int) -> SimulatedSigner {
+        Self.organizationKey(number, cryptography.kind)
+    }
     /// What a node signs with.
     package func signer(_ number: Int) -> SimulatedSigner { Self.nodeSigner(number, cryptography.kind) }
     /// A node's key.

@@ -143,29 +143,6 @@ extension Engine {
         return (behind, ahead)
     }
 
-    /// How much the engine keeps for its peers, to be held against its bounds.
-    package struct Sizes: Hashable, Sendable {
-        /// Logs of which peers told that they hold more, over all links.
-        package let headsAhead: Int
-        /// Heads that neighbours told of and whose deltas have not come.
-        package let headsMissing: Int
-        /// Logs for which it was planned whom they are asked of, since the engine was made.
-        package let logsPlanned: UInt64
-        package let links: Int
-        package let waitingLookups: Int
-    }
-
-    /// How much the engine keeps for its peers. Linear in the links.
-    package var sizes: Sizes {
-        Sizes(
-            headsAhead: links.values.reduce(0) { $0 + $1.ahead.count },
-            headsMissing: broadcast.missingCount,
-            logsPlanned: counters.logsPlanned,
-            links: links.values.count,
-            waitingLookups: waitingLookups.count
-        )
-    }
-
     /// The open connection with a node.
     package func openLink(to peer: NodeKey) -> LinkID? {
         links.values.last { $0.node == peer && $0.isOpen }?.id

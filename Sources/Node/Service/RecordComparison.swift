@@ -8,6 +8,10 @@ package enum RecordComparison {
     /// Records in one answer at most: some 640 KB.
     static let recordsPerAnswer = 10_000
 
+    /// What a peer is answered.
+    ///
+    /// - Throws: ``StoreError``.
+    /// - Complexity: Linear in the records held for sums, in those of the answer for records.
     package static func answer(
         _ question: PeerMessage.DiffQuestion,
         reading: ReadTransaction,

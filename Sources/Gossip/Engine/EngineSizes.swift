@@ -1,0 +1,82 @@
+import Catalog
+import DeltaLog
+
+extension Engine {
+    /// How much an engine keeps for its peers, to be held against its bounds.
+    package struct Sizes: Hashable, Sendable {
+        /// Logs of which peers told that they hold more, over all links.
+        package let headsAhead: Int
+        /// Heads that neighbours told of and whose deltas have not come.
+        package let headsMissing: Int
+        /// Logs for which it was planned whom they are asked of, since the engine was made.
+        package let logsPlanned: UInt64
+        package let links: Int
+        package let waitingLookups: Int
+        package let statements: Int
+        package let announcements: Int
+        /// Logs held.
+        package let logs: Int
+        /// Nodes that something is remembered of.
+        package let acquaintances: Int
+        /// Deltas that could not be taken.
+        package let parked: Int
+        /// Nodes of the passive view.
+        package let passive: Int
+        /// The most of each kind that is kept for one link.
+        package let perLink: PerLink
+
+        /// What is kept for one link; of several, the most of each.
+        package struct PerLink: Hashable, Sendable {
+            package fileprivate(set) var ahead = 0
+            package fileprivate(set) var behind = 0
+            package fileprivate(set) var pushed = 0
+            package fileprivate(set) var served = 0
+            package fileprivate(set) var homeless = 0
+            package fileprivate(set) var inquiries = 0
+        }
+
+        /// The first bound of the settings that is exceeded, in words; nil where none is.
+        package func excess(over settings: EngineSettings) -> String? {
+            let bounds = [
+                ("links", links, settings.linksMax),
+                ("logs that a peer has more of", perLink.ahead, settings.headsMax),
+                ("logs that a peer lacks deltas of", perLink.behind, settings.headsMax + logs),
+                ("logs pushed to a peer", perLink.pushed, logs),
+                ("stretches that a peer waits for", perLink.served, settings.servedWantsMax),
+                ("statements of a peer that do not count", perLink.homeless, settings.strangersMax),
+                ("searches for forks", perLink.inquiries, settings.inquiriesMax),
+                ("deltas that could not be taken", parked, settings.parkedMax),
+                ("heads waited for", headsMissing, settings.broadcast.missingMax),
+                ("nodes of the passive view", passive, settings.overlay.passiveMax),
+            ]
+            return bounds.first { $0.1 > $0.2 }.map { "\($0.1) \($0.0), of \($0.2)" }
+        }
+    }
+
+    /// How much the engine keeps for its peers. Linear in the links.
+    package var sizes: Sizes {
+        var perLink = Sizes.PerLink()
+        for link in links.values {
+            perLink.ahead = max(perLink.ahead, link.ahead.count)
+            perLink.behind = max(perLink.behind, link.behind.count)
+            perLink.pushed = max(perLink.pushed, link.pushed.count)
+            perLink.served = max(perLink.served, link.served.count)
+            perLink.homeless = max(perLink.homeless, link.homeless.count)
+            perLink.inquiries = max(perLink.inquiries, link.inquiries.count)
+        }
+        return Sizes(
+            headsAhead: links.values.reduce(0) { $0 + $1.ahead.count },
+            headsMissing: broadcast.missingCount,
+            logsPlanned: counters.logsPlanned,
+            links: links.values.count,
+            waitingLookups: waitingLookups.count,
+            statements: governance.statements.count,
+            announcements: announcements.latest.count,
+            logs: durable.heads.count,
+            acquaintances: acquaintances.count,
+            parked: parked.count,
+            passive: overlay.passive.count,
+            perLink: perLink
+        )
+    }
+}

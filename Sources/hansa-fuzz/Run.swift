@@ -1,0 +1,589 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Gossip
+import Node
+import Simulator
+import Store
+
+/// One seed: honest nodes that write all the time, and hostile members that send them whatever they can, until they stop
+/// and the honest ones must hold the same.
+///
+/// Everything is drawn from the seed, and what each step draws from the seed and the step alone: so leaving out a kind of
+/// message changes no other one.
+final class Run {
+    struct Settings {
+        let seed: UInt64
+        let steps: Int
+        let skipped: Set<String>
+        let isTracing: Bool
+        let plant: Plant?
+        let folder: String
+    }
+
+    enum Event {
+        case timer(node: Int, epoch: UInt64, Instant)
+        case arrival(connection: Int, side: Int, frame: [UInt8])
+        case up(connection: Int, side: Int)
+        case down(connection: Int, side: Int)
+        case work(node: Int, epoch: UInt64)
+        case read(node: Int, epoch: UInt64, EngineAction)
+        case input(node: Int, epoch: UInt64, EngineInput)
+    }
+
+    /// A hostile member's node: what it does is drawn, and what it has heard.
+    struct HostilePeer {
+        let number: Int
+        let key: NodeKey
+    }
+
+    /// What a run has come to.
+    struct Counts {
+        var sent = 0
+        var taken = 0
+        var undecodable = 0
+        var sessions = 0
+        var violations: [String: Int] = [:]
+        var sentByKind = Array(repeating: 0, count: PeerMessage.Kind.count)
+    }
+
+    let settings: Settings
+    let alliance: VirtualAlliance
+    let engineSettings: EngineSettings
+    var nodes: [HonestNode] = []
+    let peers: [HostilePeer]
+    var pool = HostilePool()
+    var connections: [Int: Connection] = [:]
+    /// Connections that a hostile peer has with an honest node, up on both sides, in the order in which they came up.
+    var openHostile: [Int] = []
+    private var nextConnection = 0
+    private var events = EventQueue<Event>()
+    /// Nanoseconds since the start.
+    private(set) var now: UInt64 = 0
+    /// What the present step draws from.
+    var random: SplitMix64
+    /// What the network, the disks and the honest nodes draw from.
+    private var worldRandom: SplitMix64
+    private(set) var step = 0
+    var counts = Counts()
+    /// True from the moment on from which hostile peers do nothing more.
+    private(set) var isQuiet = false
+    /// The first promise that was broken.
+    private(set) var failure: String?
+    /// A hash over everything that engines were given and asked for.
+    private(set) var mix = MixHash()
+
+    /// The numbers of nodes' keys: four honest nodes of three organizations, two that are enrolled and never run, and four
+    /// hostile ones of two organizations.
+    private static let honestNumbers = [0, 1, 2, 5]
+    private static let hostileNumbers = [3, 4, 8, 9]
+    private static let organizations = 5
+    private static let nodeCount = 10
+    /// The organizations of the honest nodes.
+    static let honestOrganizations = 0..<3
+    /// The longest frame that a transport takes.
+    static let frameBytesMax = 4 * 1024 * 1024
+
+    init(_ settings: Settings) throws {
+        self.settings = settings
+        var random = SplitMix64(seed: settings.seed)
+        worldRandom = SplitMix64(seed: random.next())
+        // Ed25519 now and then: what the other signatures cannot show.
+        let kind: SimulatedCryptography.Kind = random.isOne(in: 8) ? .system : .mixed
+        alliance = VirtualAlliance(founders: Self.organizations, nodes: Self.nodeCount, cryptography: kind)
+        engineSettings = Self.engineSettings(using: &random)
+        let alliance = alliance
+        peers = Self.hostileNumbers.map { HostilePeer(number: $0, key: alliance.node($0)) }
+        self.random = random
+        for (place, number) in Self.honestNumbers.enumerated() {
+            let node = try HonestNode(
+                place: place,
+                number: number,
+                alliance: alliance,
+                settings: engineSettings,
+                folder: settings.folder + "/node\(place)",
+                seed: worldRandom.next()
+            )
+            nodes.append(node)
+            pool.know(node.log)
+        }
+    }
+
+    /// How long a step lasts at most: so long that what hostile peers may have honest nodes do by default takes them a while
+    /// to use up, and then holds them back.
+    private var stepNanosecondsMax: UInt64 { engineSettings.budget == BudgetSettings() ? 8_000_000 : 1_500_000 }
+
+    /// As a node has them, or with bounds that are soon reached.
+    private static func engineSettings(using random: inout SplitMix64) -> EngineSettings {
+        var settings = EngineSettings()
+        guard !random.isOne(in: 3) else { return settings }
+        // A peer that breaks the protocol is let in again soon, so that a run has more sessions.
+        settings.shunTime = 2_000
+        // Nobody is held back for long, so that more is heard.
+        settings.budget.workPerSecond *= 100
+        settings.budget.workBurst *= 100
+        if random.isOne(in: 2) {
+            settings.overlay.meshNodesMax = 2
+            settings.overlay.neighboursWanted = 2
+            settings.overlay.neighboursMax = 4
+            settings.overlay.passiveMax = 4
+            settings.overlay.walksMax = 4
+            settings.stranger = 5_000
+            settings.overlay.shuffleInterval = 2_000
+        }
+        if random.isOne(in: 2) {
+            settings.headsMax = 300
+            settings.strangersMax = 8
+            settings.parkedMax = 4
+            settings.wantsPerLinkMax = 4
+            settings.inquiriesMax = 2
+            settings.creditBytes = 256 * 1024
+            settings.messageBytes = 16 * 1024
+            settings.pushWindow = 64 * 1024
+            settings.headersPerInquiry = 8
+            settings.budget.authorBytesBurst = 256 * 1024
+        }
+        return settings
+    }
+
+    func trace(_ what: @autoclosure () -> String) {
+        if settings.isTracing { print("step \(step), \(now / 1_000_000) ms: \(what())") }
+    }
+
+    /// Notes that a promise was broken.
+    func fail(_ what: String) {
+        trace("BROKEN: \(what)")
+        if failure == nil { failure = "seed \(settings.seed), step \(step): \(what)" }
+    }
+
+    // MARK: - The whole
+
+    /// Runs it from beginning to end; what was broken is in ``failure``.
+    func run() throws {
+        CrashNote.begin(seed: settings.seed)
+        for node in nodes { feed(.timer, to: node) }
+        advance(milliseconds: 3_000)
+        while step < settings.steps, failure == nil {
+            step += 1
+            CrashNote.at(step: step)
+            random = SplitMix64(seed: settings.seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15)
+            advance(nanoseconds: UInt64.random(in: 0...stepNanosecondsMax, using: &random))
+            try act()
+            if step % 1_000 == 0, Memory.resident > Self.residentMax {
+                fail("memory has grown to \(Memory.resident / 1_048_576) MiB")
+            }
+        }
+        if failure == nil { try finish() }
+        for node in nodes { try node.close() }
+    }
+
+    /// Bytes of memory that a run may take at most. A guess: several times what runs take.
+    private static let residentMax = 1024 * 1024 * 1024
+
+    /// Hostile peers stop; then what is promised of honest nodes must hold.
+    private func finish() throws {
+        isQuiet = true
+        for number in openHostile { hangUp(number) }
+        let deadline = now + Self.convergenceMilliseconds * 1_000_000
+        while let difference = difference(), failure == nil {
+            guard now < deadline else {
+                fail("the honest nodes differ \(Self.convergenceMilliseconds / 60_000) minutes after: \(difference)")
+                return
+            }
+            advance(milliseconds: 1_000)
+        }
+        guard failure == nil else { return }
+        for node in nodes where failure == nil { try examine(node, isDeep: node.place == Int(settings.seed % 4)) }
+    }
+
+    /// How long honest nodes may take to become equal: several of the longest pauses that an engine takes.
+    private static let convergenceMilliseconds: UInt64 = 20 * 60_000
+
+    // MARK: - Time
+
+    func advance(milliseconds: UInt64) { advance(nanoseconds: milliseconds * 1_000_000) }
+
+    private func advance(nanoseconds: UInt64) {
+        let end = now + nanoseconds
+        while let time = events.nextTime, time <= end, failure == nil, let (_, event) = events.next() {
+            now = max(now, time)
+            handle(event)
+        }
+        now = max(now, end)
+    }
+
+    private func handle(_ event: Event) {
+        switch event {
+        case .timer(let place, let epoch, let instant):
+            guard nodes[place].epoch == epoch, nodes[place].timerAt == instant else { return }
+            feed(.timer, to: nodes[place])
+        case .arrival(let number, let side, let frame): arrive(frame, connection: number, side: side)
+        case .up(let number, let side): goUp(number, side: side)
+        case .down(let number, let side): goDown(number, side: side)
+        case .work(let place, let epoch):
+            let node = nodes[place]
+            guard node.epoch == epoch else { return }
+            CrashNote.at(node: place, "a transaction")
+            guarding(node) {
+                if let input = try node.workOff(wallMilliseconds: wallMilliseconds) { feed(input, to: node) }
+            }
+        case .read(let place, let epoch, let action):
+            guard nodes[place].epoch == epoch else { return }
+            CrashNote.at(node: place, "a look into its store")
+            guarding(nodes[place]) { try look(action, at: nodes[place]) }
+        case .input(let place, let epoch, let input):
+            guard nodes[place].epoch == epoch else { return }
+            feed(input, to: nodes[place])
+        }
+    }
+
+    private func schedule(after nanoseconds: UInt64, _ event: Event) { events.add(event, at: now + nanoseconds) }
+
+    /// What a store throws ends a running node.
+    func guarding(_ node: HonestNode, _ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            fail("node \(node.place) would stop: \(error)")
+        }
+    }
+
+    /// Unix milliseconds.
+    var wallMilliseconds: UInt64 { 1_700_000_000_000 + now / 1_000_000 }
+
+    // MARK: - Engines
+
+    func feed(_ input: EngineInput, to node: HonestNode) {
+        CrashNote.at(node: node.place, input)
+        if settings.plant == .trap, step >= settings.steps / 2 { preconditionFailure("a planted mistake") }
+        let actions = node.box.engine.step(
+            input,
+            now: Instant(nanoseconds: now),
+            wallMilliseconds: wallMilliseconds
+        )
+        CrashNote.atItself()
+        mix.add(now)
+        mix.add(UInt64(node.place) << 32 | UInt64(actions.count))
+        for action in actions { perform(action, at: node) }
+    }
+
+    private func perform(_ action: EngineAction, at node: HonestNode) {
+        switch action {
+        case .send(let link, let message): send(message, on: link, from: node)
+        case .disconnect(let link, let refusal): disconnect(link, refusal, at: node)
+        case .dial(let key, let addresses): dial(key, address: addresses.first, from: node)
+        case .hold(let link, let until):
+            let (number, side) = Connection.place(of: link)
+            connections[number]?.heldUntil[side] = until.nanoseconds
+        case .store(let token, let deltas, _): work(.store(token: token, deltas), at: node)
+        case .storeStatement(let statement, let replaced): work(.statement(statement, replaced: replaced), at: node)
+        case .storeAnnouncement(let announcement): work(.announcement(announcement), at: node)
+        case .read, .readHeaders, .answerDiff:
+            let delay = UInt64.random(in: 0...3_000_000, using: &worldRandom)
+            schedule(after: delay, .read(node: node.place, epoch: node.epoch, action))
+        case .deliverDiff, .noteOverBudget, .noteSession, .noteRefused: break
+        case .rosterChanged(let roster): adopt(roster, at: node)
+        case .noteRefusal(let log, let sequence, let refusal, let peer):
+            node.deltasRefused += 1
+            if isHonest(peer), refusal.isForgery {
+                fail("node \(node.place) got from an honest one what none passes on: \(refusal.reason)")
+            }
+            guard let log else { break }
+            let note = Refusal(
+                log: log,
+                sequence: sequence,
+                code: refusal.code,
+                reason: refusal.reason,
+                peer: peer,
+                time: wallMilliseconds
+            )
+            work(.refusal(note), at: node)
+        case .noteViolation(let peer, let what):
+            node.violations += 1
+            counts.violations[what, default: 0] += 1
+            trace("node \(node.place) ends a session: \(what)")
+            if isHonest(peer) { fail("node \(node.place) says that an honest node breaks the protocol: \(what)") }
+        case .setTimer(let instant):
+            node.timerAt = instant
+            events.add(.timer(node: node.place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
+        }
+    }
+
+    private func isHonest(_ key: NodeKey) -> Bool { nodes.contains { $0.key == key } }
+
+    private func work(_ work: HonestNode.Work, at node: HonestNode) {
+        node.work.append(work)
+        node.freeAt = max(node.freeAt, now) + UInt64.random(in: 200_000...6_000_000, using: &worldRandom)
+        events.add(.work(node: node.place, epoch: node.epoch), at: node.freeAt)
+    }
+
+    /// Looks up what an engine asks for, as a running node does.
+    private func look(_ action: EngineAction, at node: HonestNode) throws {
+        switch action {
+        case .read(let range, let link, let bytesMax):
+            let deltas = try node.store.read {
+                try $0.deltas(of: range.log, from: range.from, bytesMax: Int(clamping: bytesMax))
+            }
+            let found = deltas.map { Gossip.StoredDelta(sequence: $0.sequence, bytes: $0.bytes) }
+            feed(.deltasRead(link, range, found), to: node)
+        case .readHeaders(let range, let purpose):
+            let headers = try node.store.read { try $0.headers(of: range.log, range.from...range.to) }
+            let found = headers.map { SignedHeader(header: $0.header, signature: $0.signature) }
+            feed(.headersRead(range, purpose: purpose, found), to: node)
+        case .answerDiff(let question, let link):
+            let answer = try node.store.read {
+                try RecordComparison.answer(question, reading: $0, hasher: alliance.cryptography)
+            }
+            feed(.diffAnswered(link, answer), to: node)
+        default: break
+        }
+    }
+
+    /// Who is no member any more is put out.
+    private func adopt(_ roster: Roster, at node: HonestNode) {
+        node.roster = roster
+        for number in connections.keys.sorted() {
+            guard let connection = connections[number], let side = connection.ends.firstIndex(of: .honest(node.place)),
+                roster.organization(of: key(of: connection.ends[1 - side])) == nil
+            else { continue }
+            hangUp(number)
+        }
+    }
+
+    func key(of end: End) -> NodeKey {
+        switch end {
+        case .honest(let place): nodes[place].key
+        case .hostile(let place): peers[place].key
+        }
+    }
+
+    // MARK: - Connections
+
+    private func dial(_ key: NodeKey, address: String?, from node: HonestNode) {
+        let delay = UInt64.random(in: 1_000_000...30_000_000, using: &worldRandom)
+        if let target = nodes.first(where: { $0.key == key }), target.roster.organization(of: node.key) != nil {
+            connect(.honest(node.place), .honest(target.place), address: address, after: delay)
+        } else if let place = peers.firstIndex(where: { $0.key == key }), !isQuiet, !random.isOne(in: 4) {
+            connect(.honest(node.place), .hostile(place), address: address, after: delay)
+        } else {
+            schedule(after: delay, .input(node: node.place, epoch: node.epoch, .dialFailed(key, reason: "nobody")))
+        }
+    }
+
+    /// Has a hostile peer dial a node, which lets in whom its roster names.
+    func dial(_ node: HonestNode, by place: Int) {
+        guard node.roster.organization(of: peers[place].key) != nil else { return }
+        connect(.hostile(place), .honest(node.place), after: 1_000_000)
+    }
+
+    private func connect(_ one: End, _ other: End, address: String? = nil, after delay: UInt64) {
+        let ends = [one, other]
+        let epochs = ends.map { end in if case .honest(let place) = end { nodes[place].epoch } else { UInt64(0) } }
+        let connection = Connection(number: nextConnection, ends: ends, address: address, epochs: epochs)
+        nextConnection += 1
+        connections[connection.number] = connection
+        for side in 0...1 {
+            connection.lastArrival[side] = now + delay * UInt64(side + 1)
+            events.add(.up(connection: connection.number, side: side), at: connection.lastArrival[side])
+        }
+    }
+
+    private func goUp(_ number: Int, side: Int) {
+        guard let connection = connections[number] else { return }
+        connection.isUp[side] = true
+        let peer = key(of: connection.ends[1 - side])
+        switch connection.ends[side] {
+        case .honest(let place):
+            guard nodes[place].epoch == connection.epochs[side] else { return hangUp(number) }
+            let address = side == 0 ? connection.address : nil
+            feed(.linkUp(connection.links[side], node: peer, dialled: side == 0, address: address), to: nodes[place])
+        case .hostile(let place):
+            counts.sessions += 1
+            greet(connection, side: side, as: place)
+        }
+        if connection.isUp == [true, true],
+            connection.ends.contains(where: { if case .hostile = $0 { true } else { false } })
+        {
+            openHostile.append(number)
+        }
+    }
+
+    /// Breaks a connection; both sides hear of it after all that was sent to them.
+    func hangUp(_ number: Int) {
+        guard let connection = connections[number] else { return }
+        for side in 0...1 {
+            events.add(.down(connection: number, side: side), at: max(now, connection.lastArrival[side]))
+        }
+        openHostile.removeAll { $0 == number }
+    }
+
+    private func goDown(_ number: Int, side: Int) {
+        guard let connection = connections[number] else { return }
+        let wasUp = connection.isUp[side]
+        connection.isUp[side] = false
+        if case .honest(let place) = connection.ends[side], nodes[place].epoch == connection.epochs[side] {
+            if wasUp {
+                feed(.linkDown(connection.links[side]), to: nodes[place])
+            } else if side == 0 {
+                feed(.dialFailed(key(of: connection.ends[1]), reason: "broken off"), to: nodes[place])
+            }
+        }
+        if connection.isUp == [false, false] { connections[number] = nil }
+    }
+
+    private func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at node: HonestNode) {
+        let (number, side) = Connection.place(of: link)
+        guard let connection = connections[number], connection.isUp[side] else { return }
+        if let refusal { send(.refusal(refusal), on: link, from: node) }
+        connection.isUp[side] = false
+        openHostile.removeAll { $0 == number }
+        schedule(after: 0, .input(node: node.place, epoch: node.epoch, .linkDown(link)))
+        events.add(.down(connection: number, side: 1 - side), at: max(now, connection.lastArrival[1 - side]))
+    }
+
+    // MARK: - Frames
+
+    private func send(_ message: PeerMessage, on link: LinkID, from node: HonestNode) {
+        let (number, side) = Connection.place(of: link)
+        guard let connection = connections[number], connection.isUp[side] else { return }
+        let frame = message.encoded()
+        if frame.count > Self.frameBytesMax {
+            fail("node \(node.place) sends a frame of \(frame.count) bytes, \(message.kind.name)")
+        }
+        transmit(frame, on: connection, to: 1 - side)
+    }
+
+    /// Sends bytes to a side of a connection.
+    func transmit(_ frame: [UInt8], on connection: Connection, to side: Int) {
+        let delay = UInt64.random(in: 100_000...8_000_000, using: &worldRandom)
+        connection.lastArrival[side] = max(connection.lastArrival[side], now + delay)
+        events.add(
+            .arrival(connection: connection.number, side: side, frame: frame),
+            at: connection.lastArrival[side]
+        )
+    }
+
+    private func arrive(_ frame: [UInt8], connection number: Int, side: Int) {
+        guard let connection = connections[number], connection.isUp[side] else { return }
+        guard connection.heldUntil[side] <= now else {
+            // It waits, in its order, until it is read.
+            connection.lastArrival[side] = max(connection.lastArrival[side], connection.heldUntil[side])
+            events.add(.arrival(connection: number, side: side, frame: frame), at: connection.heldUntil[side])
+            return
+        }
+        switch connection.ends[side] {
+        case .honest(let place):
+            let isFromHonest = if case .honest = connection.ends[1 - side] { true } else { false }
+            receive(frame, on: connection.links[side], isFromHonest: isFromHonest, at: nodes[place])
+        case .hostile(let place):
+            guard let message = try? PeerMessage(decoding: frame) else {
+                return fail("an honest node sends a frame that is no message")
+            }
+            pool.keep(frame: frame, at: step)
+            guard !isQuiet else { return }
+            react(to: message, on: connection, side: side, as: place)
+        }
+    }
+
+    /// Takes in a frame as a running node does.
+    private func receive(_ frame: [UInt8], on link: LinkID, isFromHonest: Bool, at node: HonestNode) {
+        CrashNote.at(node: node.place, "a frame", frame: frame)
+        mix.add(frame)
+        if settings.plant == .deaf, step >= settings.steps / 2, isFromHonest, node.place == 0 { return }
+        let message: PeerMessage
+        do throws(MalformedMessage) {
+            message = try PeerMessage(decoding: frame)
+        } catch {
+            if isFromHonest { fail("an honest node sends a frame that is no message: \(error.what)") }
+            return feed(.malformed(link, error.what), to: node)
+        }
+        if !isFromHonest { counts.taken += 1 }
+        switch message {
+        case .deltas where !node.box.engine.expectsDeltas(on: link):
+            feed(.unaskedDeltas(link, byteCount: frame.count), to: node)
+        case .deltas(let deltas):
+            feed(.deltas(link, deltas.map(node.check), .asked(byteCount: frame.count)), to: node)
+        case .push(let deltas, let hops): feed(.deltas(link, deltas.map(node.check), .pushed(hops: hops)), to: node)
+        default: feed(.message(link, message), to: node)
+        }
+    }
+
+    // MARK: - What honest nodes do by themselves
+
+    private static let localIDs = ["a", "b", "c", "d", "e", "f", "g", "h"]
+    private static let values = ["x", "y", "é", "测试"]
+
+    /// Has one of the honest nodes write.
+    func edit() {
+        guard let node = worldRandom.pick(nodes) else { return }
+        let changes = Set((0...worldRandom.small(below: 5)).compactMap { _ in worldRandom.pick(Self.localIDs) })
+            .sorted()
+            .map { localID -> (localID: String, fields: [(FieldPath, FieldChange)]?) in
+                guard !worldRandom.isOne(in: 8) else { return (localID, nil) }
+                let value = Value.text(worldRandom.pick(Self.values) ?? "")
+                return (
+                    localID,
+                    [
+                        (FieldPath(unchecked: "name/und"), .set(value)),
+                        (
+                            FieldPath(unchecked: "tags"),
+                            Bool.random(using: &worldRandom) ? .add([value]) : .remove([value])
+                        ),
+                    ]
+                )
+            }
+        guarding(node) {
+            let written = try node.write(changes, wallMilliseconds: wallMilliseconds, random: &worldRandom)
+            guard let written else { return }
+            let delta = written.delta
+            let pooled = PooledDelta(
+                log: delta.log,
+                head: delta.head,
+                bytes: delta.encoded(),
+                header: SignedHeader(header: delta.headerBytes, signature: delta.signature)
+            )
+            pool.add(pooled, delta.citable)
+            feed(written.input, to: node)
+        }
+    }
+
+    /// Has one of the honest nodes stop and start again.
+    func restart() {
+        guard let node = worldRandom.pick(nodes) else { return }
+        trace("node \(node.place) starts anew")
+        for number in connections.keys.sorted() {
+            if connections[number]?.ends.contains(.honest(node.place)) == true { hangUp(number) }
+        }
+        guarding(node) { try node.restart(seed: worldRandom.next(), now: Instant(nanoseconds: now)) }
+        feed(.timer, to: node)
+    }
+}
+
+extension DeltaRefusal {
+    /// True for what can be told from the delta's bytes alone, so that no honest node has it to pass on.
+    fileprivate var isForgery: Bool {
+        switch self {
+        case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount: true
+        case .unknownAuthor, .wrongChain, .fork, .newerFormat: false
+        }
+    }
+}
+
+extension CrashNote {
+    /// What an engine is about to be given; what came in a frame was noted with it.
+    static func at(node: Int, _ input: EngineInput) {
+        switch input {
+        case .linkUp: at(node: node, "a link that is up")
+        case .linkDown: at(node: node, "a link that is down")
+        case .dialFailed: at(node: node, "a dial that failed")
+        case .committed: at(node: node, "an own delta")
+        case .stored: at(node: node, "deltas stored")
+        case .deltasRead: at(node: node, "deltas read")
+        case .headersRead: at(node: node, "headers read")
+        case .diffAnswered: at(node: node, "a comparison answered")
+        case .timer: at(node: node, "its timer")
+        case .message, .deltas, .unaskedDeltas, .malformed: break
+        case .contact, .askDiff, .stated, .announced: at(node: node, "an input of its own")
+        }
+    }
+}
