@@ -1,4 +1,15 @@
-// Swift compares strings by canonical equivalence; ids, paths and values are compared byte for byte.
+// Swift compares strings by canonical equivalence; ids, paths, kinds, names and values are compared byte for byte.
+
+/// A text as a dictionary's key, or in a set: equal to another one only if both have the same bytes of UTF-8.
+package struct ByteText: Hashable, Comparable, Sendable {
+    package let text: String
+
+    package init(_ text: String) { self.text = text }
+
+    package static func == (left: ByteText, right: ByteText) -> Bool { left.text.hasSameBytes(as: right.text) }
+    package static func < (left: ByteText, right: ByteText) -> Bool { left.text.precedesByBytes(right.text) }
+    package func hash(into hasher: inout Hasher) { hasher.combine(bytesOf: text) }
+}
 
 extension String {
     /// True if both have the same bytes of UTF-8.
@@ -10,6 +21,18 @@ extension String {
         return one.withUTF8 { one in
             two.withUTF8 { UnsafeRawBufferPointer(one).hasSameBytes(as: UnsafeRawBufferPointer($0)) }
         }
+    }
+}
+
+extension String {
+    /// The order of the bytes of UTF-8, which is that of the code points.
+    package func precedesByBytes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
+
+    /// The parts between a separator of ASCII, at most so many: the last one holds the rest. A separator counts whatever
+    /// follows it, also a combining mark, which Swift would take for a part of the same character.
+    package func split(atByte separator: UInt8, partsMax: Int) -> [String] {
+        utf8.split(separator: separator, maxSplits: partsMax - 1, omittingEmptySubsequences: false)
+            .map { String(Substring($0)) }
     }
 }
 

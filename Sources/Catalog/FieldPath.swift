@@ -47,7 +47,7 @@ package struct FieldPath: Hashable, Comparable, Sendable, CustomStringConvertibl
     package static func == (left: FieldPath, right: FieldPath) -> Bool { left.text.hasSameBytes(as: right.text) }
     package func hash(into hasher: inout Hasher) { hasher.combine(bytesOf: text) }
     package static func < (left: FieldPath, right: FieldPath) -> Bool {
-        left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+        left.text.precedesByBytes(right.text)
     }
 }
 
@@ -66,8 +66,10 @@ extension FieldPath {
             self.init(text)
         } else if CatalogRules.languageFields.contains(text) {
             self.init(text + "/und")
-        } else if let dot = text.firstIndex(of: "."), CatalogRules.languageFields.contains(String(text[..<dot])) {
-            let language = text[text.index(after: dot)...]
+        } else if let dot = text.utf8.firstIndex(of: UInt8(ascii: ".")),
+            CatalogRules.languageFields.contains(String(text[..<dot]))
+        {
+            let language = text[text.utf8.index(after: dot)...]
             guard !language.isEmpty else { return nil }
             self.init(text[..<dot] + "/" + language)
         } else {

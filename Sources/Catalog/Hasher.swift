@@ -21,9 +21,10 @@ extension CatalogHasher {
 package struct TaggedFields {
     package private(set) var bytes: [UInt8]
 
-    package init(_ tag: StaticString) {
+    /// - Parameter capacity: Bytes that room is made for at first.
+    package init(_ tag: StaticString, capacity: Int = 160) {
         bytes = []
-        bytes.reserveCapacity(160)
+        bytes.reserveCapacity(capacity)
         tag.withUTF8Buffer { bytes.append(contentsOf: $0) }
         bytes.append(0)
     }

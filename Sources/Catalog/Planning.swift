@@ -121,35 +121,32 @@ package enum Planner {
             case .clear:
                 if !live.isEmpty { append(field: path, mode: .remove, value: nil, superseding: live) }
             case .elements(let wanted) where live.isEmpty:
-                addElements(wanted, to: path, over: [])
+                addElements(wanted, to: path)
             case .elements(let wanted):
                 let wantedSet = Set(wanted)
                 let present = Set(live.compactMap(\.value))
                 let surplus = live.filter { $0.value.map { !wantedSet.contains($0) } ?? true }
                 if !surplus.isEmpty { append(field: path, mode: .remove, value: nil, superseding: surplus) }
-                addElements(wanted.filter { !present.contains($0) }, to: path, over: live)
+                addElements(wanted.filter { !present.contains($0) }, to: path)
             case .add(let elements):
                 let present = Set(live.compactMap(\.value))
-                addElements(elements.filter { !present.contains($0) }, to: path, over: live)
+                addElements(elements.filter { !present.contains($0) }, to: path)
             case .remove(let elements):
-                let unwanted = live.filter { $0.value.map(elements.contains) ?? false }
+                let unwantedValues = Set(elements)
+                let unwanted = live.filter { $0.value.map(unwantedValues.contains) ?? false }
                 if !unwanted.isEmpty { append(field: path, mode: .remove, value: nil, superseding: unwanted) }
             }
         }
 
-        /// Adds each element once; an add lists the live adds of that element, of which there are none here.
-        private mutating func addElements(
-            _ elements: [Value],
-            to path: FieldPath,
-            over live: [RecordView.Candidate]
-        ) {
+        /// Adds each element once. An add lists the live adds of its element; of these there are none.
+        private mutating func addElements(_ elements: [Value], to path: FieldPath) {
             // Of few elements each is compared with those before it, which costs less than hashing them.
             var seen: Set<Value> = []
             for (position, element) in elements.enumerated() {
                 let isNew =
                     elements.count <= 8 ? !elements[..<position].contains(element) : seen.insert(element).inserted
                 guard isNew else { continue }
-                append(field: path, mode: .add, value: element, superseding: live.filter { $0.value == element })
+                append(field: path, mode: .add, value: element, superseding: [])
             }
         }
     }

@@ -50,6 +50,59 @@ package struct LiveWrite: Hashable, Sendable {
     }
 }
 
+/// The live writes of one operation, ascending by number.
+///
+/// Nearly all operations of a record with many of them have a single one, which is kept without an array: reading such a
+/// record's state would else allocate one for each operation.
+package struct LiveWrites: Hashable, Sendable {
+    private enum Storage: Hashable {
+        case one(LiveWrite)
+        /// None, or at least two.
+        case list([LiveWrite])
+    }
+
+    private var storage: Storage
+
+    package init(_ writes: [LiveWrite]) {
+        storage = if writes.count == 1, let write = writes.first { .one(write) } else { .list(writes) }
+    }
+
+    package init(_ write: LiveWrite) { storage = .one(write) }
+
+    /// Removes those that meet a condition; true if there were any. Linear.
+    @discardableResult
+    package mutating func removeAll(where isUnwanted: (LiveWrite) -> Bool) -> Bool {
+        switch storage {
+        case .one(let write):
+            guard isUnwanted(write) else { return false }
+            storage = .list([])
+        case .list(let writes):
+            let left = writes.filter { !isUnwanted($0) }
+            guard left.count < writes.count else { return false }
+            self = LiveWrites(left)
+        }
+        return true
+    }
+}
+
+extension LiveWrites: RandomAccessCollection {
+    package var startIndex: Int { 0 }
+
+    package var endIndex: Int {
+        switch storage {
+        case .one: 1
+        case .list(let writes): writes.count
+        }
+    }
+
+    package subscript(position: Int) -> LiveWrite {
+        switch storage {
+        case .one(let write): write
+        case .list(let writes): writes[position]
+        }
+    }
+}
+
 /// An operation with those of its writes that are live.
 package struct LiveOperation: Hashable, Sendable {
     package let dot: Dot
@@ -58,15 +111,18 @@ package struct LiveOperation: Hashable, Sendable {
     package let hash: Hash256
     /// Where the storage keeps the operation; local, and no part of the canonical state.
     package let location: Int64
-    /// Ascending by number.
-    package var writes: [LiveWrite]
+    package var writes: LiveWrites
 
-    package init(dot: Dot, stamp: Stamp, hash: Hash256, location: Int64, writes: [LiveWrite]) {
+    package init(dot: Dot, stamp: Stamp, hash: Hash256, location: Int64, writes: LiveWrites) {
         self.dot = dot
         self.stamp = stamp
         self.hash = hash
         self.location = location
         self.writes = writes
+    }
+
+    package init(dot: Dot, stamp: Stamp, hash: Hash256, location: Int64, writes: [LiveWrite]) {
+        self.init(dot: dot, stamp: stamp, hash: hash, location: location, writes: LiveWrites(writes))
     }
 }
 
@@ -89,7 +145,7 @@ package struct Supersession: Hashable, Sendable {
     }
 }
 
-/// The merged state of one record: its live writes. A join-semilattice element under ``insert(_:superseded:)`` and
+/// The merged state of one record: its live writes. A join-semilattice element under ``insert(_:)`` and
 /// ``supersede(_:)``: the same operations give the same state in any order.
 ///
 /// Source: the explicit supersession follows the optimized observed-remove set of Bieniusa et al. 2012 with dots as
@@ -105,43 +161,95 @@ package struct RecordState: Hashable, Sendable {
 
     package var isEmpty: Bool { operations.isEmpty }
 
-    /// True if a deletion's mark is live: the record is not shown, found or counted.
-    package var isDeleted: Bool { contains(.mark) }
+    /// True if a deletion's mark is live: the record is not shown, found or counted. Linear in the live writes.
+    package var isDeleted: Bool {
+        operations.contains { $0.writes.contains { $0.field == .mark } }
+    }
 
-    /// True if the record is deleted, and yet something was written that its deleter had not seen.
+    /// True if the record is deleted, and yet something was written that its deleter had not seen. Linear in the live
+    /// writes.
     package var isEditedWhileDeleted: Bool {
         isDeleted && operations.contains { $0.writes.contains { $0.field != .mark } }
     }
 
-    /// True if it is to be shown, found and counted.
-    package var isShown: Bool { !isDeleted && contains(.identity) }
-
-    private func contains(_ field: FieldNumber) -> Bool {
-        operations.contains { $0.writes.contains { $0.field == field } }
+    /// True if it is to be shown, found and counted. Linear in the live writes.
+    package var isShown: Bool {
+        var hasIdentity = false
+        for operation in operations {
+            for write in operation.writes where write.field <= .identity {
+                if write.field == .mark { return false }
+                hasIdentity = true
+            }
+        }
+        return hasIdentity
     }
 
-    /// Takes in an operation that is new here. `superseded` are the citations of it that came before it. Writes that
-    /// only remove must not be listed in `operation.writes`. Linear in the number of live operations, writes and
-    /// citations.
-    package mutating func insert(_ operation: LiveOperation, superseded: [Supersession] = []) {
-        var operation = operation
-        if !superseded.isEmpty {
-            let targets = Targets(superseded, of: operation.hash)
-            operation.writes.removeAll { targets.contain($0) }
+    /// The first live write of ``FieldPath/identity``, with its operation. All of them name one kind and local id: those
+    /// that the record's key is made of.
+    package var identityWrite: (operation: LiveOperation, number: UInt32)? {
+        for operation in operations {
+            if let write = operation.writes.first(where: { $0.field == .identity }) { return (operation, write.number) }
         }
+        return nil
+    }
+
+    /// The registers that several live writes set: only in these can values conflict. A field with a live add is a set,
+    /// and not among them. Linear in the live writes.
+    package var contestedFields: Set<FieldNumber> {
+        guard !hasAscendingFields else { return [] }
+        var written: Set<FieldNumber> = []
+        var contested: Set<FieldNumber> = []
+        var sets: Set<FieldNumber> = []
+        for operation in operations {
+            for write in operation.writes where write.field > .identity {
+                if write.mode == .add {
+                    sets.insert(write.field)
+                } else if !written.insert(write.field).inserted {
+                    contested.insert(write.field)
+                }
+            }
+        }
+        return contested.subtracting(sets)
+    }
+
+    /// True if the live writes are of ascending fields, so that none is written twice: most records are as one import
+    /// wrote them.
+    private var hasAscendingFields: Bool {
+        var last = FieldNumber.identity
+        for operation in operations {
+            for write in operation.writes where write.field > .identity {
+                guard write.field > last else { return false }
+                last = write.field
+            }
+        }
+        return true
+    }
+
+    /// Takes in an operation that is new here. Writes that only remove must not be listed in it; one that lists none
+    /// changes nothing. Linear in the number of live operations.
+    package mutating func insert(_ operation: LiveOperation) {
         guard !operation.writes.isEmpty else { return }
         operations.insert(operation, at: firstPosition(notBefore: operation.dot))
     }
 
-    /// Applies a citation of an operation that has come already. One that hits nothing live changes nothing.
-    package mutating func supersede(_ supersession: Supersession) {
-        supersede([supersession])
+    /// Takes in several operations that are new here, ascending by dot. Linear in the number of live operations where no
+    /// other one lies between them, as none does between those of one delta.
+    package mutating func insert(_ arrived: [LiveOperation]) {
+        let arrived = arrived.filter { !$0.writes.isEmpty }
+        guard let first = arrived.first, let last = arrived.last else { return }
+        let position = firstPosition(notBefore: first.dot)
+        if position == firstPosition(notBefore: last.dot) {
+            operations.insert(contentsOf: arrived, at: position)
+        } else {
+            operations = (operations + arrived).sorted { $0.dot < $1.dot }
+        }
     }
 
     /// Applies citations of operations that have come already, in any order. Those that hit nothing live change
     /// nothing. Linear in citations and live operations, and in the writes of those that are cited, however many
     /// citations name one operation: a peer chooses these numbers.
     package mutating func supersede(_ supersessions: [Supersession]) {
+        guard !supersessions.isEmpty else { return }
         var byDot: [Dot: [Supersession]] = [:]
         for supersession in supersessions { byDot[supersession.citation.dot, default: []].append(supersession) }
         var isEmptied = false
@@ -149,7 +257,9 @@ package struct RecordState: Hashable, Sendable {
             let position = firstPosition(notBefore: dot)
             guard position < operations.endIndex, operations[position].dot == dot else { continue }
             let targets = Targets(supersessions, of: operations[position].hash)
-            operations[position].writes.removeAll { targets.contain($0) }
+            // What is not changed stays shared with the state before.
+            guard operations[position].writes.contains(where: targets.contain) else { continue }
+            operations[position].writes.removeAll(where: targets.contain)
             if operations[position].writes.isEmpty { isEmptied = true }
         }
         if isEmptied { operations.removeAll { $0.writes.isEmpty } }
@@ -164,6 +274,24 @@ package struct RecordState: Hashable, Sendable {
             if operations[middle].dot < dot { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+
+    /// Calls `body` with each operation that is live here and not in another state. Linear in both.
+    package func forEachOperation(missingIn other: RecordState, _ body: (LiveOperation) throws -> Void) rethrows {
+        var position = other.operations.startIndex
+        for operation in operations {
+            while position < other.operations.endIndex, other.operations[position].dot < operation.dot {
+                position += 1
+            }
+            let isThere = position < other.operations.endIndex && other.operations[position].dot == operation.dot
+            if !isThere { try body(operation) }
+        }
+    }
+
+    /// True if an operation with the dot is live. Logarithmic.
+    package func contains(_ dot: Dot) -> Bool {
+        let position = firstPosition(notBefore: dot)
+        return position < operations.endIndex && operations[position].dot == dot
     }
 
     /// The writes of one operation that some citations supersede: ``Supersession/hits(_:of:)`` for many at once.
@@ -195,10 +323,10 @@ package struct RecordState: Hashable, Sendable {
     /// the number of its live writes and their numbers. Nil where nothing is live.
     ///
     /// It depends on no content held, shown winner, clock or software version. Fields are not repeated in it: the
-    /// operation's hash covers them.
+    /// operation's hash covers them. Linear in the live writes.
     package func canonicalHash(of record: RecordID, hasher: some CatalogHasher) -> Hash256? {
         guard !operations.isEmpty else { return nil }
-        var fields = TaggedFields("hansa/state")
+        var fields = TaggedFields("hansa/state", capacity: 48 + operations.reduce(0) { $0 + 96 + 4 * $1.writes.count })
         fields.append(record.hash)
         fields.append(UInt32(operations.count))
         for operation in operations {

@@ -2,7 +2,7 @@
 package struct RecordView: Sendable {
     /// One live write with its value.
     package struct Candidate: Hashable, Sendable {
-        /// The value; nil where its content is no longer held here.
+        /// The value; nil where its content is no longer held here, and in an excerpt where it was not read.
         package let value: Value?
         package let dot: Dot
         package let stamp: Stamp
@@ -17,6 +17,17 @@ package struct RecordView: Sendable {
             self.hash = hash
             self.number = number
             self.mode = mode
+        }
+
+        init(_ operation: LiveOperation, _ write: LiveWrite, _ value: Value?) {
+            self.init(
+                value: value,
+                dot: operation.dot,
+                stamp: operation.stamp,
+                hash: operation.hash,
+                number: write.number,
+                mode: write.mode
+            )
         }
 
         /// Names this write alone.
@@ -35,9 +46,26 @@ package struct RecordView: Sendable {
         package let path: FieldPath
         /// The winner first.
         package let candidates: [Candidate]
-
+        /// Live writes that an excerpt leaves out.
+        package let furtherCount: Int
         /// True if it holds elements rather than one value.
-        package var isSet: Bool { candidates.contains { $0.mode == .add } }
+        package let isSet: Bool
+        /// True in a wide record (``RecordReach``): whether its values differ is not looked at.
+        private let isOfWideRecord: Bool
+
+        init(
+            path: FieldPath,
+            candidates: [Candidate],
+            furtherCount: Int = 0,
+            isSet: Bool,
+            isOfWideRecord: Bool
+        ) {
+            self.path = path
+            self.candidates = candidates
+            self.furtherCount = furtherCount
+            self.isSet = isSet
+            self.isOfWideRecord = isOfWideRecord
+        }
 
         /// The value shown; nil for one whose content is no longer held.
         package var winner: Value? { candidates.first?.value }
@@ -48,8 +76,17 @@ package struct RecordView: Sendable {
             return candidates.compactMap(\.value).filter { seen.insert($0).inserted }
         }
 
-        /// True if values that nobody has chosen between are live.
-        package var isConflict: Bool { !isSet && distinctValues.count > 1 }
+        /// The elements of a set, in an order of their own: that of their texts' bytes, whoever wrote what first.
+        package var elements: [Value] {
+            distinctValues.sorted { $0.displayText.precedesByBytes($1.displayText) }
+        }
+
+        /// True if values that nobody has chosen between are live. In a wide record several live writes are enough, equal
+        /// or not.
+        package var isConflict: Bool {
+            guard !isSet else { return false }
+            return isOfWideRecord ? candidates.count + furtherCount > 1 : distinctValues.count > 1
+        }
     }
 
     package let id: RecordID
@@ -61,17 +98,22 @@ package struct RecordView: Sendable {
     package let isEditedWhileDeleted: Bool
     /// Ordinary fields, ascending by path.
     package let fields: [Field]
+    /// Ordinary fields that an excerpt leaves out.
+    package let furtherFieldCount: Int
     /// Live writes of ``FieldPath/identity`` and ``FieldPath/mark``.
     package let identityWrites: [Candidate]
     package let marks: [Candidate]
 
-    /// Resolves a state. `path` and `values` give the path of a field number and the values of an operation by the
+    /// Resolves a whole state. `path` and `values` give the path of a field number and the values of an operation by the
     /// number of the write; values that are no longer held are nil.
+    ///
+    /// - Parameter isWide: By ``RecordState/reach(_:)``.
     package init(
         id: RecordID,
         owner: OrganizationID,
         key: RecordKey,
         state: RecordState,
+        isWide: Bool = false,
         path: (FieldNumber) throws -> FieldPath,
         values: (LiveOperation) throws -> [UInt32: Value]
     ) rethrows {
@@ -79,25 +121,47 @@ package struct RecordView: Sendable {
         for operation in state.operations {
             let values = try values(operation)
             for write in operation.writes {
-                let candidate = Candidate(
-                    value: values[write.number],
-                    dot: operation.dot,
-                    stamp: operation.stamp,
-                    hash: operation.hash,
-                    number: write.number,
-                    mode: write.mode
-                )
+                let candidate = Candidate(operation, write, values[write.number])
                 byField[write.field, default: []].append(candidate)
             }
         }
         for key in byField.keys { byField[key]?.sort(by: Candidate.precedes) }
-        identityWrites = byField.removeValue(forKey: .identity) ?? []
-        marks = byField.removeValue(forKey: .mark) ?? []
-        fields = try byField.map { Field(path: try path($0.key), candidates: $0.value) }
-            .sorted { $0.path < $1.path }
+        self.init(
+            id: id,
+            owner: owner,
+            key: key,
+            state: state,
+            identityWrites: byField.removeValue(forKey: .identity) ?? [],
+            marks: byField.removeValue(forKey: .mark) ?? [],
+            fields: try byField.map { number, candidates in
+                Field(
+                    path: try path(number),
+                    candidates: candidates,
+                    isSet: candidates.contains { $0.mode == .add },
+                    isOfWideRecord: isWide
+                )
+            },
+            furtherFieldCount: 0
+        )
+    }
+
+    init(
+        id: RecordID,
+        owner: OrganizationID,
+        key: RecordKey,
+        state: RecordState,
+        identityWrites: [Candidate],
+        marks: [Candidate],
+        fields: [Field],
+        furtherFieldCount: Int
+    ) {
         self.id = id
         self.owner = owner
         self.key = key
+        self.identityWrites = identityWrites
+        self.marks = marks
+        self.fields = fields.sorted { $0.path < $1.path }
+        self.furtherFieldCount = furtherFieldCount
         isDeleted = state.isDeleted
         isEditedWhileDeleted = state.isEditedWhileDeleted
         identity =
@@ -106,8 +170,15 @@ package struct RecordView: Sendable {
             }.first
     }
 
+    /// The field at a path; nil where the view has none. Logarithmic.
     package subscript(path: FieldPath) -> Field? {
-        fields.first { $0.path == path }
+        var low = fields.startIndex
+        var high = fields.endIndex
+        while low < high {
+            let middle = low + (high - low) / 2
+            if fields[middle].path < path { low = middle + 1 } else { high = middle }
+        }
+        return low < fields.endIndex && fields[low].path == path ? fields[low] : nil
     }
 
     /// The fields in which a conflict waits to be settled.

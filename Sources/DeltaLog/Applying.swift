@@ -49,12 +49,38 @@ package struct TotalsChange: Hashable, Sendable {
     /// Records shown, more or fewer.
     package var shown = 0
     package init() {}
+
+    /// Takes in another change.
+    package mutating func add(_ other: TotalsChange) {
+        digest.add(other.digest)
+        shown += other.shown
+    }
+}
+
+/// What a delta has made of a record.
+package struct MergedRecord: Sendable {
+    /// What ``DeltaStorage/record(_:)`` gave.
+    package let before: StoredRecord?
+    /// Its state is another one than before.
+    package let record: StoredRecord
+    /// The index in the delta of the operation that counts for the record; nil where several do.
+    package let arrived: Int?
+
+    /// What it changes in the totals of the record's owner. Linear in the live writes.
+    package func totals(hasher: some CatalogHasher) -> TotalsChange {
+        var change = TotalsChange()
+        change.digest.subtract(before?.state.canonicalHash(of: record.id, hasher: hasher))
+        change.digest.add(record.state.canonicalHash(of: record.id, hasher: hasher))
+        change.shown = (record.state.isShown ? 1 : 0) - (before?.state.isShown == true ? 1 : 0)
+        return change
+    }
 }
 
 /// What a node keeps: deltas as they came, and what is derived from them. The database implements it, and so does
 /// memory; one conformance suite holds both.
 ///
-/// All calls belong to one transaction, which the implementation's owner begins and ends.
+/// What is derived is a function of the set of deltas held, never of the order in which they came. All calls belong to one
+/// transaction, which the implementation's owner begins and ends.
 package protocol DeltaStorage {
     /// The last delta held of a log, which means: stored and merged, or being merged.
     func head(of log: LogID) throws -> Head?
@@ -64,21 +90,23 @@ package protocol DeltaStorage {
     /// The path's number in this storage, given now if it had none.
     mutating func number(of field: FieldPath) throws -> FieldNumber
     func record(_ id: RecordID) throws -> StoredRecord?
-    /// Stores a record's new state, with its entries in whatever is derived from it. Called once a record for each
-    /// delta. `before` is what ``record(_:)`` gave. `arrived` is the operation that changed it, where it was a single
-    /// one, whose content is at hand.
-    mutating func save(
-        _ record: StoredRecord,
-        before: StoredRecord?,
-        arrived: (location: Int64, operation: VerifiedOperation)?
-    ) throws
+    /// Stores a record's new state, with its entries in whatever is derived from it, and changes the totals of its owner.
+    /// Called once a record for each delta.
+    ///
+    /// - Parameter hasher: Gives the canonical hashes, of which the digest is the sum.
+    mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) throws
     /// Notes that an operation is not merged.
     mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) throws
     mutating func addWaiting(_ citation: WaitingCitation) throws
-    /// Takes out the citations that wait for operations of one delta, by the operation's index.
-    mutating func takeWaiting(log: LogID, sequence: UInt64) throws -> [UInt32: [WaitingCitation]]
-    /// Changes an organization's digest and count.
-    mutating func change(_ totals: TotalsChange, of organization: OrganizationID) throws
+    /// True if citations wait for operations of one delta.
+    func hasWaiting(log: LogID, sequence: UInt64) throws -> Bool
+    /// Takes out the citations that wait for operations of one delta. Returns those that are wanted, by the operation's
+    /// index; the others are dropped one by one, since peers choose how many there are.
+    mutating func takeWaiting(
+        log: LogID,
+        sequence: UInt64,
+        where isWanted: (WaitingCitation) -> Bool
+    ) throws -> [UInt32: [WaitingCitation]]
 }
 
 /// Merging a delta into a storage: a pure function of the delta and what is stored.
@@ -105,13 +133,14 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     /// Stores a delta that continues its log, and merges it. Whether its author is enrolled with the organization that
     /// its header names is for the caller to judge before.
     ///
-    /// - Complexity: Linear in operations and citations; each touches one record.
+    /// - Complexity: Linear in operations, citations and the live operations of the records that they are about.
     package func apply(
         _ delta: VerifiedDelta,
         to storage: inout some DeltaStorage
     ) throws -> Outcome {
         let head = try storage.head(of: delta.log)
-        let next = (head?.sequence ?? 0) + 1
+        // A sequence is below 2^63, unless the storage is damaged.
+        let next = (head?.sequence ?? 0) &+ 1
         if delta.header.sequence < next {
             if delta.header.sequence == head?.sequence, delta.hash != head?.hash { return .refused(.fork) }
             return .duplicate
@@ -133,22 +162,16 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         into storage: inout some DeltaStorage
     ) throws -> Int {
         let organization = delta.header.organization
-        var waiting = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence)
+        let waiting = try takeWaiting(for: delta, from: &storage)
         var touched: [Touched] = []
         touched.reserveCapacity(delta.operations.count)
         var places: [RecordID: Int] = Dictionary(minimumCapacity: delta.operations.count)
         var plain = PlainWrites()
         for (index, operation) in delta.operations.enumerated() {
-            let envelope = operation.envelope
-            let owner = envelope.owner ?? organization
             let id = operation.record
             let dot = delta.dot(index)
-            if case .unknown = envelope.kind {
-                try storage.setAside(dot, record: id, why: .unknownKind)
-                continue
-            }
-            guard owner == organization else {
-                try storage.setAside(dot, record: id, why: .notOwner)
+            if let why = Self.setAside(operation, by: organization) {
+                try storage.setAside(dot, record: id, why: why)
                 continue
             }
             let place: Int
@@ -156,106 +179,117 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 place = known
             } else {
                 let before = try storage.record(id)
-                let record = before ?? StoredRecord(id: id, owner: owner, key: envelope.key, state: RecordState())
+                let record =
+                    before
+                    ?? StoredRecord(id: id, owner: organization, key: operation.envelope.key, state: RecordState())
                 place = touched.count
                 places[id] = place
-                touched.append(Touched(before: before, record: record))
+                touched.append(Touched(before: before, record: record, first: index))
             }
-            try merge(
-                operation,
-                at: (dot, location + Int64(index), delta.header.stamp),
-                plain: &plain,
-                waiting: &waiting,
-                into: &touched[place].record,
-                storage: &storage
+            let (live, superseded) = try effects(of: operation, at: dot, in: delta, plain: &plain, storage: &storage)
+            let arrived = LiveOperation(
+                dot: dot,
+                stamp: delta.header.stamp,
+                hash: operation.hash,
+                location: location + Int64(index),
+                writes: live
             )
-            touched[place].operations += 1
-            touched[place].last = index
+            touched[place].add(arrived, superseded, waiting: waiting[UInt32(index)] ?? [])
         }
 
         // Once a record, however many of the delta's operations are about it: hashing and saving cost as much as the
         // record has live writes, and a peer chooses both numbers.
         var changed = 0
-        var totals = TotalsChange()
-        for entry in touched {
-            let id = entry.record.id
-            guard entry.record.state != entry.before?.state ?? RecordState() else { continue }
-            let before = entry.before?.state
-            let last = entry.last
-            try storage.save(
-                entry.record,
-                before: entry.before,
-                arrived: entry.operations == 1 ? (location + Int64(last), delta.operations[last]) : nil
-            )
-            totals.digest.subtract(before?.canonicalHash(of: id, hasher: hasher))
-            totals.digest.add(entry.record.state.canonicalHash(of: id, hasher: hasher))
-            totals.shown += (entry.record.state.isShown ? 1 : 0) - (before?.isShown == true ? 1 : 0)
+        for index in touched.indices {
+            guard let change = touched[index].merged() else { continue }
+            try storage.save(change, hasher: hasher)
             changed += 1
         }
-        if changed > 0 { try storage.change(totals, of: organization) }
         return changed
     }
 
-    private func merge(
-        _ operation: VerifiedOperation,
-        at place: (dot: Dot, location: Int64, stamp: Stamp),
+    /// Why an operation of an author of that organization is not merged; nil for one that counts.
+    private static func setAside(_ operation: VerifiedOperation, by organization: OrganizationID) -> SetAside? {
+        if case .unknown = operation.envelope.kind { return .unknownKind }
+        return operation.envelope.owner ?? organization == organization ? nil : .notOwner
+    }
+
+    /// The writes that an operation brings, and what it supersedes of operations that have come.
+    private func effects(
+        of operation: VerifiedOperation,
+        at dot: Dot,
+        in delta: VerifiedDelta,
         plain: inout PlainWrites,
-        waiting: inout [UInt32: [WaitingCitation]],
-        into record: inout StoredRecord,
         storage: inout some DeltaStorage
-    ) throws {
-        var live: [LiveWrite] = []
-        var held: [Supersession] = []
+    ) throws -> (live: LiveWrites, superseded: [Supersession]) {
         let writes = operation.envelope.writes
-        if let known = plain.live(of: writes) { live = known }
-        for (number, write) in (live.isEmpty ? writes : []).enumerated() {
+        if let known = plain.live(of: writes) { return (known, []) }
+        var live: [LiveWrite] = []
+        var superseded: [Supersession] = []
+        for (number, write) in writes.enumerated() {
             let field = try storage.number(of: write.field)
             for citation in write.supersedes {
                 let supersession = Supersession(
                     citation: citation,
                     field: operation.envelope.kind == .deletion ? nil : field
                 )
-                let cited = citation.dot
-                if try isHeld(cited, before: place.dot, in: storage) {
-                    held.append(supersession)
-                } else if cited.log == place.dot.log, cited.sequence == place.dot.sequence,
-                    cited.index > place.dot.index
-                {
-                    // A later operation of this delta: it has come, and is yet to be merged.
-                    waiting[cited.index, default: []].append(
-                        WaitingCitation(record: record.id, supersession: supersession)
-                    )
+                if try hasCome(citation.dot, with: delta, citing: dot, in: storage) {
+                    superseded.append(supersession)
                 } else {
-                    try storage.addWaiting(WaitingCitation(record: record.id, supersession: supersession))
+                    try storage.addWaiting(WaitingCitation(record: operation.record, supersession: supersession))
                 }
             }
             if write.mode != .remove {
                 live.append(LiveWrite(number: UInt32(number), field: field, mode: write.mode))
             }
         }
-        plain.note(writes, live: live)
-        if !held.isEmpty { record.state.supersede(held) }
-        let operation = LiveOperation(
-            dot: place.dot,
-            stamp: place.stamp,
-            hash: operation.hash,
-            location: place.location,
-            writes: live
-        )
-        record.state.insert(
-            operation,
-            superseded: (waiting[place.dot.index] ?? []).filter { $0.record == record.id }.map(\.supersession)
-        )
+        let known = LiveWrites(live)
+        plain.note(writes, live: known)
+        return (known, superseded)
     }
 
-    /// True if the cited operation was merged before the one at `current`. While a delta is applied it is its log's
-    /// head already, so within it the index decides.
-    private func isHeld(_ dot: Dot, before current: Dot, in storage: borrowing some DeltaStorage) throws -> Bool {
-        if dot.log == current.log {
-            return dot.sequence != current.sequence ? dot.sequence < current.sequence : dot.index < current.index
+    /// True if the cited operation is one of this delta's or was merged before. While a delta is applied it is its log's
+    /// head already. An operation's citation of itself hits nothing and waits for ever: its hash cannot be known before.
+    private func hasCome(
+        _ cited: Dot,
+        with delta: VerifiedDelta,
+        citing dot: Dot,
+        in storage: borrowing some DeltaStorage
+    ) throws -> Bool {
+        if cited.log == delta.log {
+            return cited.sequence <= delta.header.sequence && cited != dot
         }
-        guard let head = try storage.head(of: dot.log) else { return false }
-        return dot.sequence <= head.sequence
+        guard let head = try storage.head(of: cited.log) else { return false }
+        return cited.sequence <= head.sequence
+    }
+
+    /// The citations that wait for operations of a delta and hit writes of them. Of others peers may have sent any number.
+    private func takeWaiting(
+        for delta: VerifiedDelta,
+        from storage: inout some DeltaStorage
+    ) throws -> [UInt32: [WaitingCitation]] {
+        guard try storage.hasWaiting(log: delta.log, sequence: delta.header.sequence) else { return [:] }
+        // Of operations that count; others are not on any record.
+        var fields: [[FieldNumber]] = []
+        for operation in delta.operations {
+            let writes = Self.setAside(operation, by: delta.header.organization) == nil ? operation.envelope.writes : []
+            fields.append(try writes.map { try storage.number(of: $0.field) })
+        }
+        let fieldSets = fields.map { Set($0) }
+        return try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence) { waiting in
+            let supersession = waiting.supersession
+            let index = Int(supersession.citation.dot.index)
+            guard fields.indices.contains(index), !fields[index].isEmpty else { return false }
+            let operation = delta.operations[index]
+            guard waiting.record == operation.record, supersession.citation.prefix == operation.hash.prefix else {
+                return false
+            }
+            guard let number = supersession.citation.number else {
+                return supersession.field.map(fieldSets[index].contains) ?? true
+            }
+            guard number < fields[index].count else { return false }
+            return supersession.field.map { $0 == fields[index][Int(number)] } ?? true
+        }
     }
 }
 
@@ -263,14 +297,14 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
 /// share what their envelopes say of it.
 private struct PlainWrites {
     private var writes: [Write] = []
-    private var live: [LiveWrite] = []
+    private var live = LiveWrites([])
 
     /// What those writes give, where it is known.
-    func live(of writes: [Write]) -> [LiveWrite]? {
+    func live(of writes: [Write]) -> LiveWrites? {
         !live.isEmpty && writes.isSameStorage(as: self.writes) ? live : nil
     }
 
-    mutating func note(_ writes: [Write], live: [LiveWrite]) {
+    mutating func note(_ writes: [Write], live: LiveWrites) {
         guard !writes.isSameStorage(as: self.writes), writes.allSatisfy({ $0.supersedes.isEmpty }) else { return }
         self.writes = writes
         self.live = live
@@ -281,8 +315,33 @@ private struct PlainWrites {
 private struct Touched {
     let before: StoredRecord?
     var record: StoredRecord
+    /// The index of the first of the delta's operations about it.
+    let first: Int
     /// How many of the delta's operations are about it.
-    var operations = 0
-    /// The index of the last of them.
-    var last = 0
+    var count = 0
+    /// The operations behind the first. They lie side by side in the state, and are entered there at once.
+    var further: [LiveOperation] = []
+    /// Citations of operations that have come, in any order.
+    var superseded: [Supersession] = []
+
+    init(before: StoredRecord?, record: StoredRecord, first: Int) {
+        self.before = before
+        self.record = record
+        self.first = first
+    }
+
+    mutating func add(_ operation: LiveOperation, _ superseded: [Supersession], waiting: [WaitingCitation]) {
+        if count == 0 { record.state.insert(operation) } else { further.append(operation) }
+        count += 1
+        self.superseded += superseded
+        self.superseded += waiting.map(\.supersession)
+    }
+
+    /// What it has come to; nil where nothing has changed. To be asked once.
+    mutating func merged() -> MergedRecord? {
+        record.state.insert(further)
+        record.state.supersede(superseded)
+        guard record.state != before?.state ?? RecordState() else { return nil }
+        return MergedRecord(before: before, record: record, arrived: count == 1 ? first : nil)
+    }
 }

@@ -23,6 +23,8 @@ package struct VerifiedOperation: Sendable {
     package var envelopeBytes: ArraySlice<UInt8> { bytes[place.envelope] }
     /// The exact bytes, as signed.
     package var contentBytes: ArraySlice<UInt8> { bytes[place.content] }
+    /// The bytes of envelope and content.
+    package var byteCount: Int { place.envelope.count + place.content.count }
     /// The content, read from its bytes each time.
     package var content: Content {
         // They were walked over when the operation was checked, or written here.

@@ -145,8 +145,10 @@ package struct Roster: Hashable, Sendable {
     /// The organization of every enrolled node.
     package private(set) var organizations: [NodeKey: OrganizationID] = [:]
 
-    /// Ascending by name, then id.
-    package var sorted: [Member] { members.values.sorted { ($0.name, $0.id) < ($1.name, $1.id) } }
+    /// Ascending by the bytes of the name, then by id.
+    package var sorted: [Member] {
+        members.values.sorted { (ByteText($0.name), $0.id) < (ByteText($1.name), $1.id) }
+    }
 
     /// Organization keys that some member's node has admitted, and that are short of sponsors.
     package private(set) var candidates: Set<Hash256> = []

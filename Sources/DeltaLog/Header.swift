@@ -86,6 +86,11 @@ package struct Header: Hashable, Sendable {
         return position <= cited.count ? cited[Int(position) - 1] : nil
     }
 
+    /// About as many bytes as it takes.
+    package var estimatedSize: Int {
+        cited.count * LogID.byteCount + fields.paths.reduce(320) { $0 + $1.text.utf8.count }
+    }
+
     /// How many of the first bytes of a Header message are the same for all headers of a log: alliance, author and
     /// incarnation.
     package var startByteCount: Int { 2 * wireSize(of: Hash256.byteCount) + (log.incarnation == 0 ? 0 : 9) }

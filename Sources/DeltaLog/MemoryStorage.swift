@@ -26,12 +26,14 @@ package struct MemoryStorage: DeltaStorage {
 
     package func record(_ id: RecordID) -> StoredRecord? { records[id] }
 
-    package mutating func save(
-        _ record: StoredRecord,
-        before: StoredRecord?,
-        arrived: (location: Int64, operation: VerifiedOperation)?
-    ) {
-        records[record.id] = record
+    package mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) {
+        records[change.record.id] = change.record
+        let totals = change.totals(hasher: hasher)
+        var total = self.totals[change.record.owner] ?? (CatalogDigest(), 0)
+        total.digest.add(totals.digest)
+        total.shown += totals.shown
+        // Whether there was a record once is no matter of what is held.
+        self.totals[change.record.owner] = total == (CatalogDigest(), 0) ? nil : total
     }
 
     package mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) {
@@ -43,8 +45,14 @@ package struct MemoryStorage: DeltaStorage {
         waitingByDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
     }
 
-    package mutating func takeWaiting(log: LogID, sequence: UInt64) -> [UInt32: [WaitingCitation]] {
-        waitingByDelta[log]?.removeValue(forKey: sequence) ?? [:]
+    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingByDelta[log]?[sequence] != nil }
+
+    package mutating func takeWaiting(
+        log: LogID,
+        sequence: UInt64,
+        where isWanted: (WaitingCitation) -> Bool
+    ) -> [UInt32: [WaitingCitation]] {
+        (waitingByDelta[log]?.removeValue(forKey: sequence) ?? [:]).mapValues { $0.filter(isWanted) }
     }
 
     /// The citations that wait, by the operation that they wait for.
@@ -58,13 +66,6 @@ package struct MemoryStorage: DeltaStorage {
             }
         }
         return waiting
-    }
-
-    package mutating func change(_ change: TotalsChange, of organization: OrganizationID) {
-        var total = totals[organization] ?? (CatalogDigest(), 0)
-        total.digest.add(change.digest.sum)
-        total.shown += change.shown
-        totals[organization] = total
     }
 
     /// The digest over all organizations.
@@ -87,6 +88,7 @@ package struct MemoryStorage: DeltaStorage {
             owner: record.owner,
             key: record.key,
             state: record.state,
+            isWide: record.state.isWide { operations[Int($0.location)].byteCount },
             path: { fields.path(of: $0) ?? .mark },
             values: { operations[Int($0.location)].valuesByNumber }
         )

@@ -168,7 +168,7 @@ package struct JSONLinesWriter {
         let isSet: Bool
     }
 
-    private var shapes: [String: [FieldPath: Shape]] = [:]
+    private var shapes: [ByteText: [FieldPath: Shape]] = [:]
     /// More paths than that, and they are found anew.
     private static let shapesMax = 8192
 
@@ -193,7 +193,8 @@ package struct JSONLinesWriter {
 
     /// Writes one record as one line.
     package mutating func write(_ record: ExportRecord) {
-        var known = shapes.removeValue(forKey: record.kind) ?? [:]
+        let kind = ByteText(record.kind)
+        var known = shapes.removeValue(forKey: kind) ?? [:]
         if known.count > Self.shapesMax { known.removeAll() }
         bytes.append(contentsOf: "{\"kind\":".utf8)
         JSONValue.appendString(record.kind, to: &bytes)
@@ -208,7 +209,7 @@ package struct JSONLinesWriter {
             known[path] = shape
             written.append((path, shape, values))
         }
-        shapes[record.kind] = known
+        shapes[kind] = known
         var done: Set<String> = []
         for (position, (_, shape, values)) in written.enumerated() {
             guard let group = shape.group else {

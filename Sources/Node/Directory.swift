@@ -67,7 +67,7 @@ package final class Directory: Sendable {
 
         fileprivate init(_ totals: ReadTransaction.Totals) {
             digest = totals.digest
-            records = UInt64(totals.shown)
+            records = UInt64(clamping: totals.shown)
         }
     }
 

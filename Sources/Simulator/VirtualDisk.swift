@@ -159,14 +159,11 @@ package struct VirtualDisk: DeltaStorage {
 
     package mutating func number(of field: FieldPath) -> FieldNumber { pool.number(of: field) }
 
-    package mutating func save(
-        _ record: StoredRecord,
-        before: StoredRecord?,
-        arrived: (location: Int64, operation: VerifiedOperation)?
-    ) {
-        let number = pool.number(of: record.id)
+    package mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) {
+        let number = pool.number(of: change.record.id)
         while states.count <= number { states.append(-1) }
-        states[number] = pool.number(of: record)
+        states[number] = pool.number(of: change.record)
+        add(change.totals(hasher: hasher), of: change.record.owner)
     }
 
     package mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) {
@@ -179,11 +176,17 @@ package struct VirtualDisk: DeltaStorage {
         waitingByDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
     }
 
-    package mutating func takeWaiting(log: LogID, sequence: UInt64) -> [UInt32: [WaitingCitation]] {
-        waitingByDelta[log]?.removeValue(forKey: sequence) ?? [:]
+    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingByDelta[log]?[sequence] != nil }
+
+    package mutating func takeWaiting(
+        log: LogID,
+        sequence: UInt64,
+        where isWanted: (WaitingCitation) -> Bool
+    ) -> [UInt32: [WaitingCitation]] {
+        (waitingByDelta[log]?.removeValue(forKey: sequence) ?? [:]).mapValues { $0.filter(isWanted) }
     }
 
-    package mutating func change(_ change: TotalsChange, of organization: OrganizationID) {
+    private mutating func add(_ change: TotalsChange, of organization: OrganizationID) {
         let number = pool.number(of: organization)
         while totals.count <= number { totals.append(Totals()) }
         totals[number].digest.add(change.digest.sum)

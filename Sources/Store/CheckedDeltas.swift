@@ -23,25 +23,38 @@ struct FiledDelta<Form: Sendable>: Sendable {
 
 typealias CheckedDelta = FiledDelta<VerifiedDelta>
 
-/// Stored deltas in the order of their arrival, checked on all processors while whoever asks for them is busy with those
-/// before. Two batches are in memory at most.
+/// The order in which stored deltas are read.
+enum DeltaOrder {
+    /// That of their arrival; only those behind a position.
+    case arrival(after: Int64)
+    /// The same on every node: logs ascending by author, then by incarnation as a signed number; each in its sequence.
+    case canonical
+}
+
+/// Stored deltas in some order, checked on all processors while whoever asks for them is busy with those before. Two batches
+/// are in memory at most.
 ///
 /// Only checking is done on other threads: the database is read by whoever asks, so its calls come in one order.
 struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
+    /// Bytes of deltas at which a batch ends. Decoded they take up to 20 times as much.
+    private static var bytesMax: Int { 8 * 1024 * 1024 }
+
     private let applier: DeltaApplier<Checker>
     private let operationsMax: Int
     /// Where the terms that deltas give are kept until they are merged; nil where they are not.
     private let ahead: TermsAhead?
     /// Behind which the next batch begins.
-    private var position: Int64
+    private var position: StoredDeltaPosition
     private var pending: Pending<[CheckedDelta]>?
     private var isBegun = false
 
-    /// - Parameters:
-    ///   - position: The first delta read is the next one behind it.
-    ///   - operationsMax: A batch ends with the delta that brings it to so many.
-    init(after position: Int64, operationsMax: Int, applier: DeltaApplier<Checker>, ahead: TermsAhead?) {
-        self.position = position
+    /// - Parameter operationsMax: A batch ends with the delta that brings it to so many.
+    init(_ order: DeltaOrder, operationsMax: Int, applier: DeltaApplier<Checker>, ahead: TermsAhead?) {
+        position =
+            switch order {
+            case .arrival(let id): .arrival(id)
+            case .canonical: .begin
+            }
         self.operationsMax = operationsMax
         self.applier = applier
         self.ahead = ahead
@@ -57,9 +70,12 @@ struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
     }
 
     private mutating func begin(from reading: ReadTransaction) throws -> Pending<[CheckedDelta]>? {
-        let stored = try reading.stored(after: position, operationsMax: operationsMax)
-        guard let last = stored.last else { return nil }
-        position = last.id
+        let stored = try reading.stored(
+            after: &position,
+            operationsMax: operationsMax,
+            bytesMax: Self.bytesMax
+        )
+        guard !stored.isEmpty else { return nil }
         return Pending { [applier, ahead] in Self.check(stored, applier, ahead) }
     }
 
@@ -110,33 +126,92 @@ final class Pending<Value: Sendable>: Sendable {
     }
 }
 
+/// Where a walk over the stored deltas stands.
+private enum StoredDeltaPosition {
+    /// Behind the delta with that position in the order of arrival.
+    case arrival(Int64)
+    /// Before the first in canonical order.
+    case begin
+    /// In a log, behind a sequence.
+    case log(author: [UInt8], incarnation: Int64, number: Int64, sequence: Int64)
+    case end
+}
+
 extension ReadTransaction {
-    /// The Delta messages behind a position, in the order of their arrival, until there are enough operations.
-    fileprivate func stored(after position: Int64, operationsMax: Int) throws -> [FiledDelta<[UInt8]>] {
+    /// The Delta messages behind a position, until there are enough operations or bytes; empty at the end.
+    fileprivate func stored(
+        after position: inout StoredDeltaPosition,
+        operationsMax: Int,
+        bytesMax: Int
+    ) throws -> [FiledDelta<[UInt8]>] {
         var stored: [FiledDelta<[UInt8]>] = []
-        var operations: Int64 = 0
-        let sql = try session(
-            """
-            SELECT id, count, header, signature, hash, log, sequence FROM whole WHERE id > ? ORDER BY id
-            """
-        )
-        sql.bind(1, position)
-        defer { sql.reset() }
-        while operations < operationsMax, try sql.step() {
-            let (id, count, number) = (sql.int(0), sql.int(1), sql.int(5))
-            let (header, signature) = (sql.bytes(2), sql.bytes(3))
-            stored.append(
-                FiledDelta(
-                    id: id,
-                    count: count,
-                    log: try? log(number),
-                    sequence: UInt64(bitPattern: sql.int(6)),
-                    hash: sql.bytes(4),
-                    form: Result { try message(id, count: count, header: header, signature: signature) }
+        var operations = 0
+        var bytes = 0
+        func isFull() -> Bool { operations >= operationsMax || bytes >= bytesMax }
+        func add(_ sql: SQL) throws {
+            let delta = try filed(sql)
+            stored.append(delta)
+            operations += Int(clamping: min(max(1, delta.count), Int64(operationsMax)))
+            bytes += (try? delta.form.get().count) ?? 0
+        }
+        while !isFull() {
+            switch position {
+            case .arrival(let id):
+                let sql = try session(
+                    "SELECT id, count, header, signature, hash, log, sequence FROM whole WHERE id > ? ORDER BY id"
                 )
-            )
-            operations += max(1, count)
+                sql.bind(1, id)
+                defer { sql.reset() }
+                while !isFull(), try sql.step() { try add(sql) }
+                position = stored.last.map { .arrival($0.id) } ?? .end
+                if !isFull() { return stored }
+            case .begin: position = try log(after: nil) ?? .end
+            case .log(let author, let incarnation, let number, var sequence):
+                let sql = try session(
+                    """
+                    SELECT id, count, header, signature, hash, log, sequence FROM whole
+                    WHERE log = ? AND sequence > ? ORDER BY sequence
+                    """
+                )
+                sql.bind(1, number).bind(2, sequence)
+                defer { sql.reset() }
+                while !isFull(), try sql.step() {
+                    try add(sql)
+                    sequence = sql.int(6)
+                }
+                position =
+                    isFull()
+                    ? .log(author: author, incarnation: incarnation, number: number, sequence: sequence)
+                    : try log(after: (author, incarnation)) ?? .end
+            case .end: return stored
+            }
         }
         return stored
+    }
+
+    /// The beginning of the next log that has deltas, in canonical order. Logarithmic, beside logs without deltas.
+    private func log(after last: (author: [UInt8], incarnation: Int64)?) throws -> StoredDeltaPosition? {
+        try session(
+            """
+            SELECT author, incarnation, id FROM log
+            WHERE (author, incarnation) > (?, ?) AND EXISTS (SELECT 1 FROM delta WHERE delta.log = log.id)
+            ORDER BY author, incarnation LIMIT 1
+            """
+        ).bind(1, last?.author ?? []).bind(2, last?.incarnation ?? .min).first {
+            .log(author: $0.bytes(0), incarnation: $0.int(1), number: $0.int(2), sequence: .min)
+        }
+    }
+
+    private func filed(_ sql: SQL) throws -> FiledDelta<[UInt8]> {
+        let (id, count, number) = (sql.int(0), sql.int(1), sql.int(5))
+        let (header, signature) = (sql.bytes(2), sql.bytes(3))
+        return FiledDelta(
+            id: id,
+            count: count,
+            log: try? log(number),
+            sequence: UInt64(bitPattern: sql.int(6)),
+            hash: sql.bytes(4),
+            form: Result { try message(id, count: count, header: header, signature: signature) }
+        )
     }
 }

@@ -22,26 +22,62 @@ extension ReadTransaction {
         package let standing: Standing
     }
 
-    /// Every operation held that is about a record, ascending by clock, then dot.
+    /// Operations about a record.
+    package struct History: Sendable {
+        /// Ascending by clock, then dot.
+        package let entries: [HistoryEntry]
+        /// True if there are no others.
+        package let isWhole: Bool
+    }
+
+    /// Operations of each standing that a history holds at most. A guess: what one may want to read of a record.
+    package static let historyEntriesMax = 2_048
+
+    /// The operations held that are about a record: of those with live writes the latest by their clocks, of those without
+    /// and of those set aside the last to arrive; at most ``historyEntriesMax`` of each, and so many as take
+    /// ``pageBytesMax`` together with their headers.
     ///
-    /// - Complexity: Linear in their number; each reads its delta's header.
-    package func history(of id: RecordID, hasher: some CatalogHasher) throws -> [HistoryEntry] {
-        var standings: [Int64: HistoryEntry.Standing] = [:]
+    /// - Complexity: Linear in the live operations and in what is told; each entry reads its delta's header.
+    package func recentHistory(of id: RecordID, hasher: some CatalogHasher) throws -> History {
+        let countMax = Self.historyEntriesMax
+        // One more of each than is told, to know whether there are more.
+        var live: [LiveOperation] = []
+        var dead: [Int64] = []
         if let row = try RecordRow.find(id, session) {
-            let dead = try session("SELECT operation FROM touch WHERE record = ?").bind(1, row.row).all { $0.int(0) }
-            for location in dead { standings[location] = .dead }
-            for live in try state(row).operations {
-                standings[live.location] = .live(writes: Set(live.writes.map(\.number)))
-            }
+            live = try state(row).operations
+            let isLive = Set(live.map(\.location))
+            dead = try session("SELECT operation FROM touch WHERE record = ? ORDER BY operation DESC LIMIT ?")
+                .bind(1, row.row).bind(2, Int64(countMax + 1 + min(isLive.count, countMax))).all { $0.int(0) }
+                .filter { !isLive.contains($0) }
         }
-        let aside = try session("SELECT operation, why FROM aside WHERE record = ?").bind(1, id.hash)
-            .all { ($0.int(0), try Self.why($0.int(1))) }
-        for (location, why) in aside { standings[location] = .aside(why) }
-        return try standings.map { try entry(at: $0.key, standing: $0.value, hasher: hasher) }
-            .sorted { left, right in
-                let stamps = (left.delta.header.stamp, right.delta.header.stamp)
-                return stamps.0 != stamps.1 ? stamps.0 < stamps.1 : left.dot < right.dot
+        let aside = try session("SELECT operation, why FROM aside WHERE record = ? ORDER BY operation DESC LIMIT ?")
+            .bind(1, id.hash).bind(2, Int64(countMax + 1)).all { ($0.int(0), try Self.why($0.int(1))) }
+        live.sort { $0.stamp != $1.stamp ? $0.stamp > $1.stamp : $1.dot < $0.dot }
+        let standings: [(Int64, HistoryEntry.Standing)] =
+            live.prefix(countMax).map { ($0.location, .live(writes: Set($0.writes.map(\.number)))) }
+            + dead.prefix(countMax).map { ($0, .dead) } + aside.prefix(countMax).map { ($0.0, .aside($0.1)) }
+        var isWhole = max(live.count, dead.count, aside.count) <= countMax
+        var entries: [HistoryEntry] = []
+        var byteCount = 0
+        for (location, standing) in standings {
+            guard byteCount <= Self.pageBytesMax else {
+                isWhole = false
+                break
             }
+            let (entry, size) = try entry(at: location, standing: standing, hasher: hasher)
+            entries.append(entry)
+            byteCount += size
+        }
+        entries.sort { left, right in
+            let stamps = (left.delta.header.stamp, right.delta.header.stamp)
+            return stamps.0 != stamps.1 ? stamps.0 < stamps.1 : left.dot < right.dot
+        }
+        return History(entries: entries, isWhole: isWhole)
+    }
+
+    /// The entries of ``recentHistory(of:hasher:)``.
+    package func history(of id: RecordID, hasher: some CatalogHasher) throws -> [HistoryEntry] {
+        try recentHistory(of: id, hasher: hasher).entries
     }
 
     private static func why(_ number: Int64) throws -> SetAside {
@@ -51,32 +87,35 @@ extension ReadTransaction {
         return why
     }
 
+    /// An entry, and the bytes of its operation and its delta's header.
     private func entry(
         at location: Int64,
         standing: HistoryEntry.Standing,
         hasher: some CatalogHasher
-    ) throws -> HistoryEntry {
+    ) throws -> (entry: HistoryEntry, byteCount: Int) {
         let delta = try deltaInfo(location: location)
-        let row = try OperationRow.existing(at: location, session)
-        guard let envelope = try? Envelope(decoding: row.envelope[...], in: delta.header),
-            let content = try? Content(decoding: row.content[...])
+        let operation = try operation(at: location)
+        guard let envelope = try? Envelope(decoding: operation.envelope, in: delta.header),
+            let content = try? Content(decoding: operation.content)
         else { throw StoreError.damaged("table operation") }
-        return HistoryEntry(
-            dot: Dot(
-                log: delta.header.log,
-                sequence: delta.header.sequence,
-                index: UInt32(location - delta.position)
-            ),
+        let entry = HistoryEntry(
+            dot: try Self.dot(of: location, in: delta),
             delta: delta,
             envelope: envelope,
             content: content,
             hash: operationHash(
-                envelope: hasher.hash(row.envelope),
-                content: hasher.hash(row.content),
+                envelope: hasher.hash(operation.envelope),
+                content: hasher.hash(operation.content),
                 hasher: hasher
             ),
             standing: standing
         )
+        return (entry, operation.byteCount + delta.header.estimatedSize)
+    }
+
+    private static func dot(of location: Int64, in delta: DeltaInfo) throws -> Dot {
+        guard let index = UInt32(exactly: location &- delta.position) else { throw StoreError.damaged("table delta") }
+        return Dot(log: delta.header.log, sequence: delta.header.sequence, index: index)
     }
 
     /// The operations of a delta, in their order; nil where it is not held.
@@ -112,12 +151,7 @@ extension ReadTransaction {
         .bind(1, position).bind(2, Int64(limit))
         .all { ($0.int(0), RecordID(try $0.hash(1)), try Self.why($0.int(2))) }
         return try rows.map { location, record, why in
-            let delta = try deltaInfo(location: location)
-            let dot = Dot(
-                log: delta.header.log,
-                sequence: delta.header.sequence,
-                index: UInt32(location - delta.position)
-            )
+            let dot = try Self.dot(of: location, in: deltaInfo(location: location))
             return AsideEntry(position: location, dot: dot, record: record, why: why)
         }
     }

@@ -4,33 +4,66 @@ package import DeltaLog
 extension ReadTransaction {
     // MARK: - Single records
 
-    /// The record with its values, shown or not; nil where it never was.
+    /// The record with its values, shown or not; nil where it never was. Of a wide record (``RecordReach``) it has a part.
+    ///
+    /// - Complexity: Linear in the live operations; their values are read within ``RecordReach`` only.
     package func view(of id: RecordID) throws -> RecordView? {
-        guard let row = try RecordRow.find(id, session) else { return nil }
-        return try view(row)
+        try RecordRow.find(id, session).map { try view($0) }
     }
 
-    func view(_ row: RecordRow) throws -> RecordView {
+    /// The record with all its values, however many there are; for planning what to write.
+    package func wholeView(of id: RecordID) throws -> RecordView? {
+        try RecordRow.find(id, session).map { try view($0, nil) }
+    }
+
+    /// - Parameter extent: How much of a wide record is read; nil for all of it.
+    func view(_ row: RecordRow, _ extent: RecordView.Extent? = .shown) throws -> RecordView {
         let state = try state(row)
-        var operations: [Int64: OperationRow] = [:]
-        for live in state.operations {
-            operations[live.location] = try OperationRow.existing(at: live.location, session)
+        // Those within reach, of which no wide record has many; others are read when they are asked for.
+        var operations: [Int64: OperationBytes] = [:]
+        let isWide = try state.isWide { live in
+            let bytes = try operation(at: live.location)
+            operations[live.location] = bytes
+            return bytes.byteCount
+        }
+        func bytes(of live: LiveOperation) throws -> OperationBytes {
+            try operations[live.location] ?? operation(at: live.location)
         }
         let key: RecordKey
         if let held = row.key {
             key = held
-        } else if let first = state.operations.first, let operation = operations[first.location] {
-            key = try operation.key
+        } else if let first = state.operations.first {
+            key = try bytes(of: first).key
         } else {
             throw StoreError.damaged("table record")
         }
+        let owner = try organization(row.owner)
+        guard isWide, let extent else {
+            return try RecordView(
+                id: row.id,
+                owner: owner,
+                key: key,
+                state: state,
+                isWide: isWide,
+                path: { try path(of: $0) },
+                values: { try bytes(of: $0).values(of: $0.writes) }
+            )
+        }
+        var (count, byteCount) = (0, 0)
         return try RecordView(
+            extent,
+            ofWide: state,
             id: row.id,
-            owner: organization(row.owner),
+            owner: owner,
             key: key,
-            state: state,
             path: { try path(of: $0) },
-            values: { try operations[$0.location]?.values(of: $0.writes) ?? [:] }
+            values: { live in
+                guard count < extent.operationsMax, byteCount <= extent.operationBytesMax else { return nil }
+                let operation = try bytes(of: live)
+                count += 1
+                byteCount += operation.byteCount
+                return try operation.values(of: live.writes)
+            }
         )
     }
 
@@ -74,7 +107,7 @@ extension ReadTransaction {
     }
 
     /// The paths of writes. Records of an import have the same, one after the other.
-    private func fields(of writes: [LiveWrite]) throws -> [FieldPath] {
+    private func fields(of writes: LiveWrites) throws -> [FieldPath] {
         if let last = names.lastWrites, last.writes == writes { return last.paths }
         let paths = try writes.map { try path(of: $0.field) }
         names.lastWrites = (writes, paths)
@@ -84,8 +117,7 @@ extension ReadTransaction {
     /// The record as merging knows it; nil where it never was.
     package func storedRecord(_ id: RecordID) throws -> StoredRecord? {
         guard let row = try RecordRow.find(id, session) else { return nil }
-        let view = try view(row)
-        return StoredRecord(id: id, owner: view.owner, key: view.key, state: try state(row))
+        return StoredRecord(id: id, owner: try organization(row.owner), key: try view(row).key, state: try state(row))
     }
 
     /// The path of a field's number.
@@ -146,10 +178,21 @@ extension ReadTransaction {
 
         /// Reads ``text``.
         package init?(text: String) {
-            let parts = text.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3, let row = Int64(parts[0]), let owner = OrganizationID(hex: String(parts[1]))
+            let parts = text.split(atByte: UInt8(ascii: "."), partsMax: 3)
+            guard parts.count == 3, let row = Int64(parts[0]), let owner = OrganizationID(hex: parts[1])
             else { return nil }
-            self.init(kind: String(parts[2]), owner: owner, row: row)
+            self.init(kind: parts[2], owner: owner, row: row)
+        }
+
+        /// Equal with equal bytes.
+        package static func == (left: ListCursor, right: ListCursor) -> Bool {
+            left.kind.hasSameBytes(as: right.kind) && left.owner == right.owner && left.row == right.row
+        }
+
+        package func hash(into hasher: inout Hasher) {
+            hasher.combine(bytesOf: kind)
+            hasher.combine(owner)
+            hasher.combine(row)
         }
 
         init(kind: String, owner: OrganizationID, row: Int64) {
@@ -159,26 +202,27 @@ extension ReadTransaction {
         }
     }
 
-    /// A page of shown records, ascending by kind, owner and arrival at this node.
+    /// A page of shown records, ascending by kind, owner and arrival at this node. It ends early where its records take
+    /// more than ``pageBytesMax``.
     ///
+    /// - Parameter extent: How much of a wide record is read.
     /// - Returns: The records, and where to go on; nil behind the last.
     /// - Complexity: Linear in the page, wherever it lies.
     package func records(
         kind: String? = nil,
         owner: OrganizationID? = nil,
         after cursor: ListCursor? = nil,
-        limit: Int
+        limit: Int,
+        extent: RecordView.Extent = .exported
     ) throws -> (records: [RecordView], next: ListCursor?) {
         var records: [RecordView] = []
-        for group in try groups(kind: kind, owner: owner) {
+        var next: ListCursor?
+        let bytesBefore = names.operationBytesRead
+        try forEachGroup(kind: kind, owner: owner, from: cursor?.kind) { group in
             var row: Int64 = 0
-            if let cursor {
-                if group.name.hasSameBytes(as: cursor.kind) {
-                    if group.organization < cursor.owner { continue }
-                    if group.organization == cursor.owner { row = cursor.row }
-                } else if group.name.utf8.lexicographicallyPrecedes(cursor.kind.utf8) {
-                    continue
-                }
+            if let cursor, group.name.hasSameBytes(as: cursor.kind) {
+                if group.organization < cursor.owner { return true }
+                if group.organization == cursor.owner { row = cursor.row }
             }
             let rows = try session(
                 "SELECT id FROM record WHERE shown = 1 AND kind = ? AND owner = ? AND id > ? ORDER BY id LIMIT ?"
@@ -187,13 +231,15 @@ extension ReadTransaction {
             .all { $0.int(0) }
             for row in rows {
                 guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("index of record") }
-                records.append(try view(found))
+                records.append(try view(found, extent))
+                if records.count >= limit || names.operationBytesRead - bytesBefore > Self.pageBytesMax {
+                    next = ListCursor(kind: group.name, owner: group.organization, row: row)
+                    return false
+                }
             }
-            if records.count >= limit, let last = rows.last {
-                return (records, ListCursor(kind: group.name, owner: group.organization, row: last))
-            }
+            return true
         }
-        return (records, nil)
+        return (records, next)
     }
 
     /// Calls `body` with every shown record, in the order of ``records(kind:owner:after:limit:)``, in bounded memory.
@@ -226,13 +272,16 @@ extension ReadTransaction {
     }
 
     /// Records with something to settle: a register with different values, or one edited while it was deleted;
-    /// the first seen first.
+    /// the first seen first. Fewer than asked for where they take more than ``pageBytesMax``.
     package func troubled(after row: Int64 = 0, limit: Int) throws -> (records: [RecordView], next: Int64?) {
         let rows = try session("SELECT id FROM record WHERE trouble > 0 AND id > ? ORDER BY id LIMIT ?")
             .bind(1, row).bind(2, Int64(limit)).all { $0.int(0) }
-        let records = try rows.map { row in
+        var records: [RecordView] = []
+        let bytesBefore = names.operationBytesRead
+        for row in rows {
             guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("index of record") }
-            return try view(found)
+            records.append(try view(found))
+            if names.operationBytesRead - bytesBefore > Self.pageBytesMax { return (records, row) }
         }
         return (records, rows.count == limit ? rows.last : nil)
     }

@@ -6,7 +6,8 @@ package struct SearchQuery: Hashable, Sendable {
     package var text: String
     package var kind: String?
     package var owner: OrganizationID?
-    /// Hits returned at most, and how many better ones are left out.
+    /// Hits returned at most, and how many better ones are left out. Fewer are returned where they take more than
+    /// ``ReadTransaction/pageBytesMax``.
     package var limit: Int
     package var offset: Int
 
@@ -80,7 +81,7 @@ extension ReadTransaction {
             ? named : try rows("(\(expression))" + filters, limit: Self.searchMatchesMax + 1)
         let isExact = matches.count <= Self.searchMatchesMax
         // Of those that are ranked, by their rows.
-        var views: [Int64: RecordView] = [:]
+        var views = Ranked()
         let order: [Int64]
         if matches.count <= Self.searchRankedMax {
             order = try rank(matches, for: query.text, &views)
@@ -97,14 +98,34 @@ extension ReadTransaction {
             order = first + matches.filter { !isNamed.contains($0) }
         }
 
-        let hits = try order.dropFirst(max(0, query.offset)).prefix(max(0, query.limit)).map { row in
-            try views[row] ?? found(row)
-        }
+        let hits = try page(order.dropFirst(max(0, query.offset)).prefix(max(0, query.limit)), views)
         return SearchResult(
             hits: hits,
             total: isExact ? order.count : max(order.count, matches.count),
             isTotalExact: isExact
         )
+    }
+
+    /// Records that were read to be ranked, with the bytes of their operations.
+    private typealias Ranked = [Int64: (view: RecordView, byteCount: Int)]
+
+    /// The records of rows, up to the first that brings them to more than ``pageBytesMax``.
+    private func page(_ rows: some Sequence<Int64>, _ ranked: Ranked = [:]) throws -> [RecordView] {
+        var records: [RecordView] = []
+        var byteCount = 0
+        for row in rows {
+            let (view, size) = try ranked[row] ?? sized(row)
+            records.append(view)
+            byteCount += size
+            if byteCount > Self.pageBytesMax { break }
+        }
+        return records
+    }
+
+    private func sized(_ row: Int64) throws -> (view: RecordView, byteCount: Int) {
+        let bytesBefore = names.operationBytesRead
+        let view = try found(row)
+        return (view, names.operationBytesRead - bytesBefore)
     }
 
     private func rows(_ expression: String, limit: Int) throws -> [Int64] {
@@ -117,11 +138,14 @@ extension ReadTransaction {
         return try view(found)
     }
 
-    private func rank(_ rows: [Int64], for query: String, _ views: inout [Int64: RecordView]) throws -> [Int64] {
+    private func rank(_ rows: [Int64], for query: String, _ views: inout Ranked) throws -> [Int64] {
         let wanted = SearchText.segments(of: query)
+        var byteCount = 0
         let ranked = try rows.map { row -> (row: Int64, score: Int) in
-            let view = try found(row)
-            views[row] = view
+            let (view, size) = try sized(row)
+            byteCount += size
+            // What is not kept is read again where it is a hit.
+            if byteCount <= Self.pageBytesMax { views[row] = (view, size) }
             return (row, score(view, for: wanted))
         }
         return ranked.sorted { $0.score != $1.score ? $0.score < $1.score : $0.row < $1.row }.map(\.row)
@@ -132,9 +156,12 @@ extension ReadTransaction {
         var best = Int.max
         // Of a long query the index was asked for the first words only.
         var missing = Array(wanted.prefix(SearchText.queryTermsMax))
-        for field in view.fields where WriterCache.isNaming(field.path) {
-            for case .text(let text)? in field.candidates.map(\.value) {
-                let segments = SearchText.segments(of: text)
+        // As much as the index has of a record's names.
+        var bytesLeft = WriteTransaction.Terms.bytesMax
+        for field in view.fields where FieldNames.isNaming(field.path) {
+            for case .text(let text)? in field.candidates.map(\.value) where bytesLeft > 0 {
+                bytesLeft -= text.utf8.count
+                let segments = SearchText.segments(of: SearchText.indexed(text))
                 let length = min(segments.count, 1000) * 1000 + min(text.unicodeScalars.count, 999)
                 let tier = segments == wanted ? 0 : wanted.allSatisfy(segments.contains) ? 1 : 2
                 best = min(best, tier * 10_000_000 + length)
@@ -146,27 +173,25 @@ extension ReadTransaction {
 
     /// A query without words lists.
     private func list(_ query: SearchQuery) throws -> SearchResult {
-        let groups = try groups(kind: query.kind, owner: query.owner)
-        let total = groups.reduce(0) { $0 + $1.shown }
+        var total = 0
         var toSkip = max(0, query.offset)
-        var hits: [RecordView] = []
-        for group in groups {
-            if toSkip >= group.shown {
+        var rows: [Int64] = []
+        let limit = max(0, query.limit)
+        try forEachGroup(kind: query.kind, owner: query.owner) { group in
+            total += group.shown
+            guard rows.count < limit else { return true }
+            guard toSkip < group.shown else {
                 toSkip -= group.shown
-                continue
+                return true
             }
-            let rows = try session(
+            rows += try session(
                 "SELECT id FROM record WHERE shown = 1 AND kind = ? AND owner = ? ORDER BY id LIMIT ? OFFSET ?"
             )
-            .bind(1, group.kind).bind(2, group.owner).bind(3, Int64(max(0, query.limit - hits.count)))
+            .bind(1, group.kind).bind(2, group.owner).bind(3, Int64(limit - rows.count))
             .bind(4, Int64(toSkip)).all { $0.int(0) }
             toSkip = 0
-            for row in rows {
-                guard let found = try RecordRow.at(row, session) else { throw StoreError.damaged("index of record") }
-                hits.append(try view(found))
-            }
-            if hits.count >= query.limit { break }
+            return true
         }
-        return SearchResult(hits: hits, total: total, isTotalExact: true)
+        return SearchResult(hits: try page(rows), total: total, isTotalExact: true)
     }
 }

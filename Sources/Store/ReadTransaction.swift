@@ -6,58 +6,51 @@ package import DeltaLog
 /// All methods throw ``StoreError``: `corrupt` where a row is not what this program wrote, `inputOutput` where the disk
 /// fails.
 package struct ReadTransaction {
-    /// What numbers stand for, as far as they were met (a snapshot's numbers do not change), and where reads in turn stand.
+    /// What numbers stand for, as far as they were met lately (a snapshot's numbers do not change), and where reads in turn
+    /// stand.
     final class Names {
-        var fields: [FieldNumber: FieldPath] = [:]
-        var logs: [Int64: LogID] = [:]
-        var organizations: [Int64: OrganizationID] = [:]
-        var kinds: [Int64: String] = [:]
+        let fields: FieldNames
+        var logs = BoundedCache<Int64, LogID>(weightMax: WriterCache.entriesMax)
+        var organizations = BoundedCache<Int64, OrganizationID>(weightMax: WriterCache.entriesMax)
+        var kinds = BoundedCache<Int64, String>(weightMax: WriterCache.kindBytesMax)
         /// The live writes of the record that was compared last, with their paths.
-        var lastWrites: (writes: [LiveWrite], paths: [FieldPath])?
+        var lastWrites: (writes: LiveWrites, paths: [FieldPath])?
         let records = RowsInTurn(following: RecordRow.byFollowing, read: RecordRow.init, number: { $0.row })
         let contents = RowsInTurn(
             following: "SELECT id, content FROM operation WHERE id > ? ORDER BY id",
             read: { (location: $0.int(0), content: $0.bytes(1)) },
             number: { $0.location }
         )
+        /// Operations read for views and histories, and their bytes.
+        var operationsRead = 0
+        var operationBytesRead = 0
+
+        init(_ fields: FieldNames) { self.fields = fields }
     }
 
     let session: Session
-    let names = Names()
-    /// Fields that are known without looking.
-    private let fields: FieldTable?
+    let names: Names
 
-    init(_ session: Session, fields: FieldTable? = nil) {
+    /// - Parameter fields: Paths that are known already.
+    init(_ session: Session, fields: FieldNames = FieldNames()) {
         self.session = session
-        self.fields = fields
+        names = Names(fields)
     }
 
-    func path(of number: FieldNumber) throws -> FieldPath {
-        if let known = fields?.path(of: number) ?? names.fields[number] { return known }
-        let path = try Lookup.field(number, session)
-        names.fields[number] = path
-        return path
-    }
+    func path(of number: FieldNumber) throws -> FieldPath { try names.fields.path(of: number, session) }
 
     func log(_ number: Int64) throws -> LogID {
-        if let known = names.logs[number] { return known }
+        if let known = names.logs.find(number) { return known }
         let id = try Lookup.log(number, session)
-        names.logs[number] = id
+        names.logs.insert(id, for: number, weight: 1)
         return id
     }
 
     func organization(_ number: Int64) throws -> OrganizationID {
-        if let known = names.organizations[number] { return known }
+        if let known = names.organizations.find(number) { return known }
         let id = try Lookup.organization(number, session)
-        names.organizations[number] = id
+        names.organizations.insert(id, for: number, weight: 1)
         return id
-    }
-
-    func kind(_ number: Int64) throws -> String {
-        if let known = names.kinds[number] { return known }
-        let name = try Lookup.kind(number, session)
-        names.kinds[number] = name
-        return name
     }
 
     func state(_ row: RecordRow) throws -> RecordState {
@@ -66,6 +59,23 @@ package struct ReadTransaction {
         } catch is ByteReader.Damage {
             throw StoreError.damaged("table record")
         }
+    }
+
+    /// The bytes of operations that views and histories have read so far: by it those who read many records know when to
+    /// stop. For tests also how many operations there were.
+    package var work: (operationsRead: Int, operationBytesRead: Int) {
+        (names.operationsRead, names.operationBytesRead)
+    }
+
+    /// The bytes of operations that a page of records, or of search hits, may take; one record's more, at most.
+    package static let pageBytesMax = 16 * 1024 * 1024
+
+    /// The bytes of an operation.
+    func operation(at location: Int64) throws -> OperationBytes {
+        let bytes = OperationBytes(try OperationRow.existing(at: location, session))
+        names.operationsRead += 1
+        names.operationBytesRead += bytes.byteCount
+        return bytes
     }
 
     // MARK: - Logs
@@ -205,17 +215,23 @@ package struct ReadTransaction {
             return try session("SELECT id, header, hash FROM whole WHERE id < ? ORDER BY id DESC LIMIT ?")
                 .bind(1, end).bind(2, Int64(limit)).all(Self.info)
         }
-        // Each log of the author's is read from its end; a node's logs are few.
+        // Each log of the author's is read from its end. How many there are is for the author to choose.
         let logs = try session("SELECT id FROM log WHERE author = ? AND sequence != 0").bind(1, author.hash)
             .all { $0.int(0) }
         var infos: [DeltaInfo] = []
+        func keepLatest() {
+            infos.sort { $0.position > $1.position }
+            infos.removeLast(max(0, infos.count - limit))
+        }
         for log in logs {
             let sql = try session(
                 "SELECT id, header, hash FROM whole WHERE log = ? AND id < ? ORDER BY sequence DESC LIMIT ?"
             )
             infos += try sql.bind(1, log).bind(2, end).bind(3, Int64(limit)).all(Self.info)
+            if infos.count / 2 >= max(limit, 500) { keepLatest() }
         }
-        return Array(infos.sorted { $0.position > $1.position }.prefix(limit))
+        keepLatest()
+        return infos
     }
 
     private static func info(_ sql: SQL) throws -> DeltaInfo {
@@ -265,8 +281,8 @@ package struct ReadTransaction {
             ($0.int(0), CatalogDigest(sum: try $0.hash(1)), Int($0.int(2)))
         }
         for row in rows {
-            digest.add(row.1.sum)
-            shown += row.2
+            digest.add(row.1)
+            shown &+= row.2
             organizations[try organization(row.0)] = OrganizationTotals(digest: row.1, shown: row.2)
         }
         return Totals(digest: digest, shown: shown, organizations: organizations)
@@ -281,7 +297,22 @@ package struct ReadTransaction {
 
     /// How many records are shown, by kind and owner; ascending by both. Linear in kinds times owners.
     package func counts() throws -> [Count] {
-        try groups(kind: nil, owner: nil).map { Count(kind: $0.name, owner: $0.organization, shown: $0.shown) }
+        var counts: [Count] = []
+        try forEachGroup { group in
+            counts.append(Count(kind: group.name, owner: group.organization, shown: group.shown))
+            return true
+        }
+        return counts
+    }
+
+    /// True if records of a kind are shown.
+    package func hasRecords(of kind: String) throws -> Bool {
+        var isFound = false
+        try forEachGroup(kind: kind) { _ in
+            isFound = true
+            return false
+        }
+        return isFound
     }
 
     struct Group {
@@ -292,21 +323,51 @@ package struct ReadTransaction {
         let shown: Int
     }
 
-    /// Kinds and owners that have shown records, ascending by the kind's bytes and the owner.
-    func groups(kind wantedKind: String?, owner wantedOwner: OrganizationID?) throws -> [Group] {
-        try session("SELECT kind, owner, shown FROM tally WHERE shown != 0")
-            .all { ($0.int(0), $0.int(1), Int($0.int(2))) }
-            .map {
-                Group(kind: $0.0, owner: $0.1, name: try kind($0.0), organization: try organization($0.1), shown: $0.2)
-            }
-            .filter { group in
-                (wantedKind.map { $0.hasSameBytes(as: group.name) } ?? true)
-                    && (wantedOwner.map { $0 == group.organization } ?? true)
-            }
-            .sorted { left, right in
-                if left.name.hasSameBytes(as: right.name) { return left.organization < right.organization }
-                return left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
-            }
+    /// Calls `body` with kinds and owners that have shown records, ascending by the kind's bytes and the owner, until it
+    /// returns false.
+    ///
+    /// - Parameters:
+    ///   - kind: Only this kind.
+    ///   - owner: Only this owner.
+    ///   - first: Only from this kind on. Peers choose how many kinds there are, so those before it are not read.
+    func forEachGroup(
+        kind: String? = nil,
+        owner: OrganizationID? = nil,
+        from first: String? = nil,
+        _ body: (Group) throws -> Bool
+    ) throws {
+        let sql: SQL
+        if let kind {
+            sql = try session(
+                """
+                SELECT kind.number, kind.name, tally.owner, organization.id, tally.shown
+                FROM kind JOIN tally ON tally.kind = kind.number JOIN organization ON organization.number = tally.owner
+                WHERE kind.name = ? AND tally.shown != 0 ORDER BY organization.id
+                """
+            ).bind(1, Array(kind.utf8))
+        } else {
+            // The order of blobs is that of their bytes. The inner order is made for each kind by itself.
+            sql = try session(
+                """
+                SELECT kind.number, kind.name, tally.owner, organization.id, tally.shown
+                FROM kind CROSS JOIN tally ON tally.kind = kind.number
+                CROSS JOIN organization ON organization.number = tally.owner
+                WHERE kind.name >= ? AND tally.shown != 0 ORDER BY kind.name, organization.id
+                """
+            ).bind(1, Array((first ?? "").utf8))
+        }
+        defer { sql.reset() }
+        while try sql.step() {
+            let group = Group(
+                kind: sql.int(0),
+                owner: sql.int(2),
+                name: sql.text(1),
+                organization: OrganizationID(try sql.hash(3)),
+                shown: Int(sql.int(4))
+            )
+            if let owner, owner != group.organization { continue }
+            guard try body(group) else { return }
+        }
     }
 
     /// Operations stored and not merged, and citations that wait for their operation.

@@ -111,27 +111,62 @@ struct OperationRow {
         return row
     }
 
-    var layout: OperationLayout { get throws { try OperationLayout(envelope[...], content[...]) } }
+}
+
+/// The bytes of an operation, wherever they lie.
+struct OperationBytes {
+    let envelope: ArraySlice<UInt8>
+    let content: ArraySlice<UInt8>
+
+    init(_ row: OperationRow) {
+        envelope = row.envelope[...]
+        content = row.content[...]
+    }
+
+    /// Shares the bytes of the operation's delta.
+    init(_ operation: VerifiedOperation) {
+        envelope = operation.envelopeBytes
+        content = operation.contentBytes
+    }
+
+    /// Of envelope and content.
+    var byteCount: Int { envelope.count + content.count }
+
+    var layout: OperationLayout { get throws { try OperationLayout(envelope, content) } }
 
     /// The record's key.
     var key: RecordKey {
         get throws {
-            guard let key = RecordKey(bytes: envelope[try layout.key]) else {
+            guard let key = RecordKey(bytes: envelope.bytes(in: try layout.key)) else {
                 throw StoreError.damaged("table operation")
             }
             return key
         }
     }
 
+    /// The bytes of the value that a write gave; nil where it gave none.
+    func value(of number: UInt32, _ layout: OperationLayout) -> ArraySlice<UInt8>? {
+        layout.value(of: number).map { content.bytes(in: $0) }
+    }
+
+    /// As above, of one write.
+    func value(of number: UInt32) throws -> ArraySlice<UInt8>? { value(of: number, try layout) }
+
     /// The values of these writes, by their numbers.
-    func values(of writes: [LiveWrite]) throws -> [UInt32: Value] {
+    func values(of writes: some Sequence<LiveWrite>) throws -> [UInt32: Value] {
         let layout = try layout
         var values: [UInt32: Value] = [:]
-        values.reserveCapacity(writes.count)
         for write in writes {
-            guard let range = layout.value(of: write.number) else { continue }
-            values[write.number] = Value(decoding: content[range])
+            guard let value = value(of: write.number, layout) else { continue }
+            values[write.number] = Value(decoding: value)
         }
         return values
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// The bytes at places that count from the slice's beginning.
+    fileprivate func bytes(in range: Range<Int>) -> ArraySlice<UInt8> {
+        self[startIndex + range.lowerBound..<startIndex + range.upperBound]
     }
 }

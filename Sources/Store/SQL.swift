@@ -187,7 +187,7 @@ final class Session {
     /// By the address of their text, which is a literal each: cheaper than hashing the text.
     private var statements: [UnsafePointer<UInt8>: SQL] = [:]
     /// Shapes that were met; a number's bytes never change once they are committed.
-    private var shapes: [Int64: [UInt8]] = [:]
+    private var shapes = BoundedCache<Int64, [UInt8]>(weightMax: Shapes.cacheBytesMax)
 
     init(_ database: Database) throws {
         self.database = database
@@ -210,14 +210,14 @@ final class Session {
 
     /// The bytes of a shape.
     func shape(_ number: Int64) throws -> [UInt8] {
-        if let known = shapes[number] { return known }
+        if let known = shapes.find(number) { return known }
         let bytes = try Shapes.bytes(number, self)
-        shapes[number] = bytes
+        shapes.insert(bytes, for: number, weight: bytes.count + Shapes.entryBytes)
         return bytes
     }
 
     /// Forgets what a transaction that failed may have read of itself.
-    func forget() { shapes = [:] }
+    func forget() { shapes = BoundedCache(weightMax: Shapes.cacheBytesMax) }
 
     /// Has SQLite read the schema anew, and with it make its virtual tables anew. FTS5 keeps a table of its pending terms as
     /// large as the largest transaction has made it, and goes through all of it at each commit.

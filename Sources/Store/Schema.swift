@@ -9,7 +9,7 @@ enum Schema {
     static let applicationID: Int64 = 0x4861_6E73
     /// The format of the tables that this program writes. A file with a newer one is refused; an older one is brought up
     /// to date.
-    static let format: Int64 = 2
+    static let format: Int64 = 3
     /// The oldest format that can be.
     static let formatMin: Int64 = 1
 
@@ -23,6 +23,12 @@ enum Schema {
         migrator.registerMigration("2: what a log's headers share once") { database in
             try database.execute(sql: headerEnds)
             try database.execute(sql: "PRAGMA user_version = 2")
+        }
+        migrator.registerMigration("3: what is derived is a function of the deltas held") { database in
+            try database.execute(sql: fieldIndex)
+            try database.execute(sql: withoutTraces)
+            try WriteTransaction.deriveWideRecordsAnew(database)
+            try database.execute(sql: "PRAGMA user_version = 3")
         }
         return migrator
     }()
@@ -108,6 +114,17 @@ enum Schema {
         CREATE VIRTUAL TABLE search USING fts5(rest, name, content = '', columnsize = 0, tokenize = 'ascii');
         INSERT INTO search(search, rank) VALUES('hashsize', 16777216);
         INSERT INTO search(search, rank) VALUES('automerge', 8);
+        """
+
+    /// The writer looks up numbers of paths by it instead of holding all paths in memory: peers choose how many there are.
+    static let fieldIndex = "CREATE INDEX field_path ON field(path);"
+
+    /// Earlier formats kept the kind of a record that is no longer shown, and counts of what is no longer there: whether they
+    /// did depended on the order in which deltas came.
+    private static let withoutTraces = """
+        UPDATE record SET kind = 0 WHERE shown = 0 AND kind != 0;
+        DELETE FROM tally WHERE shown = 0;
+        DELETE FROM total WHERE shown = 0 AND digest = zeroblob(32);
         """
 
     /// Tables that a rebuild empties, beside `search`. Numbers given to logs stay.

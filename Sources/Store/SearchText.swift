@@ -27,16 +27,18 @@ package enum SearchText {
         }
     }
 
+    /// The part of a value that is indexed: whole characters of it.
+    static func indexed(_ text: String) -> String {
+        guard text.utf8.count > valueBytesMax else { return text }
+        let scalars = text.unicodeScalars
+        let cut = text.utf8.index(text.startIndex, offsetBy: valueBytesMax)
+        let whole = cut.samePosition(in: scalars) ?? scalars.index(before: cut)
+        return String(text[..<whole])
+    }
+
     private static func appendAny(_ text: String, to terms: inout [UInt8]) {
-        var text = text
-        if text.utf8.count > valueBytesMax {
-            let scalars = text.unicodeScalars
-            let cut = text.utf8.index(text.startIndex, offsetBy: valueBytesMax)
-            let whole = cut.samePosition(in: scalars) ?? scalars.index(before: cut)
-            text = String(text[..<whole])
-        }
         var run: [Unicode.Scalar] = []
-        for segment in segments(of: text) {
+        for segment in segments(of: indexed(text)) {
             switch segment {
             case .word(let word):
                 terms.append(contentsOf: word.utf8)

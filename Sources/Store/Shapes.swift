@@ -6,11 +6,15 @@ import DeltaLog
 /// A row of `operation` holds, with shape 0, the envelope's exact bytes; with another, the record's key alone, and the
 /// envelope is a key's field, the key, and the shape's bytes. At 13 fields that took 133 bytes off each record.
 enum Shapes {
-    /// Different shapes kept at most. Envelopes beyond that are stored whole, so that no author's odd envelopes fill the
-    /// memory.
-    static let countMax = 4096
     /// The longest shape, in bytes.
     static let bytesMax = 4096
+    /// Bytes of shapes in one generation of the writer's cache. One that is forgotten gets a second number when it comes
+    /// again, so no author's odd envelopes keep those of others from being shared.
+    static let cacheBytesMax = 1024 * 1024
+    /// The latest shapes, which a writer loads when it begins.
+    static let loadedMax = 1024
+    /// The bytes that an entry takes in a cache beside the shape, about.
+    static let entryBytes = 64
 
     /// The part of an envelope that is shared, if it may be.
     static func shape(of operation: VerifiedOperation) -> ArraySlice<UInt8>? {

@@ -11,9 +11,14 @@ enum StateCoding {
     static func encode(_ state: RecordState, log: (LogID) throws -> Int64) rethrows -> [UInt8] {
         var writer = ByteWriter()
         writer.bytes.reserveCapacity(state.operations.count * 72)
+        // Operations of one log lie side by side.
+        var last: (id: LogID, number: Int64)?
         for operation in state.operations {
-            writer.varint(UInt64(operation.location))
-            writer.varint(UInt64(try log(operation.dot.log)))
+            let id = operation.dot.log
+            let number = if let last, last.id == id { last.number } else { try log(id) }
+            last = (id, number)
+            writer.varint(UInt64(bitPattern: operation.location))
+            writer.varint(UInt64(bitPattern: number))
             writer.varint(operation.dot.sequence)
             writer.varint(UInt64(operation.dot.index))
             writer.fixed(operation.stamp.rawValue)
@@ -23,9 +28,9 @@ enum StateCoding {
             for write in operation.writes {
                 let mode: UInt64 = write.mode == .add ? 2 : 0
                 let isApart: UInt64 = write.number == next ? 0 : 1
-                writer.varint(UInt64(write.field.rawValue) << 2 | mode | isApart)
-                if isApart == 1 { writer.varint(UInt64(write.number - next)) }
-                next = write.number + 1
+                writer.varint(UInt64(UInt32(bitPattern: write.field.rawValue)) << 2 | mode | isApart)
+                if isApart == 1 { writer.varint(UInt64(write.number &- next)) }
+                next = write.number &+ 1
             }
         }
         return writer.bytes
@@ -34,37 +39,44 @@ enum StateCoding {
     static func decode(_ bytes: UnsafeRawBufferPointer, log: (Int64) throws -> LogID) throws -> RecordState {
         var reader = ByteReader(bytes)
         var operations: [LiveOperation] = []
+        operations.reserveCapacity(max(1, bytes.count / 56))
+        var last: (number: Int64, id: LogID)?
         while !reader.isAtEnd {
-            let location = Int64(truncatingIfNeeded: try reader.varint())
-            let id = try log(Int64(truncatingIfNeeded: try reader.varint()))
+            let location = Int64(bitPattern: try reader.varint())
+            let number = Int64(bitPattern: try reader.varint())
+            let id = if let last, last.number == number { last.id } else { try log(number) }
+            last = (number, id)
             let sequence = try reader.varint()
             guard let index = UInt32(exactly: try reader.varint()) else { throw ByteReader.Damage() }
             let stamp = Stamp(rawValue: try reader.fixed())
             let hash = Hash256(try reader.fixed(), try reader.fixed(), try reader.fixed(), try reader.fixed())
             let count = try reader.varint()
-            guard count <= UInt64(bytes.count) else { throw ByteReader.Damage() }
-            var writes: [LiveWrite] = []
-            writes.reserveCapacity(Int(count))
+            // A write takes at least a byte.
+            guard count > 0, count <= UInt64(bytes.count) else { throw ByteReader.Damage() }
             var next: UInt64 = 0
-            for _ in 0..<count {
-                let code = try reader.varint()
-                let number = code & 1 == 0 ? next : next &+ (try reader.varint())
-                guard let number32 = UInt32(exactly: number), let field = Int32(exactly: code >> 2) else {
-                    throw ByteReader.Damage()
-                }
-                writes.append(
-                    LiveWrite(
-                        number: number32,
-                        field: FieldNumber(rawValue: field),
-                        mode: code & 2 == 0 ? .set : .add
-                    )
-                )
-                next = number + 1
+            let writes: LiveWrites
+            if count == 1 {
+                writes = LiveWrites(try write(&reader, &next))
+            } else {
+                var list: [LiveWrite] = []
+                list.reserveCapacity(Int(count))
+                for _ in 0..<count { list.append(try write(&reader, &next)) }
+                writes = LiveWrites(list)
             }
             let dot = Dot(log: id, sequence: sequence, index: index)
             operations.append(LiveOperation(dot: dot, stamp: stamp, hash: hash, location: location, writes: writes))
         }
         return RecordState(operations: operations)
+    }
+
+    private static func write(_ reader: inout ByteReader, _ next: inout UInt64) throws(ByteReader.Damage) -> LiveWrite {
+        let code = try reader.varint()
+        let number = code & 1 == 0 ? next : next &+ (try reader.varint())
+        guard let number32 = UInt32(exactly: number), let field = Int32(exactly: code >> 2) else {
+            throw ByteReader.Damage()
+        }
+        next = number + 1
+        return LiveWrite(number: number32, field: FieldNumber(rawValue: field), mode: code & 2 == 0 ? .set : .add)
     }
 }
 

@@ -65,7 +65,7 @@ extension Store {
             )
         }
         var deltas = CheckedDeltas(
-            after: position,
+            .arrival(after: position),
             operationsMax: configuration.rebuildOperations,
             applier: applier,
             ahead: ahead
@@ -77,7 +77,7 @@ extension Store {
             try write(whileRebuilding: true) { transaction in
                 try rebuildStep(batch, in: &transaction, applier: applier)
             }
-            progress(Progress(done: Int(batch.last.map { $0.id + $0.count - 1 } ?? total), total: Int(total)))
+            progress(Progress(done: Int(batch.last.map { $0.id &+ $0.count &- 1 } ?? total), total: Int(total)))
         }
         forgetCaches()
     }
@@ -109,7 +109,7 @@ extension Store {
         return heads
     }
 
-    /// Merges stored deltas that come next, in the order of their arrival.
+    /// Merges stored deltas that come next in their logs.
     static func remerge(
         _ deltas: [CheckedDelta],
         into transaction: inout WriteTransaction,

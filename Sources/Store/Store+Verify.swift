@@ -50,9 +50,9 @@ package struct VerifyReport: Sendable {
 extension Store {
     /// Reads the whole database and checks it: SQLite's own structures, each statement's and each delta's signature,
     /// every chain, Merkle root and hash, and the heads. If `deep`, the log is also merged anew into a file of its own beside
-    /// the database, and what is derived compared with it: tables row by row, the index for search by sums (``TermSums``). The
-    /// file's structures are read beside the log, in a snapshot of their own. Nothing is changed, writers are not held up, and
-    /// memory is bounded.
+    /// the database, in an order that is the same on every node, and what is derived compared with it: tables row by row,
+    /// the index for search by sums (``TermSums``). The file's structures are read beside the log, in a snapshot of their own.
+    /// Nothing is changed, writers are not held up, and memory is bounded.
     ///
     /// - Parameters:
     ///   - applier: Its hasher also checks signatures.
@@ -160,7 +160,7 @@ extension Store {
             var heads: [LogID: Head] = [:]
             var next: Int64 = 1
             var deltas = CheckedDeltas(
-                after: Int64.min,
+                .arrival(after: Int64.min),
                 operationsMax: Self.verifyOperations,
                 applier: applier,
                 ahead: nil
@@ -172,7 +172,7 @@ extension Store {
                         if stored.id != next {
                             report.add("operations lie between deltas, or are missing", at: "delta \(stored.id)")
                         }
-                        next = stored.id + stored.count
+                        next = stored.id &+ stored.count
                         try Self.verify(stored, &heads, &report)
                     }
                     progress(Progress(done: report.operationCount, total: total))
@@ -216,7 +216,7 @@ extension Store {
             report.add("it is filed under another log or sequence", at: place)
         }
         if delta.header.previous != heads[delta.log]?.hash
-            || delta.header.sequence != (heads[delta.log]?.sequence ?? 0) + 1
+            || delta.header.sequence != (heads[delta.log]?.sequence ?? 0) &+ 1
         {
             report.add("it does not continue its log", at: place)
         }
@@ -229,8 +229,10 @@ extension Store {
 
     /// Merges the log anew into a file that holds derived tables alone, and compares.
     ///
-    /// Merging is deterministic and goes in the order of arrival, so numbers and row ids come out the same, and rows can
-    /// be compared byte by byte. Entries of the index are only added up, and compared by their sums.
+    /// The logs are merged in canonical order (``DeltaOrder``), not in that of their arrival here: so a row that only that
+    /// order could give is found. Numbers are local; the new rows get those that the same path, kind, organization or record
+    /// has in the database (``WriterCache/Numbering``), so that rows can be compared byte by byte. Entries of the index are
+    /// only added up, and compared by their sums.
     private func verifyDerived(
         applier: DeltaApplier<some Cryptography>,
         _ report: inout VerifyReport,
@@ -251,7 +253,7 @@ extension Store {
                         "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.cache_size = -65536"
                 )
                 try database.execute(sql: "ATTACH DATABASE ? AS source", arguments: [databasePath])
-                try database.execute(sql: Schema.derived)
+                try database.execute(sql: Schema.derived + Schema.fieldIndex)
                 try database.execute(
                     sql: """
                         CREATE TABLE log(
@@ -269,7 +271,7 @@ extension Store {
                         "INSERT INTO main.log SELECT id, author, incarnation, 0, NULL, x'', x'' FROM source.log"
                     )
                     .run()
-                    let cache = try WriterCache(session)
+                    let cache = try WriterCache(session, numbering: .source)
                     cache.mergedHeads = [:]
                     let rowMax = try session("SELECT max(id) FROM source.record").first { $0.int(0) } ?? 0
                     cache.termSums = TermSums(rowMax: rowMax)
@@ -277,18 +279,20 @@ extension Store {
                     var transaction = WriteTransaction(session: session, cache: cache, ahead: ahead)
                     let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
                     var deltas = CheckedDeltas(
-                        after: 0,
+                        .canonical,
                         operationsMax: Self.verifyOperations,
                         applier: applier,
                         ahead: ahead
                     )
                     var batch = try deltas.next(from: transaction.reading)
-                    while let last = batch.last {
+                    var done = 0
+                    while !batch.isEmpty {
                         try Self.remerge(batch, into: &transaction, applier: applier)
-                        progress(Progress(done: Int(last.id + last.count - 1), total: total))
+                        done += batch.reduce(0) { $0 + Int(clamping: $1.count) }
+                        progress(Progress(done: done, total: total))
                         batch = try deltas.next(from: transaction.reading)
                     }
-                    try transaction.flushTallies()
+                    try transaction.flush()
                     try Self.compareDerived(session, &report)
                     report.guarding("search") { report in
                         try Self.compareSearch(cache.termSums ?? TermSums(rowMax: rowMax), session, &report)
@@ -303,32 +307,36 @@ extension Store {
     private static let verifyOperations = 2000
 
     private static func compareDerived(_ session: Session, _ report: inout VerifyReport) throws {
-        for (table, order) in [
-            ("field", "number"), ("organization", "number"), ("kind", "number"), ("record", "id"),
-            ("touch", "record, operation"), ("aside", "operation"),
-            ("waiting", "log, sequence, position, record, field, prefix, number"), ("total", "organization"),
-            ("tally", "kind, owner"),
+        // A kind that no record is of any more may have its number still.
+        for (table, order, filter) in [
+            ("field", "number", ""), ("organization", "number", ""),
+            ("kind", "number", "WHERE number IN (SELECT kind FROM main.tally)"), ("record", "id", ""),
+            ("touch", "record, operation", ""), ("aside", "operation", ""),
+            ("waiting", "log, sequence, position, record, field, prefix, number", ""), ("total", "organization", ""),
+            ("tally", "kind, owner", ""),
         ] {
             report.guarding(table) { report in
                 try compare(
                     table,
-                    session.dynamic("SELECT * FROM source.\(table) ORDER BY \(order)"),
-                    session.dynamic("SELECT * FROM main.\(table) ORDER BY \(order)"),
+                    session.dynamic("SELECT * FROM source.\(table) \(filter) ORDER BY \(order)"),
+                    session.dynamic("SELECT * FROM main.\(table) \(filter) ORDER BY \(order)"),
                     &report
                 )
             }
         }
         // Indexes are not read by the comparison above; SQLite's quick check leaves them out too.
-        for (index, expression) in [
-            ("record_short", "short >= 0"), ("record_listing", "shown = 1 AND kind >= 0"),
-            ("record_trouble", "trouble > 0"),
+        for (index, table, key, expression) in [
+            ("record_short", "record", "id", "short >= 0"),
+            ("record_listing", "record", "id", "shown = 1 AND kind >= 0"),
+            ("record_trouble", "record", "id", "trouble > 0"), ("field_path", "field", "number", "path >= x''"),
+            ("aside_record", "aside", "operation", "record >= x''"),
         ] {
             report.guarding(index) { report in
                 let byIndex = try session.dynamic(
-                    "SELECT count(*), sum(id) FROM source.record INDEXED BY \(index) WHERE \(expression)"
+                    "SELECT count(*), sum(\(key)) FROM source.\(table) INDEXED BY \(index) WHERE \(expression)"
                 ).first { [$0.int(0), $0.int(1)] }
                 let byTable = try session.dynamic(
-                    "SELECT count(*), sum(id) FROM source.record NOT INDEXED WHERE \(expression)"
+                    "SELECT count(*), sum(\(key)) FROM source.\(table) NOT INDEXED WHERE \(expression)"
                 ).first { [$0.int(0), $0.int(1)] }
                 if byIndex != byTable { report.add("the index does not agree with its table", at: index) }
             }

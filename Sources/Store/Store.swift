@@ -359,7 +359,7 @@ package final class Store: Sendable {
                 }
                 var transaction = WriteTransaction(session: session, cache: cache, ahead: ahead)
                 result = try body(&transaction)
-                try transaction.flushTallies()
+                try transaction.flush()
                 return .commit
             }
         } catch {
@@ -449,6 +449,22 @@ package final class Store: Sendable {
     func forgetCaches() {
         pool.writeWithoutTransaction { _ in writer.cache = nil }
     }
+
+    // MARK: - For tests
+
+    /// What the writer's transactions did since it began, or since one of them failed.
+    package func work() -> StoreWork {
+        pool.writeWithoutTransaction { _ in writer.cache?.work ?? StoreWork() }
+    }
+
+    /// Bytes that the writer keeps of field paths, about, and the most that it may keep. Whatever peers name, the first stays
+    /// below the second.
+    package func fieldCacheBytes() -> (kept: Int, max: Int) {
+        pool.writeWithoutTransaction { _ in (writer.cache?.fields.byteCount ?? 0, FieldNames.keptBytesMax) }
+    }
+
+    /// Bytes kept of what ``prepare(_:root:)`` made, about, and the most that may be kept.
+    package var preparedBytes: (kept: Int, max: Int) { (ahead.byteCount, 2 * TermsAhead.bytesMax) }
 
     // MARK: - For tools of this target
 

@@ -8,7 +8,7 @@ struct PreparedTerms: Sendable {
         let restEnd: Int
         let nameEnd: Int
         let valueCount: Int
-        /// What its identity says, if it has one.
+        /// The kind that it says the record is of, if it writes the record's identity.
         let kind: String?
         /// The place of its writes among the forms.
         let form: Int
@@ -19,29 +19,34 @@ struct PreparedTerms: Sendable {
     private var entries: [Entry] = []
     /// What operations write: two deltas may have the same operations, and mean other fields by them.
     private var forms: [[Write]] = []
+    private var formBytes = 0
 
     /// Bytes of memory, about.
-    var size: Int { rest.count + name.count + entries.count * MemoryLayout<Entry>.size }
+    var size: Int { rest.count + name.count + entries.count * MemoryLayout<Entry>.stride + formBytes }
 
     init(_ operations: [VerifiedOperation]) {
         entries.reserveCapacity(operations.count)
         var terms = WriteTransaction.Terms()
         // Operations of an import share what they write.
         var areNaming: [Bool] = []
+        var identityIndex: Int?
         for operation in operations {
             let writes = operation.envelope.writes
             if forms.last.map({ !writes.isSameStorage(as: $0) }) ?? true {
                 forms.append(writes)
-                areNaming = writes.filter(\.hasValue).map { WriterCache.isNaming($0.field) }
+                formBytes += Self.size(of: writes)
+                let valued = writes.filter(\.hasValue)
+                areNaming = valued.map { FieldNames.isNaming($0.field) }
+                identityIndex = valued.firstIndex { $0.field == .identity }
             }
             terms.removeAll()
             let content = operation.contentBytes
             // What comes here was checked to be a content.
             let values = (try? ContentReader.values(of: content)) ?? []
             var kind: String?
-            for (value, isNaming) in zip(values, areNaming) {
+            for (index, (value, isNaming)) in zip(values, areNaming).enumerated() {
                 let identity = Value.identity(encoded: value)
-                if kind == nil { kind = identity?.kind }
+                if index == identityIndex { kind = identity?.kind }
                 terms.append(encoded: value, identity, isNaming: isNaming)
             }
             rest += terms.rest
@@ -58,8 +63,25 @@ struct PreparedTerms: Sendable {
         }
     }
 
-    /// The kind that the operation at an index names by its identity, if it has one.
-    func kind(_ index: Int) -> String?? { entries.indices.contains(index) ? .some(entries[index].kind) : nil }
+    /// What a form takes that no other one shares, about.
+    private static func size(of writes: [Write]) -> Int {
+        writes.reduce(32) { size, write in
+            size + MemoryLayout<Write>.stride + write.field.text.utf8.count
+                + write.supersedes.count * MemoryLayout<Citation>.stride
+        }
+    }
+
+    /// True if the operation at an index is this one, as far as its terms go.
+    private func isPrepared(_ index: Int, _ operation: VerifiedOperation) -> Bool {
+        guard entries.indices.contains(index) else { return false }
+        let form = forms[entries[index].form]
+        return form.isSameStorage(as: operation.envelope.writes) || form == operation.envelope.writes
+    }
+
+    /// The kind that the operation at an index says its record is of; nil where it is another operation, or says none.
+    func kind(_ index: Int, of operation: VerifiedOperation) -> String? {
+        isPrepared(index, operation) ? entries[index].kind : nil
+    }
 
     /// Appends the terms of all values of the operation at an index; false where it is another one, where it has another
     /// number of values, or where there are terms already: how many a record may have depends on all together.
@@ -69,13 +91,9 @@ struct PreparedTerms: Sendable {
         valueCount: Int,
         to terms: inout WriteTransaction.Terms
     ) -> Bool {
-        guard entries.indices.contains(index), entries[index].valueCount == valueCount, terms.rest.isEmpty,
-            terms.name.isEmpty
+        guard terms.rest.isEmpty, terms.name.isEmpty, isPrepared(index, operation),
+            entries[index].valueCount == valueCount
         else { return false }
-        let form = forms[entries[index].form]
-        guard form.isSameStorage(as: operation.envelope.writes) || form == operation.envelope.writes else {
-            return false
-        }
         terms.rest += rest[(index == 0 ? 0 : entries[index - 1].restEnd)..<entries[index].restEnd]
         terms.name += name[(index == 0 ? 0 : entries[index - 1].nameEnd)..<entries[index].nameEnd]
         return true
@@ -85,44 +103,26 @@ struct PreparedTerms: Sendable {
 /// The terms of operations whose delta is yet to be stored, computed by whoever has it already: making them takes a good
 /// part of the time of storing a new record, and the writer has only one thread.
 final class TermsAhead: Sendable {
-    private struct Kept {
-        var byRoot: [Hash256: PreparedTerms] = [:]
-        /// In the order in which they came.
-        var order: [Hash256] = []
-        var size = 0
-    }
-
-    /// Bytes of terms kept; of more the oldest are dropped, and made again when they are needed. 16 MiB: what is under way
-    /// between the one who checks deltas and the one who stores them.
-    private static let bytesMax = 16 * 1024 * 1024
+    /// Bytes of one generation of what is kept; what is forgotten is made again when it is needed. Twice 8 MiB: what is
+    /// under way between the one who checks deltas and the one who stores them.
+    static let bytesMax = 8 * 1024 * 1024
     /// Deltas with fewer operations are not worth it.
     private static let operationsMin = 8
 
-    private let kept = Mutex(Kept())
+    /// By the delta's Merkle root.
+    private let kept = Mutex(BoundedCache<Hash256, PreparedTerms>(weightMax: bytesMax))
+
+    /// Bytes kept, about; at most twice ``bytesMax``.
+    var byteCount: Int { kept.withLock { $0.weight } }
 
     func prepare(_ operations: [VerifiedOperation], root: Hash256) {
-        guard operations.count >= Self.operationsMin, !(kept.withLock { $0.byRoot[root] != nil }) else { return }
+        guard operations.count >= Self.operationsMin, kept.withLock({ $0.find(root) == nil }) else { return }
         let prepared = PreparedTerms(operations)
-        kept.withLock { kept in
-            guard kept.byRoot.updateValue(prepared, forKey: root) == nil else { return }
-            kept.order.append(root)
-            kept.size += prepared.size
-            while kept.size > Self.bytesMax, let oldest = kept.order.first {
-                kept.order.removeFirst()
-                kept.size -= kept.byRoot.removeValue(forKey: oldest)?.size ?? 0
-            }
-        }
+        kept.withLock { $0.insert(prepared, for: root, weight: prepared.size) }
     }
 
     /// Hands over what was prepared for the delta with that root.
-    func take(_ root: Hash256) -> PreparedTerms? {
-        kept.withLock { kept in
-            guard let prepared = kept.byRoot.removeValue(forKey: root) else { return nil }
-            kept.order.removeAll { $0 == root }
-            kept.size -= prepared.size
-            return prepared
-        }
-    }
+    func take(_ root: Hash256) -> PreparedTerms? { kept.withLock { $0.remove(root) } }
 }
 
 extension Store {

@@ -10,15 +10,13 @@ package struct WriteTransaction: DeltaStorage {
         /// The record looked up last: merging saves what it has just looked up.
         var found: RecordRow?
         /// The operations read for it, by location.
-        var operations: [Int64: OperationRow] = [:]
-        /// Where the delta being merged begins, and which of its operations are accounted for in record or aside.
-        var delta: (log: LogID, sequence: UInt64, location: Int64)?
+        var operations: [Int64: OperationBytes] = [:]
+        /// The delta being merged, and which of its operations are accounted for in record or aside.
+        var delta: Arriving?
         var isAccounted: [Bool] = []
         /// Shown records, more or fewer, by kind and owner.
         var tallies: [Tally: Int] = [:]
-        /// For each field, the run of ``WriteTransaction/hasRepeatedField(_:)`` that met it last.
-        var fieldRuns: [UInt32] = []
-        var run: UInt32 = 0
+        var totals: [OrganizationID: TotalsChange] = [:]
         /// The terms of its operations, where they were prepared.
         var ahead: PreparedTerms?
         /// The terms by which searches are narrowed to a kind and an owner, of the record before.
@@ -26,9 +24,38 @@ package struct WriteTransaction: DeltaStorage {
         /// The terms of a record, and those it had before: kept for their memory.
         var terms = Terms()
         var termsBefore = Terms()
+        /// Records with many live operations, whose rows wait to be written.
+        var deferred: [RecordID: Deferred] = [:]
+        var deferredOperations = 0
+    }
 
-        /// The place in the delta being merged of the operation at a location.
-        func index(of location: Int64) -> Int { Int(location - (delta?.location ?? 0)) }
+    /// A delta that is being merged.
+    struct Arriving {
+        let log: LogID
+        let sequence: UInt64
+        /// The location of its first operation.
+        let location: Int64
+        let operations: [VerifiedOperation]
+
+        /// The index in the delta of the operation at a location; nil where it is another delta's.
+        func index(of location: Int64) -> Int? {
+            let (index, overflow) = location.subtractingReportingOverflow(self.location)
+            return !overflow && index >= 0 && index < Int64(operations.count) ? Int(index) : nil
+        }
+    }
+
+    /// A record that was changed in this transaction and is not written yet: writing it, and hashing its state, takes time in
+    /// proportion to its live operations, so that is done once for all deltas of the transaction.
+    struct Deferred {
+        /// Its row before the transaction, and what that held.
+        let found: RecordRow?
+        let before: StoredRecord?
+        var record: StoredRecord
+        /// Locations of operations that count for it and may be live.
+        var arrived: [Int64] = []
+        /// Locations of operations for its history, live or not.
+        var touched: [Int64] = []
+        let hasher: any CatalogHasher
     }
 
     struct Tally: Hashable, Comparable {
@@ -44,6 +71,9 @@ package struct WriteTransaction: DeltaStorage {
 
         /// Bytes of terms in a column beyond which no further value is indexed. A guess: an average book chapter.
         static let bytesMax = 64 * 1024
+
+        /// True if no further value is indexed.
+        var isFull: Bool { rest.count >= Self.bytesMax && name.count >= Self.bytesMax }
 
         mutating func removeAll() {
             rest.removeAll(keepingCapacity: true)
@@ -78,10 +108,17 @@ package struct WriteTransaction: DeltaStorage {
     }
 
     /// Reads of the directory as this transaction has made it so far.
-    package var reading: ReadTransaction { ReadTransaction(session, fields: cache.fields) }
+    ///
+    /// - Throws: ``StoreError``, since what waited is written first.
+    package var reading: ReadTransaction {
+        get throws {
+            try flush()
+            return ReadTransaction(session, fields: cache.fields)
+        }
+    }
 
-    /// The record with its values; nil where it never was.
-    package func view(of id: RecordID) throws -> RecordView? { try reading.view(of: id) }
+    /// The whole record with all its values, for planning; nil where it never was.
+    package func view(of id: RecordID) throws -> RecordView? { try reading.wholeView(of: id) }
 
     // MARK: - Deltas
 
@@ -107,10 +144,15 @@ package struct WriteTransaction: DeltaStorage {
             let envelope = operation.envelope
             let id = operation.record
             let owner = envelope.owner ?? delta.header.organization
+            if scratch.deferred[id] != nil {
+                scratch.deferred[id]?.touched.append(location + Int64(index))
+                continue
+            }
             let row =
                 try RecordRow.find(id, session)?.row
                 ?? insert(
                     StoredRecord(id: id, owner: owner, key: envelope.key, state: RecordState()),
+                    isShown: false,
                     kind: 0,
                     trouble: []
                 )
@@ -125,7 +167,7 @@ package struct WriteTransaction: DeltaStorage {
     }
 
     package mutating func append(_ delta: VerifiedDelta) throws -> Int64 {
-        let location = try session("SELECT max(id) FROM operation").first { $0.int(0) + 1 } ?? 1
+        let location = try session("SELECT max(id) FROM operation").first { $0.int(0) &+ 1 } ?? 1
         let number = try cache.logNumber(delta.log, session)
         let (header, isCut) = try cache.rest(ofHeader: delta, session)
         try session(
@@ -152,7 +194,12 @@ package struct WriteTransaction: DeltaStorage {
 
     /// Tells which delta the calls that follow belong to.
     func begin(_ delta: VerifiedDelta, at location: Int64) {
-        scratch.delta = (delta.log, delta.header.sequence, location)
+        scratch.delta = Arriving(
+            log: delta.log,
+            sequence: delta.header.sequence,
+            location: location,
+            operations: delta.operations
+        )
         scratch.isAccounted = Array(repeating: false, count: delta.operations.count)
         scratch.found = nil
         scratch.operations = [:]
@@ -180,9 +227,8 @@ package struct WriteTransaction: DeltaStorage {
     }
 
     private func account(_ location: Int64) {
-        guard let first = scratch.delta?.location else { return }
-        let index = Int(location - first)
-        if scratch.isAccounted.indices.contains(index) { scratch.isAccounted[index] = true }
+        guard let index = scratch.delta?.index(of: location) else { return }
+        scratch.isAccounted[index] = true
     }
 
     package mutating func addWaiting(_ citation: WaitingCitation) throws {
@@ -200,7 +246,17 @@ package struct WriteTransaction: DeltaStorage {
         .bind(7, citation.supersession.citation.number.map { Int64($0) } ?? -1).run()
     }
 
-    package mutating func takeWaiting(log: LogID, sequence: UInt64) throws -> [UInt32: [WaitingCitation]] {
+    package func hasWaiting(log: LogID, sequence: UInt64) throws -> Bool {
+        guard let number = try cache.log(log, session)?.number else { return false }
+        return try session("SELECT 1 FROM waiting WHERE log = ? AND sequence = ? LIMIT 1").bind(1, number)
+            .bind(2, Int64(bitPattern: sequence)).first { _ in true } ?? false
+    }
+
+    package mutating func takeWaiting(
+        log: LogID,
+        sequence: UInt64,
+        where isWanted: (WaitingCitation) -> Bool
+    ) throws -> [UInt32: [WaitingCitation]] {
         guard let number = try cache.log(log, session)?.number else { return [:] }
         var taken: [UInt32: [WaitingCitation]] = [:]
         let sql = try session(
@@ -210,12 +266,11 @@ package struct WriteTransaction: DeltaStorage {
         defer { sql.reset() }
         while try sql.step() {
             let citation = try Self.waiting(sql, log: log, sequence: sequence)
-            taken[citation.supersession.citation.dot.index, default: []].append(citation)
+            if isWanted(citation) { taken[citation.supersession.citation.dot.index, default: []].append(citation) }
         }
-        if !taken.isEmpty {
-            try session("DELETE FROM waiting WHERE log = ? AND sequence = ?").bind(1, number)
-                .bind(2, Int64(bitPattern: sequence)).run()
-        }
+        sql.reset()
+        try session("DELETE FROM waiting WHERE log = ? AND sequence = ?").bind(1, number)
+            .bind(2, Int64(bitPattern: sequence)).run()
         return taken
     }
 
@@ -236,20 +291,13 @@ package struct WriteTransaction: DeltaStorage {
         )
     }
 
-    package mutating func change(_ totals: TotalsChange, of organization: OrganizationID) throws {
-        let number = try cache.organizationNumber(organization, session)
-        let before = try session("SELECT digest, shown FROM total WHERE organization = ?").bind(1, number)
-            .first { (CatalogDigest(sum: try $0.hash(0)), $0.int(1)) }
-        var (digest, shown) = before ?? (CatalogDigest(), 0)
-        digest.add(totals.digest.sum)
-        shown += Int64(totals.shown)
-        try session("INSERT OR REPLACE INTO total(organization, digest, shown) VALUES(?, ?, ?)").bind(1, number)
-            .bind(2, digest.sum).bind(3, shown).run()
-        try flushTallies()
-    }
-
-    /// Writes the counts by kind and owner.
-    func flushTallies() throws {
+    /// Writes what waits for the end of the transaction: records with many live operations, digests and counts.
+    func flush() throws {
+        try flushRecords()
+        for (organization, change) in scratch.totals.sorted(by: { $0.key < $1.key }) {
+            try add(change, of: organization)
+        }
+        scratch.totals = [:]
         for (tally, change) in scratch.tallies.sorted(by: { $0.key < $1.key }) where change != 0 {
             try session(
                 """
@@ -257,14 +305,33 @@ package struct WriteTransaction: DeltaStorage {
                 ON CONFLICT DO UPDATE SET shown = shown + ?3
                 """
             ).bind(1, tally.kind).bind(2, tally.owner).bind(3, Int64(change)).run()
+            // Whether there was such a record once is no matter of what is held.
+            try session("DELETE FROM tally WHERE kind = ? AND owner = ? AND shown = 0").bind(1, tally.kind)
+                .bind(2, tally.owner).run()
         }
         scratch.tallies = [:]
+    }
+
+    private func add(_ change: TotalsChange, of organization: OrganizationID) throws {
+        let number = try cache.organizationNumber(organization, session)
+        let before = try session("SELECT digest, shown FROM total WHERE organization = ?").bind(1, number)
+            .first { (CatalogDigest(sum: try $0.hash(0)), $0.int(1)) }
+        var (digest, shown) = before ?? (CatalogDigest(), 0)
+        digest.add(change.digest)
+        shown &+= Int64(change.shown)
+        guard digest != CatalogDigest() || shown != 0 else {
+            try session("DELETE FROM total WHERE organization = ?").bind(1, number).run()
+            return
+        }
+        try session("INSERT OR REPLACE INTO total(organization, digest, shown) VALUES(?, ?, ?)").bind(1, number)
+            .bind(2, digest.sum).bind(3, shown).run()
     }
 
     // MARK: - Records
 
     package func record(_ id: RecordID) throws -> StoredRecord? {
         scratch.operations.removeAll(keepingCapacity: true)
+        if let deferred = scratch.deferred[id] { return deferred.record }
         scratch.found = try RecordRow.find(id, session)
         guard let row = scratch.found else { return nil }
         let state = try decode(row)
@@ -289,61 +356,130 @@ package struct WriteTransaction: DeltaStorage {
         }
     }
 
-    private func operation(at location: Int64) throws -> OperationRow {
+    /// The bytes of an operation: those of the delta being merged are at hand.
+    private func operation(at location: Int64) throws -> OperationBytes {
+        if let delta = scratch.delta, let index = delta.index(of: location) {
+            return OperationBytes(delta.operations[index])
+        }
         if let known = scratch.operations[location] { return known }
-        let row = try OperationRow.existing(at: location, session)
-        scratch.operations[location] = row
-        return row
+        let bytes = OperationBytes(try OperationRow.existing(at: location, session))
+        cache.work.operationsRead += 1
+        scratch.operations[location] = bytes
+        return bytes
     }
 
-    package mutating func save(
-        _ record: StoredRecord,
-        before: StoredRecord?,
-        arrived: (location: Int64, operation: VerifiedOperation)?
-    ) throws {
-        // What was not there when it was looked up is new.
-        if before == nil {
-            scratch.found = nil
-        } else if scratch.found?.id != record.id {
-            scratch.found = try RecordRow.find(record.id, session)
-        }
-        let found = scratch.found
-        scratch.found = nil
-        let isShown = record.state.isShown
-        let kind = try kind(of: record, arrived: arrived) ?? found?.kind ?? 0
-        let trouble = try trouble(of: record.state, arrived: arrived)
+    /// Live operations of a record from which on its row is written once for all deltas of the transaction. A guess: what
+    /// hashing and writing them takes is some times what merging a delta takes.
+    private static let deferredOperationsMin = 64
+    /// Live operations of all records that wait, beyond which they are written: some 60 MiB.
+    private static let deferredOperationsMax = 512 * 1024
 
+    package mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) throws {
+        let id = change.record.id
+        // The only operation about a record is accounted for here; of several each gets an entry in the history.
+        let arrived = change.arrived.flatMap { index in scratch.delta.map { $0.location + Int64(index) } }
+        if let arrived { account(arrived) }
+        let size = change.record.state.operations.count
+        let sizeBefore = change.before?.state.operations.count ?? 0
+        if scratch.deferred[id] == nil {
+            // What was not there when it was looked up is new.
+            var found: RecordRow?
+            if change.before != nil {
+                found = scratch.found?.id == id ? scratch.found : try RecordRow.find(id, session)
+            }
+            scratch.found = nil
+            guard max(size, sizeBefore) >= Self.deferredOperationsMin else {
+                let row = try write(change.record, over: found, change.before, hasher: hasher)
+                if let arrived, !change.record.state.operations.contains(where: { $0.location == arrived }) {
+                    try touch(row, arrived)
+                }
+                return
+            }
+            scratch.deferred[id] = Deferred(
+                found: found,
+                before: change.before,
+                record: change.record,
+                hasher: hasher
+            )
+            scratch.deferredOperations += sizeBefore
+        } else {
+            scratch.deferred[id]?.record = change.record
+            scratch.deferredOperations -= sizeBefore
+        }
+        if let arrived { scratch.deferred[id]?.arrived.append(arrived) }
+        scratch.deferredOperations += size
+        if scratch.deferredOperations > Self.deferredOperationsMax { try flushRecords() }
+    }
+
+    private func flushRecords() throws {
+        guard !scratch.deferred.isEmpty else { return }
+        let deferred = scratch.deferred.values.sorted { $0.record.id < $1.record.id }
+        scratch.deferred = [:]
+        scratch.deferredOperations = 0
+        for entry in deferred {
+            let row = try write(entry.record, over: entry.found, entry.before, hasher: entry.hasher)
+            let live = Set(entry.record.state.operations.map(\.location))
+            for location in entry.arrived where !live.contains(location) { try touch(row, location) }
+            for location in entry.touched { try touch(row, location) }
+        }
+    }
+
+    /// Writes a record's row and all that is derived from it.
+    ///
+    /// - Parameter found: Its row before, which held `before`.
+    /// - Returns: The row's number.
+    private func write(
+        _ record: StoredRecord,
+        over found: RecordRow?,
+        _ before: StoredRecord?,
+        hasher: some CatalogHasher
+    ) throws -> Int64 {
+        // What was read for it is not kept for the next one.
+        defer { scratch.operations.removeAll(keepingCapacity: true) }
+        let state = record.state
+        let isShown = state.isShown
         let owner: Int64
         if let found { owner = found.owner } else { owner = try cache.organizationNumber(record.owner, session) }
-        try collect(record, isShown: isShown, kind: kind, owner: owner, arrived: arrived, into: \.terms)
-        let hadTerms = found?.isShown == true
-        if let before, let found, hadTerms {
-            try collect(before, isShown: true, kind: found.kind, owner: owner, arrived: nil, into: \.termsBefore)
+        let kind = isShown ? try kind(of: state) : 0
+        let trouble = try trouble(of: state)
+        let isIndexed = found?.isShown == true
+        // Search looks at the first operations alone, so of a record with more of them the terms seldom change.
+        let areTermsSame =
+            isShown && isIndexed && found?.kind == kind && Self.haveSameBeginning(before?.state, state)
+        if !areTermsSame {
+            try collect(state, isShown: isShown, kind: kind, owner: owner, into: \.terms)
+            if let found, isIndexed {
+                let state = before?.state ?? RecordState()
+                try collect(state, isShown: true, kind: found.kind, owner: owner, into: \.termsBefore)
+            }
         }
 
         let row: Int64
         if let found {
             row = found.row
-            try update(record, over: found, kind: kind, trouble: trouble)
+            try update(record, over: found, isShown: isShown, kind: kind, trouble: trouble)
         } else {
-            row = try insert(record, kind: kind, trouble: trouble)
+            row = try insert(record, isShown: isShown, kind: kind, trouble: trouble)
         }
-        if !hadTerms || !isShown || scratch.terms != scratch.termsBefore {
-            if hadTerms { try unindex(row, scratch.termsBefore) }
+        cache.work.recordsSaved += 1
+        if !areTermsSame, !isIndexed || !isShown || scratch.terms != scratch.termsBefore {
+            if isIndexed { try unindex(row, scratch.termsBefore) }
             if isShown { try index(row, scratch.terms) }
         }
         if isShown { scratch.tallies[Tally(kind: kind, owner: owner), default: 0] += 1 }
-        if let found, found.isShown { scratch.tallies[Tally(kind: found.kind, owner: owner), default: 0] -= 1 }
+        if let found, isIndexed { scratch.tallies[Tally(kind: found.kind, owner: owner), default: 0] -= 1 }
+        var totals = TotalsChange()
+        if let before {
+            totals.digest.subtract(cache.canonicalHash(of: record.id, before.state, isSaved: true, hasher))
+            if before.state.isShown { totals.shown -= 1 }
+        }
+        totals.digest.add(cache.canonicalHash(of: record.id, state, isSaved: false, hasher))
+        if isShown { totals.shown += 1 }
+        scratch.totals[record.owner, default: TotalsChange()].add(totals)
 
         // What is live is in the state; the history of the rest is kept here.
-        for operation in before?.state.operations ?? []
-        where !record.state.operations.contains(where: { $0.location == operation.location }) {
-            try touch(row, operation.location)
-        }
-        if let location = arrived?.location {
-            account(location)
-            if !record.state.operations.contains(where: { $0.location == location }) { try touch(row, location) }
-        }
+        try before?.state.forEachOperation(missingIn: state) { try touch(row, $0.location) }
+        return row
     }
 
     private func touch(_ row: Int64, _ location: Int64) throws {
@@ -351,27 +487,33 @@ package struct WriteTransaction: DeltaStorage {
             .run()
     }
 
-    private func insert(_ record: StoredRecord, kind: Int64, trouble: RecordRow.Trouble) throws -> Int64 {
+    private func insert(
+        _ record: StoredRecord,
+        isShown: Bool,
+        kind: Int64,
+        trouble: RecordRow.Trouble
+    ) throws -> Int64 {
         try session(
             """
-            INSERT INTO record(short, owner, kind, shown, trouble, rest, state, key) VALUES(?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO record(id, short, owner, kind, shown, trouble, rest, state, key)
+            VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
         )
-        .bind(1, RecordRow.short(of: record.id)).bind(2, try cache.organizationNumber(record.owner, session))
-        .bind(3, kind).bind(4, record.state.isShown ? 1 : 0).bind(5, trouble.rawValue)
-        .bind(6, RecordRow.rest(of: record.id)).bind(7, try encode(record.state))
-        .bind(8, record.state.isEmpty ? record.key.bytes : nil).run()
+        .bind(1, try cache.rowNumber(of: record.id, session)).bind(2, RecordRow.short(of: record.id))
+        .bind(3, try cache.organizationNumber(record.owner, session)).bind(4, kind).bind(5, isShown ? 1 : 0)
+        .bind(6, trouble.rawValue).bind(7, RecordRow.rest(of: record.id)).bind(8, try encode(record.state))
+        .bind(9, record.state.isEmpty ? record.key.bytes : nil).run()
         return session.lastInsertedRow
     }
 
     private func update(
         _ record: StoredRecord,
         over found: RecordRow,
+        isShown: Bool,
         kind: Int64,
         trouble: RecordRow.Trouble
     ) throws {
         let state = try encode(record.state)
-        let isShown = record.state.isShown
         let key: RecordKey? = record.state.isEmpty ? record.key : nil
         // Naming a column in an update rewrites the entries of its indexes, changed or not.
         if found.kind == kind, found.isShown == isShown, found.trouble == trouble, found.key == key {
@@ -384,84 +526,80 @@ package struct WriteTransaction: DeltaStorage {
     }
 
     private func encode(_ state: RecordState) throws -> [UInt8] {
-        try StateCoding.encode(state) { try cache.logNumber($0, session) }
+        let bytes = try StateCoding.encode(state) { try cache.logNumber($0, session) }
+        cache.work.stateBytesWritten += bytes.count
+        return bytes
     }
 
-    /// The record's kind, where an operation at hand tells it.
-    private func kind(
-        of record: StoredRecord,
-        arrived: (location: Int64, operation: VerifiedOperation)?
-    ) throws -> Int64? {
-        if let arrived {
-            let kind: String?
-            if let known = scratch.ahead?.kind(scratch.index(of: arrived.location)) {
-                kind = known
-            } else {
-                let values = (try? ContentReader.values(of: arrived.operation.contentBytes)) ?? []
-                kind = values.lazy.compactMap { Value.identity(encoded: $0)?.kind }.first
-            }
-            return try kind.map { try cache.kindNumber($0, session) }
+    /// The number of a shown record's kind: the one that its live identity names. All identities of a record name the same,
+    /// since its key is made of it; a value of any other field that looks like an identity counts for nothing.
+    private func kind(of state: RecordState) throws -> Int64 {
+        guard let (live, number) = state.identityWrite else { return 0 }
+        if let delta = scratch.delta, let index = delta.index(of: live.location),
+            let kind = scratch.ahead?.kind(index, of: delta.operations[index])
+        {
+            return try cache.kindNumber(kind, session)
         }
-        for live in record.state.operations {
-            guard let write = live.writes.first(where: { $0.field == .identity }) else { continue }
-            let value = try operation(at: live.location).values(of: [write])[write.number]
-            if case .identity(let identity) = value { return try cache.kindNumber(identity.kind, session) }
-        }
-        return nil
+        guard let value = try operation(at: live.location).value(of: number),
+            let identity = Value.identity(encoded: value)
+        else { throw StoreError.damaged("table operation") }
+        return try cache.kindNumber(identity.kind, session)
     }
 
-    private func trouble(
-        of state: RecordState,
-        arrived: (location: Int64, operation: VerifiedOperation)?
-    ) throws -> RecordRow.Trouble {
+    private func trouble(of state: RecordState) throws -> RecordRow.Trouble {
         var trouble: RecordRow.Trouble = []
         if state.isEditedWhileDeleted { trouble.insert(.editedWhileDeleted) }
-        guard hasRepeatedField(state) else { return trouble }
-        var values: [FieldNumber: Set<Value>] = [:]
-        var sets: Set<FieldNumber> = []
-        for live in state.operations {
-            let known: [UInt32: Value]
-            if let arrived, arrived.location == live.location {
-                known = arrived.operation.valuesByNumber
-            } else {
-                known = try operation(at: live.location).values(of: live.writes)
-            }
-            for write in live.writes where write.field != .mark && write.field != .identity {
-                if write.mode == .add { sets.insert(write.field) }
-                if let value = known[write.number] { values[write.field, default: []].insert(value) }
-            }
-        }
-        if values.contains(where: { $0.value.count > 1 && !sets.contains($0.key) }) { trouble.insert(.conflict) }
+        if try hasConflict(state) { trouble.insert(.conflict) }
         return trouble
     }
 
-    /// True if two live writes set one field: only then can values conflict.
-    private func hasRepeatedField(_ state: RecordState) -> Bool {
-        scratch.run &+= 1
-        if scratch.fieldRuns.count < cache.fields.count {
-            let missing = cache.fields.count - scratch.fieldRuns.count
-            scratch.fieldRuns.append(contentsOf: repeatElement(0, count: missing))
-        }
-        for operation in state.operations {
-            for write in operation.writes where write.mode == .set {
-                let field = Int(write.field.rawValue)
-                if scratch.fieldRuns[field] == scratch.run { return true }
-                scratch.fieldRuns[field] = scratch.run
+    /// True if a register has different live values; in a wide record, if it has several.
+    private func hasConflict(_ state: RecordState) throws -> Bool {
+        let contested = state.contestedFields
+        guard !contested.isEmpty else { return false }
+        if try state.isWide({ try operation(at: $0.location).byteCount }) { return true }
+        var values: [FieldNumber: ArraySlice<UInt8>] = [:]
+        for live in state.operations where live.writes.contains(where: { contested.contains($0.field) }) {
+            let operation = try operation(at: live.location)
+            let layout = try operation.layout
+            for write in live.writes where contested.contains(write.field) {
+                // Values are equal when their bytes are.
+                guard let value = operation.value(of: write.number, layout) else { continue }
+                if let other = values[write.field] {
+                    if other != value { return true }
+                } else {
+                    values[write.field] = value
+                }
             }
         }
         return false
     }
 
+    /// How many of a state's first operations search looks at.
+    private func reach(of state: RecordState) throws -> Int {
+        // One operation is always within reach, and need not be read to know that.
+        if state.operations.count <= 1 { return state.operations.count }
+        return try state.reach { try operation(at: $0.location).byteCount }.count
+    }
+
     // MARK: - The index
 
+    /// True if the operations that search looks at are the same in both states.
+    private static func haveSameBeginning(_ one: RecordState?, _ other: RecordState) -> Bool {
+        guard let one else { return false }
+        return one.operations.prefix(RecordReach.operationsMax)
+            .elementsEqual(other.operations.prefix(RecordReach.operationsMax)) {
+                $0.location == $1.location && $0.writes == $1.writes
+            }
+    }
+
     /// Gathers the terms of a record: a function of its state and its operations alone, so that what was entered can
-    /// be taken out again. Every live value counts, those too that lose a conflict.
+    /// be taken out again. Every live value within reach counts, those too that lose a conflict.
     private func collect(
-        _ record: StoredRecord,
+        _ state: RecordState,
         isShown: Bool,
         kind: Int64,
         owner: Int64,
-        arrived: (location: Int64, operation: VerifiedOperation)?,
         into column: ReferenceWritableKeyPath<Scratch, Terms>
     ) throws {
         var terms = Terms()
@@ -469,41 +607,57 @@ package struct WriteTransaction: DeltaStorage {
         defer { swap(&terms, &scratch[keyPath: column]) }
         terms.removeAll()
         guard isShown else { return }
-        for live in record.state.operations {
-            if let arrived, arrived.location == live.location {
-                // What was prepared holds of operations all of whose values are live.
-                let index = scratch.index(of: live.location)
-                if scratch.ahead?
-                    .append(index, of: arrived.operation, valueCount: live.writes.count, to: &terms) == true
-                {
-                    continue
-                }
-                try append(live.writes, arrived.operation.envelopeBytes, arrived.operation.contentBytes, to: &terms)
-            } else {
-                let row = try operation(at: live.location)
-                try append(live.writes, row.envelope[...], row.content[...], to: &terms)
-            }
+        for live in state.operations.prefix(try reach(of: state)) {
+            if terms.isFull { break }
+            try append(live, to: &terms)
         }
-        if scratch.filters?.kind != kind || scratch.filters?.owner != owner {
-            scratch.filters = (
-                kind, owner, Array((Self.filterTerm(kind: kind) + " " + Self.filterTerm(owner: owner)).utf8)
-            )
-        }
-        terms.rest += scratch.filters?.terms ?? []
+        terms.rest += filterTerms(kind: kind, owner: owner)
     }
 
-    private func append(
-        _ writes: [LiveWrite],
-        _ envelope: ArraySlice<UInt8>,
-        _ content: ArraySlice<UInt8>,
-        to terms: inout Terms
-    ) throws {
-        let layout = try OperationLayout(envelope, content)
-        for write in writes {
-            guard let range = layout.value(of: write.number) else { continue }
-            let value = content.dropFirst(range.lowerBound).prefix(range.count)
-            terms.append(encoded: value, Value.identity(encoded: value), isNaming: cache.isNaming(write.field))
+    /// Appends the terms of an operation's live values.
+    private func append(_ live: LiveOperation, to terms: inout Terms) throws {
+        // What was prepared holds of operations all of whose values are live.
+        if let delta = scratch.delta, let index = delta.index(of: live.location), let ahead = scratch.ahead,
+            ahead.append(index, of: delta.operations[index], valueCount: live.writes.count, to: &terms)
+        {
+            return
         }
+        let operation = try operation(at: live.location)
+        let layout = try operation.layout
+        for write in live.writes {
+            guard let value = operation.value(of: write.number, layout) else { continue }
+            terms.append(
+                encoded: value,
+                Value.identity(encoded: value),
+                isNaming: try cache.fields.isNaming(write.field, session)
+            )
+        }
+    }
+
+    private func filterTerms(kind: Int64, owner: Int64) -> [UInt8] {
+        if let filters = scratch.filters, filters.kind == kind, filters.owner == owner { return filters.terms }
+        let terms = Array((Self.filterTerm(kind: kind) + " " + Self.filterTerm(owner: owner)).utf8)
+        scratch.filters = (kind, owner, terms)
+        return terms
+    }
+
+    /// Gives a wide record the terms and the trouble of today's rules, where its row has those of a format before 3: the
+    /// terms of all its live operations.
+    func deriveWideRecordAnew(_ row: RecordRow, _ state: RecordState) throws {
+        if row.isShown {
+            var terms = Terms()
+            for live in state.operations {
+                scratch.operations.removeAll(keepingCapacity: true)
+                if terms.isFull { break }
+                try append(live, to: &terms)
+            }
+            terms.rest += filterTerms(kind: row.kind, owner: row.owner)
+            try unindex(row.row, terms)
+            try collect(state, isShown: true, kind: row.kind, owner: row.owner, into: \.terms)
+            try index(row.row, scratch.terms)
+        }
+        try session("UPDATE record SET trouble = ? WHERE id = ?").bind(1, try trouble(of: state).rawValue)
+            .bind(2, row.row).run()
     }
 
     /// A term that stands for a kind. It begins with a character for private use, which no text's terms hold.
@@ -512,6 +666,7 @@ package struct WriteTransaction: DeltaStorage {
     static func filterTerm(owner: Int64) -> String { "\u{E000}o\(owner)" }
 
     private func index(_ row: Int64, _ terms: Terms) throws {
+        cache.work.termBytesWritten += terms.rest.count + terms.name.count
         guard cache.termSums == nil else {
             cache.termSums?.add(terms, row: row)
             return
@@ -522,6 +677,7 @@ package struct WriteTransaction: DeltaStorage {
 
     /// The index holds no text, so it must be told what it was given.
     private func unindex(_ row: Int64, _ terms: Terms) throws {
+        cache.work.termBytesWritten += terms.rest.count + terms.name.count
         guard cache.termSums == nil else {
             cache.termSums?.subtract(terms, row: row)
             return

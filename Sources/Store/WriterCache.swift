@@ -3,6 +3,8 @@ import DeltaLog
 
 /// What the writer keeps in memory between transactions: numbers of fields, logs, organizations and kinds, and the
 /// heads of logs. It mirrors tables; after a transaction that fails it is thrown away and read anew.
+///
+/// All of it is bounded: peers choose how many of each there are.
 final class WriterCache {
     /// A log's row.
     struct Log {
@@ -14,93 +16,130 @@ final class WriterCache {
         var finish: [UInt8] = []
     }
 
-    /// Entries of one map; beyond that it is emptied, so that no peer can fill the memory with names of logs or kinds.
-    static let entriesMax = 16384
+    /// Where new rows get their numbers.
+    enum Numbering {
+        /// The next ones.
+        case own
+        /// Those of the same field, kind, organization or record in the attached database `source`, so that both can be
+        /// compared row by row; where it lacks one, a number that it does not have.
+        case source
+    }
 
-    private(set) var fields = FieldTable()
-    /// For a field, the one that was written after it the last time.
-    private var followers: [FieldNumber: (path: FieldPath, number: FieldNumber, isASCII: Bool)] = [:]
-    private var last = FieldNumber.mark
-    /// By number of the field: true where its values are names.
-    private var namingFields: [Bool] = []
+    /// Entries of one map; beyond that it is emptied.
+    static let entriesMax = 16384
+    /// Bytes of names of kinds in one generation.
+    static let kindBytesMax = 256 * 1024
+    /// Live operations of a record from which on its canonical hash is kept.
+    private static let hashedOperationsMin = 64
+
+    let numbering: Numbering
+    let fields = FieldNames()
+    /// What the transactions did so far, for tests.
+    var work = StoreWork()
     private var logs: [LogID: Log?] = [:]
     private var logIDs: [Int64: LogID] = [:]
     private var organizations: [OrganizationID: Int64] = [:]
     private var organizationIDs: [Int64: OrganizationID] = [:]
-    private var kinds: [String: Int64] = [:]
-    private var shapes: [ArraySlice<UInt8>: Int64] = [:]
+    private var kinds = BoundedCache<ByteText, Int64>(weightMax: kindBytesMax)
+    private var shapes = BoundedCache<ArraySlice<UInt8>, Int64>(weightMax: Shapes.cacheBytesMax)
     private var lastShape: (bytes: [UInt8], number: Int64)?
+    /// Canonical hashes of records with many live operations, as they were saved last.
+    private var hashes = BoundedCache<RecordID, Hash256>(weightMax: entriesMax)
     /// Heads of the logs as merged so far, while what is derived is made anew; else nil.
     var mergedHeads: [LogID: Head]?
     /// Where entries of the index for search are only added up, to be compared; else nil.
     var termSums: TermSums?
+    /// Finds rows of `source` by their records' ids.
+    private let sourceRows = RowsInTurn(
+        following: "SELECT id, short, rest FROM source.record WHERE id > ? ORDER BY id",
+        read: { (row: $0.int(0), id: try RecordRow.id(short: $0.int(1), rest: $0, column: 2)) },
+        number: { $0.row }
+    )
+    /// The last number that a record got which `source` lacks.
+    private var lastSurplusRow: Int64?
 
-    init(_ session: Session) throws {
-        let rows = try session("SELECT number, path FROM field ORDER BY number").all { ($0.int(0), $0.text(1)) }
-        for (number, text) in rows {
-            let path = FieldPath(unchecked: text)
-            guard Int64(fields.number(of: path).rawValue) == number else { throw StoreError.damaged("table field") }
-        }
-        for (number, bytes) in try session("SELECT number, bytes FROM shape").all({ ($0.int(0), $0.bytes(1)) }) {
-            shapes[bytes[...]] = number
-        }
+    init(_ session: Session, numbering: Numbering = .own) throws {
+        self.numbering = numbering
+        let newest = try session("SELECT number, bytes FROM shape ORDER BY number DESC LIMIT ?")
+            .bind(1, Int64(Shapes.loadedMax)).all { ($0.int(0), $0.bytes(1)) }
+        for (number, bytes) in newest.reversed() { keep(number, forShape: bytes) }
     }
+
+    // MARK: - Shapes
 
     /// The number of an envelope's shape, given now if it had none; 0 where the envelope is to be stored whole.
     func shapeNumber(_ operation: VerifiedOperation, _ session: Session) throws -> Int64 {
         guard let shape = Shapes.shape(of: operation) else { return 0 }
         // Most operations have the shape of the one before.
         if let lastShape, lastShape.bytes[...] == shape { return lastShape.number }
-        if let known = shapes[shape] {
-            lastShape = (Array(shape), known)
-            return known
-        }
-        guard shapes.count < Shapes.countMax else { return 0 }
         let bytes = Array(shape)
-        try session("INSERT INTO shape(bytes) VALUES(?)").bind(1, bytes).run()
-        shapes[bytes[...]] = session.lastInsertedRow
-        return session.lastInsertedRow
-    }
-
-    func number(of path: FieldPath, _ session: Session) throws -> FieldNumber {
-        // Operations of an import write the same fields in the same order, so the field that followed the last time is
-        // looked at before the table is: comparing two short texts costs far less than hashing one. Texts that Swift
-        // calls equal may differ in their bytes; if one is ASCII, the other's are at least as many, and the same only
-        // if it has as many.
-        if let guess = followers[last], guess.isASCII, guess.path.text.utf8.count == path.text.utf8.count,
-            guess.path.text == path.text
-        {
-            last = guess.number
-            return guess.number
+        let number: Int64
+        if let known = shapes.find(shape) {
+            number = known
+        } else {
+            try session("INSERT INTO shape(bytes) VALUES(?)").bind(1, bytes).run()
+            number = session.lastInsertedRow
+            keep(number, forShape: bytes)
         }
-        let count = fields.count
-        let number = fields.number(of: path)
-        followers[last] = (path, number, path.text.utf8.allSatisfy { $0 < 0x80 })
-        last = number
-        if fields.count > count {
-            try session("INSERT INTO field(number, path) VALUES(?, ?)").bind(1, Int64(number.rawValue))
-                .bind(2, Array(path.text.utf8)).run()
-        }
+        lastShape = (bytes, number)
         return number
     }
 
-    /// True where values of the field belong in the index's column of names.
-    func isNaming(_ number: FieldNumber) -> Bool {
-        let position = Int(number.rawValue)
-        while namingFields.count <= position {
-            let path = fields.path(of: FieldNumber(rawValue: Int32(namingFields.count)))
-            namingFields.append(path.map(Self.isNaming) ?? false)
-        }
-        return namingFields[position]
+    private func keep(_ number: Int64, forShape bytes: [UInt8]) {
+        shapes.insert(number, for: bytes[...], weight: bytes.count + Shapes.entryBytes)
     }
 
-    /// The fields whose values are names: what a search looks at first.
-    static func isNaming(_ path: FieldPath) -> Bool {
-        switch path.base {
-        case "name", "title", "labels", "altNames": true
-        default: false
+    // MARK: - Fields and kinds
+
+    func number(of path: FieldPath, _ session: Session) throws -> FieldNumber {
+        if let known = try fields.number(of: path, session) { return known }
+        let bytes = Array(path.text.utf8)
+        var given: Int64?
+        if numbering == .source {
+            given =
+                try session("SELECT number FROM source.field WHERE path = ?").bind(1, bytes).first { $0.int(0) }
+                ?? surplus(session("SELECT max(number) FROM source.field"), session("SELECT max(number) FROM field"))
         }
+        let number = try FieldNames.number(
+            given
+                ?? max(
+                    Int64(FieldNumber.identity.rawValue),
+                    session("SELECT max(number) FROM field").first { $0.int(0) } ?? 0
+                ) &+ 1
+        )
+        try session("INSERT INTO field(number, path) VALUES(?, ?)").bind(1, Int64(number.rawValue)).bind(2, bytes)
+            .run()
+        fields.keep(number, for: path)
+        return number
     }
+
+    func kindNumber(_ name: String, _ session: Session) throws -> Int64 {
+        let key = ByteText(name)
+        if let known = kinds.find(key) { return known }
+        let bytes = Array(name.utf8)
+        let number: Int64
+        if let found = try session("SELECT number FROM kind WHERE name = ?").bind(1, bytes).first({ $0.int(0) }) {
+            number = found
+        } else {
+            var given: Int64?
+            if numbering == .source {
+                given =
+                    try session("SELECT number FROM source.kind WHERE name = ?").bind(1, bytes).first { $0.int(0) }
+                    ?? surplus(session("SELECT max(number) FROM source.kind"), session("SELECT max(number) FROM kind"))
+            }
+            try session("INSERT INTO kind(number, name) VALUES(?, ?)").bind(1, given).bind(2, bytes).run()
+            number = session.lastInsertedRow
+        }
+        kinds.insert(number, for: key, weight: bytes.count + 64)
+        return number
+    }
+
+    /// A number that neither table has.
+    private func surplus(_ maxima: SQL...) throws -> Int64 {
+        try maxima.reduce(0) { try max($0, $1.first { $0.int(0) } ?? 0) } &+ 1
+    }
+
+    // MARK: - Logs
 
     /// The log's row; nil where it has none.
     func log(_ id: LogID, _ session: Session) throws -> Log? {
@@ -163,14 +202,28 @@ final class WriterCache {
         return id
     }
 
+    // MARK: - Organizations
+
     func organizationNumber(_ id: OrganizationID, _ session: Session) throws -> Int64 {
         if let known = organizations[id] { return known }
-        let number = try Self.number(
-            of: id.bytes,
-            find: session("SELECT number FROM organization WHERE id = ?"),
-            insert: session("INSERT INTO organization(id) VALUES(?)"),
-            session
-        )
+        let number: Int64
+        let found = try session("SELECT number FROM organization WHERE id = ?").bind(1, id.hash).first { $0.int(0) }
+        if let found {
+            number = found
+        } else {
+            var given: Int64?
+            if numbering == .source {
+                given =
+                    try session("SELECT number FROM source.organization WHERE id = ?").bind(1, id.hash)
+                    .first { $0.int(0) }
+                    ?? surplus(
+                        session("SELECT max(number) FROM source.organization"),
+                        session("SELECT max(number) FROM organization")
+                    )
+            }
+            try session("INSERT INTO organization(number, id) VALUES(?, ?)").bind(1, given).bind(2, id.hash).run()
+            number = session.lastInsertedRow
+        }
         if organizations.count >= Self.entriesMax { organizations = [:] }
         organizations[id] = number
         return number
@@ -184,26 +237,50 @@ final class WriterCache {
         return id
     }
 
-    func kindNumber(_ name: String, _ session: Session) throws -> Int64 {
-        if let known = kinds[name] { return known }
-        let number = try Self.number(
-            of: Array(name.utf8),
-            find: session("SELECT number FROM kind WHERE name = ?"),
-            insert: session("INSERT INTO kind(name) VALUES(?)"),
-            session
-        )
-        // Strings that are equal to Swift and differ in their bytes would share an entry.
-        guard name.utf8.allSatisfy({ $0 < 0x80 }) else { return number }
-        if kinds.count >= Self.entriesMax { kinds = [:] }
-        kinds[name] = number
-        return number
+    // MARK: - Records
+
+    /// The number of a new record's row; nil for the next one.
+    func rowNumber(of id: RecordID, _ session: Session) throws -> Int64? {
+        guard numbering == .source else { return nil }
+        let found = try sourceRows.find(session, isWanted: { $0.id == id }) {
+            let sql = try session("SELECT id, short, rest FROM source.record WHERE short = ?")
+            sql.bind(1, RecordRow.short(of: id))
+            defer { sql.reset() }
+            while try sql.step() {
+                let row = (row: sql.int(0), id: try RecordRow.id(short: sql.int(1), rest: sql, column: 2))
+                if row.id == id { return row }
+            }
+            return nil
+        }
+        if let found { return found.row }
+        let last = try lastSurplusRow ?? session("SELECT max(id) FROM source.record").first { $0.int(0) } ?? 0
+        lastSurplusRow = last &+ 1
+        return lastSurplusRow
     }
 
-    private static func number(of bytes: [UInt8], find: SQL, insert: SQL, _ session: Session) throws -> Int64 {
-        if let number = try find.bind(1, bytes).first({ $0.int(0) }) { return number }
-        try insert.bind(1, bytes).run()
-        return session.lastInsertedRow
+    /// The canonical hash of a record's state. Linear in its live writes, unless it is as it was saved.
+    func canonicalHash(of id: RecordID, _ state: RecordState, isSaved: Bool, _ hasher: some CatalogHasher) -> Hash256? {
+        guard state.operations.count >= Self.hashedOperationsMin else {
+            if !isSaved, hashes.count > 0 { hashes.remove(id) }
+            return state.canonicalHash(of: id, hasher: hasher)
+        }
+        if isSaved, let known = hashes.find(id) { return known }
+        let hash = state.canonicalHash(of: id, hasher: hasher)
+        if !isSaved, let hash { hashes.insert(hash, for: id, weight: 1) }
+        return hash
     }
+}
+
+/// What transactions did, for tests that assert how much work something is.
+package struct StoreWork: Hashable, Sendable {
+    /// Operations read from the database to merge others.
+    package internal(set) var operationsRead = 0
+    /// Bytes of records' states written.
+    package internal(set) var stateBytesWritten = 0
+    /// Bytes of terms entered in the index for search, or taken out of it.
+    package internal(set) var termBytesWritten = 0
+    /// How often a record was saved.
+    package internal(set) var recordsSaved = 0
 }
 
 /// What numbers stand for.
@@ -227,14 +304,5 @@ enum Lookup {
         guard let name = try session("SELECT name FROM kind WHERE number = ?").bind(1, number).first({ $0.text(0) })
         else { throw StoreError.damaged("table kind") }
         return name
-    }
-
-    static func field(_ number: FieldNumber, _ session: Session) throws -> FieldPath {
-        if number == .mark { return .mark }
-        if number == .identity { return .identity }
-        let path = try session("SELECT path FROM field WHERE number = ?").bind(1, Int64(number.rawValue))
-            .first { FieldPath(unchecked: $0.text(0)) }
-        guard let path else { throw StoreError.damaged("table field") }
-        return path
     }
 }

@@ -20,6 +20,25 @@ struct ByteIdentityTests {
         #expect(one.key(RealCryptography()) != other.key(RealCryptography()))
     }
 
+    @Test func byteTextsAreKeysByTheirBytes() {
+        // U+212A is K to Swift.
+        let keys = ["K", "\u{212A}", composed, decomposed].map { ByteText($0) }
+        #expect(Set(keys).count == 4)
+        #expect(keys.sorted().map(\.text.utf8.count) == [1, 3, 2, 3])
+        #expect(!"K".hasSameBytes(as: "\u{212A}") && "K".precedesByBytes("\u{212A}"))
+    }
+
+    @Test func textsAreSplitAtABytesWhateverFollows() {
+        // A combining mark behind the separator makes one character of both.
+        #expect(
+            "a/\u{301}b/c".split(atByte: UInt8(ascii: "/"), partsMax: 3).map { Array($0.utf8) }
+                == ["a", "\u{301}b", "c"].map { Array($0.utf8) }
+        )
+        #expect("a/b/c/d".split(atByte: UInt8(ascii: "/"), partsMax: 3).count == 3)
+        #expect("//".split(atByte: UInt8(ascii: "/"), partsMax: 3) == ["", "", ""])
+        #expect(FieldPath(written: "name.\u{301}zh")?.text == "name/\u{301}zh")
+    }
+
     @Test func fieldTableGivesThemDifferentNumbers() {
         var table = FieldTable()
         #expect(table.number(of: .mark) == .mark)

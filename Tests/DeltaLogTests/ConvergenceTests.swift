@@ -246,7 +246,7 @@ struct ConvergenceTests {
                         field: envelope.kind == .deletion ? nil : field
                     )
                     if seen.contains(citation.dot) {
-                        state.supersede(supersession)
+                        state.supersede([supersession])
                     } else {
                         waiting[citation.dot, default: []].append(supersession)
                     }
@@ -262,7 +262,8 @@ struct ConvergenceTests {
                 location: 0,
                 writes: writes
             )
-            state.insert(operation, superseded: waiting[dot] ?? [])
+            state.insert(operation)
+            state.supersede(waiting[dot] ?? [])
             seen.insert(dot)
         }
         return state

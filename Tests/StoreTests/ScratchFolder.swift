@@ -26,6 +26,20 @@ extension Store {
 
     /// Applies a history in an order, in transactions of some deltas each.
     func apply(_ deltas: [VerifiedDelta], of history: RandomHistory, perTransaction: Int = 3) throws {
+        try apply(
+            deltas,
+            organizations: history.organizations,
+            applier: history.applier,
+            perTransaction: perTransaction
+        )
+    }
+
+    func apply(
+        _ deltas: [VerifiedDelta],
+        organizations: [NodeKey: OrganizationID],
+        applier: DeltaApplier<some CatalogHasher>,
+        perTransaction: Int
+    ) throws {
         var early = deltas
         while true {
             var left: [VerifiedDelta] = []
@@ -33,8 +47,8 @@ extension Store {
                 let batch = Array(early[start..<min(early.count, start + perTransaction)])
                 let outcomes = try applyBatch(
                     batch,
-                    organization: { history.organizations[$0] },
-                    applier: history.applier
+                    organization: { organizations[$0] },
+                    applier: applier
                 ).outcomes
                 for (delta, outcome) in zip(batch, outcomes) where outcome == .gap { left.append(delta) }
             }

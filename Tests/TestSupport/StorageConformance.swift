@@ -321,6 +321,16 @@ package enum StorageConformance {
         }
     }
 
+    /// What deltas give in memory, in the order given.
+    package static func memory(
+        _ deltas: [VerifiedDelta],
+        _ applier: DeltaApplier<KeyedHashCryptography>
+    ) throws -> MemoryStorage {
+        var storage = MemoryStorage()
+        _ = try applyAll(deltas) { try applier.apply($0, to: &storage) }
+        return storage
+    }
+
     /// What the deltas give in memory, in the order in which they were written.
     package static func expected(_ history: RandomHistory) throws -> MemoryStorage {
         var storage = MemoryStorage()

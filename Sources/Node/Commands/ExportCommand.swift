@@ -87,9 +87,7 @@ package struct ExportPageCommand: Command {
                     owner: directory.name(of: view.owner),
                     localID: identity.localID,
                     fields: view.fields.map { field in
-                        // In an order of their own, so that equal sets are exported alike, whoever wrote what first.
-                        let elements = field.distinctValues.sorted { $0.displayText < $1.displayText }
-                        return (path: field.path, values: field.isSet ? elements : field.winner.map { [$0] } ?? [])
+                        (path: field.path, values: field.isSet ? field.elements : field.winner.map { [$0] } ?? [])
                     }
                 )
             }

@@ -60,9 +60,12 @@ package struct ConflictsCommand: Command {
 
     package struct Output: Codable, Sendable {
         package let conflicts: [ConflictAnswer]
-        /// Records with conflicts beyond those listed.
+        /// Conflicts beyond those listed.
         package let more: Bool
     }
+
+    /// Values in an answer, beyond which no further record's conflicts are taken in. A guess: some megabytes.
+    private static let valuesMax = 10_000
 
     package func run(in context: CommandContext) async throws -> Output {
         let directory = context.directory
@@ -76,7 +79,18 @@ package struct ConflictsCommand: Command {
             views = found.records
             more = found.next != nil
         }
-        return Output(conflicts: views.flatMap { conflicts(of: $0, directory) }, more: more)
+        var answers: [ConflictAnswer] = []
+        var valueCount = 0
+        for view in views {
+            guard valueCount < Self.valuesMax else {
+                more = true
+                break
+            }
+            let conflicts = conflicts(of: view, directory)
+            valueCount += conflicts.reduce(0) { $0 + 1 + $1.others.count }
+            answers += conflicts
+        }
+        return Output(conflicts: answers, more: more)
     }
 
     private func conflicts(of view: RecordView, _ directory: Directory) -> [ConflictAnswer] {
@@ -102,7 +116,7 @@ package struct ConflictsCommand: Command {
                 field.candidates.map { candidate in
                     authored(
                         candidate,
-                        as: .object([field.path.text: candidate.value.map(JSONValue.init) ?? .null])
+                        as: .object(NamedValues([(field.path.text, candidate.value.map(JSONValue.init) ?? .null)]))
                     )
                 }
             }
@@ -168,8 +182,11 @@ package struct SettleCommand: Command {
             let history = try await directory.read { try $0.history(of: id, hasher: hasher) }
             let identity =
                 view.identity
-                ?? history.lazy.flatMap(\.content.values).compactMap { value in
-                    if case .identity(let identity) = value { identity } else { nil }
+                ?? history.lazy.compactMap { operation in
+                    let values = operation.envelope.valuesByNumber(operation.content)
+                    let number = operation.envelope.writes.firstIndex { $0.field == .identity && $0.hasValue }
+                    if let number, case .identity(let identity)? = values[UInt32(number)] { return identity }
+                    return RecordIdentity?.none
                 }.first
             guard let identity else {
                 throw HansaError(.rejected, "what the record is called is not held any more; import it again")
@@ -218,15 +235,18 @@ package struct WhyCommand: Command {
         package let owner: String
         package let deleted: Bool
         package let fields: [FieldAnswer]
+        /// True if there are further operations, older ones, that are not told.
+        package let more: Bool
     }
 
     package func run(in context: CommandContext) async throws -> Output {
         let directory = context.directory
         let id = try await directory.resolve(id)
         let hasher = directory.cryptography
-        let (found, history) = try await directory.read { reading in
-            (try reading.view(of: id), try reading.history(of: id, hasher: hasher))
+        let (found, recent) = try await directory.read { reading in
+            (try reading.view(of: id), try reading.recentHistory(of: id, hasher: hasher))
         }
+        let history = recent.entries
         guard found != nil || !history.isEmpty else { throw HansaError(.rejected, "there is no such record") }
         var byField: [FieldPath: [(rank: Int, entry: Entry)]] = [:]
         for operation in history.reversed() {
@@ -262,7 +282,8 @@ package struct WhyCommand: Command {
             name: Self.name(of: id, found, history),
             owner: found.map { directory.name(of: $0.owner) } ?? "unknown",
             deleted: found?.isDeleted ?? false,
-            fields: fields
+            fields: fields,
+            more: !recent.isWhole
         )
     }
 

@@ -402,7 +402,7 @@ private final class ImportRun: @unchecked Sendable {
                 case .absent: step.created += 1
                 case .same: planned = nil
                 case .other:
-                    let view = try reading.view(of: id)
+                    let view = try reading.wholeView(of: id)
                     planned = upsert(over: view)
                     if planned != nil {
                         if view?.isDeleted == false { step.updated += 1 } else { step.created += 1 }

@@ -9,7 +9,7 @@ package enum JSONValue: Codable, Hashable, Sendable {
     case number(Double)
     case string(String)
     case array([JSONValue])
-    case object([String: JSONValue])
+    case object(NamedValues<JSONValue>)
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
@@ -27,7 +27,7 @@ package enum JSONValue: Codable, Hashable, Sendable {
         } else if let elements = try? container.decode([JSONValue].self) {
             self = .array(elements)
         } else {
-            self = .object(try container.decode([String: JSONValue].self))
+            self = .object(try container.decode(NamedValues<JSONValue>.self))
         }
     }
 
@@ -50,8 +50,24 @@ package enum JSONValue: Codable, Hashable, Sendable {
         case .integer(let number): self = .integer(number)
         case .boolean(let flag): self = .boolean(flag)
         case .json(let text):
-            self = (try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))) ?? .string(text)
+            self = (try? JSONDecoder().decode(PlainJSON.self, from: Data(text.utf8)))?.value ?? .string(text)
         case .text, .decimal, .bytes, .identity, .unknown: self = .string(value.displayText)
+        }
+    }
+}
+
+/// JSON as members write it, whose objects have plain names.
+private struct PlainJSON: Decodable {
+    let value: JSONValue
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let elements = try? container.decode([PlainJSON].self) {
+            value = .array(elements.map(\.value))
+        } else if let members = try? container.decode([String: PlainJSON].self) {
+            value = .object(NamedValues(members.map { ($0.key, $0.value.value) }))
+        } else {
+            value = try container.decode(JSONValue.self)
         }
     }
 }

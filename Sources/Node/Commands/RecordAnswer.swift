@@ -16,7 +16,9 @@ package struct RecordAnswer: Codable, Sendable {
     package let name: String
     package let deleted: Bool
     /// A value, or a list of elements, by path.
-    package let fields: [String: JSONValue]
+    package let fields: NamedValues<JSONValue>
+    /// Fields that are left out here, since the record has more live in it than is shown.
+    package let furtherFields: Int
     /// Paths of registers in which different values wait to be settled.
     package let conflicts: [String]
     /// When any value shown was written, by its author's clock; ISO 8601.
@@ -30,17 +32,13 @@ package struct RecordAnswer: Codable, Sendable {
         localId = view.identity?.localID
         name = view.displayName()
         deleted = view.isDeleted
-        var fields: [String: JSONValue] = [:]
-        for field in view.fields where !view.isDeleted {
-            if field.isSet {
-                fields[field.path.text] = .array(
-                    field.distinctValues.sorted { $0.displayText < $1.displayText }.map(JSONValue.init)
-                )
-            } else if let winner = field.winner {
-                fields[field.path.text] = JSONValue(winner)
+        fields = NamedValues(
+            (view.isDeleted ? [] : view.fields).compactMap { field in
+                guard field.isSet else { return field.winner.map { (field.path.text, JSONValue($0)) } }
+                return (field.path.text, .array(field.elements.map(JSONValue.init)))
             }
-        }
-        self.fields = fields
+        )
+        furtherFields = view.furtherFieldCount
         conflicts = view.conflicts.map(\.path.text) + (view.isEditedWhileDeleted ? ["deleted"] : [])
         updated = view.allCandidates.map(\.stamp).max().map { TimeText.iso(milliseconds: $0.milliseconds) }
     }
@@ -63,7 +61,7 @@ extension Directory {
     /// - Throws: ``ExitCode/rejected`` where there is none, ``ExitCode/refused`` with the candidates where there are
     ///   several.
     package func resolve(_ text: String) async throws -> RecordID {
-        if text.contains("/") { return try named(text) }
+        if text.utf8.contains(UInt8(ascii: "/")) { return try named(text) }
         let shownMax = 10
         let found = try await read { reading -> [(RecordID, RecordView?)]? in
             guard let ids = try reading.records(withPrefix: text, limit: shownMax + 1) else { return nil }
@@ -95,7 +93,7 @@ extension Directory {
 
     /// The parts of `owner/kind/localId`; nil where it has fewer.
     package func recordName(_ text: String) throws -> (owner: OrganizationID, identity: RecordIdentity)? {
-        let parts = text.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+        let parts = text.split(atByte: UInt8(ascii: "/"), partsMax: 3)
         guard parts.count == 3, !parts[0].isEmpty, !parts[1].isEmpty, !parts[2].isEmpty else { return nil }
         return (try member(parts[0]), RecordIdentity(kind: parts[1], localID: parts[2]))
     }
@@ -115,7 +113,7 @@ extension Directory {
         var found = members.filter { NameFolding.fold($0.name) == folded }
         if found.isEmpty {
             // As it is shown where names are alike: name (prefix).
-            found = members.filter { "\($0.name) (\($0.id.short))" == text }
+            found = members.filter { "\($0.name) (\($0.id.short))".hasSameBytes(as: text) }
         }
         if found.isEmpty, text.count >= 8 { found = members.filter { $0.id.hex.hasPrefix(text.lowercased()) } }
         guard let first = found.first else {

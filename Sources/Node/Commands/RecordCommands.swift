@@ -81,15 +81,17 @@ package struct EditWord: Codable, Hashable, Sendable {
 
     /// Reads a word; nil where it has no `=`.
     package init?(_ text: String) {
-        guard let equals = text.firstIndex(of: "="), equals > text.startIndex else { return nil }
-        let before = text.index(before: equals)
-        switch text[before] {
-        case "+": operation = .add
-        case "-": operation = .remove
+        // By bytes: a value may begin with a mark that Swift would take for a part of the character before it.
+        let bytes = text.utf8
+        guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > bytes.startIndex else { return nil }
+        let before = bytes.index(before: equals)
+        switch bytes[before] {
+        case UInt8(ascii: "+"): operation = .add
+        case UInt8(ascii: "-"): operation = .remove
         default: operation = .set
         }
         field = String(operation == .set ? text[..<equals] : text[..<before])
-        value = String(text[text.index(after: equals)...])
+        value = String(text[bytes.index(after: equals)...])
         if field.isEmpty { return nil }
     }
 }
@@ -289,7 +291,7 @@ enum CatalogChecks {
         }
         return order.map { path in
             if let change = changes[path] { return (path, change) }
-            let elements = (byPath[path]?.set ?? []).sorted { $0.displayText < $1.displayText }
+            let elements = (byPath[path]?.set ?? []).sorted { $0.displayText.precedesByBytes($1.displayText) }
             return (path, .elements(elements))
         }
     }
@@ -322,8 +324,7 @@ extension Substring {
 extension Directory {
     /// A kind that is neither known nor held is a slip.
     func checkKind(_ kind: String) async throws {
-        guard !CatalogRules.kinds.contains(kind), try await !read({ try $0.counts().contains { $0.kind == kind } })
-        else { return }
+        guard !CatalogRules.kinds.contains(kind), try await !read({ try $0.hasRecords(of: kind) }) else { return }
         throw HansaError(
             .usage,
             "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"

@@ -352,7 +352,8 @@ package struct MembersCommand: Command {
         /// Who admitted it.
         package let sponsors: [String]
         package let nodes: [String]
-        package let records: [String: Int]
+        /// Records shown, by kind.
+        package let records: NamedValues<Int>
     }
 
     package struct Output: Codable, Sendable {
@@ -373,7 +374,7 @@ package struct MembersCommand: Command {
                     founder: member.isFounder,
                     sponsors: member.sponsors.map { directory.name(of: $0) },
                     nodes: member.nodes.map(\.hex),
-                    records: Dictionary(own.map { ($0.kind, $0.shown) }, uniquingKeysWith: +)
+                    records: NamedValues(own.map { ($0.kind, $0.shown) })
                 )
             }
         )

@@ -23,9 +23,10 @@ enum RecordText {
         if let updated = record.updated { lines.append("changed \(Words.time(updated))") }
         if record.deleted { lines.append(Console.styled("deleted", .warning)) }
         if !record.fields.isEmpty { lines.append("") }
-        let column = record.fields.keys.map(DisplayText.width).max() ?? 0
-        for (path, value) in record.fields.sorted(by: { $0.key < $1.key }) {
-            lines += field(path, Words.value(value), column: column)
+        let column = record.fields.entries.map { DisplayText.width($0.name) }.max() ?? 0
+        for entry in record.fields.entries { lines += field(entry.name, Words.value(entry.value), column: column) }
+        if record.furtherFields > 0 {
+            lines.append(Console.styled("and \(Words.count(record.furtherFields, "further field"))", .faint))
         }
         if !record.conflicts.isEmpty {
             lines += [

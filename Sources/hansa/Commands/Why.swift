@@ -31,6 +31,7 @@ struct Why: AsyncParsableCommand {
                 )
             }
         }
+        if answer.more { lines += ["", "and older operations, which are not told"] }
         return lines.joined(separator: "\n")
     }
 }

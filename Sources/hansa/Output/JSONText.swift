@@ -1,4 +1,5 @@
 import Foundation
+import Node
 
 /// Answers as JSON for people and scripts.
 enum JSONText {
@@ -8,6 +9,6 @@ enum JSONText {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         // Answers hold no number that JSON lacks.
         guard let data = try? encoder.encode(value) else { return "null" }
-        return String(decoding: data, as: UTF8.self)
+        return String(decoding: plainNames(in: Array(data)), as: UTF8.self)
     }
 }

@@ -69,7 +69,7 @@ enum Words {
         case .string(let text): text
         case .array(let elements): elements.map(Words.value).joined(separator: "; ")
         case .object(let members):
-            members.sorted { $0.key < $1.key }.map { "\($0.key): \(Words.value($0.value))" }.joined(separator: ", ")
+            members.entries.map { "\($0.name): \(Words.value($0.value))" }.joined(separator: ", ")
         }
     }
 

@@ -1,0 +1,145 @@
+extension RecordView {
+    /// How much of a wide record (``RecordReach``) a view holds.
+    package struct Extent: Hashable, Sendable {
+        /// Fields; those that the first live operations write.
+        package let fieldsMax: Int
+        /// Bytes of these fields' paths, beyond which no further one is taken in.
+        package let pathBytesMax: Int
+        /// Live writes of one field: the winner, and those next to it.
+        package let candidatesMax: Int
+        /// Operations whose values are read.
+        package let operationsMax: Int
+        /// Bytes of these operations, beyond which no further one is read.
+        package let operationBytesMax: Int
+
+        /// For a person who looks at the record.
+        package static let shown = Extent(
+            fieldsMax: 1024,
+            pathBytesMax: 64 * 1024,
+            candidatesMax: 64,
+            operationsMax: 1024,
+            operationBytesMax: RecordReach.bytesMax
+        )
+
+        /// For an export, which others load.
+        package static let exported = Extent(
+            fieldsMax: 65_536,
+            pathBytesMax: 4 * 1024 * 1024,
+            candidatesMax: 65_536,
+            operationsMax: 65_536,
+            operationBytesMax: 16 * 1024 * 1024
+        )
+    }
+
+    /// Resolves a part of a wide record's state: a function of the state alone.
+    ///
+    /// - Parameters:
+    ///   - path: As for a whole view. Called for fields that are taken in.
+    ///   - values: As for a whole view; nil for an operation that is not to be read. Called at most once for each
+    ///     operation: first for those whose writes win, then for the others, by ascending paths.
+    /// - Complexity: Of sorting the live writes, beside what is read.
+    package init(
+        _ extent: Extent,
+        ofWide state: RecordState,
+        id: RecordID,
+        owner: OrganizationID,
+        key: RecordKey,
+        path: (FieldNumber) throws -> FieldPath,
+        values: (LiveOperation) throws -> [UInt32: Value]?
+    ) rethrows {
+        var numbers: [FieldNumber: Int] = [:]
+        var gathered = [Gathered(.identity), Gathered(.mark)]
+        var further: Set<FieldNumber> = []
+        var pathBytes = 0
+        for (index, operation) in state.operations.enumerated() {
+            for (position, write) in operation.writes.enumerated() {
+                let place: Int
+                if write.field == .identity {
+                    place = 0
+                } else if write.field == .mark {
+                    place = 1
+                } else if let known = numbers[write.field] {
+                    place = known
+                } else if numbers.count < extent.fieldsMax, pathBytes <= extent.pathBytesMax {
+                    let path = try path(write.field)
+                    pathBytes += path.text.utf8.count
+                    place = gathered.count
+                    numbers[write.field] = place
+                    gathered.append(Gathered(path))
+                } else {
+                    further.insert(write.field)
+                    continue
+                }
+                gathered[place].writes.append(Reference(operation: index, write: position))
+                if write.mode == .add { gathered[place].isSet = true }
+            }
+        }
+        for place in gathered.indices { gathered[place].choose(extent.candidatesMax, of: state) }
+        var read: [Int: [UInt32: Value]] = [:]
+        func readValues(_ reference: Reference) throws {
+            guard read[reference.operation] == nil else { return }
+            read[reference.operation] = try values(state.operations[reference.operation]) ?? [:]
+        }
+        let ordered = gathered.prefix(2) + gathered.dropFirst(2).sorted { $0.path < $1.path }
+        for field in ordered { if let winner = field.writes.first { try readValues(winner) } }
+        for field in ordered { for reference in field.writes.dropFirst() { try readValues(reference) } }
+
+        func candidates(_ field: Gathered) -> [Candidate] {
+            field.writes.map { reference in
+                let operation = state.operations[reference.operation]
+                let write = operation.writes[reference.write]
+                return Candidate(operation, write, read[reference.operation]?[write.number])
+            }
+        }
+        self.init(
+            id: id,
+            owner: owner,
+            key: key,
+            state: state,
+            identityWrites: candidates(gathered[0]),
+            marks: candidates(gathered[1]),
+            fields: ordered.dropFirst(2).map { field in
+                Field(
+                    path: field.path,
+                    candidates: candidates(field),
+                    furtherCount: field.furtherCount,
+                    isSet: field.isSet,
+                    isOfWideRecord: true
+                )
+            },
+            furtherFieldCount: further.count
+        )
+    }
+
+    /// A live write by its places in a state.
+    private struct Reference {
+        let operation: Int
+        /// Among the operation's live writes.
+        let write: Int
+
+        /// The order of ``Candidate/precedes(_:_:)``: operations of a state are ascending by dot, writes by number.
+        func precedes(_ other: Reference, in state: RecordState) -> Bool {
+            let stamps = (state.operations[operation].stamp, state.operations[other.operation].stamp)
+            if stamps.0 != stamps.1 { return stamps.0 > stamps.1 }
+            return operation != other.operation ? operation > other.operation : write > other.write
+        }
+    }
+
+    /// The live writes of one field.
+    private struct Gathered {
+        let path: FieldPath
+        var writes: [Reference] = []
+        var isSet = false
+        /// How many writes ``choose(_:of:)`` has left out.
+        var furtherCount = 0
+
+        init(_ path: FieldPath) { self.path = path }
+
+        /// Puts the winner first, and keeps so many.
+        mutating func choose(_ countMax: Int, of state: RecordState) {
+            writes.sort { $0.precedes($1, in: state) }
+            furtherCount = max(0, writes.count - countMax)
+            writes.removeLast(furtherCount)
+        }
+    }
+}
