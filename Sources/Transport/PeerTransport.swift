@@ -33,6 +33,8 @@ package final class PeerTransport: Sendable {
     private let refused: RefusalObserver
     private let group: any EventLoopGroup
     private let state = Mutex(State())
+    /// Bytes that have passed the sockets.
+    package let socketBytes = SocketBytes()
 
     private struct State {
         var connections: [ObjectIdentifier: PeerConnection] = [:]
@@ -264,6 +266,7 @@ package final class PeerTransport: Sendable {
         )
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandlers([
+            SocketMeter(socketBytes),
             TLSHandler(
                 engine: engine,
                 handshakeTimeout: configuration.handshakeTimeout,

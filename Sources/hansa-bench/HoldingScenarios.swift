@@ -76,10 +76,11 @@ extension LoadedNode {
         try Nodes.start(node)
         try await Task.sleep(for: .seconds(3))
         let processes = [node.processIdentifier, follower.processIdentifier]
-        let (used, passed) = (processes.map(Facts.processorSeconds), Facts.loopbackBytes())
+        let passed = try await Nodes.bytesOnTheWire([node, follower])
+        let used = processes.map(Facts.processorSeconds)
         try await Task.sleep(for: .seconds(seconds))
         let cost = zip(processes.map(Facts.processorSeconds), used).map { ($0 - $1) / Double(seconds) * 100 }
-        let bytes = Facts.loopbackBytes() - passed
+        let bytes = try await Nodes.bytesOnTheWire([node, follower]) - passed
         try check([node, follower])
         let memory = Facts.memory(of: node.processIdentifier)
         follower.stop()

@@ -75,10 +75,10 @@ extension LoadedNode {
         let file = scratch("changed.jsonl")
         try source.writeJSONLines(file, 0..<source.count, changedPercent: 1)
         let changed = (0..<source.count).count { $0 % 100 < 1 }
-        let before = Facts.loopbackBytes()
+        let before = try await Nodes.bytesOnTheWire([node, follower])
         let seconds = try load(file, into: node, updated: changed)
         while try follower.digest() != node.digest() { try await Task.sleep(for: .milliseconds(20)) }
-        let bytes = Facts.loopbackBytes() - before
+        let bytes = try await Nodes.bytesOnTheWire([node, follower]) - before
         // The next scenarios find the records as they were.
         try load(lines(), into: node, updated: changed)
         while try follower.digest() != node.digest() { try await Task.sleep(for: .milliseconds(20)) }
@@ -101,12 +101,12 @@ extension LoadedNode {
         let stream = try SecureStream(scratch: scratch).run(file: lines(), texts: source.texts)
         try? FileManager.default.removeItem(atPath: scratch("plain-stream"))
         let late = try newcomer()
-        let wire = Facts.loopbackBytes()
+        let wire = try await Nodes.bytesOnTheWire([node])
         let begin = ContinuousClock.now
         try Nodes.start(late)
         try await awaitDigest(of: node, at: late)
         let seconds = begin.duration(to: .now) / .seconds(1)
-        let bytes = Facts.loopbackBytes() - wire
+        let bytes = try await Nodes.bytesOnTheWire([node, late]) - wire
         try check([node, late])
         let result = rate("catch-up", seconds: seconds, reference: stream.rowsPerSecond, node: late)
         late.stop()

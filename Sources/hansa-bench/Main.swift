@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Node
 import TestSupport
 
 @main
@@ -119,6 +120,7 @@ struct Bench: AsyncParsableCommand {
     }
 
     func run() async throws {
+        Lifeline.watch()
         if let fault { return try await endure(fault, RecordSource(count: try count())) }
         var results = try RawCosts.measurements()
         let count = try count()

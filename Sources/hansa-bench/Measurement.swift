@@ -92,13 +92,6 @@ enum Facts {
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
-    /// Bytes that have passed the loopback interface, with the headers of TCP and IP.
-    static func loopbackBytes() -> Int {
-        let text = (try? String(contentsOfFile: "/proc/net/dev", encoding: .utf8)) ?? ""
-        let line = text.split(separator: "\n").first { $0.contains("lo:") } ?? ""
-        return line.split(whereSeparator: { $0 == " " || $0 == ":" }).dropFirst().first.flatMap { Int($0) } ?? 0
-    }
-
     /// The bytes of all files in a folder.
     static func bytes(in folder: String) -> Int {
         let names = (try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []

@@ -55,4 +55,17 @@ struct Nodes {
         }
         return client
     }
+
+    /// Bytes that running nodes have sent each other since each was started, as they count them: TLS records with
+    /// handshakes, without the headers of TCP and IP.
+    static func bytesOnTheWire(_ nodes: [HansaProcess]) async throws -> Int {
+        var sum = 0
+        for node in nodes {
+            guard let traffic = try await client(node.folder).call(PeersCommand()).traffic else {
+                throw BenchFailure("the node in \(node.folder) does not tell what it has sent")
+            }
+            sum += Int(clamping: traffic.sent.socketBytes)
+        }
+        return sum
+    }
 }

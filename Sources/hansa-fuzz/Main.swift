@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Node
 
 /// Runs the command line and turns every outcome into its exit code: 0 done, 1 a seed failed, 2 usage.
 @main
@@ -7,6 +8,7 @@ enum Main {
     static func main() {
         // A reader that goes away is met where something is written.
         signal(SIGPIPE, SIG_IGN)
+        Lifeline.watch()
         exit(run(Array(CommandLine.arguments.dropFirst())))
     }
 

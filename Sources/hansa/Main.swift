@@ -8,6 +8,7 @@ enum Main {
     static func main() async {
         // A reader that goes away is met where something is written.
         signal(SIGPIPE, SIG_IGN)
+        Lifeline.watch()
         exit(await run(Array(CommandLine.arguments.dropFirst())))
     }
 

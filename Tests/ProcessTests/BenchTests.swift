@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -93,6 +94,32 @@ extension ProcessTests {
             )
             #expect(code == 0, "\(errors)")
             #expect(answer.results.array.contains { $0.scenario.string == "catch-up" })
+        }
+
+        /// Processes of the program hansa that have a word with this text in it.
+        private static func processes(with text: String) -> [String] {
+            let numbers = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+            return numbers.filter { number in
+                guard number.first?.isNumber == true,
+                    let line = FileManager.default.contents(atPath: "/proc/\(number)/cmdline")
+                else { return false }
+                let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+                return words.first?.hasSuffix("/hansa") == true && words.contains { $0.contains(text) }
+            }
+        }
+
+        @Test(arguments: [SIGKILL, SIGINT, SIGTERM])
+        func `ended in its midst, it leaves no process behind`(signal: Int32) throws {
+            let scratch = try TemporaryFolder()
+            let process = try ChildProcess(
+                Self.program,
+                ["idle", "--records", "50", "--idle-seconds", "3600", "--folder", scratch.path],
+                environment: ProcessInfo.processInfo.environment
+            )
+            #expect(eventually(seconds: 120) { Self.processes(with: scratch.path).count >= 2 })
+            process.send(signal)
+            #expect(process.wait(seconds: 30) != nil)
+            #expect(eventually(seconds: 30) { Self.processes(with: scratch.path).isEmpty })
         }
     }
 }

@@ -1,12 +1,26 @@
 package import Glibc
 
-/// A process that was started here: ended with the value that owns it, whatever becomes of the test.
+/// A process that was started here: ended with the value that owns it, whatever becomes of the test. One of Hansa's own
+/// programs also ends with the process that started it, even where that is killed.
 ///
 /// Foundation's `Process` runs a run loop on the waiting thread; waiting here is a plain loop over `waitpid` with a
 /// bound, so that nothing a program does can hang a test run.
 package final class ChildProcess {
     package let processIdentifier: pid_t
     private var ended: Int32?
+
+    /// What Hansa's programs watch (`Lifeline`): the reading end of a pipe that this process never writes to. The writing
+    /// end closes with this process; no child has it.
+    private static let lifeline: Int32? = {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { return nil }
+        // Neither end is left to a child by itself, and what is handed over lies above all that a child has.
+        let high = ends.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+        for end in ends { close(end) }
+        return high.contains { $0 < 0 } ? nil : high[0]
+    }()
+    /// What it is called in a child.
+    private static let lifelineInChild: Int32 = 3
 
     package struct StartFailure: Error {
         package let program: String
@@ -37,11 +51,26 @@ package final class ChildProcess {
         let flags = O_WRONLY | O_CREAT | O_APPEND
         posix_spawn_file_actions_addopen(&actions, 1, output ?? "/dev/null", flags, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, errors ?? "/dev/null", flags, 0o600)
+        var environment = environment
+        environment["HANSA_TEST_LIFELINE"] = nil
+        if let lifeline = Self.lifeline {
+            posix_spawn_file_actions_adddup2(&actions, lifeline, Self.lifelineInChild)
+            environment["HANSA_TEST_LIFELINE"] = "\(Self.lifelineInChild)"
+        }
         let words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
         let variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") }
         defer { for pointer in words + variables { free(pointer) } }
+        // Who runs tests in the background may have interrupts ignored, which children inherit.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var interrupts = sigset_t()
+        sigemptyset(&interrupts)
+        sigaddset(&interrupts, SIGINT)
+        posix_spawnattr_setsigdefault(&attributes, &interrupts)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
         var number: pid_t = 0
-        let code = posix_spawnp(&number, program, &actions, nil, words + [nil], variables + [nil])
+        let code = posix_spawnp(&number, program, &actions, &attributes, words + [nil], variables + [nil])
         guard code == 0 else { throw StartFailure(program: program, reason: String(cString: strerror(code))) }
         processIdentifier = number
     }

@@ -62,6 +62,21 @@ import Transport
         #expect(try await dialled.outcome() == .local("done"))
     }
 
+    @Test func whatPassesTheSocketsIsCounted() async throws {
+        let (listener, dialler, accepted, dialled) = try await connected()
+        let (before, after) = (dialler.transport.socketBytes.sent, UInt64(1_000_000))
+        // The handshake: two certificates, and each side's half of it.
+        #expect(before > 200)
+        try await dialled.send([UInt8](repeating: 1, count: Int(after)))
+        #expect(try await accepted.nextFrame()?.count == Int(after))
+        // Records of 16 KiB have some 22 bytes of their own.
+        #expect((after + 4..<after + 4_000).contains(dialler.transport.socketBytes.sent - before))
+        dialled.close()
+        _ = try await (dialled.outcome(), accepted.outcome())
+        #expect(listener.transport.socketBytes.received == dialler.transport.socketBytes.sent)
+        #expect(dialler.transport.socketBytes.received <= listener.transport.socketBytes.sent)
+    }
+
     // MARK: Back-pressure
 
     @Test func aPeerThatDoesNotReadGrowsNoMemory() async throws {

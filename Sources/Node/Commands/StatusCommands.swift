@@ -272,12 +272,17 @@ package struct PeersCommand: Command {
         package let aheadBy: UInt64?
         package let lastContactSeconds: Double?
         package let clockAheadSeconds: Double?
+        /// Bytes of frames, with their lengths, since this node started.
+        package let sentBytes: UInt64?
+        package let receivedBytes: UInt64?
     }
 
     package struct Output: Codable, Sendable {
         package let running: Bool
         package let peers: [Peer]
         package let counters: NodeService.Counters?
+        /// What all peers together were sent and sent, by kind of message; absent where the node does not run.
+        package let traffic: TrafficCounts?
         package let parked: [ParkedEntry]
     }
 
@@ -308,13 +313,16 @@ package struct PeersCommand: Command {
                         behindBy: nil,
                         aheadBy: nil,
                         lastContactSeconds: nil,
-                        clockAheadSeconds: nil
+                        clockAheadSeconds: nil,
+                        sentBytes: nil,
+                        receivedBytes: nil
                     )
                 }
             }
-            return Output(running: false, peers: peers, counters: nil, parked: [])
+            return Output(running: false, peers: peers, counters: nil, traffic: nil, parked: [])
         }
         let status = service.engineStatus()
+        let traffic = service.trafficByPeer
         let peers = status.peers.filter { $0.standing != .own }.map { peer in
             Peer(
                 organization: directory.name(of: peer.organization),
@@ -327,13 +335,16 @@ package struct PeersCommand: Command {
                 behindBy: peer.behindBy,
                 aheadBy: peer.aheadBy,
                 lastContactSeconds: peer.lastContact.map { Double(status.now.milliseconds(since: $0)) / 1000 },
-                clockAheadSeconds: peer.clockAheadMilliseconds.map { Double($0) / 1000 }
+                clockAheadSeconds: peer.clockAheadMilliseconds.map { Double($0) / 1000 },
+                sentBytes: traffic[peer.node]?.sentBytes ?? 0,
+                receivedBytes: traffic[peer.node]?.receivedBytes ?? 0
             )
         }
         return Output(
             running: service.listening != nil,
             peers: peers,
             counters: service.counts,
+            traffic: service.trafficCounts,
             parked: ParkedEntry.list(context)
         )
     }

@@ -29,6 +29,7 @@ package final class NodeService: Service {
     private let dials: AsyncStream<Dial>
     private let dial: AsyncStream<Dial>.Continuation
     private let counters = Mutex(Counters())
+    private let traffic = Traffic()
     private let handshakes: HandshakeLog
     private let failure = Mutex<HansaError?>(nil)
     /// Peers' deltas that wait to be stored.
@@ -52,6 +53,8 @@ package final class NodeService: Service {
     private struct LinkTable {
         var next: UInt64 = 1
         var sessions: [LinkID: PeerSession] = [:]
+        /// Bytes of frames that passed in sessions that have ended, by enrolled node.
+        var past: [NodeKey: PeerTraffic] = [:]
     }
 
     /// What the node counts since it started.
@@ -275,6 +278,16 @@ package final class NodeService: Service {
         }
     }
 
+    /// What was sent to peers and received from them since the node started.
+    package var trafficCounts: TrafficCounts { traffic.counts(transport.socketBytes) }
+
+    /// The same for each enrolled node that there was a session with, by the bytes of frames.
+    package var trafficByPeer: [NodeKey: PeerTraffic] {
+        links.withLock { table in
+            table.sessions.values.reduce(into: table.past) { $0[$1.node, default: PeerTraffic()] += $1.traffic }
+        }
+    }
+
     package var counts: Counters {
         var counts = counters.withLock { $0 }
         counts.handshakesFailed = handshakes.count
@@ -300,6 +313,9 @@ package final class NodeService: Service {
         case .rosterChanged(let roster):
             directory.adopt(roster)
             gate.adopt(roster)
+            links.withLock { table in
+                table.past = table.past.filter { roster.organization(of: $0.key) != nil }
+            }
             transport.closeSessions { [gate] in !gate.admits($0.rawBytes) }
         case .noteRefusal(let log, let sequence, let refusal, let node): noteRefusal(log, sequence, refusal, node)
         case .noteRefused(let log, let sequence, let code, let reason, let node):
@@ -592,7 +608,12 @@ package final class NodeService: Service {
             .linkUp(link, node: node, dialled: connection.direction == .outbound, address: address?.description)
         )
         await withTaskExecutorPreference(connection.executor) { await receiveAll(from: session, on: link) }
-        _ = links.withLock { $0.sessions.removeValue(forKey: link) }
+        links.withLock { table in
+            table.sessions[link] = nil
+            if directory.roster.organization(of: node) != nil {
+                table.past[node, default: PeerTraffic()] += session.traffic
+            }
+        }
         connection.close()
         let reason = await connection.closed()
         driver.feed(.linkDown(link))
@@ -612,7 +633,7 @@ package final class NodeService: Service {
         var frames = connection.inbound.makeAsyncIterator()
         while let frame = await frames.next() {
             if frame.count + connection.unreadBytes <= Self.bytesOnLoop {
-                if let message = decode(frame, from: link) {
+                if let message = decode(frame, from: session, on: link) {
                     await withTaskExecutorPreference(message.isBrief ? nil : globalConcurrentExecutor) {
                         receive(message, byteCount: frame.count, on: link)
                     }
@@ -621,7 +642,7 @@ package final class NodeService: Service {
                 await withTaskExecutorPreference(globalConcurrentExecutor) {
                     var next: [UInt8]? = frame
                     while let frame = next {
-                        if let message = decode(frame, from: link) {
+                        if let message = decode(frame, from: session, on: link) {
                             receive(message, byteCount: frame.count, on: link)
                         }
                         next = connection.unreadBytes > 0 && !session.isHeld ? await frames.next() : nil
@@ -633,10 +654,14 @@ package final class NodeService: Service {
     }
 
     /// The message in a frame; nil where there is none, which ends the session.
-    private func decode(_ frame: [UInt8], from link: LinkID) -> PeerMessage? {
+    private func decode(_ frame: [UInt8], from session: PeerSession, on link: LinkID) -> PeerMessage? {
+        session.countReceived(frameBytes: frame.count)
         do throws(MalformedMessage) {
-            return try PeerMessage(decoding: frame)
+            let message = try PeerMessage(decoding: frame)
+            traffic.countReceived(.message(message.kind), frameBytes: frame.count)
+            return message
         } catch {
+            traffic.countReceived(.unknown, frameBytes: frame.count)
             driver.feed(.malformed(link, error.what))
             return nil
         }
@@ -683,17 +708,26 @@ package final class NodeService: Service {
     }
 
     private func send(_ link: LinkID, _ message: PeerMessage) {
-        guard let connection = links.withLock({ $0.sessions[link] })?.connection else { return }
-        if !connection.enqueue(message.encoded()) { connection.close(.slowReader) }
+        guard let session = links.withLock({ $0.sessions[link] }) else { return }
+        if !enqueue(message, on: session) { session.connection.close(.slowReader) }
+    }
+
+    /// Hands a message to its connection, and counts it; false where there is no room for it.
+    private func enqueue(_ message: PeerMessage, on session: PeerSession) -> Bool {
+        let frame = message.encoded()
+        guard session.connection.enqueue(frame) else { return false }
+        session.countSent(frameBytes: frame.count)
+        traffic.countSent(.message(message.kind), frameBytes: frame.count)
+        return true
     }
 
     private func disconnect(_ link: LinkID, _ refusal: SessionRefusal?) {
-        guard let connection = links.withLock({ $0.sessions[link] })?.connection else { return }
+        guard let session = links.withLock({ $0.sessions[link] }) else { return }
         if let refusal {
-            _ = connection.enqueue(PeerMessage.refusal(refusal).encoded())
-            connection.close(.local(refusal.reason))
+            _ = enqueue(.refusal(refusal), on: session)
+            session.connection.close(.local(refusal.reason))
         } else {
-            connection.close()
+            session.connection.close()
         }
     }
 
@@ -706,6 +740,7 @@ package final class NodeService: Service {
         var answer = Hansa_V0_JoinAnswer()
         guard let key = Hash256(connection.peerKey.rawBytes) else { return }
         for await frame in connection.inbound {
+            traffic.countReceived(.join, frameBytes: frame.count)
             guard let decoded = try? Hansa_V0_Frame(serializedBytes: frame),
                 case .joinRequest(let request) = decoded.message
             else {
@@ -729,7 +764,9 @@ package final class NodeService: Service {
         }
         var frame = Hansa_V0_Frame()
         frame.joinAnswer = answer
-        if let bytes: [UInt8] = try? frame.serializedBytes() { try? await connection.send(bytes) }
+        if let bytes: [UInt8] = try? frame.serializedBytes(), (try? await connection.send(bytes)) != nil {
+            traffic.countSent(.join, frameBytes: bytes.count)
+        }
         connection.close()
         _ = await connection.closed()
     }

@@ -10,10 +10,30 @@ final class PeerSession: Sendable {
     let node: NodeKey
     /// Nanoseconds on the engine's clock.
     private let heldUntil = Atomic<UInt64>(0)
+    private let sentBytes = Atomic<UInt64>(0)
+    private let receivedBytes = Atomic<UInt64>(0)
 
     init(connection: PeerConnection, node: NodeKey) {
         self.connection = connection
         self.node = node
+    }
+
+    /// Counts a frame that was handed to the connection, with its length.
+    func countSent(frameBytes: Int) {
+        sentBytes.wrappingAdd(UInt64(frameBytes + Traffic.lengthBytes), ordering: .relaxed)
+    }
+
+    /// Counts a frame that came, with its length.
+    func countReceived(frameBytes: Int) {
+        receivedBytes.wrappingAdd(UInt64(frameBytes + Traffic.lengthBytes), ordering: .relaxed)
+    }
+
+    /// What was counted so far.
+    var traffic: PeerTraffic {
+        PeerTraffic(
+            sentBytes: sentBytes.load(ordering: .relaxed),
+            receivedBytes: receivedBytes.load(ordering: .relaxed)
+        )
     }
 
     /// Has nothing read until then.

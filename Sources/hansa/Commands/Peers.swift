@@ -37,6 +37,14 @@ struct Peers: AsyncParsableCommand {
                     + DisplayText.line(parked.reason)
             )
         }
+        if let traffic = answer.traffic {
+            lines.append(
+                "since the start \(Words.size(Int(clamping: traffic.sent.bytes))) sent in "
+                    + Words.count(traffic.sent.messages, "message")
+                    + ", \(Words.size(Int(clamping: traffic.received.bytes))) received in "
+                    + Words.count(traffic.received.messages, "message")
+            )
+        }
         if !answer.running { lines.append("not running, so nobody is connected; start it with 'hansa run'") }
         return lines.joined(separator: "\n")
     }

@@ -1,0 +1,45 @@
+import NIOCore
+import Synchronization
+
+/// Bytes that have passed a transport's sockets since it was made: TLS records, with handshakes and alerts, also of
+/// connections that came to nothing; without the headers of TCP and IP.
+package final class SocketBytes: Sendable {
+    private let receivedBytes = Atomic<UInt64>(0)
+    private let sentBytes = Atomic<UInt64>(0)
+
+    init() {}
+
+    /// Bytes that came from sockets.
+    package var received: UInt64 { receivedBytes.load(ordering: .relaxed) }
+    /// Bytes that were handed to sockets.
+    package var sent: UInt64 { sentBytes.load(ordering: .relaxed) }
+
+    fileprivate func received(_ count: Int) { receivedBytes.wrappingAdd(UInt64(count), ordering: .relaxed) }
+    fileprivate func sent(_ count: Int) { sentBytes.wrappingAdd(UInt64(count), ordering: .relaxed) }
+}
+
+/// The first handler of a peer's channel: counts what passes.
+///
+/// Isolation: the channel's event loop.
+final class SocketMeter: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let bytes: SocketBytes
+
+    init(_ bytes: SocketBytes) {
+        self.bytes = bytes
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        bytes.received(unwrapInboundIn(data).readableBytes)
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        bytes.sent(unwrapOutboundIn(data).readableBytes)
+        context.write(data, promise: promise)
+    }
+}
