@@ -31,7 +31,7 @@ extension ProcessTests {
         private static let visibleSecondsMax = 10.0
         private static let memoryGrowthMax = 64 * 1024 * 1024
 
-        @Test(arguments: [Attack.heads, .questions])
+        @Test(arguments: Attack.allCases)
         func `edits are seen, status answers and memory stays, whatever a member sends`(attack: Attack) throws {
             let cluster = try Cluster("Reed", "Moss", "Fern")
             let hostile = try HostileMember(ticket: cluster[0].ticket(), name: "Thistle")
