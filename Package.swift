@@ -188,10 +188,15 @@ let package = Package(
         ),
         .testTarget(name: "FuzzTests", dependencies: ["hansa-fuzz", "TestSupport"], swiftSettings: settings),
         .testTarget(
+            name: "ConsoleTests",
+            dependencies: ["hansa", "Node", "TestSupport", logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "ProcessTests",
             dependencies: [
                 "hansa", "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator", "TestSupport", "Wire",
-                protobuf,
+                protobuf, sqlite,
             ],
             exclude: ["kill-seeds.txt"],
             swiftSettings: settings

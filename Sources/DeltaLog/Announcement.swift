@@ -45,6 +45,15 @@ package struct Announcement: Hashable, Sendable {
         self.encoded = encoded
     }
 
+    /// The node and its addresses in a SignedAnnouncement message whose signature was checked before; nil for other bytes.
+    package static func addresses(in encoded: [UInt8]) -> (node: NodeKey, addresses: [String])? {
+        guard let signed = Hansa_V0_SignedAnnouncement(canonical: encoded),
+            let announcement = Hansa_V0_Announcement(canonical: Array(signed.announcement)),
+            let node = NodeKey(bytes: announcement.node)
+        else { return nil }
+        return (node, announcement.addresses)
+    }
+
     /// Signs an announcement; returns the bytes of a SignedAnnouncement message.
     ///
     /// - Throws: ``StatementRefusal/malformed`` where everybody would refuse it, and what the signer throws.

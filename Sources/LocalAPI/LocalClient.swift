@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 package import Node
+import Synchronization
 
 /// Asks a running node over its socket.
 package struct LocalClient: Sendable {
@@ -23,7 +24,7 @@ package struct LocalClient: Sendable {
         owner = RuntimeSocket.owner(of: folder)
         for path in RuntimeSocket.candidates(for: folder) where RuntimeSocket.isSocket(path) {
             if let connection = try await Self.connect(path, owner: owner) {
-                try? await connection.channel.close()
+                try? await connection.channel.channel.close()
                 self.path = path
                 return
             }
@@ -34,7 +35,7 @@ package struct LocalClient: Sendable {
     /// Runs a command in the node, over a connection of its own.
     ///
     /// - Throws: What the command throws there; ``HansaError`` with ``ExitCode/unreachable`` at once where the node
-    ///   stops meanwhile.
+    ///   stops meanwhile, and after ``LocalProtocol/silenceMax`` without a sign of life where it hangs.
     package func call<C: Command>(_ command: C) async throws -> C.Output {
         try await withSession(isSingle: true) { try await $0.call(command) }
     }
@@ -50,15 +51,18 @@ package struct LocalClient: Sendable {
     /// A connection to the node, within ``LocalClient/withSession(_:)``. Sendable only as far as it makes one call at a time:
     /// the next one begins when the one before has been answered.
     package final class Session: @unchecked Sendable {
+        private let silence: SilenceHandler
         private let outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
         private var inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
         private let isSingle: Bool
 
         fileprivate init(
+            _ connection: Connection,
             _ inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>,
             _ outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>,
             isSingle: Bool
         ) {
+            silence = connection.silence
             self.inbound = inbound.makeAsyncIterator()
             self.outbound = outbound
             self.isSingle = isSingle
@@ -95,6 +99,7 @@ package struct LocalClient: Sendable {
                 var answer = Data()
                 while let part = try await inbound.next() {
                     switch part {
+                    // A sign of life, unless it is the answer's.
                     case .head(let head): status = Int(head.status.code)
                     case .body(let buffer): answer.append(contentsOf: buffer.readableBytesView)
                     case .end: return (status, answer)
@@ -106,7 +111,7 @@ package struct LocalClient: Sendable {
                 // As below.
             }
             // Whatever broke the connection: the node is gone, and the folder is never gone on with behind its back.
-            throw HansaError(.unreachable, LocalClient.stoppedMessage)
+            throw silence.hasEnded ? LocalClient.silent(silence.process) : LocalClient.stopped
         }
     }
 
@@ -114,55 +119,142 @@ package struct LocalClient: Sendable {
         isSingle: Bool,
         _ body: (Session) async throws -> Result
     ) async throws -> Result {
-        guard let connection = try await Self.connect(path, owner: owner) else {
-            throw HansaError(.unreachable, Self.stoppedMessage)
-        }
+        guard let connection = try await Self.connect(path, owner: owner) else { throw Self.stopped }
         // What the body came to counts, however the connection ends then.
         var result: Swift.Result<Result, any Error>?
         do {
             try await withTaskExecutorPreference(LocalLoop.executor) {
-                try await connection.executeThenClose { inbound, outbound in
+                try await connection.channel.executeThenClose { inbound, outbound in
                     do {
-                        result = .success(try await body(Session(inbound, outbound, isSingle: isSingle)))
+                        result = .success(try await body(Session(connection, inbound, outbound, isSingle: isSingle)))
                     } catch {
                         result = .failure(error)
                     }
                 }
             }
         } catch {
-            guard result != nil else { throw HansaError(.unreachable, Self.stoppedMessage) }
+            guard result != nil else { throw Self.stopped }
         }
-        guard let result else { throw HansaError(.unreachable, Self.stoppedMessage) }
+        guard let result else { throw Self.stopped }
         return try result.get()
     }
 
-    private typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+    private static let stopped = HansaError(.unreachable, stoppedMessage)
+
+    /// What is said of a node that is there and says nothing.
+    ///
+    /// - Parameter process: Its number; 0 where that is not known.
+    private static func silent(_ process: pid_t) -> HansaError {
+        let which = process == 0 ? "" : " (process \(process))"
+        return HansaError(
+            .unreachable,
+            "the node\(which) does not answer; see whether it is stopped or its machine is overloaded, "
+                + "and start it again if it hangs"
+        )
+    }
+
+    fileprivate struct Connection {
+        let channel: NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+        let silence: SilenceHandler
+    }
 
     /// Nil where nobody listens.
     private static func connect(_ path: String, owner: uid_t) async throws -> Connection? {
         let connection: Connection
         do {
-            connection = try await ClientBootstrap(group: LocalLoop.eventLoop)
-                .connect(unixDomainSocketPath: path) { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        return try Connection(wrappingChannelSynchronously: channel)
-                    }
-                }
+            connection = try await open(path)
         } catch let error as IOError where error.errnoCode == EACCES || error.errnoCode == EPERM {
             throw HansaError(.refused, "\(path) belongs to another user; ask as that user")
+        } catch let error as IOError where error.errnoCode == EAGAIN {
+            throw silent(0)
         } catch {
             return nil
         }
+        let channel = connection.channel.channel
         // A node that ends between the connection and this question has nothing to tell any more.
-        guard let user = try? await PeerCredentials.user(of: connection.channel) else {
-            try? await connection.channel.close()
+        guard let (user, process) = try? await PeerCredentials.userAndProcess(of: channel) else {
+            try? await channel.close()
             return nil
         }
         guard user == owner || user == geteuid() else {
-            try? await connection.channel.close()
+            try? await channel.close()
             throw HansaError(.refused, "\(path) is held by another user than the data folder's; it is not asked")
         }
+        connection.silence.process = process
         return connection
+    }
+
+    /// Connects. A node that accepts nothing has its queue of connections full at some time (`EAGAIN`); it has its time to
+    /// take some from it.
+    private static func open(_ path: String) async throws -> Connection {
+        let deadline = ContinuousClock.now + LocalProtocol.silenceMax
+        while true {
+            do {
+                return try await ClientBootstrap(group: LocalLoop.eventLoop)
+                    .connect(unixDomainSocketPath: path) { channel in
+                        channel.eventLoop.makeCompletedFuture {
+                            let silence = SilenceHandler()
+                            let pipeline = channel.pipeline.syncOperations
+                            try pipeline.addHandlers([
+                                HTTPRequestEncoder(),
+                                ByteToMessageHandler(HTTPResponseDecoder(informationalResponseStrategy: .forward)),
+                                silence,
+                            ])
+                            return Connection(
+                                channel: try NIOAsyncChannel(wrappingChannelSynchronously: channel),
+                                silence: silence
+                            )
+                        }
+                    }
+            } catch let error as IOError where error.errnoCode == EAGAIN && ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+}
+
+/// Closes a connection whose node has a request and says nothing for ``LocalProtocol/silenceMax``.
+///
+/// `@unchecked Sendable`: the timer is used on the channel's event loop only, all else is behind a lock.
+private final class SilenceHandler: ChannelDuplexHandler, @unchecked Sendable {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias OutboundIn = HTTPClientRequestPart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    private var timer: Scheduled<Void>?
+    private let state = Mutex<(process: pid_t, hasEnded: Bool)>((0, false))
+
+    /// The node's process number; 0 where it is not known.
+    var process: pid_t {
+        get { state.withLock { $0.process } }
+        set { state.withLock { $0.process = newValue } }
+    }
+
+    /// True once it has closed the connection.
+    var hasEnded: Bool { state.withLock { $0.hasEnded } }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .head = unwrapOutboundIn(data) { wait(context) }
+        context.write(data, promise: promise)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        timer?.cancel()
+        timer = nil
+        if case .end = unwrapInboundIn(data) {} else { wait(context) }
+        context.fireChannelRead(data)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        context.fireChannelInactive()
+    }
+
+    private func wait(_ context: ChannelHandlerContext) {
+        let channel = context.channel
+        timer = channel.eventLoop.scheduleTask(in: TimeAmount(LocalProtocol.silenceMax)) { [self] in
+            state.withLock { $0.hasEnded = true }
+            channel.close(promise: nil)
+        }
     }
 }

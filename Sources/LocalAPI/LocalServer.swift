@@ -80,7 +80,7 @@ private struct Responder: HTTPResponder {
     func respond(to request: Request, context connection: LocalRequestContext) async throws -> Response {
         do {
             try await checkUser(connection.channel)
-            let data = try await run(request)
+            let data = try await run(request, on: connection.channel)
             return Self.response(200, data)
         } catch {
             let error = HansaError(cause: error)
@@ -95,7 +95,7 @@ private struct Responder: HTTPResponder {
         }
     }
 
-    private func run(_ request: Request) async throws -> Data {
+    private func run(_ request: Request, on channel: any Channel) async throws -> Data {
         let path = request.uri.path
         guard request.method == .post, path.hasPrefix(LocalProtocol.prefix),
             let handler = CommandTable.handlers[String(path.dropFirst(LocalProtocol.prefix.count))]
@@ -108,6 +108,8 @@ private struct Responder: HTTPResponder {
         } catch is NIOTooManyBytesError {
             throw HansaError(.usage, "a request has at most \(LocalProtocol.requestBytesMax) bytes")
         }
+        let signs = SignsOfLife(on: channel)
+        defer { signs.end() }
         do {
             return try await handler(Data(body.readableBytesView), context)
         } catch is CancellationError {

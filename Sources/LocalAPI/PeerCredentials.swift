@@ -13,15 +13,25 @@ package enum PeerCredentials {
     /// The user at the other end.
     ///
     /// - Throws: The system's error; a channel that is no socket gives one too.
-    package static func user(of channel: any Channel) async throws -> uid_t {
+    package static func user(of channel: any Channel) async throws -> uid_t { try await read(channel).user }
+
+    /// User and process at the other end; of a listener, those that began to listen. The process is 0 where it cannot be
+    /// seen from here.
+    ///
+    /// - Throws: As ``user(of:)``.
+    static func userAndProcess(of channel: any Channel) async throws -> (user: uid_t, process: pid_t) {
+        let credentials = try await read(channel)
+        return (credentials.user, credentials.process)
+    }
+
+    private static func read(_ channel: any Channel) async throws -> Credentials {
         guard let provider = channel as? any SocketOptionProvider else {
             throw ChannelError.operationUnsupported
         }
         // SO_PEERCRED fills exactly this structure.
-        let credentials: Credentials = try await provider.unsafeGetSocketOption(
+        return try await provider.unsafeGetSocketOption(
             level: NIOBSDSocket.OptionLevel(rawValue: SOL_SOCKET),
             name: NIOBSDSocket.Option(rawValue: SO_PEERCRED)
         ).get()
-        return credentials.user
     }
 }

@@ -29,7 +29,9 @@ package final class Directory: Sendable {
     private let changes = Mutex(Changes())
     private let clock: Mutex<HybridLogicalClock>
     private let members: Mutex<Members>
+    private let provenForks: Mutex<[LogID: UInt64]>
     private let listeners = Mutex(Listeners())
+    private let turns = Mutex(Turns())
 
     /// Where this node's next delta goes.
     private struct Pen {
@@ -49,6 +51,15 @@ package final class Directory: Sendable {
     private struct Listeners: Sendable {
         var committed: (@Sendable ([VerifiedDelta], StoredTotals) -> Void)?
         var failed: (@Sendable (HansaError) -> Void)?
+    }
+
+    /// Commands' bodies that wait for their turn on the writer's queue. While another program's lock holds the queue up,
+    /// they are given up instead of waiting for as long as that takes.
+    private struct Turns: Sendable {
+        var next: UInt64 = 0
+        var givesUp: [UInt64: @Sendable (any Error) -> Void] = [:]
+        /// True once the process stops.
+        var isOver = false
     }
 
     /// How often records of this organization have changed since the directory was opened, and how often by each import
@@ -136,6 +147,7 @@ package final class Directory: Sendable {
             _ = governance.insert(statement, replaced: &replaced)
         }
         members = Mutex(Members(Roster(charter: charter, statements: governance, hasher: cryptography)))
+        provenForks = Mutex(governance.forks)
 
         token = VolatileToken(folder: folder, hasher: cryptography)
         var pen = Pen(node: node)
@@ -160,6 +172,7 @@ package final class Directory: Sendable {
 
     /// Closes the store. Nothing may be called after it.
     package func close() {
+        stopWaiting()
         // What could not be checkpointed stays in the write-ahead log, and is read from there.
         writer.sync { try? store.close() }
     }
@@ -190,6 +203,17 @@ package final class Directory: Sendable {
         let now = Members(roster)
         members.withLock { $0 = now }
     }
+
+    /// Logs with a proof that they are forked, and the lowest sequence number proven.
+    package var forks: [LogID: UInt64] { provenForks.withLock { $0 } }
+
+    /// Takes note of a proof.
+    package func note(forkOf log: LogID, at sequence: UInt64) {
+        provenForks.withLock { $0[log] = min($0[log] ?? .max, sequence) }
+    }
+
+    /// When this node last wrote, by its own clock, in Unix milliseconds; 0 for never. What others wrote meanwhile may count.
+    package var lastWriteMilliseconds: UInt64 { clock.withLock { $0.latest.milliseconds } }
 
     /// The name of an organization, with its id's beginning where the name is not the only one.
     package func name(of organization: OrganizationID) -> String {
@@ -227,9 +251,50 @@ package final class Directory: Sendable {
     }
 
     /// Runs a body on the writer's queue.
+    ///
+    /// - Throws: What the body throws; ``HansaError`` with ``ExitCode/inUse`` where another program's lock held the queue up
+    ///   for too long, and then the body was not run.
     package func onWriter<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        try await onQueue(writer, body)
+        try await withCheckedThrowingContinuation { continuation in
+            let turn = turns.withLock { turns in
+                turns.next += 1
+                turns.givesUp[turns.next] = { continuation.resume(throwing: $0) }
+                return turns.next
+            }
+            writer.async { [self] in
+                guard turns.withLock({ $0.givesUp.removeValue(forKey: turn) }) != nil else { return }
+                continuation.resume(with: Swift.Result { try Self.translating(body) })
+            }
+        }
     }
+
+    /// Runs a body again and again until no lock of another program is in its way. Runs on the writer's queue: what was
+    /// asked for behind it keeps its order, and commands that wait there are told to try again.
+    ///
+    /// - Throws: What the body throws; what the lock gave once ``stopWaiting()`` was called.
+    package func awaitingLock<Result>(_ body: () throws -> Result) throws -> Result {
+        while true {
+            do {
+                return try body()
+            } catch let error as StoreError where error.isPassing {
+                let (waiting, isOver) = turns.withLock { turns in
+                    defer { turns.givesUp = [:] }
+                    return (turns.givesUp.values, turns.isOver)
+                }
+                for giveUp in waiting { giveUp(HansaError(storeError: error)) }
+                if isOver { throw error }
+            }
+        }
+    }
+
+    /// Has every wait for another program's lock end, now and later: the process stops.
+    package func stopWaiting() {
+        turns.withLock { $0.isOver = true }
+        store.endWaiting()
+    }
+
+    /// True once ``stopWaiting()`` was called.
+    package var isStopping: Bool { turns.withLock { $0.isOver } }
 
     /// Queues a body on the writer's queue, without waiting for it.
     package func enqueueOnWriter(_ body: @escaping @Sendable () -> Void) {

@@ -28,11 +28,33 @@ package enum ExitCode: Int32, Codable, Hashable, Sendable {
 /// An error as its user meets it: a code for scripts, and a sentence that names the place and the mend.
 package struct HansaError: Error, Hashable, Codable, Sendable, CustomStringConvertible {
     package let code: ExitCode
+    /// One line. Names and texts of others may stand in it as they are: the program's console escapes it.
     package let message: String
+    /// Further lines, such as the candidates of a name with several meanings.
+    package let details: [String]
 
-    package init(_ code: ExitCode, _ message: String) {
+    package init(_ code: ExitCode, _ message: String, details: [String] = []) {
         self.code = code
         self.message = message
+        self.details = details
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case code, message, details
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        code = try container.decode(ExitCode.self, forKey: .code)
+        message = try container.decode(String.self, forKey: .message)
+        details = try container.decodeIfPresent([String].self, forKey: .details) ?? []
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(code, forKey: .code)
+        try container.encode(message, forKey: .message)
+        if !details.isEmpty { try container.encode(details, forKey: .details) }
     }
 
     package var description: String { message }

@@ -1,5 +1,16 @@
 import COpenSSL
 
+/// The time within which a certificate counts, in seconds since 1970 UTC, by the clock of whoever made it.
+package struct CertificateValidity: Hashable, Sendable {
+    package let notBefore: Int64
+    package let notAfter: Int64
+
+    package init(notBefore: Int64, notAfter: Int64) {
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+    }
+}
+
 /// An X.509 certificate (RFC 5280). Safe to share among threads: only read (see `CertificateHandle`).
 package struct Certificate: Sendable {
     let handle: CertificateHandle

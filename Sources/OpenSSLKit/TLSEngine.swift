@@ -375,8 +375,9 @@ package final class TLSEngine {
         }
         let now = configuration.now()
         let tolerance = configuration.clockToleranceSeconds
-        if now - tolerance > notAfter { return .certificateExpired(key) }
-        if now + tolerance < notBefore { return .certificateNotYetValid(key) }
+        let validity = CertificateValidity(notBefore: notBefore, notAfter: notAfter)
+        if now - tolerance > notAfter { return .certificateExpired(key, validity) }
+        if now + tolerance < notBefore { return .certificateNotYetValid(key, validity) }
         guard certificate.isSelfSigned else { return .certificateMalformed }
         judgedKey = key
         return nil

@@ -21,10 +21,10 @@ package enum TLSFailure: Error, Hashable, Sendable {
     case keyRefused(Ed25519PublicKey)
 
     /// The peer's certificate ended before now less the tolerance. It is told `certificate_expired`.
-    case certificateExpired(Ed25519PublicKey)
+    case certificateExpired(Ed25519PublicKey, CertificateValidity)
 
     /// The peer's certificate starts after now plus the tolerance. It is told `bad_certificate`.
-    case certificateNotYetValid(Ed25519PublicKey)
+    case certificateNotYetValid(Ed25519PublicKey, CertificateValidity)
 
     /// The peer ended the connection with this alert: it refused us, or found a fault.
     case alertReceived(TLSAlert)

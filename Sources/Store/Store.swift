@@ -59,6 +59,7 @@ package final class Store: Sendable {
     /// Used on the pool's writer queue alone.
     private nonisolated(unsafe) let writer = Writer()
     private let condition = Mutex(Condition())
+    private let obstacles: WriteObstacles
     let ahead = TermsAhead()
     /// The data folder's path.
     package let folder: String
@@ -108,12 +109,14 @@ package final class Store: Sendable {
         self.folder = folder
         self.configuration = configuration
         let path = folder + "/" + Self.fileName
+        let obstacles = WriteObstacles(patience: .seconds(configuration.busyTimeoutSeconds))
+        self.obstacles = obstacles
         pool = try StoreError.mapping {
             if !isNew {
                 try WriteAheadLog.saveAgain(ofDatabase: path)
                 try Self.checkFormat(path, configuration)
             }
-            return try DatabasePool(path: path, configuration: Self.grdbConfiguration(configuration))
+            return try DatabasePool(path: path, configuration: Self.grdbConfiguration(configuration, obstacles))
         }
         try StoreError.mapping {
             try pool.writeWithoutTransaction { database in
@@ -138,11 +141,15 @@ package final class Store: Sendable {
         }
     }
 
-    private static func grdbConfiguration(_ configuration: Configuration) -> GRDB.Configuration {
+    private static func grdbConfiguration(
+        _ configuration: Configuration,
+        _ obstacles: WriteObstacles
+    ) -> GRDB.Configuration {
         var result = GRDB.Configuration()
         result.label = "directory"
         result.maximumReaderCount = configuration.readersMax
-        result.busyMode = .timeout(configuration.busyTimeoutSeconds)
+        // Of the writer; readers wait for ten seconds (GRDB 7, `DatabasePool.readerConfiguration`).
+        result.busyMode = .callback { obstacles.shouldTryAgain(after: $0) }
         // No foreign keys are declared, so there is nothing to check.
         result.foreignKeysEnabled = false
         result.prepareDatabase { database in
@@ -213,6 +220,8 @@ package final class Store: Sendable {
 
     /// Copies the write-ahead log back into the file and closes it. Nothing may be called after it.
     package func close() throws {
+        // What cannot be copied back at once stays in the log, and is read from there.
+        obstacles.endWaiting()
         try StoreError.mapping {
             try? pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
             pool.writeWithoutTransaction { _ in
@@ -291,6 +300,36 @@ package final class Store: Sendable {
         }
     }
 
+    /// Looks whether writes are let through, where the last one failed or none was made for a while: an idle store notes
+    /// another program's lock, and finds out that a disk has room again. It waits for no lock.
+    ///
+    /// - Throws: ``StoreError``: what stands in the way. After `inputOutput` the store takes no more writes.
+    package func probe(ifIdleFor pause: Duration) throws {
+        try refusingAfterFailure {
+            try pool.writeWithoutTransaction { database in
+                let last = writer.lastCommit
+                guard obstacles.hasFailed || last.duration(to: .now) >= pause else { return }
+                let wasTidy = writer.isTidy
+                try obstacles.withoutWaiting {
+                    try transact(database, whileRebuilding: true) { transaction in
+                        // To take the lock writes nothing; after a failure a page is written as it is.
+                        guard obstacles.hasFailed else { return }
+                        try transaction.session("UPDATE meta SET value = value WHERE key = (SELECT min(key) FROM meta)")
+                            .run()
+                    }
+                }
+                writer.lastCommit = last
+                writer.isTidy = wasTidy
+            }
+        }
+    }
+
+    /// Whether the store can be written now, as far as is known. Waits for nobody.
+    package var health: StoreHealth { obstacles.health(ofDatabase: databasePath) }
+
+    /// Has every wait for another program's lock end, now and later, as if it had been too long: for a process that stops.
+    package func endWaiting() { obstacles.endWaiting() }
+
     /// The sizes of the file and of its write-ahead log, in bytes.
     package func fileSizes() -> (database: Int, log: Int) {
         func size(_ path: String) -> Int {
@@ -327,8 +366,9 @@ package final class Store: Sendable {
         if let failure = condition.withLock({ $0.failure }) { throw failure }
         do {
             return try StoreError.mapping(body)
-        } catch let error as StoreError where error.code == .inputOutput {
-            condition.withLock { $0.failure = error }
+        } catch let error as StoreError {
+            obstacles.failed(error)
+            if error.code == .inputOutput { condition.withLock { $0.failure = error } }
             throw error
         }
     }
@@ -352,6 +392,7 @@ package final class Store: Sendable {
         let changesBefore = session.totalChanges
         do {
             try database.inTransaction(.immediate) {
+                obstacles.acquiredLock()
                 let cache = try writer.cache ?? WriterCache(session)
                 writer.cache = cache
                 if !whileRebuilding, try RebuildMark.read(session) != nil {
@@ -371,6 +412,7 @@ package final class Store: Sendable {
         guard let result else { throw StoreError(.internal, "a transaction without a result") }
         writer.lastCommit = .now
         writer.isTidy = false
+        if session.totalChanges != changesBefore { obstacles.written() }
         if session.totalChanges - changesBefore >= Self.loadRowsMin { writer.isSwollen = true }
         try checkpointIfLong(database)
         return result

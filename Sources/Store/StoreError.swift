@@ -55,6 +55,9 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
     /// True if the process should end rather than go on with this store.
     package var isFatal: Bool { code == .inputOutput || code == .corrupt }
 
+    /// True if another program's lock was in the way: the same may be tried again, and nothing of it was done.
+    package var isPassing: Bool { code == .locked }
+
     package var description: String { "\(code): \(message)" }
     /// Errors are told apart by their codes alone.
     package static func == (left: StoreError, right: StoreError) -> Bool { left.code == right.code }
@@ -84,7 +87,12 @@ extension StoreError {
                 cause: error
             )
         case .SQLITE_BUSY, .SQLITE_LOCKED:
-            self.init(.locked, "another process is using the directory's database: stop it, or wait", cause: error)
+            self.init(
+                .locked,
+                "another program holds a lock on the directory's database, so nothing was done: "
+                    + "try again when it has let go of it",
+                cause: error
+            )
         case .SQLITE_IOERR:
             self.init(
                 .inputOutput,

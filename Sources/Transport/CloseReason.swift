@@ -25,9 +25,9 @@ package enum CloseReason: Error, Hashable, Sendable {
     /// What the peer showed is not one self-signed Ed25519 certificate.
     case badCertificate
     /// The peer's certificate has expired.
-    case certificateExpired(Ed25519PublicKey)
+    case certificateExpired(Ed25519PublicKey, CertificateValidity)
     /// The peer's certificate is not valid yet.
-    case certificateNotYetValid(Ed25519PublicKey)
+    case certificateNotYetValid(Ed25519PublicKey, CertificateValidity)
     /// The peer's key is not authorised, or no longer.
     case unknownKey(Ed25519PublicKey)
     /// More connections than the listener allows wait for their handshake, in all or from this address, or more
@@ -75,8 +75,8 @@ package enum CloseReason: Error, Hashable, Sendable {
             case .noCertificate: .noCertificate
             case .certificateMalformed: .badCertificate
             case .keyRefused(let key): .unknownKey(key)
-            case .certificateExpired(let key): .certificateExpired(key)
-            case .certificateNotYetValid(let key): .certificateNotYetValid(key)
+            case .certificateExpired(let key, let validity): .certificateExpired(key, validity)
+            case .certificateNotYetValid(let key, let validity): .certificateNotYetValid(key, validity)
             case .alertReceived(let alert): .refusedByPeer(alert)
             case .truncated: .truncated
             case .closedDuringHandshake: .closedByPeer

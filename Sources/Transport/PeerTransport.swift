@@ -250,6 +250,7 @@ package final class PeerTransport: Sendable {
             configuration: TLSEngine.Configuration(
                 applicationProtocol: configuration.applicationProtocol,
                 clockToleranceSeconds: configuration.certificateClockToleranceSeconds,
+                now: configuration.wallSeconds,
                 authorize: authorize
             )
         )

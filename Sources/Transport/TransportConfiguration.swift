@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// Limits and deadlines of connections between peers.
 package struct TransportConfiguration: Sendable {
     /// Longest payload of a frame, in bytes. Default and upper end 4 MiB, the protocol's limit (Protocol.md, section 11).
@@ -38,6 +44,9 @@ package struct TransportConfiguration: Sendable {
 
     /// How far the peer's certificate dates are stretched, in seconds: see `TLSEngine.Configuration`. Default 86,400.
     package var certificateClockToleranceSeconds: Int64 = 86_400
+
+    /// The wall clock that certificates' dates are held against, in seconds since 1970 UTC. Default: the system's.
+    package var wallSeconds: @Sendable () -> Int64 = { Int64(time(nil)) }
 
     /// The defaults.
     package init() {}

@@ -29,7 +29,7 @@ enum Main {
             return report.print(error)
         } catch  where Hansa.exitCode(for: error) == .success {
             // Help and version.
-            Console.print(Hansa.fullMessage(for: error))
+            Console.print(ShownText(lines: Hansa.fullMessage(for: error)))
             return 0
         } catch  where error is ValidationError || Hansa.exitCode(for: error) == .validationFailure {
             return report.printUsage(Hansa.message(for: error), full: Hansa.fullMessage(for: error))

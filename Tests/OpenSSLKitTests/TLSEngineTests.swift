@@ -179,9 +179,10 @@ import Testing
     }
 
     @Test func anExpiredCertificateIsRefused() throws {
-        let (first, second) = (try Party(until: fixtureNow - 90_000), try Party())
+        let validity = CertificateValidity(notBefore: fixtureNow - 100_000, notAfter: fixtureNow - 90_000)
+        let (first, second) = (try Party(validFrom: validity.notBefore, until: validity.notAfter), try Party())
         expectRefusal(
-            .certificateExpired(first.publicKey),
+            .certificateExpired(first.publicKey, validity),
             alert: .certificateExpired,
             client: try first.engine(.client, trusting: [second.publicKey]),
             server: try second.engine(.server, trusting: [first.publicKey])
@@ -189,9 +190,10 @@ import Testing
     }
 
     @Test func aCertificateOfTheFutureIsRefused() throws {
-        let (first, second) = (try Party(validFrom: fixtureNow + 90_000), try Party())
+        let validity = CertificateValidity(notBefore: fixtureNow + 90_000, notAfter: fixtureNow + 200_000)
+        let (first, second) = (try Party(validFrom: validity.notBefore, until: validity.notAfter), try Party())
         expectRefusal(
-            .certificateNotYetValid(first.publicKey),
+            .certificateNotYetValid(first.publicKey, validity),
             alert: .badCertificate,
             client: try first.engine(.client, trusting: [second.publicKey]),
             server: try second.engine(.server, trusting: [first.publicKey])

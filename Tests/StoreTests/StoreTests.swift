@@ -478,3 +478,102 @@ private struct FailingChecks: Cryptography {
         return isLeft && KeyedHashCryptography().isValid(signature, of: message, by: key)
     }
 }
+
+/// Locks of other programs, and what is known of a store that cannot be written.
+@Suite("Store health") struct StoreHealthTests {
+    let folder = ScratchFolder()
+    let history = RandomHistory(seed: 11, steps: 40)
+
+    private func store(patience: Double) throws -> Store {
+        var configuration = Store.Configuration()
+        configuration.busyTimeoutSeconds = patience
+        return try Store.create(in: folder.path, configuration: configuration)
+    }
+
+    /// The code of the error that a body throws; nil where it throws none of the store's.
+    private func code(_ body: () throws -> Void) -> StoreError.Code? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return (error as? StoreError)?.code
+        }
+    }
+
+    /// Runs a body while another connection has the lock for writing.
+    private func whileLocked<Result>(_ body: () throws -> Result) throws -> Result {
+        let queue = try DatabaseQueue(path: folder.path + "/" + Store.fileName)
+        defer { try? queue.close() }
+        return try queue.inDatabase { database in
+            try database.execute(sql: "BEGIN IMMEDIATE")
+            defer { try? database.execute(sql: "ROLLBACK") }
+            return try body()
+        }
+    }
+
+    @Test("a lock is waited for, told of with its age, and forgotten when it is gone")
+    func lock() throws {
+        let store = try store(patience: 0.2)
+        #expect(store.health.lock == nil)
+        try whileLocked { () throws -> Void in
+            #expect(code { try store.write { try $0.setMeta("a", [1]) } } == .locked)
+            #expect(store.health.lock?.age ?? .zero >= .seconds(0.2))
+            #expect(store.health.failure == nil)
+            // Reading goes on.
+            #expect(try store.read { try $0.meta("a") } == nil)
+        }
+        try store.write { try $0.setMeta("a", [1]) }
+        #expect(store.health.lock == nil)
+        #expect(try store.read { try $0.meta("a") } == [1])
+    }
+
+    @Test("an idle store finds a lock and its end without waiting")
+    func probe() throws {
+        let store = try store(patience: 60)
+        let begin = ContinuousClock.now
+        try whileLocked { () throws -> Void in
+            #expect(code { try store.probe(ifIdleFor: .zero) } == .locked)
+            #expect(store.health.lock != nil)
+        }
+        try store.probe(ifIdleFor: .zero)
+        #expect(store.health.lock == nil)
+        // One that is not idle is left alone.
+        try whileLocked { try store.probe(ifIdleFor: .seconds(3600)) }
+        #expect(store.health.lock == nil)
+        #expect(begin.duration(to: .now) < .seconds(30))
+        // Nor does it change anything.
+        let before = store.fileSizes()
+        for _ in 0..<100 { try store.probe(ifIdleFor: .zero) }
+        #expect(store.fileSizes() == before)
+    }
+
+    @Test("a store that stops waits for no lock, and closes while one is held")
+    func endWaiting() throws {
+        let store = try store(patience: 60)
+        try store.write { try $0.setMeta("a", [1]) }
+        let begin = ContinuousClock.now
+        try whileLocked { () throws -> Void in
+            store.endWaiting()
+            #expect(code { try store.write { try $0.setMeta("a", [2]) } } == .locked)
+            try store.close()
+        }
+        #expect(begin.duration(to: .now) < .seconds(30))
+    }
+
+    @Test("a failed write is told until one succeeds, and tried again by the probe")
+    func failure() throws {
+        var configuration = Store.Configuration()
+        configuration.pagesMax = 60
+        let store = try Store.create(in: folder.path, configuration: configuration)
+        let large = [UInt8](repeating: 7, count: 1 << 20)
+        #expect(code { try store.write { try $0.setMeta("large", large) } } == .diskFull)
+        #expect(store.health.failure?.error.code == .diskFull)
+        // Nothing written proves nothing.
+        _ = try store.write { try $0.meta("a") }
+        #expect(store.health.failure != nil)
+        try store.probe(ifIdleFor: .seconds(3600))
+        #expect(store.health.failure == nil)
+        #expect(store.health.freeBytes ?? 0 > 0)
+        #expect(store.health.isReadOnly == false)
+    }
+}

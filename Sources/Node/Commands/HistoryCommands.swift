@@ -153,11 +153,16 @@ package struct SettleCommand: Command {
         try directory.requireOwn(view.owner)
         if field == "deleted" { return try await settleDeletion(of: view, directory) }
         let path = try CatalogChecks.path(named: field)
+        let help =
+            view.isEditedWhileDeleted
+            ? "it was edited since; settle that with: settle \(self.id) deleted yes|no"
+            : "import it again, or edit it with --create, to bring it back"
+        try await directory.requireLive(view, help: help)
         guard let current = view[path] else {
             throw HansaError(.rejected, "the record has no field \(field); 'hansa get \(self.id)' shows those it has")
         }
-        guard let identity = view.identity, !view.isDeleted else {
-            throw HansaError(.rejected, "the record is deleted; settle it with: settle ID deleted yes|no")
+        guard let identity = view.identity else {
+            throw HansaError(.rejected, "what the record is called has not arrived here yet")
         }
         // One of the values at hand is taken with its type.
         let chosen = current.distinctValues.first { $0.displayText.hasSameBytes(as: value) } ?? .text(value)
@@ -234,6 +239,8 @@ package struct WhyCommand: Command {
         package let name: String
         package let owner: String
         package let deleted: Bool
+        /// How it was called, who deleted it, and when; nil for one that is not deleted.
+        package let deletion: String?
         package let fields: [FieldAnswer]
         /// True if there are further operations, older ones, that are not told.
         package let more: Bool
@@ -276,19 +283,22 @@ package struct WhyCommand: Command {
                         .map(\.element.entry)
                 )
             }
+        var deletion: String?
+        if let found, found.isDeleted { deletion = try await directory.deletion(of: found) }
         if let field, fields.isEmpty { throw HansaError(.rejected, "the record never had a field \(field)") }
         return Output(
             id: id.hex,
             name: Self.name(of: id, found, history),
             owner: found.map { directory.name(of: $0.owner) } ?? "unknown",
             deleted: found?.isDeleted ?? false,
+            deletion: deletion,
             fields: fields,
             more: !recent.isWhole
         )
     }
 
     /// How the record is called, or was before it was deleted.
-    private static func name(
+    static func name(
         of id: RecordID,
         _ view: RecordView?,
         _ history: [ReadTransaction.HistoryEntry]

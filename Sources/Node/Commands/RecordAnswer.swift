@@ -53,6 +53,25 @@ package enum TimeText {
             .iso8601.year().month().day().time(includingFractionalSeconds: true).timeZone(separator: .omitted)
         )
     }
+
+    /// `2026-07-30 12:05 UTC`, for sentences.
+    package static func minute(milliseconds: UInt64) -> String {
+        let text = iso(milliseconds: milliseconds)
+        guard text.count > 16 else { return text }
+        return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5)) UTC"
+    }
+
+    /// `12 s`, `3 min`, `5 h`, `2 d`, `25 years`; without a sign.
+    package static func span(seconds: Double) -> String {
+        switch abs(seconds) {
+        case ..<120: "\(Int(abs(seconds).rounded())) s"
+        case ..<7200: "\(Int((abs(seconds) / 60).rounded())) min"
+        case ..<172_800: "\(Int((abs(seconds) / 3600).rounded())) h"
+        case ..<(730 * 86_400): "\(Int((abs(seconds) / 86_400).rounded())) d"
+        case ..<1e12: "\(Int((abs(seconds) / (365.2425 * 86_400)).rounded())) years"
+        default: "ages"
+        }
+    }
 }
 
 extension Directory {
@@ -73,12 +92,12 @@ extension Directory {
         guard let first = found.first else { throw HansaError(.rejected, "no record's id begins with \(text)") }
         guard found.count == 1 else {
             let candidates = found.prefix(shownMax).map { id, view in
-                "  \(id.hex.prefix(16))  \(view.map { $0.displayName() } ?? "")"
+                "\(id.hex.prefix(16))  \(view.map { $0.isDeleted ? "(deleted)" : $0.displayName() } ?? "")"
             }
-            let more = found.count > shownMax ? "\n  and more" : ""
             throw HansaError(
                 .refused,
-                "several records' ids begin with \(text):\n" + candidates.joined(separator: "\n") + more
+                "several records' ids begin with \(text); give more of the one that you mean",
+                details: candidates + (found.count > shownMax ? ["and more"] : [])
             )
         }
         return first.0
@@ -133,6 +152,29 @@ extension Directory {
             throw HansaError(.rejected, "there is no such record")
         }
         return view
+    }
+
+    /// Only a record that is not deleted can be shown and changed.
+    ///
+    /// - Parameter help: What the user may do with a deleted one.
+    /// - Throws: ``ExitCode/rejected`` with who deleted it, and when.
+    func requireLive(_ view: RecordView, help: String) async throws {
+        guard view.isDeleted else { return }
+        throw HansaError(.rejected, "\(try await deletion(of: view)); \(help)")
+    }
+
+    /// How a deleted record was called.
+    func formerName(of view: RecordView) async throws -> String {
+        let (id, hasher) = (view.id, cryptography)
+        return WhyCommand.name(of: id, view, try await read { try $0.history(of: id, hasher: hasher) })
+    }
+
+    /// A deleted record in a sentence: how it was called, who deleted it, and when.
+    func deletion(of view: RecordView) async throws -> String {
+        let name = try await formerName(of: view)
+        guard let mark = view.marks.first else { return "'\(name)' was deleted" }
+        let author = roster.organization(of: mark.dot.log.author).map { self.name(of: $0) } ?? "an unknown member"
+        return "'\(name)' was deleted on \(TimeText.minute(milliseconds: mark.stamp.milliseconds)) by \(author)"
     }
 
     /// Creates or changes one own record. Returns the deltas, none where nothing differs.

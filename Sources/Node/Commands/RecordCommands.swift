@@ -14,7 +14,13 @@ package struct GetCommand: Command {
 
     package func run(in context: CommandContext) async throws -> RecordAnswer {
         let directory = context.directory
-        return RecordAnswer(try await directory.existingView(directory.resolve(id)), directory: directory)
+        let view = try await directory.existingView(directory.resolve(id))
+        try await directory.requireLive(
+            view,
+            help: view.isEditedWhileDeleted
+                ? "it was edited since: see 'hansa conflicts \(id)'" : "'hansa why \(id)' tells what it held"
+        )
+        return RecordAnswer(view, directory: directory)
     }
 }
 
@@ -140,9 +146,7 @@ package struct EditCommand: Command {
         }
         let view = try await directory.existingView(directory.resolve(id))
         try directory.requireOwn(view.owner)
-        guard !view.isDeleted else {
-            throw HansaError(.rejected, "the record is deleted; import it again, or use --create, to bring it back")
-        }
+        try await directory.requireLive(view, help: "import it again, or use --create, to bring it back")
         guard let identity = view.identity else {
             throw HansaError(.rejected, "what the record is called has not arrived here yet")
         }
@@ -195,7 +199,8 @@ package struct DeleteCommand: Command {
             }
             return ([Planner.deletion(of: view)], { _ in })
         }
-        return WrittenAnswer(id, name: view.displayName(), action: "deleted", deltas: deltas)
+        let name = view.isDeleted ? try await directory.formerName(of: view) : view.displayName()
+        return WrittenAnswer(id, name: name, action: "deleted", deltas: deltas)
     }
 }
 

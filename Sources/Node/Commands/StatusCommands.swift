@@ -38,7 +38,8 @@ package struct StatusCommand: Command {
 
     package struct MemberNode: Codable, Sendable {
         package let id: String
-        /// `self`, `in step`, `behind`, `ahead`, `through others`, `unreachable` or `unknown`.
+        /// `self`, `in step`, `behind`, `ahead`, `comparing`, `differs`, `silent`, `through others`, `unreachable` or
+        /// `unknown`.
         package let state: String
         /// Deltas held here that it lacks; null where unknown.
         package let behindBy: UInt64?
@@ -46,9 +47,11 @@ package struct StatusCommand: Command {
         package let aheadBy: UInt64?
         package let lastContactSeconds: Double?
         package let clockAheadSeconds: Double?
+        /// Why it was not reached when it was last dialled; null since a connection came up.
+        package let lastFailure: DialFailureAnswer?
 
         private enum CodingKeys: String, CodingKey {
-            case id, state, behindBy, aheadBy, lastContactSeconds, clockAheadSeconds
+            case id, state, behindBy, aheadBy, lastContactSeconds, clockAheadSeconds, lastFailure
         }
 
         package func encode(to encoder: any Encoder) throws {
@@ -60,6 +63,7 @@ package struct StatusCommand: Command {
             try container.encode(aheadBy, forKey: .aheadBy)
             try container.encode(lastContactSeconds, forKey: .lastContactSeconds)
             try container.encode(clockAheadSeconds, forKey: .clockAheadSeconds)
+            try container.encode(lastFailure, forKey: .lastFailure)
         }
     }
 
@@ -104,6 +108,46 @@ package struct StatusCommand: Command {
         /// Logs whose next delta could not be taken.
         package let parked: [ParkedEntry]
         package let databaseBytes: Int
+        package let storage: Storage
+        /// What keeps this node from working as it should, a sentence each: nothing can be written, or soon not.
+        package let alarms: [String]
+        /// How this machine's clock is wrong; nil where nothing says that it is.
+        package let ownClock: OwnClock?
+
+        /// True if the node runs, is in step with all whom it is connected with, and has no alarms.
+        package var isWell: Bool {
+            running && inStepWith.members >= inStepWith.of && !inStepWith.isCutOff && alarms.isEmpty
+        }
+    }
+
+    /// Whether the data folder can be written.
+    package struct Storage: Codable, Sendable {
+        /// Bytes that may still be written to its file system; null where the system does not tell.
+        package let freeBytes: Int?
+        package let readOnly: Bool
+        /// How long another program's lock has been in the way; null where none is.
+        package let lockedSeconds: Double?
+        /// The last write's failure, until one succeeds.
+        package let writeFailure: String?
+
+        init(_ health: StoreHealth) {
+            freeBytes = health.freeBytes
+            readOnly = health.isReadOnly
+            lockedSeconds = health.lock.map { $0.age / .seconds(1) }
+            writeFailure = health.failure?.error.message
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case freeBytes, readOnly, lockedSeconds, writeFailure
+        }
+
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(freeBytes, forKey: .freeBytes)
+            try container.encode(readOnly, forKey: .readOnly)
+            try container.encode(lockedSeconds, forKey: .lockedSeconds)
+            try container.encode(writeFailure, forKey: .writeFailure)
+        }
     }
 
     package func run(in context: CommandContext) async throws -> Output {
@@ -111,9 +155,8 @@ package struct StatusCommand: Command {
         let stored = try await directory.read { reading in
             (
                 totals: try reading.totals(), frontier: try reading.frontier(),
-                contacts: try reading.peerContacts(), statements: try reading.statements(),
-                conflicts: try reading.troubledCount(), refused: try reading.refusalCount(),
-                pending: try reading.pendingCounts()
+                contacts: try reading.peerContacts(), conflicts: try reading.troubledCount(),
+                refused: try reading.refusalCount(), pending: try reading.pendingCounts()
             )
         }
         let contacts = Dictionary(stored.contacts.map { ($0.node, $0.time) }, uniquingKeysWith: { $1 })
@@ -126,6 +169,7 @@ package struct StatusCommand: Command {
             !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.indirect.rawValue }
         }
         let sizes = directory.store.fileSizes()
+        let health = directory.store.health
         return Output(
             running: context.service?.listening != nil,
             alliance: Alliance(id: directory.alliance.hex, name: directory.charter.name),
@@ -154,14 +198,54 @@ package struct StatusCommand: Command {
                     organization: organization(log.author, directory)
                 )
             },
-            forks: forks(stored.statements, directory),
+            forks: forks(directory),
             conflicts: stored.conflicts,
             refused: stored.refused,
             setAside: stored.pending.aside,
             waiting: stored.pending.waiting,
             parked: ParkedEntry.list(context),
-            databaseBytes: sizes.database + sizes.log
+            databaseBytes: sizes.database + sizes.log,
+            storage: Storage(health),
+            alarms: alarms(health, directory),
+            ownClock: OwnClock(
+                peers: others.flatMap(\.nodes).filter { $0.state != "self" }.compactMap(\.clockAheadSeconds),
+                past: past(contacts: stored.contacts.map(\.time), directory)
+            )
         )
+    }
+
+    /// Locks that have been in the way for less are nobody's concern.
+    private static let lockSecondsMin = Duration.seconds(1)
+
+    private func alarms(_ health: StoreHealth, _ directory: Directory) -> [String] {
+        let database = directory.folder.path + "/" + Store.fileName
+        var alarms: [String] = []
+        if let lock = health.lock, lock.age >= Self.lockSecondsMin {
+            let holder = lock.holder.map { "another program, \($0)," } ?? "another program"
+            alarms.append(
+                "\(holder) holds a lock on \(database) for \(TimeText.span(seconds: lock.age / .seconds(1))): "
+                    + "nothing can be written"
+            )
+        }
+        if let failure = health.failure {
+            let age = TimeText.span(seconds: failure.age / .seconds(1))
+            alarms.append("the last write failed \(age) ago: \(failure.error.message)")
+        }
+        if health.isReadOnly {
+            alarms.append("the file system of \(directory.folder.path) is mounted read-only: nothing can be written")
+        } else if let free = health.freeBytes, free < StoreHealth.freeBytesMin {
+            alarms.append(
+                "only \(free / 1_000_000) MB are free for \(directory.folder.path); "
+                    + "below \(StoreHealth.freeBytesMin / 1_000_000) MB writes are soon refused"
+            )
+        }
+        return alarms
+    }
+
+    /// By how many seconds the last that this node has done is ahead of its clock; nil where it has done nothing.
+    private func past(contacts: [UInt64], _ directory: Directory) -> Double? {
+        let latest = max(contacts.max() ?? 0, directory.lastWriteMilliseconds)
+        return latest == 0 ? nil : (Double(latest) - Double(WallClock.milliseconds)) / 1000
     }
 
     private func organization(_ node: NodeKey, _ directory: Directory) -> String {
@@ -191,36 +275,51 @@ package struct StatusCommand: Command {
                     var contact = peer?.lastContact.map { Double(now.milliseconds(since: $0)) / 1000 }
                     if contact == nil, let time = contacts[node] { contact = Double(wall - min(wall, time)) / 1000 }
                     let isOwn = node == directory.node
+                    let clock = peer?.clockAheadMilliseconds.map { Double($0) / 1000 }
                     return MemberNode(
                         id: node.hex,
                         state: isOwn ? "self" : peer?.standing.rawValue ?? "unknown",
-                        behindBy: isOwn ? 0 : peer?.behindBy,
-                        aheadBy: isOwn ? 0 : peer?.aheadBy,
+                        behindBy: isOwn ? 0 : peer?.difference?.behind,
+                        aheadBy: isOwn ? 0 : peer?.difference?.ahead,
                         lastContactSeconds: isOwn ? 0 : contact,
-                        clockAheadSeconds: isOwn ? 0 : peer?.clockAheadMilliseconds.map { Double($0) / 1000 }
+                        clockAheadSeconds: isOwn ? 0 : context.service?.refusedClock(of: node).map(Double.init) ?? clock,
+                        lastFailure: peer.flatMap { DialFailureAnswer($0, now: now) }
                     )
                 }
             )
         }
     }
 
-    private func forks(_ statements: [[UInt8]], _ directory: Directory) -> [Fork] {
-        statements.compactMap { bytes in
-            guard
-                let statement = try? Statement(
-                    verifying: bytes,
-                    alliance: directory.alliance,
-                    cryptography: directory.cryptography
-                ),
-                case .fork(let log, let sequence) = statement.body
-            else { return nil }
-            return Fork(
+    private func forks(_ directory: Directory) -> [Fork] {
+        directory.forks.sorted { $0.key < $1.key }.map { log, sequence in
+            Fork(
                 organization: organization(log.author, directory),
                 author: log.author.hex,
                 incarnation: Hex.string(log.incarnation),
                 sequence: sequence
             )
         }
+    }
+}
+
+extension PeerStatus {
+    /// Deltas that the node lacks, and that are lacking here; nil where they say nothing. That none are lacking is worth
+    /// telling only of a node that is in step, since of others it is old news.
+    fileprivate var difference: (behind: UInt64?, ahead: UInt64?)? {
+        standing == .inStep || behindBy != 0 || aheadBy != 0 ? (behindBy, aheadBy) : nil
+    }
+}
+
+/// Why a node was not reached when it was last dialled.
+package struct DialFailureAnswer: Codable, Sendable {
+    /// What each of its addresses gave.
+    package let reason: String
+    package let secondsAgo: Double
+
+    init?(_ peer: PeerStatus, now: Gossip.Instant) {
+        guard let failure = peer.dialFailure, !peer.isConnected else { return nil }
+        reason = failure.reason
+        secondsAgo = Double(now.milliseconds(since: failure.at)) / 1000
     }
 }
 
@@ -268,6 +367,10 @@ package struct PeersCommand: Command {
         package let direction: String?
         package let addresses: [String]
         package let program: String?
+        /// Why it was not reached when it was last dialled; left out since a connection came up.
+        package let lastFailure: DialFailureAnswer?
+        /// Why it ended or refused the last session, in its own words; left out while one is open.
+        package let refusal: String?
         package let behindBy: UInt64?
         package let aheadBy: UInt64?
         package let lastContactSeconds: Double?
@@ -289,15 +392,10 @@ package struct PeersCommand: Command {
     package func run(in context: CommandContext) async throws -> Output {
         let directory = context.directory
         guard let service = context.service else {
+            // Their signatures were checked before they were stored.
             let announcements = try await directory.read { try $0.announcements() }
             let addresses = Dictionary(
-                announcements.compactMap { bytes in
-                    (try? Announcement(
-                        verifying: bytes,
-                        alliance: directory.alliance,
-                        cryptography: directory.cryptography
-                    )).map { ($0.node, $0.addresses) }
-                },
+                announcements.compactMap { Announcement.addresses(in: $0) },
                 uniquingKeysWith: { $1 }
             )
             let peers = directory.roster.sorted.flatMap { member in
@@ -310,6 +408,8 @@ package struct PeersCommand: Command {
                         direction: nil,
                         addresses: addresses[node] ?? [],
                         program: nil,
+                        lastFailure: nil,
+                        refusal: nil,
                         behindBy: nil,
                         aheadBy: nil,
                         lastContactSeconds: nil,
@@ -332,10 +432,13 @@ package struct PeersCommand: Command {
                 direction: peer.isConnected ? (peer.dialled ? "out" : "in") : nil,
                 addresses: peer.addresses,
                 program: peer.program,
-                behindBy: peer.behindBy,
-                aheadBy: peer.aheadBy,
+                lastFailure: DialFailureAnswer(peer, now: status.now),
+                refusal: peer.isConnected ? nil : peer.refusal?.reason,
+                behindBy: peer.difference?.behind,
+                aheadBy: peer.difference?.ahead,
                 lastContactSeconds: peer.lastContact.map { Double(status.now.milliseconds(since: $0)) / 1000 },
-                clockAheadSeconds: peer.clockAheadMilliseconds.map { Double($0) / 1000 },
+                clockAheadSeconds: service.refusedClock(of: peer.node).map(Double.init)
+                    ?? peer.clockAheadMilliseconds.map { Double($0) / 1000 },
                 sentBytes: traffic[peer.node]?.sentBytes ?? 0,
                 receivedBytes: traffic[peer.node]?.receivedBytes ?? 0
             )

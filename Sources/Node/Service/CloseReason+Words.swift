@@ -14,11 +14,13 @@ extension CloseReason {
         case .alpnMismatch: "speaks another protocol than hansa/1"
         case .noCertificate: "showed no certificate"
         case .badCertificate: "showed a certificate that is not one self-signed Ed25519 certificate"
-        case .certificateExpired: "certificate has expired"
-        case .certificateNotYetValid: "certificate is not valid yet (is a clock wrong?)"
+        case .certificateExpired(_, let validity), .certificateNotYetValid(_, let validity):
+            PeerClock(of: validity).words
         case .unknownKey(let key): "key \(key.rawBytes.prefix(4).hexText) is not of this alliance"
         case .tooManyConnections: "too many connections wait for their handshake"
         case .closedByPeer: "closed by the peer"
+        case .refusedByPeer(.badCertificate), .refusedByPeer(.certificateExpired):
+            "it does not take this node's certificate; most often one of the two clocks is wrong"
         case .refusedByPeer(let alert): "refused by the peer (\(alert))"
         case .truncated: "ended without an orderly close"
         case .reset: "reset"

@@ -18,9 +18,6 @@ final class Gate: Sendable {
         var identityMade: UInt64
     }
 
-    /// Seconds after which new connections get a new certificate; open ones keep theirs.
-    private static let identityAgeMaxSeconds: UInt64 = 30 * 86_400
-
     init(directory: Directory) throws {
         self.directory = directory
         let identity = try NodeIdentity.make(for: directory.signer.key)
@@ -66,7 +63,7 @@ final class Gate: Sendable {
     var identity: TLSIdentity {
         let now = WallClock.milliseconds / 1000
         return state.withLock { state in
-            if now > state.identityMade + Self.identityAgeMaxSeconds,
+            if now > state.identityMade + UInt64(NodeIdentity.ageMaxSeconds),
                 let fresh = try? NodeIdentity.make(for: directory.signer.key)
             {
                 state.identity = fresh

@@ -31,11 +31,14 @@ package final class NodeService: Service {
     private let counters = Mutex(Counters())
     private let traffic = Traffic()
     private let handshakes: HandshakeLog
+    private let clocks = PeerClocks()
     private let failure = Mutex<HansaError?>(nil)
     /// Peers' deltas that wait to be stored.
     private let unstored = Mutex(StoringLanes())
     /// True while steps of tidying are queued, so that there is one at a time.
     private let isTidying = Mutex(false)
+    /// True while the log has told of another program's lock and not yet of its end.
+    private let isLockNoted = Mutex(false)
     private let stopped: AsyncStream<Void>
     private let stop: AsyncStream<Void>.Continuation
 
@@ -125,13 +128,17 @@ package final class NodeService: Service {
         configuration.idleTimeout = .seconds(60)
         // What a held session keeps in memory, beside one frame.
         configuration.inboundBytesMax = 1024 * 1024
+        configuration.wallSeconds = { Int64(WallClock.milliseconds / 1000) }
         let handshakes = HandshakeLog(logger: logger)
         self.handshakes = handshakes
         transport = PeerTransport(
             configuration: configuration,
             identity: { gate.identity },
             authorize: { gate.admits($0.rawBytes) },
-            refused: { handshakes.refused($0, $1) }
+            refused: { [clocks] address, reason in
+                clocks.note(reason)
+                handshakes.refused(address, reason)
+            }
         )
     }
 
@@ -188,7 +195,10 @@ package final class NodeService: Service {
                 while (try? await Task.sleep(for: Self.contactsInterval)) != nil { self.saveContacts() }
             }
             group.addTask {
-                while (try? await Task.sleep(for: Self.idlePause)) != nil { self.beginTidying() }
+                while (try? await Task.sleep(for: Self.idlePause)) != nil {
+                    self.watchStore()
+                    self.beginTidying()
+                }
             }
             group.addTask {
                 await withDiscardingTaskGroup { sessions in
@@ -205,6 +215,7 @@ package final class NodeService: Service {
                 }
             }
             for await _ in stopped {}
+            directory.stopWaiting()
             // Whatever waits for a frame or a dial is cancelled with the group.
             for connection in transport.connections { connection.close() }
             await driver.end()
@@ -221,6 +232,13 @@ package final class NodeService: Service {
         failure.withLock { if $0 == nil { $0 = error } }
         logger.critical("stopping", metadata: ["reason": "\(error.message)"])
         stop.finish()
+    }
+
+    /// As ``fail(_:)``, but for a lock that was still in the way when the node was asked to stop: what waited for it was
+    /// promised to nobody, and comes again.
+    private func failUnlessStopping(_ error: any Error) {
+        let isPassing = (error as? StoreError)?.isPassing == true
+        if !(isPassing && directory.isStopping) { fail(HansaError(cause: error)) }
     }
 
     /// Signs a new announcement where the addresses have changed.
@@ -258,8 +276,7 @@ package final class NodeService: Service {
             alliance: directory.alliance,
             cryptography: directory.cryptography
         )
-        try Directory.translating { try directory.store.write { try $0.set(announcement) } }
-        driver.feed(.announced(announcement))
+        write({ try $0.set(announcement) }, then: { [driver] in driver.feed(.announced(announcement)) })
     }
 
     // MARK: - The engine
@@ -293,6 +310,10 @@ package final class NodeService: Service {
         counts.handshakesFailed = handshakes.count
         return counts
     }
+
+    /// Seconds by which a node's clock is ahead, as a certificate of it has told that was refused for its dates; nil where
+    /// none was, or one was taken since.
+    package func refusedClock(of node: NodeKey) -> Int64? { clocks[node] }
 
     private func perform(_ action: EngineAction) {
         switch action {
@@ -356,7 +377,7 @@ package final class NodeService: Service {
         directory.enqueueOnWriter { [self] in
             let batches = unstored.withLock { $0.next() }
             do {
-                let applied = try Directory.translating {
+                let applied = try directory.awaitingLock {
                     try directory.applyNow(batches.flatMap(\.rest), patience: Self.storingPatience)
                 }
                 counters.withLock { counters in
@@ -373,13 +394,33 @@ package final class NodeService: Service {
                 }
                 if hasMore { storeNext() }
             } catch {
-                fail(HansaError(cause: error))
+                failUnlessStopping(error)
             }
         }
     }
 
     /// How long nothing is written before the store is tidied. A second, a guess.
     private static let idlePause = Duration.seconds(1)
+
+    /// How long a lock of another program is in the way before the log tells of it.
+    private static let lockNoted = Duration.seconds(5)
+
+    /// Tells in the log when another program's lock keeps the node from writing, and when it is gone.
+    private func watchStore() {
+        let lock = directory.store.health.lock
+        isLockNoted.withLock { isNoted in
+            if let lock, !isNoted, lock.age >= Self.lockNoted {
+                isNoted = true
+                logger.warning(
+                    "another program holds a lock on the database; nothing can be written until it is gone",
+                    metadata: ["holder": "\(lock.holder ?? "unknown")"]
+                )
+            } else if lock == nil, isNoted {
+                isNoted = false
+                logger.info("the lock on the database is gone")
+            }
+        }
+    }
 
     private func beginTidying() {
         let isBegun = isTidying.withLock { isTidying in
@@ -393,6 +434,7 @@ package final class NodeService: Service {
     private func tidy() {
         directory.enqueueOnWriter { [self] in
             do {
+                try directory.store.probe(ifIdleFor: Self.idlePause)
                 if try directory.store.tidy(ifIdleFor: Self.idlePause) { return tidy() }
                 if try directory.store.checkpoint(ifIdleFor: Self.idlePause) { FreedMemory.giveBack() }
             } catch let error as StoreError where !error.isFatal {
@@ -405,24 +447,35 @@ package final class NodeService: Service {
         }
     }
 
-    private func write(_ body: @escaping @Sendable (inout WriteTransaction) throws -> Void) {
+    /// Queues a write of the node's own.
+    ///
+    /// - Parameter then: Called once it is on disk.
+    private func write(
+        _ body: @escaping @Sendable (inout WriteTransaction) throws -> Void,
+        then: @escaping @Sendable () -> Void = {}
+    ) {
         directory.enqueueOnWriter { [self] in
             do {
-                try Directory.translating { try directory.store.write(body) }
+                try directory.awaitingLock { try directory.store.write(body) }
+                then()
             } catch {
-                fail(HansaError(cause: error))
+                failUnlessStopping(error)
             }
         }
     }
 
     /// Runs a reading body and feeds what it gives back; one that fails ends the node, since its disk is not to be
-    /// trusted.
+    /// trusted. Another program's lock is waited for.
     private func readThen(_ body: @escaping @Sendable (ReadTransaction) throws -> EngineInput) {
         Task {
-            do {
-                driver.feed(try await directory.read(body))
-            } catch {
-                fail(HansaError(cause: error))
+            while true {
+                do {
+                    return driver.feed(try await directory.read(body))
+                } catch let error as HansaError where error.code == .inUse {
+                    if directory.isStopping { return }
+                } catch {
+                    return fail(HansaError(cause: error))
+                }
             }
         }
     }
@@ -450,6 +503,7 @@ package final class NodeService: Service {
     }
 
     private func forked(_ log: LogID, _ sequence: UInt64) {
+        directory.note(forkOf: log, at: sequence)
         logger.error(
             "a log is forked: two signed deltas have one sequence number",
             metadata: [
@@ -556,6 +610,7 @@ package final class NodeService: Service {
                         connection.abort(.cancelled)
                     }
                 case (let place, .failure(let reason))?:
+                    clocks.note(reason)
                     if reason != .cancelled { words = "\(place): \(reason.words)" }
                     if found == nil { next() }
                 case nil: if found == nil { next() }
@@ -604,6 +659,7 @@ package final class NodeService: Service {
             table.sessions[link] = session
             return link
         }
+        clocks.forget(node)
         driver.feed(
             .linkUp(link, node: node, dialled: connection.direction == .outbound, address: address?.description)
         )

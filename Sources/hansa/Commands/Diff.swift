@@ -16,24 +16,24 @@ struct Diff: AsyncParsableCommand {
     func run() async throws {
         let answer = try await shared.ask(DiffCommand(member: member))
         shared.show(answer) { answer in
-            let unreachable = answer.unreachable.map { Console.styled("not compared", .warning) + ": \($0)" }
+            let unreachable = answer.unreachable.map { ("not compared" as ShownText).styled(.warning) + ": \($0)" }
             return (answer.nodes.map(describe) + unreachable).joined(separator: "\n\n")
         }
         guard answer.nodes.allSatisfy(\.identical) else { throw Stop(.differs) }
         guard answer.unreachable.isEmpty else { throw Stop(.unreachable) }
     }
 
-    private func describe(_ node: DiffCommand.NodeAnswer) -> String {
-        let peer = "\(DisplayText.line(node.organization)) (node \(Words.short(node.node)))"
+    private func describe(_ node: DiffCommand.NodeAnswer) -> ShownText {
+        let peer: ShownText = "\(node.organization) (node \(Words.short(node.node)))"
         if node.identical {
-            return Console.styled("identical", .good) + " with \(peer)\ndigest  \(node.digestHere)"
+            return ("identical" as ShownText).styled(.good) + " with \(peer)\ndigest  \(node.digestHere)"
         }
-        var lines: [String] = []
+        var lines: [ShownText] = []
         if node.differing == 0 {
-            lines.append(Console.styled("the same records", .warning) + " as \(peer), but not the same history yet")
+            lines.append(("the same records" as ShownText).styled(.warning) + " as \(peer), but not the same history yet")
         } else {
-            let count = Words.count(node.differing, "record differs", "records differ")
-            lines.append(Console.styled(count, .warning) + " from \(peer)")
+            let count: ShownText = "\(Words.count(node.differing, "record differs", "records differ"))"
+            lines.append(count.styled(.warning) + " from \(peer)")
             var table = Table(["ID", "DIFFERENCE", "NAME"], flexible: [2])
             for record in node.records.prefix(Self.shownMax) {
                 table.add([Words.short(record.id), record.difference, record.name ?? "-"])

@@ -72,7 +72,7 @@ struct Import: AsyncParsableCommand {
         URL(fileURLWithPath: NSString(string: file).expandingTildeInPath).standardizedFileURL.path
     }
 
-    private func text(_ answer: ImportCommand.Output) -> String {
+    private func text(_ answer: ImportCommand.Output) -> ShownText {
         if answer.rejected > 0 {
             return "\(Words.count(answer.rejected, "row")) rejected, nothing was written"
         }
@@ -88,7 +88,7 @@ struct Import: AsyncParsableCommand {
     }
 
     private func tellRejects(_ answer: ImportCommand.Output) {
-        for reject in answer.rejects { Console.printError(DisplayText.line(reject)) }
+        for reject in answer.rejects { Console.printError("\(reject)") }
         let hidden = answer.rejected - answer.rejects.count
         if hidden > 0 { Console.printError("and \(Words.count(hidden, "reject")) more, not shown") }
         Console.printError("hansa: mend these rows and import the file again")

@@ -30,7 +30,7 @@ struct Init: AsyncParsableCommand {
         )
         shared.show(MadeReport(made)) { report in
             report.text(
-                "Founded \"\(DisplayText.line(made.allianceName))\" with \(DisplayText.line(made.organizationName)).",
+                "Founded \"\(made.allianceName)\" with \(made.organizationName).",
                 hint: shared.hint,
                 hasPassphrase: !passphrase.noPassphrase
             )

@@ -47,7 +47,7 @@ struct Invite: AsyncParsableCommand {
                 )
             )
         }
-        shared.show(answer, \.ticket)
+        shared.show(answer) { "\($0.ticket, columns: .max)" }
         if !shared.json, Console.isTerminal {
             Console.printError(
                 "valid until \(Words.time(answer.expires)), for one use; the newcomer runs: hansa join TICKET"

@@ -47,7 +47,7 @@ struct Join: AsyncParsableCommand {
         )
         shared.show(MadeReport(made)) { report in
             report.text(
-                "Joined \"\(DisplayText.line(made.allianceName))\" as \(DisplayText.line(made.organizationName)).",
+                "Joined \"\(made.allianceName)\" as \(made.organizationName).",
                 hint: shared.hint,
                 hasPassphrase: !passphrase.noPassphrase
             )

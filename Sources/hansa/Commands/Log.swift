@@ -20,14 +20,14 @@ struct Log: AsyncParsableCommand {
         shared.show(try await shared.ask(LogCommand(author: author, limit: limit)), describe)
     }
 
-    private func describe(_ answer: LogCommand.Output) -> String {
-        var parts = [answer.deltas.isEmpty ? "no changes yet" : deltas(answer.deltas)]
+    private func describe(_ answer: LogCommand.Output) -> ShownText {
+        var parts: [ShownText] = [answer.deltas.isEmpty ? "no changes yet" : deltas(answer.deltas)]
         if !answer.refused.isEmpty { parts.append(refused(answer.refused)) }
         if !answer.setAside.isEmpty { parts.append(setAside(answer.setAside)) }
         return parts.joined(separator: "\n\n")
     }
 
-    private func deltas(_ entries: [LogCommand.Entry]) -> String {
+    private func deltas(_ entries: [LogCommand.Entry]) -> ShownText {
         var table = Table(
             ["TIME", "AUTHOR", "NODE", "SEQ", "CHANGES", "IMPORT"],
             rightAligned: [3, 4],
@@ -43,7 +43,7 @@ struct Log: AsyncParsableCommand {
         return table.text()
     }
 
-    private func refused(_ entries: [LogCommand.RefusedEntry]) -> String {
+    private func refused(_ entries: [LogCommand.RefusedEntry]) -> ShownText {
         var table = Table(["TIME", "AUTHOR", "SEQ", "FROM", "WHY"], rightAligned: [2], flexible: [4, 1, 3])
         for entry in entries {
             table.add([
@@ -51,14 +51,14 @@ struct Log: AsyncParsableCommand {
                 entry.from, entry.reason + (entry.count > 1 ? " (\(entry.count) times)" : ""),
             ])
         }
-        return Console.styled("refused", .warning) + "\n" + table.text()
+        return ("refused" as ShownText).styled(.warning) + "\n" + table.text()
     }
 
-    private func setAside(_ entries: [LogCommand.AsideEntry]) -> String {
+    private func setAside(_ entries: [LogCommand.AsideEntry]) -> ShownText {
         var table = Table(["AUTHOR", "SEQ", "RECORD", "WHY"], rightAligned: [1], flexible: [3, 0])
         for entry in entries {
             table.add([entry.organization, "\(entry.sequence)", Words.short(entry.record), entry.reason])
         }
-        return Console.styled("kept, but not counted", .warning) + "\n" + table.text()
+        return ("kept, but not counted" as ShownText).styled(.warning) + "\n" + table.text()
     }
 }

@@ -32,12 +32,12 @@ struct MadeReport: Encodable {
     ///   - headline: What was done.
     ///   - hint: What must stand behind `hansa` for this folder.
     ///   - hasPassphrase: True if the organization's key was made with one.
-    func text(_ headline: String, hint: String, hasPassphrase: Bool) -> String {
-        var lines = [
-            Console.styled(headline, .bold), "",
+    func text(_ headline: ShownText, hint: String, hasPassphrase: Bool) -> ShownText {
+        var lines: [ShownText] = [
+            headline.styled(.bold), "",
             "  data folder       \(folder)",
             "  node              \(Words.short(node)), listens at \(listen)",
-            "  organization      \(Words.short(organization.id)), \(DisplayText.line(organization.name))",
+            "  organization      \(Words.short(organization.id)), \(organization.name)",
         ]
         if let organizationKeyFile {
             lines += [

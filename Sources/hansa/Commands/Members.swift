@@ -10,7 +10,7 @@ struct Members: AsyncParsableCommand {
         shared.show(try await shared.ask(MembersCommand()), describe)
     }
 
-    private func describe(_ answer: MembersCommand.Output) -> String {
+    private func describe(_ answer: MembersCommand.Output) -> ShownText {
         var table = Table(["MEMBER", "ID", "SINCE", "NODES", "RECORDS"], rightAligned: [3, 4], flexible: [0, 2])
         for member in answer.members {
             table.add([
@@ -19,6 +19,6 @@ struct Members: AsyncParsableCommand {
                 Words.grouped(member.nodes.count), Words.grouped(member.records.values.reduce(0, +)),
             ])
         }
-        return Console.styled(DisplayText.line(answer.alliance), .bold) + "\n\n" + table.text()
+        return ("\(answer.alliance)" as ShownText).styled(.bold) + "\n\n" + table.text()
     }
 }

@@ -2,7 +2,9 @@ import ArgumentParser
 import Node
 
 struct Peers: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the other nodes and their connections.")
+    static let configuration = CommandConfiguration(
+        abstract: "List the other nodes and their connections, and why one cannot be reached."
+    )
 
     @OptionGroup var shared: SharedOptions
 
@@ -10,7 +12,7 @@ struct Peers: AsyncParsableCommand {
         shared.show(try await shared.ask(PeersCommand()), describe)
     }
 
-    private func describe(_ answer: PeersCommand.Output) -> String {
+    private func describe(_ answer: PeersCommand.Output) -> ShownText {
         guard !answer.peers.isEmpty else { return "no other node yet; invite a member with 'hansa invite'" }
         var table = Table(
             ["MEMBER", "NODE", "STATE", "LINK", "CONTACT", "ADDRESS"],
@@ -22,19 +24,11 @@ struct Peers: AsyncParsableCommand {
                 Words.ago(peer.lastContactSeconds), peer.addresses.joined(separator: " "),
             ])
         }
-        var lines = [table.text()]
-        for peer in answer.peers {
-            guard let ahead = peer.clockAheadSeconds, abs(ahead) >= 1 else { continue }
-            lines.append(
-                "the clock of \(DisplayText.line(peer.organization)) is \(Words.duration(abs(ahead))) "
-                    + (ahead > 0 ? "ahead" : "behind")
-            )
-        }
+        var lines = answer.peers.flatMap(describe)
         for parked in answer.parked {
             lines.append(
-                "delta \(parked.sequence) of \(DisplayText.line(parked.organization)) (node \(Words.short(parked.author))) "
-                    + "could not be taken from \(DisplayText.line(parked.from)) \(Words.ago(parked.secondsAgo)): "
-                    + DisplayText.line(parked.reason)
+                "delta \(parked.sequence) of \(parked.organization) (node \(Words.short(parked.author))) could not be "
+                    + "taken from \(parked.from) \(Words.ago(parked.secondsAgo)): \(parked.reason)"
             )
         }
         if let traffic = answer.traffic {
@@ -46,6 +40,20 @@ struct Peers: AsyncParsableCommand {
             )
         }
         if !answer.running { lines.append("not running, so nobody is connected; start it with 'hansa run'") }
-        return lines.joined(separator: "\n")
+        return ([table.text()] + (lines.isEmpty ? [] : [""] + lines)).joined(separator: "\n")
+    }
+
+    /// What is to be said of one peer beside its row.
+    private func describe(_ peer: PeersCommand.Peer) -> [ShownText] {
+        let who: ShownText = "\(peer.organization) (node \(Words.short(peer.id)))"
+        var lines: [ShownText] = []
+        if let failure = peer.lastFailure {
+            lines.append("\(who) was not reached \(Words.ago(failure.secondsAgo)): \(failure.reason)")
+        }
+        if let refusal = peer.refusal { lines.append("\(who) ended the last session: \(refusal)") }
+        if let ahead = peer.clockAheadSeconds, abs(ahead) >= 1 {
+            lines.append("the clock of \(who) is \(Words.duration(abs(ahead))) \(ahead > 0 ? "ahead" : "behind")")
+        }
+        return lines
     }
 }

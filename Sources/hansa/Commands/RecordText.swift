@@ -1,8 +1,18 @@
 import Foundation
-import Node
+package import Node
 
 /// A record for people.
-enum RecordText {
+package enum RecordText {
+    /// Columns of fields' names that values stand beside; a longer name has its value on the next line.
+    private static let nameWidthMax = 32
+    /// Fields that are shown at most.
+    private static let fieldsMax = 200
+    /// Columns and lines of one value that are shown at most.
+    private static let valueColumnsMax = 2_000
+    private static let valueLinesMax = 40
+    /// Names of fields in conflict that are listed at most.
+    private static let conflictsMax = 20
+
     /// A record's name in the reader's language: that of the environment, or of the words that were searched for.
     static func name(of record: RecordAnswer, asked: String = "") -> String {
         let environment = ProcessInfo.processInfo.environment
@@ -14,44 +24,60 @@ enum RecordText {
         return record.name
     }
 
-    static func describe(_ record: RecordAnswer) -> String {
-        var lines = [Console.styled(DisplayText.line(name(of: record)), .bold)]
-        var facts = ["\(record.kind ?? "record") of \(record.owner)"]
+    /// The record's name, what is known of it, and its fields: what authors write decides no line's length, and what is
+    /// left out is said.
+    package static func describe(_ record: RecordAnswer) -> ShownText {
+        var lines = [("\(name(of: record))" as ShownText).styled(.bold)]
+        var facts: [ShownText] = ["\(record.kind ?? "record") of \(record.owner)"]
         if let localId = record.localId { facts.append("own id \(localId)") }
         facts.append("id \(Words.short(record.id))")
-        lines.append(DisplayText.line(facts.joined(separator: ", ")))
+        lines.append(facts.joined(separator: ", "))
         if let updated = record.updated { lines.append("changed \(Words.time(updated))") }
-        if record.deleted { lines.append(Console.styled("deleted", .warning)) }
-        if !record.fields.isEmpty { lines.append("") }
-        let column = record.fields.entries.map { DisplayText.width($0.name) }.max() ?? 0
-        for entry in record.fields.entries { lines += field(entry.name, Words.value(entry.value), column: column) }
-        if record.furtherFields > 0 {
-            lines.append(Console.styled("and \(Words.count(record.furtherFields, "further field"))", .faint))
+        let fields = record.fields.entries.prefix(fieldsMax)
+        if !fields.isEmpty { lines.append("") }
+        let names = fields.map { "\($0.name)" as ShownText }
+        let column = names.map(\.width).filter { $0 <= nameWidthMax }.max() ?? nameWidthMax
+        let hidden = record.fields.entries.count - fields.count + record.furtherFields
+        var isWhole = hidden == 0
+        for (name, field) in zip(names, fields) {
+            let (shown, isWholeField) = self.field(name, Words.value(field.value), column: column)
+            lines += shown
+            isWhole = isWhole && isWholeField
+        }
+        if !isWhole {
+            let what: ShownText =
+                hidden > 0 ? "and \(Words.count(hidden, "field")) more; " : "what ends in … is longer; "
+            lines += ["", (what + "all of it is in: hansa get \(Words.short(record.id)) --json").styled(.faint)]
         }
         if !record.conflicts.isEmpty {
+            let shown = record.conflicts.prefix(conflictsMax).map { "\($0)" as ShownText }
+            let hidden = record.conflicts.count - shown.count
+            let rest: ShownText = hidden > 0 ? " and \(hidden) more" : ""
             lines += [
                 "",
-                Console.styled(
-                    "different values wait to be settled: \(record.conflicts.joined(separator: ", "))",
-                    .warning
-                ),
+                ("different values wait to be settled: " + shown.joined(separator: ", ") + rest).styled(.warning),
                 "  see them with: hansa conflicts \(Words.short(record.id))",
             ]
         }
         return lines.joined(separator: "\n")
     }
 
-    /// A value beside its name, wrapped under itself on a terminal.
-    private static func field(_ path: String, _ value: String, column: Int) -> [String] {
-        let indent = String(repeating: " ", count: column + 2)
+    /// A value beside its name, wrapped under itself on a terminal; and whether it is the whole value.
+    private static func field(_ name: ShownText, _ value: String, column: Int) -> ([ShownText], isWhole: Bool) {
         let width = Console.width.map { max(20, $0 - column - 2) } ?? Int.max
-        return DisplayText.wrapped(value, to: width).enumerated().map { position, text in
-            position == 0 ? "\(DisplayText.padded(DisplayText.line(path), to: column))  \(text)" : indent + text
+        let (lines, isWhole) = DisplayText.wrapped(value, to: width, columns: valueColumnsMax, lines: valueLinesMax)
+        let isBeside = name.width <= column
+        var shown: [ShownText] = isBeside ? [] : [name]
+        for (position, line) in lines.enumerated() {
+            let start = position == 0 && isBeside ? name.padded(to: column + 2) : .blanks(column + 2)
+            shown.append(start + "\(line, columns: .max)")
         }
+        if !isWhole { shown.append(.blanks(column + 2) + "…") }
+        return (shown, isWhole)
     }
 
     /// What writing gave, in a line.
-    static func describe(_ written: WrittenAnswer) -> String {
-        "\(written.action): \(DisplayText.line(written.name)) (\(Words.short(written.id)))"
+    static func describe(_ written: WrittenAnswer) -> ShownText {
+        "\(written.action): \(written.name) (\(Words.short(written.id)))"
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import LocalAPI
 import Logging
 import Node
@@ -14,8 +15,20 @@ struct Run: AsyncParsableCommand {
     private var logLevel = LogLevel.info
     @OptionGroup var shared: SharedOptions
 
+    /// Seconds between two looks for lines that were held back and are to be counted now.
+    private static let countingSeconds = 5.0
+
     func run() async throws {
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        let log = NodeLog(write: Console.printError)
+        LoggingSystem.bootstrap { LogLines(label: $0, log: log) }
+        let counting = DispatchSource.makeTimerSource(queue: .global())
+        counting.schedule(deadline: .now() + Self.countingSeconds, repeating: Self.countingSeconds)
+        counting.setEventHandler { log.count() }
+        counting.resume()
+        defer {
+            counting.cancel()
+            log.countAll()
+        }
         var logger = Logger(label: "hansa")
         logger.logLevel = logLevel.level
         try await NodeProcess.run(shared.folder, flags: addresses.flags, logger: logger)

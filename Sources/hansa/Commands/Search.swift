@@ -30,7 +30,7 @@ struct Search: AsyncParsableCommand {
         )
     }
 
-    private func describe(_ answer: SearchCommand.Output) -> String {
+    private func describe(_ answer: SearchCommand.Output) -> ShownText {
         guard !answer.hits.isEmpty else {
             return "nothing found for \"\(text)\"; try fewer or shorter words, or another language"
         }
@@ -40,6 +40,7 @@ struct Search: AsyncParsableCommand {
         }
         let total = "\(answer.exact ? "" : "more than ")\(Words.count(answer.total, "record"))"
         let shown = answer.hits.count < answer.total ? "\(answer.hits.count) of \(total)" : total
-        return table.text() + "\n" + Console.styled("\(shown), \(answer.milliseconds) ms", .faint)
+        let facts: ShownText = "\(shown), \("\(answer.milliseconds)") ms"
+        return table.text() + "\n" + facts.styled(.faint)
     }
 }

@@ -6,41 +6,48 @@ struct StatusText {
 
     /// Seconds from which on a clock's skew is worth a line.
     private static let skewSeconds = 300.0
+    /// Lines of one sort that are shown at most.
+    private static let linesMax = 10
+    /// Columns to which what is wrong is padded at most.
+    private static let problemWidthMax = 72
 
     init(_ status: StatusCommand.Output) {
         self.status = status
     }
 
-    var text: String {
+    var text: ShownText {
         ([verdict, ""] + facts + ["", members] + problems).joined(separator: "\n")
     }
 
-    private var verdict: String {
+    private var verdict: ShownText {
         let (inStep, all) = (status.inStepWith.members, status.inStepWith.of)
         guard status.running else {
-            return Console.styled("not running", .warning)
+            return ("not running" as ShownText).styled(.warning)
                 + ": this is what the folder holds; start it with 'hansa run'"
         }
         let indirect = status.inStepWith.throughOthers
         guard all > 0 || indirect > 0 else {
-            return Console.styled("alone", .good) + ": no other member yet; invite one with 'hansa invite'"
+            return ("alone" as ShownText).styled(.good) + ": no other member yet; invite one with 'hansa invite'"
         }
-        let verdict = Console.styled("in step with \(inStep) of \(all) members", inStep == all ? .good : .warning)
-        return verdict + (indirect > 0 ? " connected, \(Words.grouped(indirect)) reached through others" : "")
+        let verdict: ShownText = "in step with \(inStep) of \(all) members"
+        return verdict.styled(inStep == all ? .good : .warning)
+            + (indirect > 0 ? " connected, \(Words.grouped(indirect)) reached through others" : "")
     }
 
-    private var facts: [String] {
+    private var facts: [ShownText] {
         let node = status.node
         let address = node.address.map { " at \($0)" } ?? ""
-        return [
-            ("alliance", status.alliance.name),
+        let room = status.storage.freeBytes.map { ", \(Words.size($0)) free" } ?? ""
+        let facts: [(ShownText, ShownText)] = [
+            ("alliance", "\(status.alliance.name)"),
             ("node", "\(Words.short(node.id)) of \(node.organization)\(address)"),
-            ("records", "\(Words.grouped(status.records)), \(Words.size(status.databaseBytes)) on disk"),
-            ("digest", status.digest),
-        ].map { "\(DisplayText.padded($0, to: 10))\(DisplayText.line($1))" }
+            ("records", "\(Words.grouped(status.records)), \(Words.size(status.databaseBytes)) on disk\(room)"),
+            ("digest", "\(status.digest)"),
+        ]
+        return facts.map { $0.padded(to: 10) + $1 }
     }
 
-    private var members: String {
+    private var members: ShownText {
         var table = Table(
             ["MEMBER", "NODE", "STATE", "BEHIND", "AHEAD", "CONTACT", "RECORDS"],
             rightAligned: [3, 4, 6],
@@ -68,8 +75,22 @@ struct StatusText {
 
     private func amount(_ deltas: UInt64?) -> String { deltas.map { Words.grouped($0) } ?? "?" }
 
-    private var problems: [String] {
-        var found: [(what: String, where: String)] = []
+    /// What is wrong, and the command that tells more of it.
+    private typealias Problem = (what: ShownText, command: ShownText)
+
+    private var problems: [ShownText] {
+        let found = status.alarms.map { Problem("\($0)", "") } + counts + forks + nodes
+        guard !found.isEmpty else { return [] }
+        let column = min(found.filter { !$0.command.isEmpty }.map(\.what.width).max() ?? 0, Self.problemWidthMax)
+        return [""]
+            + found.map { what, command in
+                let start = ("! " as ShownText).styled(.warning)
+                return command.isEmpty ? start + what : start + what.padded(to: column) + "  " + command.styled(.faint)
+            }
+    }
+
+    private var counts: [Problem] {
+        var found: [Problem] = []
         if status.conflicts > 0 {
             found.append(("\(Words.count(status.conflicts, "record")) with values in conflict", "hansa conflicts"))
         }
@@ -83,29 +104,60 @@ struct StatusText {
         if !status.parked.isEmpty {
             found.append(("\(Words.count(status.parked.count, "log")) that cannot be taken further", "hansa peers"))
         }
-        for fork in status.forks {
-            found.append(
+        return found
+    }
+
+    private var forks: [Problem] {
+        capped(
+            status.forks.map { fork in
                 (
                     "\(fork.organization) forked its log: node \(Words.short(fork.author)), from \(fork.sequence) on",
                     "hansa log --author \(Words.short(fork.author))"
                 )
-            )
-        }
+            },
+            hidden: "forked log"
+        )
+    }
+
+    private var nodes: [Problem] {
+        var silent: [Problem] = []
+        var differing: [Problem] = []
+        var clocks: [Problem] = []
         for member in status.members {
             for node in member.nodes {
-                guard let ahead = node.clockAheadSeconds, abs(ahead) > Self.skewSeconds else { continue }
+                if node.state == "silent" {
+                    let time = node.lastContactSeconds.map(Words.duration) ?? "a while"
+                    silent.append(("nothing came from \(member.organization) for \(time)", "hansa peers"))
+                }
+                if node.state == "differs" {
+                    differing.append(
+                        (
+                            "\(member.organization) has the same changes and shows another directory",
+                            "hansa diff \(Words.short(node.id))"
+                        )
+                    )
+                }
+                // Where this node's clock is the one that is wrong, that is said once.
+                guard status.ownClock == nil, let ahead = node.clockAheadSeconds, abs(ahead) > Self.skewSeconds
+                else { continue }
                 let direction = ahead > 0 ? "ahead" : "behind"
-                found.append(
+                clocks.append(
                     ("the clock of \(member.organization) is \(Words.duration(abs(ahead))) \(direction)", "hansa peers")
                 )
             }
         }
-        guard !found.isEmpty else { return [] }
-        let column = found.map { DisplayText.width($0.what) }.max() ?? 0
-        return [""]
-            + found.map { what, command in
-                Console.styled("! ", .warning)
-                    + DisplayText.padded(DisplayText.line(what), to: column) + "  \(Console.styled(command, .faint))"
-            }
+        let own = status.ownClock.map { clock -> [Problem] in
+            let direction = clock.aheadSeconds > 0 ? "ahead of" : "behind"
+            let time = Words.duration(abs(clock.aheadSeconds))
+            return [("this machine's clock is \(time) \(direction) \(clock.reference): set it", "hansa peers")]
+        }
+        return (own ?? []) + capped(silent, hidden: "silent node") + capped(differing, hidden: "node that differs")
+            + capped(clocks, hidden: "wrong clock")
+    }
+
+    private func capped(_ problems: [Problem], hidden noun: String) -> [Problem] {
+        guard problems.count > Self.linesMax else { return problems }
+        let more: Problem = ("\(Words.count(problems.count - Self.linesMax, "more " + noun))", "hansa status --json")
+        return problems.prefix(Self.linesMax) + [more]
     }
 }

@@ -14,11 +14,11 @@ struct Topology: AsyncParsableCommand {
         shared.show(try await shared.ask(TopologyCommand()), describe)
     }
 
-    private func describe(_ answer: TopologyCommand.Output) -> String {
+    private func describe(_ answer: TopologyCommand.Output) -> ShownText {
         let edges = answer.active.count(where: \.eager)
-        var lines = [
+        var lines: [ShownText] = [
             "\(answer.active.count) of \(Words.count(answer.wanted, "neighbour")) wanted, "
-                + Words.count(edges, "tree edge") + (answer.mesh ? " (full mesh)" : "")
+                + "\(Words.count(edges, "tree edge"))\(answer.mesh ? " (full mesh)" : "")"
         ]
         if !answer.active.isEmpty {
             var table = Table(["NEIGHBOUR", "NODE", "EDGE", "ROUND TRIP"], rightAligned: [3], flexible: [0])
@@ -50,10 +50,10 @@ struct Topology: AsyncParsableCommand {
             ),
         ]
         lines.append("")
-        lines += facts.map { "\(DisplayText.padded($0, to: 13))\($1)" }
+        lines += facts.map { ("\($0)" as ShownText).padded(to: 13) + "\($1)" }
         for author in answer.pullOnly {
             lines.append(
-                "! \(DisplayText.line(author.organization)) writes more than is pushed on; its deltas are fetched instead"
+                "! \(author.organization) writes more than is pushed on; its deltas are fetched instead"
             )
         }
         return lines.joined(separator: "\n")

@@ -17,17 +17,18 @@ struct Verify: AsyncParsableCommand {
         if !answer.sound { throw Stop(.corrupt) }
     }
 
-    private func describe(_ answer: VerifyCommand.Output) -> String {
-        let checked =
+    private func describe(_ answer: VerifyCommand.Output) -> ShownText {
+        let checked: ShownText =
             "\(Words.count(answer.deltas, "delta")), \(Words.count(answer.operations, "operation")) and "
             + "\(Words.count(answer.derivedRows, "derived row")) checked in \(String(format: "%.2f", answer.seconds)) s"
-        let digest = "digest \(answer.digest)"
+        let digest: ShownText = "digest \(answer.digest)"
         guard !answer.sound else {
-            let what = answer.rebuilt ? "rebuilt and sound" : "sound"
-            return [Console.styled(what, .good) + ": " + checked, digest].joined(separator: "\n")
+            let what: ShownText = answer.rebuilt ? "rebuilt and sound" : "sound"
+            return [what.styled(.good) + ": " + checked, digest].joined(separator: "\n")
         }
-        var lines = [Console.styled(Words.count(answer.findingCount, "finding"), .warning) + ": " + checked]
-        lines += answer.findings.map { "  \(DisplayText.line($0.place)): \(DisplayText.line($0.what))" }
+        let count: ShownText = "\(Words.count(answer.findingCount, "finding"))"
+        var lines = [count.styled(.warning) + ": " + checked]
+        lines += answer.findings.map { "  \($0.place): \($0.what)" }
         if answer.findingCount > answer.findings.count {
             lines.append("  and \(answer.findingCount - answer.findings.count) more")
         }

@@ -10,27 +10,36 @@ struct Why: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("Only this field, as in name/zh.", valueName: "field")) var field: String?
     @OptionGroup var shared: SharedOptions
 
+    /// Fields, and writes of one field, that are listed at most.
+    private static let fieldsMax = 200
+    private static let entriesMax = 50
+
     func run() async throws {
         shared.show(try await shared.ask(WhyCommand(id: id, field: field)), describe)
     }
 
-    private func describe(_ answer: WhyCommand.Output) -> String {
-        var lines = [
-            Console.styled(DisplayText.line(answer.name), .bold),
-            DisplayText.line("of \(answer.owner), id \(Words.short(answer.id))\(answer.deleted ? ", deleted" : "")"),
+    private func describe(_ answer: WhyCommand.Output) -> ShownText {
+        var lines: [ShownText] = [
+            ("\(answer.name)" as ShownText).styled(.bold),
+            "of \(answer.owner), id \(Words.short(answer.id))",
         ]
-        for field in answer.fields {
-            lines += ["", DisplayText.line(field.field)]
-            for entry in field.entries {
+        if let deletion = answer.deletion { lines.append(("\(deletion)" as ShownText).styled(.warning)) }
+        for field in answer.fields.prefix(Self.fieldsMax) {
+            lines += ["", "\(field.field)"]
+            for entry in field.entries.prefix(Self.entriesMax) {
                 let value = entry.value.map(Words.value) ?? (entry.standing == "removal" ? "" : "(not held any more)")
                 lines += AuthoredText.lines(
-                    "  " + DisplayText.padded(entry.standing, to: 12),
+                    "  " + ("\(entry.standing)" as ShownText).padded(to: 12),
                     value,
                     by: entry.author,
                     importID: entry.importID
                 )
             }
+            let hidden = field.entries.count - Self.entriesMax
+            if hidden > 0 { lines.append("  and \(Words.count(hidden, "write")) more; all are in --json") }
         }
+        let hidden = answer.fields.count - Self.fieldsMax
+        if hidden > 0 { lines += ["", "and \(Words.count(hidden, "field")) more; all are in --json"] }
         if answer.more { lines += ["", "and older operations, which are not told"] }
         return lines.joined(separator: "\n")
     }

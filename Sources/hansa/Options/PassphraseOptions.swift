@@ -86,8 +86,8 @@ struct PassphraseOptions: ParsableArguments {
     }
 
     /// Asks on the terminal, without showing what is typed.
-    private func ask(_ question: String) throws -> [UInt8] {
-        try? Console.write(Array(question.utf8), to: STDERR_FILENO)
+    private func ask(_ question: ShownText) throws -> [UInt8] {
+        Console.ask(question)
         let answer = try withoutEcho { readLine(strippingNewline: true) }
         Console.printError("")
         guard let answer else { throw HansaError(.usage, "no passphrase was given") }

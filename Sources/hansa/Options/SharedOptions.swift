@@ -34,7 +34,7 @@ struct SharedOptions: ParsableArguments {
     }
 
     /// Prints an answer as JSON if that is wanted, else as `text` says.
-    func show<Answer: Encodable>(_ answer: Answer, _ text: (Answer) -> String) {
-        Console.print(json ? JSONText.pretty(answer) : text(answer))
+    func show<Answer: Encodable>(_ answer: Answer, _ text: (Answer) -> ShownText) {
+        Console.print(json ? ShownText(json: answer) : text(answer))
     }
 }

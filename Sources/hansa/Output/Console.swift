@@ -2,12 +2,12 @@ import Foundation
 import Glibc
 import Node
 
-/// Standard output and standard error. Nothing is buffered.
-enum Console {
+/// Standard output and standard error, and the only place that writes to them. Nothing is buffered.
+package enum Console {
     /// True if people look at standard output.
     static let isTerminal = isatty(STDOUT_FILENO) == 1
-    /// Columns of the terminal; nil where standard output is none, and nothing is cut.
-    static let width: Int? = {
+    /// Columns of the terminal; nil where standard output is none.
+    package static let width: Int? = {
         guard isTerminal else { return nil }
         var size = winsize()
         guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 20 else { return 80 }
@@ -17,38 +17,41 @@ enum Console {
         isTerminal && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
         && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
-    /// How a text stands out on a terminal.
-    enum Style: String {
-        case bold = "1"
-        case good = "1;32"
-        case warning = "1;33"
-        case faint = "2"
-    }
-
-    /// A text that stands out where that is possible.
-    static func styled(_ text: String, _ style: Style) -> String {
-        hasColours ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text
-    }
-
     /// Prints a line. Where nobody reads any more, the process ends quietly.
-    static func print(_ text: String) {
+    static func print(_ text: ShownText) {
         do {
-            try write(Array((text.hasSuffix("\n") ? text : text + "\n").utf8), to: STDOUT_FILENO)
+            try send(line(text, colours: hasColours), to: STDOUT_FILENO)
         } catch {
             exit(ErrorReport(isJSON: false).print(HansaError(cause: error)))
         }
     }
 
     /// Prints a line on standard error.
-    static func printError(_ text: String) {
+    static func printError(_ text: ShownText) {
         // There is nobody left to tell of a failure.
-        try? write(Array((text.hasSuffix("\n") ? text : text + "\n").utf8), to: STDERR_FILENO)
+        try? send(line(text, colours: false), to: STDERR_FILENO)
     }
 
-    /// Writes bytes as they are.
+    /// Prints a question on standard error; the answer is typed behind it.
+    static func ask(_ question: ShownText) {
+        try? send(Array(question.rendered(colours: false).utf8), to: STDERR_FILENO)
+    }
+
+    private static func line(_ text: ShownText, colours: Bool) -> [UInt8] {
+        let text = text.rendered(colours: colours)
+        return Array((text.hasSuffix("\n") ? text : text + "\n").utf8)
+    }
+
+    /// Writes data as it is: an export, to a file or to standard output. On a terminal it is shown like any other text.
     ///
     /// - Throws: ``HansaError`` with `disk`. A pipe that nobody reads ends the process quietly.
     static func write(_ bytes: [UInt8], to descriptor: Int32) throws {
+        guard descriptor == STDOUT_FILENO, isTerminal else { return try send(bytes, to: descriptor) }
+        let text = ShownText(lines: String(decoding: bytes, as: UTF8.self), columns: .max)
+        try send(Array(text.rendered(colours: false).utf8), to: descriptor)
+    }
+
+    private static func send(_ bytes: [UInt8], to descriptor: Int32) throws {
         var written = 0
         while written < bytes.count {
             let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

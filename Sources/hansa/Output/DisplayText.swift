@@ -1,7 +1,12 @@
 /// Text as a terminal shows it: how wide it is, and safe to print.
-enum DisplayText {
+package enum DisplayText {
+    /// Columns that a name, a path or a reason takes at most, in pipes too: what authors write decides no line's length.
+    package static let columnsMax = 200
+    /// Scalars that are shown for each column at most. Combining marks take none, and an author may stack thousands.
+    private static let scalarsPerColumn = 4
+
     /// Columns that a text takes: Chinese, Japanese and Korean characters and emoji take two, combining marks none.
-    static func width(_ text: String) -> Int {
+    package static func width(_ text: String) -> Int {
         text.reduce(0) { $0 + width($1) }
     }
 
@@ -32,21 +37,52 @@ enum DisplayText {
         0x20000...0x3FFFD,
     ]
 
-    /// One line, without what could steer a terminal: text of other members is shown, never obeyed.
-    static func line(_ text: String) -> String {
-        var result = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control, .lineSeparator, .paragraphSeparator: result.append(" ")
-            case .format where !isJoiner(scalar): continue
-            default: result.append(scalar)
-            }
-        }
-        return String(result)
+    /// One line of at most `columns` columns in which nothing steers a terminal: control characters, line breaks, marks of
+    /// direction and characters without width are named, as in `⟨ESC⟩` or `⟨U+202E⟩`. What is cut ends in an ellipsis.
+    ///
+    /// Linear in `columns`, however long the text is.
+    package static func line(_ text: some StringProtocol, columns: Int = columnsMax) -> String {
+        shown(text, columns: columns).line
     }
 
-    /// What emoji and some scripts need between letters; marks of direction are not among them.
-    private static func isJoiner(_ scalar: Unicode.Scalar) -> Bool { scalar.value == 0x200C || scalar.value == 0x200D }
+    private static func shown(_ text: some StringProtocol, columns: Int) -> (line: String, isWhole: Bool) {
+        let head = text.unicodeScalars.prefix(scalarsMax(columns))
+        var shown = String.UnicodeScalarView()
+        for scalar in head {
+            if let name = name(ofHidden: scalar) {
+                shown.append(contentsOf: "⟨\(name)⟩".unicodeScalars)
+            } else {
+                shown.append(scalar)
+            }
+        }
+        let line = String(shown)
+        if width(line) > columns { return (cut(line, to: columns), false) }
+        return head.endIndex == text.unicodeScalars.endIndex ? (line, true) : (line + "…", false)
+    }
+
+    private static func scalarsMax(_ columns: Int) -> Int {
+        columns > Int.max / scalarsPerColumn ? Int.max : columns * scalarsPerColumn
+    }
+
+    /// How a scalar is named that must not reach a terminal as it is; nil for all others.
+    ///
+    /// Joiners pass, since emoji and some scripts need them between letters.
+    static func name(ofHidden scalar: Unicode.Scalar) -> String? {
+        switch scalar.value {
+        case 0x20...0x7E, 0x200C, 0x200D: return nil
+        case 0x09: return "TAB"
+        case 0x0A: return "LF"
+        case 0x0D: return "CR"
+        case 0x1B: return "ESC"
+        default: break
+        }
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator: break
+        default: return nil
+        }
+        let digits = String(scalar.value, radix: 16, uppercase: true)
+        return "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    }
 
     /// At most `width` columns; what is cut ends in an ellipsis.
     static func cut(_ text: String, to width: Int) -> String {
@@ -68,29 +104,54 @@ enum DisplayText {
         return right ? blanks + text : text + blanks
     }
 
-    /// Lines of at most `width` columns, broken at blanks, or anywhere beside a wide character.
-    static func wrapped(_ text: String, to width: Int) -> [String] {
+    /// Lines of at most `width` columns, broken at blanks, or anywhere beside a wide character; a line break of the text
+    /// begins a new one. Each line is as safe as ``line(_:columns:)`` makes it.
+    ///
+    /// - Parameters:
+    ///   - columns: Columns of the text that are shown at most.
+    ///   - lines: Lines that are made at most.
+    /// - Returns: The lines, and whether they are the whole text.
+    package static func wrapped(
+        _ text: String,
+        to width: Int,
+        columns: Int,
+        lines linesMax: Int
+    ) -> (lines: [String], isWhole: Bool) {
+        let head = text.unicodeScalars.prefix(scalarsMax(columns))
+        var isWhole = head.endIndex == text.unicodeScalars.endIndex
         var lines: [String] = []
-        for paragraph in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
-            var current = ""
-            var used = 0
-            // Where the line may be broken: an offset behind a blank or a wide character.
-            var breakable: String.Index?
-            for character in line(String(paragraph)) {
-                let next = self.width(character)
-                if used + next > width, !current.isEmpty {
-                    let at = self.width(character) == 2 ? current.endIndex : breakable ?? current.endIndex
-                    lines.append(String(current[..<at]).trimmingBlanks)
-                    current = String(current[at...])
-                    used = self.width(current)
-                    breakable = nil
-                }
-                current.append(character)
-                used += next
-                if character == " " || next == 2 { breakable = current.endIndex }
-            }
-            lines.append(current.trimmingBlanks)
+        var left = columns
+        for paragraph in String(head).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+            guard lines.count < linesMax, left > 0 else { return (lines, false) }
+            let (line, isWholeLine) = shown(paragraph, columns: left)
+            left -= max(1, self.width(line))
+            let parts = broken(line, to: width)
+            isWhole = isWhole && isWholeLine && parts.count <= linesMax - lines.count
+            lines += parts.prefix(linesMax - lines.count)
         }
+        return (lines, isWhole)
+    }
+
+    private static func broken(_ line: String, to width: Int) -> [String] {
+        var lines: [String] = []
+        var current = ""
+        var used = 0
+        // Where the line may be broken: an offset behind a blank or a wide character.
+        var breakable: String.Index?
+        for character in line {
+            let next = self.width(character)
+            if used + next > width, !current.isEmpty {
+                let at = self.width(character) == 2 ? current.endIndex : breakable ?? current.endIndex
+                lines.append(String(current[..<at]).trimmingBlanks)
+                current = String(current[at...])
+                used = self.width(current)
+                breakable = nil
+            }
+            current.append(character)
+            used += next
+            if character == " " || next == 2 { breakable = current.endIndex }
+        }
+        lines.append(current.trimmingBlanks)
         return lines
     }
 }

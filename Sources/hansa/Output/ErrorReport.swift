@@ -14,6 +14,9 @@ struct Stop: Error {
 struct ErrorReport {
     let isJSON: Bool
 
+    /// Columns of an error's sentence that are shown at most. It may name an address, a path and several members.
+    private static let columnsMax = 2_000
+
     private struct Document: Encodable {
         let error: HansaError
     }
@@ -21,9 +24,10 @@ struct ErrorReport {
     /// Prints an error and returns its exit code.
     func print(_ error: HansaError) -> Int32 {
         if isJSON {
-            Console.printError(JSONText.pretty(Document(error: error)))
+            Console.printError(ShownText(json: Document(error: error)))
         } else {
-            Console.printError("hansa: \(error.message)")
+            let sentence: ShownText = "hansa: \(error.message, columns: Self.columnsMax)"
+            Console.printError(([sentence] + error.details.map { "  \($0)" }).joined(separator: "\n"))
         }
         return error.code.rawValue
     }
@@ -32,7 +36,7 @@ struct ErrorReport {
     func printUsage(_ message: String, full: String) -> Int32 {
         if isJSON { return print(HansaError(.usage, message)) }
         let prefix = "Error: "
-        Console.printError("hansa: " + (full.hasPrefix(prefix) ? String(full.dropFirst(prefix.count)) : full))
+        Console.printError("hansa: \(ShownText(lines: full.hasPrefix(prefix) ? String(full.dropFirst(prefix.count)) : full))")
         return Node.ExitCode.usage.rawValue
     }
 }

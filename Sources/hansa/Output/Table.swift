@@ -1,5 +1,5 @@
 /// Rows under headings, aligned by what a terminal shows.
-struct Table {
+package struct Table {
     private let headings: [String]
     private let rightAligned: Set<Int>
     private let flexible: [Int]
@@ -7,24 +7,28 @@ struct Table {
 
     private static let gap = "  "
     private static let flexibleWidthMin = 8
+    /// Columns to which cells are padded at most where no terminal's width cuts them: one long name moves its own row,
+    /// and makes no other one longer.
+    private static let paddedWidthMax = 40
 
     /// - Parameters:
     ///   - rightAligned: Columns of numbers.
     ///   - flexible: Columns that are cut where the terminal is too narrow, the first ones last.
-    init(_ headings: [String], rightAligned: Set<Int> = [], flexible: [Int] = [0]) {
+    package init(_ headings: [String], rightAligned: Set<Int> = [], flexible: [Int] = [0]) {
         self.headings = headings
         self.rightAligned = rightAligned
         self.flexible = flexible
     }
 
-    mutating func add(_ cells: [String]) {
-        rows.append(cells.map(DisplayText.line))
+    /// Adds a row: a cell for each heading, by whomever it was written.
+    package mutating func add(_ cells: [String]) {
+        rows.append(cells.map { DisplayText.line($0) })
     }
 
-    /// The table's text, without a line break at its end.
+    /// The table, without a line break at its end.
     ///
-    /// - Parameter width: Columns of the terminal; nil to cut nothing.
-    func text(width: Int? = Console.width) -> String {
+    /// - Parameter width: Columns of the terminal; nil for none, where cells are shown up to ``DisplayText/columnsMax``.
+    package func text(width: Int? = Console.width) -> ShownText {
         var widths = headings.indices.map { column in
             ([headings[column]] + rows.map { $0[column] }).map(DisplayText.width).max() ?? 0
         }
@@ -35,21 +39,23 @@ struct Table {
                 excess -= widths[column] - narrower
                 widths[column] = narrower
             }
+        } else {
+            widths = widths.map { min($0, Self.paddedWidthMax) }
         }
-        let head = Console.styled(line(headings, widths), .faint)
-        return ([head] + rows.map { line($0, widths) }).joined(separator: "\n")
+        let head = line(headings, widths, isCut: width != nil).styled(.faint)
+        return ([head] + rows.map { line($0, widths, isCut: width != nil) }).joined(separator: "\n")
     }
 
-    private func line(_ cells: [String], _ widths: [Int]) -> String {
+    private func line(_ cells: [String], _ widths: [Int], isCut: Bool) -> ShownText {
         var text = ""
         for (column, cell) in cells.enumerated() {
-            let cell = DisplayText.cut(cell, to: widths[column])
+            let cell = isCut ? DisplayText.cut(cell, to: widths[column]) : cell
             let isLast = column == cells.count - 1
             let isRight = rightAligned.contains(column)
             text += isLast && !isRight ? cell : DisplayText.padded(cell, to: widths[column], right: isRight)
             if !isLast { text += Self.gap }
         }
         while text.last == " " { text.removeLast() }
-        return text
+        return "\(text, columns: .max)"
     }
 }

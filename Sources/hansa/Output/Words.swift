@@ -23,14 +23,7 @@ enum Words {
     }
 
     /// `12 s`, `3 min`, `5 h`, `2 d`.
-    static func duration(_ seconds: Double) -> String {
-        switch abs(seconds) {
-        case ..<120: "\(Int(seconds.rounded())) s"
-        case ..<7200: "\(Int((seconds / 60).rounded())) min"
-        case ..<172_800: "\(Int((seconds / 3600).rounded())) h"
-        default: "\(Int((seconds / 86_400).rounded())) d"
-        }
-    }
+    static func duration(_ seconds: Double) -> String { TimeText.span(seconds: seconds) }
 
     /// `740 kB`, `12.3 MB`.
     static func size(_ bytes: Int) -> String {
