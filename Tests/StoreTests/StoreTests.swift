@@ -565,6 +565,7 @@ private struct FailingChecks: Cryptography {
         var configuration = Store.Configuration()
         configuration.pagesMax = 60
         let store = try Store.create(in: folder.path, configuration: configuration)
+        try store.write { try $0.setMeta("a", [1]) }
         let large = [UInt8](repeating: 7, count: 1 << 20)
         #expect(code { try store.write { try $0.setMeta("large", large) } } == .diskFull)
         #expect(store.health.failure?.error.code == .diskFull)
