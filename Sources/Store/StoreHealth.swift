@@ -138,7 +138,8 @@ enum LockHolder {
                 let process = Int32(parts[4]), process > 0, process != getpid()
             else { continue }
             let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
-            return "process \(process)" + (name.map { " (\($0.trimmingCharacters(in: .whitespacesAndNewlines)))" } ?? "")
+            let program = name?.trimmingCharacters(in: .whitespacesAndNewlines)
+            return "process \(process)" + (program.map { " (\($0))" } ?? "")
         }
         return nil
     }

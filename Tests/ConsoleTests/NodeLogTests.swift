@@ -31,7 +31,8 @@ struct NodeLogTests {
     @Test
     func `an event is one line of data, place and message`() {
         let recorder = Recorder()
-        logger(recorder.log).warning("delta refused", metadata: ["from": "Acme 12345678", "sequence": "7"], source: "Node")
+        let data: Logger.Metadata = ["from": "Acme 12345678", "sequence": "7"]
+        logger(recorder.log).warning("delta refused", metadata: data, source: "Node")
         #expect(recorder.text.count == 1)
         #expect(recorder.text[0].hasSuffix(" warning hansa: from=\"Acme 12345678\" sequence=7 [Node] delta refused"))
         #expect(recorder.text[0].hasPrefix("2023-11-1"))
@@ -39,13 +40,14 @@ struct NodeLogTests {
 
     @Test(
         arguments: [
-            "x\n2026-01-01T00:00:00+0000 critical hansa: [Node] stopping", "x\u{1B}[2J\u{1B}]0;owned\u{7}", "x\u{9B}31m",
-            "x\u{2028}y", "x\r forged", "\u{202E}gnippots", "x\u{FEFF}y",
+            "x\n2026-01-01T00:00:00+0000 critical hansa: [Node] stopping", "x\u{1B}[2J\u{1B}]0;owned\u{7}",
+            "x\u{9B}31m", "x\u{2028}y", "x\r forged", "\u{202E}gnippots", "x\u{FEFF}y",
         ]
     )
     func `what a peer says makes no second line and steers no terminal`(words: String) {
         let recorder = Recorder()
-        logger(recorder.log).info("session open", metadata: ["peer": "Acme 12345678", "program": "\(words)"], source: "Node")
+        let data: Logger.Metadata = ["peer": "Acme 12345678", "program": "\(words)"]
+        logger(recorder.log).info("session open", metadata: data, source: "Node")
         #expect(recorder.text.count == 1)
         for scalar in recorder.text[0].unicodeScalars {
             let category = scalar.properties.generalCategory

@@ -275,14 +275,16 @@ package struct StatusCommand: Command {
                     var contact = peer?.lastContact.map { Double(now.milliseconds(since: $0)) / 1000 }
                     if contact == nil, let time = contacts[node] { contact = Double(wall - min(wall, time)) / 1000 }
                     let isOwn = node == directory.node
-                    let clock = peer?.clockAheadMilliseconds.map { Double($0) / 1000 }
+                    let clock =
+                        context.service?.refusedClock(of: node).map(Double.init)
+                        ?? peer?.clockAheadMilliseconds.map { Double($0) / 1000 }
                     return MemberNode(
                         id: node.hex,
                         state: isOwn ? "self" : peer?.standing.rawValue ?? "unknown",
                         behindBy: isOwn ? 0 : peer?.difference?.behind,
                         aheadBy: isOwn ? 0 : peer?.difference?.ahead,
                         lastContactSeconds: isOwn ? 0 : contact,
-                        clockAheadSeconds: isOwn ? 0 : context.service?.refusedClock(of: node).map(Double.init) ?? clock,
+                        clockAheadSeconds: isOwn ? 0 : clock,
                         lastFailure: peer.flatMap { DialFailureAnswer($0, now: now) }
                     )
                 }

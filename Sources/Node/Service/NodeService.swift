@@ -673,6 +673,10 @@ package final class NodeService: Service {
         connection.close()
         let reason = await connection.closed()
         driver.feed(.linkDown(link))
+        if case .refusedByPeer = reason, let address {
+            // TLS 1.3 tells a dialler only after its handshake that its key or its certificate is not taken.
+            driver.feed(.dialFailed(node, reason: "\(address): \(reason.words)"))
+        }
         giveUpQuestions(HansaError(.unreachable, "the connection with \(who(node)) has ended")) { $0.node == node }
         logger.info("session closed", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
     }

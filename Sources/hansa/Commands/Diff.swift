@@ -30,7 +30,8 @@ struct Diff: AsyncParsableCommand {
         }
         var lines: [ShownText] = []
         if node.differing == 0 {
-            lines.append(("the same records" as ShownText).styled(.warning) + " as \(peer), but not the same history yet")
+            let verdict: ShownText = "the same records"
+            lines.append(verdict.styled(.warning) + " as \(peer), but not the same history yet")
         } else {
             let count: ShownText = "\(Words.count(node.differing, "record differs", "records differ"))"
             lines.append(count.styled(.warning) + " from \(peer)")

@@ -36,7 +36,8 @@ struct ErrorReport {
     func printUsage(_ message: String, full: String) -> Int32 {
         if isJSON { return print(HansaError(.usage, message)) }
         let prefix = "Error: "
-        Console.printError("hansa: \(ShownText(lines: full.hasPrefix(prefix) ? String(full.dropFirst(prefix.count)) : full))")
+        let text = full.hasPrefix(prefix) ? String(full.dropFirst(prefix.count)) : full
+        Console.printError("hansa: " + ShownText(lines: text))
         return Node.ExitCode.usage.rawValue
     }
 }

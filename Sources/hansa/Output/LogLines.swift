@@ -205,7 +205,8 @@ package final class NodeLog: Sendable {
 
     /// A value as it stands behind its name: in quotes where it would not be one word.
     private static func value(_ value: String) -> ShownText {
-        let isWord = value.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && !"\"=[".unicodeScalars.contains($0) }
+        let marks = "\"=[".unicodeScalars
+        let isWord = value.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && !marks.contains($0) }
         if isWord, !value.isEmpty { return "\(value)" }
         // By scalars: a letter may hide behind a combining mark.
         var inside = String.UnicodeScalarView()

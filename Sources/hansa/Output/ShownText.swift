@@ -55,7 +55,8 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
             }
             for unit in String(scalar).utf16 {
                 let digits = String(unit, radix: 16)
-                text.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).unicodeScalars)
+                let zeros = String(repeating: "0", count: 4 - digits.count)
+                text.append(contentsOf: "\\u\(zeros)\(digits)".unicodeScalars)
             }
         }
         self.init(safe: String(text))
