@@ -32,12 +32,12 @@ struct Peers: AsyncParsableCommand {
             )
         }
         if let traffic = answer.traffic {
-            lines.append(
-                "since the start \(Words.size(Int(clamping: traffic.sent.bytes))) sent in "
-                    + Words.count(traffic.sent.messages, "message")
-                    + ", \(Words.size(Int(clamping: traffic.received.bytes))) received in "
-                    + Words.count(traffic.received.messages, "message")
-            )
+            let (sent, received) = (traffic.sent, traffic.received)
+            let out: ShownText =
+                "\(Words.size(Int(clamping: sent.bytes))) sent in \(Words.count(sent.messages, "message"))"
+            let back: ShownText =
+                "\(Words.size(Int(clamping: received.bytes))) received in \(Words.count(received.messages, "message"))"
+            lines.append("since the start \(out), \(back)")
         }
         if !answer.running { lines.append("not running, so nobody is connected; start it with 'hansa run'") }
         return ([table.text()] + (lines.isEmpty ? [] : [""] + lines)).joined(separator: "\n")

@@ -1,4 +1,5 @@
 import Foundation
+import Node
 
 /// Text that may reach a terminal. ``Console`` prints nothing else.
 ///
@@ -47,7 +48,7 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
             return
         }
         var text = String.UnicodeScalarView()
-        for scalar in String(decoding: data, as: UTF8.self).unicodeScalars {
+        for scalar in String(decoding: plainNames(in: Array(data)), as: UTF8.self).unicodeScalars {
             // The encoder itself puts line breaks between members, and escapes those within texts.
             guard scalar != "\n", DisplayText.name(ofHidden: scalar) != nil else {
                 text.append(scalar)
