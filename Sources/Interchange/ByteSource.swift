@@ -101,10 +101,18 @@ final class ByteWindow {
         start = end
     }
 
-    /// Drops a byte order mark (EF BB BF) from the front; to be called once, before anything else.
-    func skipMark() throws(InterchangeError) {
-        while count < 3, try refill() == .more {}
-        if count >= 3, base[0] == 0xEF, base[1] == 0xBB, base[2] == 0xBF { consume(3) }
+    /// Drops byte order marks (EF BB BF) from the front: files that were joined have them at the start of a record too.
+    func skipMarks() throws(InterchangeError) {
+        while true {
+            if count == 0 {
+                guard try refill() == .more else { return }
+                continue
+            }
+            guard base[0] == 0xEF else { return }
+            if count < 3, try refill() == .more { continue }
+            guard count >= 3, base[1] == 0xBB, base[2] == 0xBF else { return }
+            consume(3)
+        }
     }
 
     private func memoryMove(_ to: UnsafeMutableRawPointer, _ from: UnsafeMutableRawPointer, _ count: Int) {

@@ -8,6 +8,10 @@ final class CSVMapper {
         let keyCell: Int
         let kindCell: Int?
         let ownerCell: Int?
+        /// Where an export has the fields that have no column.
+        let moreCell: Int?
+        /// Blank records before it.
+        let blankCount: Int
     }
 
     private struct Step {
@@ -18,6 +22,8 @@ final class CSVMapper {
     private struct Plan {
         /// What feeds what, in the order of the cells.
         let steps: [Step]
+        /// The fields that columns feed.
+        var fed: Set<FieldPath> { Set(steps.map(\.target.path)) }
     }
 
     private let reader: CSVReader
@@ -37,17 +43,21 @@ final class CSVMapper {
     }
 
     private static func readHeader(_ reader: CSVReader, options: ImportOptions) throws(InterchangeError) -> Header {
-        switch try reader.next() {
-        case .end: throw InterchangeError(.badHeader, "the file is empty; its first line must name the columns")
-        case .problem(_, let offset, let text):
-            throw InterchangeError(
-                .badHeader,
-                "the header cannot be read: \(text)",
-                line: reader.line,
-                column: offset + 1
-            )
-        case .record: break
-        }
+        var blankCount = -1
+        repeat {
+            blankCount += 1
+            switch try reader.next() {
+            case .end: throw InterchangeError(.badHeader, "the file is empty; its first line must name the columns")
+            case .problem(_, let offset, let text):
+                throw InterchangeError(
+                    .badHeader,
+                    "the header cannot be read: \(text)",
+                    line: reader.line,
+                    column: offset + 1
+                )
+            case .record: break
+            }
+        } while reader.isBlankRecord
         guard reader.cellCount < CSVReader.cellsMax else {
             throw InterchangeError(.badHeader, "more than \(CSVReader.cellsMax) columns", line: reader.line)
         }
@@ -57,13 +67,14 @@ final class CSVMapper {
             func bad(_ text: String) -> InterchangeError {
                 InterchangeError(.badHeader, text, line: reader.line, column: reader.offset(of: cell) + 1)
             }
-            guard let name = reader.text(of: cell) else { throw bad("the name of column \(cell + 1) is not text") }
+            guard let name = text(of: cell, reader) else { throw bad("the name of column \(cell + 1) is not text") }
             guard !name.isEmpty else { throw bad("column \(cell + 1) has no name; give it one or delete it") }
             guard name.utf8.count <= FieldPath.bytesMax - 4 else {
                 throw bad("the name of column \(cell + 1) is too long")
             }
             if let earlier = seen.updateValue(cell, forKey: ByteKey(name)) {
-                throw bad("columns \(earlier + 1) and \(cell + 1) have the same name, '\(name)'; rename one")
+                let shown = Reject.shortened(name)
+                throw bad("columns \(earlier + 1) and \(cell + 1) have the same name, '\(shown)'; rename one")
             }
             names.append(name)
         }
@@ -72,11 +83,13 @@ final class CSVMapper {
         for pair in map.pairs where index(of: pair.column) == nil {
             throw InterchangeError(
                 .badMapping,
-                "there is no column '\(pair.column)' for the field '\(pair.field.columnName)'; \(listed(names))"
+                "there is no column '\(Reject.shortened(pair.column))' for the field "
+                    + "'\(Reject.shortened(pair.field.columnName))'; \(listed(names))"
             )
         }
         guard let keyCell = index(of: map.keyColumn) else {
-            throw InterchangeError(.keyMissing, "there is no key column '\(map.keyColumn)'; \(listed(names))")
+            let shown = Reject.shortened(map.keyColumn)
+            throw InterchangeError(.keyMissing, "there is no key column '\(shown)'; \(listed(names))")
         }
         let kindCell = map.isExport ? index(of: "kind") : nil
         if options.kind == nil, kindCell == nil {
@@ -86,9 +99,19 @@ final class CSVMapper {
             names: names,
             keyCell: keyCell,
             kindCell: kindCell,
-            ownerCell: map.isExport ? index(of: "owner") : nil
+            ownerCell: map.isExport ? index(of: "owner") : nil,
+            moreCell: map.isExport ? index(of: ColumnMap.moreColumn) : nil,
+            blankCount: blankCount
         )
     }
+
+    /// A cell's text, without what a spreadsheet or an export for one has put around it; nil if it is not UTF-8.
+    private static func text(of cell: Int, _ reader: CSVReader) -> String? {
+        guard let text = reader.text(of: cell) else { return nil }
+        return SpreadsheetCell.text(of: text) ?? text
+    }
+
+    private func text(of cell: Int) -> String? { Self.text(of: cell, reader) }
 
     private static func listed(_ names: [String]) -> String {
         let shown = names.prefix(40).map { Reject.shortened($0) }.joined(separator: ", ")
@@ -110,7 +133,8 @@ final class CSVMapper {
                 if let other = feeding.updateValue(name, forKey: field.path) {
                     throw InterchangeError(
                         .badMapping,
-                        "the columns '\(other)' and '\(name)' both feed the field '\(field.path.columnName)'; "
+                        "the columns '\(Reject.shortened(other))' and '\(Reject.shortened(name))' both feed the field "
+                            + "'\(Reject.shortened(field.path.columnName))'; "
                             + "map one of them to another field",
                         line: 1
                     )
@@ -126,9 +150,17 @@ final class CSVMapper {
         return plan
     }
 
+    /// True for a row that repeats the header, as files have it that were joined.
+    private var isHeader: Bool {
+        header.names.indices.allSatisfy { cell in
+            text(of: cell).map { $0.hasSameBytes(as: header.names[cell]) } ?? false
+        }
+    }
+
     /// The current record as a row, or what is wrong with it.
     func row(record: Int, keys: inout KeyIndex) throws(InterchangeError) -> MappedRow {
         guard reader.cellCount == header.names.count else {
+            if reader.isBlankRecord { return .blank }
             return .problem(
                 RowProblem(
                     code: .raggedRow,
@@ -139,7 +171,17 @@ final class CSVMapper {
                 )
             )
         }
-        guard let localID = reader.text(of: header.keyCell) else { return .problem(badText(header.keyCell)) }
+        if reader.isBlank(header.keyCell), reader.isBlankRecord { return .blank }
+        guard let localID = text(of: header.keyCell) else { return .problem(badText(header.keyCell)) }
+        if localID.hasSameBytes(as: header.names[header.keyCell]), isHeader {
+            return .problem(
+                RowProblem(
+                    code: .headerRepeated,
+                    offset: 0,
+                    text: "the header stands here again; were files joined? delete this line"
+                )
+            )
+        }
         let key = RowKey(
             localID: localID,
             column: header.names[header.keyCell],
@@ -147,7 +189,7 @@ final class CSVMapper {
         )
         var kind = options.kind
         if let cell = header.kindCell {
-            guard let said = reader.text(of: cell) else { return .problem(badText(cell)) }
+            guard let said = text(of: cell) else { return .problem(badText(cell)) }
             if let problem = key.settleKind(&kind, said: said, offset: reader.offset(of: cell)) {
                 return .problem(problem)
             }
@@ -163,8 +205,10 @@ final class CSVMapper {
             let input: FieldInput
             if reader.isEmpty(cell) {
                 input = .absent
-            } else if let text = reader.text(of: cell) {
-                if steps[position].target.isSet {
+            } else if let text = text(of: cell) {
+                if text.isEmpty {
+                    input = .absent
+                } else if steps[position].target.isSet {
                     let elements = SetCell.elements(text)
                     input = elements.isEmpty ? .absent : .elements(elements)
                 } else {
@@ -176,12 +220,64 @@ final class CSVMapper {
             }
             builder.add(steps[position].target, input, offset: offset, column: header.names[cell])
         }
+        if let cell = header.moreCell, !reader.isEmpty(cell) {
+            if let text = text(of: cell) {
+                try readMore(text, cell, kind: settled, &builder)
+            } else {
+                builder.reject(badText(cell))
+            }
+        }
         var owner: String?
         if let cell = header.ownerCell, !reader.isEmpty(cell) {
-            owner = reader.text(of: cell)
+            owner = text(of: cell)
             if owner == nil { builder.reject(badText(cell)) }
         }
         return builder.finish(key, line: reader.line, record: record, kind: settled, owner: owner)
+    }
+
+    /// Reads what an export has written into one cell: an object of fields by their paths.
+    private func readMore(
+        _ text: String,
+        _ cell: Int,
+        kind: String,
+        _ builder: inout RowBuilder
+    ) throws(InterchangeError) {
+        let (offset, column) = (reader.offset(of: cell), header.names[cell])
+        let fed = try plan(for: kind).fed
+        do throws(JSONProblem) {
+            try Array(text.utf8).withUnsafeBufferPointer { (bytes) throws(JSONProblem) in
+                // Not empty.
+                var scanner = JSONScanner(bytes.baseAddress!, from: 0, to: bytes.count, isValid: true)
+                var seen = fed
+                try scanner.readObject { (scanner, name) throws(JSONProblem) in
+                    guard let path = FieldPath(name) else {
+                        builder.reject(RowProblem.unnameable(name, offset))
+                        _ = try JSONValue.read(&scanner)
+                        return
+                    }
+                    let target = Target(path)
+                    let input = try JSONValue.readInput(&scanner, isSet: target.isSet)
+                    if seen.insert(path).inserted {
+                        builder.add(target, input, offset: offset, column: column)
+                    } else {
+                        builder.reject(RowProblem.repeated(path, offset, field: column))
+                    }
+                }
+                guard scanner.peek() == 0, scanner.index == bytes.count else {
+                    throw scanner.problem("something stands behind the object")
+                }
+            }
+        } catch {
+            builder.reject(
+                RowProblem(
+                    code: .badJSON,
+                    offset: offset,
+                    field: column,
+                    text: "the fields that have no column of their own: \(error.reason)",
+                    value: text
+                )
+            )
+        }
     }
 
     private func badText(_ cell: Int) -> RowProblem {
@@ -199,6 +295,8 @@ final class CSVMapper {
 enum MappedRow {
     case row(SourceRow)
     case problem(RowProblem)
+    /// A record without any content.
+    case blank
 }
 
 /// A row's key, with its place.
@@ -231,7 +329,7 @@ struct RowKey {
 
     /// The checks that concern the key alone; notes it as seen.
     func check(kind: String, line: Int, keys: inout KeyIndex) -> RowProblem? {
-        if localID.isEmpty {
+        if VisibleText.isBlank(localID) {
             return RowProblem(code: .keyEmpty, offset: offset, field: column, text: "the row has no key")
         }
         let count = localID.utf8.count
@@ -244,16 +342,24 @@ struct RowKey {
                 value: localID
             )
         }
-        if let first = keys.insert(kind: kind, key: localID, line: line) {
+        switch keys.insert(kind: kind, key: localID, line: line) {
+        case nil: return nil
+        case .repeated(let first):
             return RowProblem(
                 code: .keyRepeated,
                 offset: offset,
                 field: column,
-                text: "the key of line \(first) again on line \(line); keys must be unique in a file",
+                text: KeyIndex.text(repeating: first, on: line),
                 value: localID
             )
+        case .alike(let first, let other):
+            return RowProblem(
+                code: .keyAlike,
+                offset: offset,
+                field: column,
+                text: KeyIndex.text(localID, like: other, of: first, on: line)
+            )
         }
-        return nil
     }
 }
 

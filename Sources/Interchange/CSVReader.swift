@@ -9,7 +9,8 @@ enum RecordOutcome {
 }
 
 /// Reads CSV as RFC 4180 has it, with the habits of real files: LF, CRLF and CR in any mixture, line breaks and
-/// doubled quotes within quotes, a quote in the midst of an unquoted cell as text, blank lines between records.
+/// doubled quotes within quotes, a quote in the midst of an unquoted cell as text, blank lines between records, a byte
+/// order mark at the start of any record.
 ///
 /// Works on bytes; text is made of a cell only when it is asked for. Memory: the longest record's text, at most
 /// ``recordBytesMax``, and 12 bytes a cell. A longer record is skipped without being kept.
@@ -43,7 +44,6 @@ final class CSVReader {
     private var nextLine = 1
     private var recordBytes = 0
     private var contentBytes = 0
-    private var hasBegun = false
     private var isValid = false
     private var problem: (code: RejectCode, offset: Int, text: String)?
 
@@ -51,6 +51,8 @@ final class CSVReader {
     private(set) var line = 0
     /// The number of cells of the current record.
     private(set) var cellCount = 0
+    /// Lines without any byte that were skipped so far.
+    private(set) var emptyLineCount = 0
 
     init(_ source: any ByteSource, delimiter: UInt8, windowBytes: Int = 256 * 1024) {
         window = ByteWindow(source, capacity: windowBytes, capacityMax: Self.recordBytesMax)
@@ -67,16 +69,13 @@ final class CSVReader {
         cells.deallocate()
     }
 
-    /// Goes on to the next record, blank lines skipped.
+    /// Goes on to the next record, empty lines skipped.
     func next() throws(InterchangeError) -> RecordOutcome {
-        if !hasBegun {
-            hasBegun = true
-            try window.skipMark()
-        }
         while true {
             window.consume(recordBytes)
             recordBytes = 0
             line = nextLine
+            try window.skipMarks()
             var length = scan(window.base, window.count, atEnd: window.isAtEnd)
             while length == nil {
                 switch try window.refill() {
@@ -90,7 +89,10 @@ final class CSVReader {
             nextLine += lineBreaks
             if recordBytes == 0 { return .end }
             if let problem { return .problem(problem.code, offset: problem.offset, text: problem.text) }
-            if cellCount == 1, contentBytes == 0 { continue }
+            if cellCount == 1, contentBytes == 0 {
+                emptyLineCount += 1
+                continue
+            }
             // Delimiters and quotes are ASCII: if the whole is UTF-8, so is each cell.
             isValid = isUTF8(recordText)
             return .record
@@ -105,6 +107,17 @@ final class CSVReader {
 
     /// True if the cell holds nothing.
     func isEmpty(_ cell: Int) -> Bool { cells[cell].start == cells[cell].end }
+
+    /// True if the cell holds blanks at most, of whatever kind.
+    func isBlank(_ cell: Int) -> Bool {
+        let cell = cells[cell]
+        return UnsafeBufferPointer(start: window.base + Int(cell.start), count: Int(cell.end - cell.start)).isBlank
+    }
+
+    /// True if all cells are blank. Constant cost for a record whose first cell is not.
+    var isBlankRecord: Bool {
+        cellCount <= cellCapacity && (0..<cellCount).allSatisfy { isBlank($0) }
+    }
 
     /// The byte of the record at which the cell's content begins; the end of the last cell for one that is not there.
     func offset(of cell: Int) -> Int {

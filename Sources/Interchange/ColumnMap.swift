@@ -7,8 +7,8 @@ package import Catalog
 /// 1. Columns named in `FIELD=COLUMN` pairs feed these fields and no others.
 /// 2. The key column gives the local id. It is written as a field too if it is named like one.
 /// 3. What Hansa's own files add is not stored: with `localId` as the key column, `kind` and `owner` (an export has
-///    them; a file with another key may well have columns of its own by these names, and keeps them); always `_line`,
-///    `_code` and `_error`, which a file of rejects has.
+///    them; a file with another key may well have columns of its own by these names, and keeps them), and `_more`, which
+///    feeds the fields that it names; always `_line`, `_code` and `_error`, which a file of rejects has.
 /// 4. `ext/COLUMN` feeds that path; `field:PATH` feeds any path by its full name (exports use it for paths that
 ///    nothing else says).
 /// 5. A column named like a field of the kind (`CatalogRules.fields(of:)`) feeds it; a text that has languages by its
@@ -17,6 +17,9 @@ package import Catalog
 package struct ColumnMap: Sendable {
     /// The key column of Hansa's exports.
     package static let exportKeyColumn = "localId"
+
+    /// The column of Hansa's exports that holds, as a JSON object by their paths, the fields that have no column.
+    package static let moreColumn = "_more"
 
     /// The column that holds the owner's own id.
     package let keyColumn: String
@@ -91,7 +94,7 @@ package struct ColumnMap: Sendable {
             pairs.contains { $0.field == field.path } ? nil : field
         }
         if column.hasSameBytes(as: keyColumn) { return named.map { [$0] } ?? [] }
-        if isExport, column == "kind" || column == "owner" { return [] }
+        if isExport, column == "kind" || column == "owner" || column == Self.moreColumn { return [] }
         if column == "_line" || column == "_code" || column == "_error" { return [] }
         if let named { return [named] }
         return FieldPath("ext/" + column).map { [MappedField(path: $0, isLanguageMap: false)] } ?? []

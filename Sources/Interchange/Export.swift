@@ -18,50 +18,115 @@ package struct ExportRecord: Sendable {
     }
 }
 
-/// Writes records as CSV (RFC 4180, lines end with LF), to be read back by ``SourceReader`` with the key column
-/// `localId` to an identical catalog.
-///
-/// What CSV cannot say: a number, a boolean, bytes and structured values outside sets come back as text; so does an
-/// empty text as no value, and a text with a NUL byte is refused. JSON lines keep all of these. Cells that begin with
-/// `=`, `+`, `-` or `@` are written as they are, although spreadsheets take them for formulas: a file that is changed
-/// on export would not load back to the same catalog. Who opens foreign catalogs in a spreadsheet should import the
-/// columns as text.
-///
-/// Collect ``bytes`` as often as is convenient with ``drain()``.
-package struct CSVWriter {
-    /// What has been written and not yet drained.
-    package private(set) var bytes: [UInt8] = []
-    /// The header's names, `localId`, `owner` and `kind` first.
-    package let columns: [String]
+/// Writes records in some format.
+package protocol RecordWriter: Sendable {
+    /// Writes one record.
+    mutating func write(_ record: ExportRecord)
+    /// Hands over what has been written since the last call.
+    mutating func drain() -> [UInt8]
+}
 
-    private struct Place {
+/// Which fields of an export of CSV have a column, counted over all its records.
+///
+/// A column costs a byte in every row, so junk in some records must not make columns of all. In this order fields get one:
+/// those that the kind is known to have, then the most frequent, of equals the first by path. The first
+/// ``columnsForAllMax`` do in any case; further ones where at least one record of a hundred has them. The rest goes into one
+/// column, as an object of JSON.
+///
+/// Memory: ``pathsMax`` paths of ``pathBytesMax`` bytes in all. Of more, those that were met the least are forgotten, which
+/// counts them anew (Manku and Motwani 2002, lossy counting): what is frequent stays.
+package struct ColumnCounts {
+    /// Columns that there are however rare their fields. A guess: more than a sheet that people read.
+    package static let columnsForAllMax = 256
+    /// Columns at all, and bytes of their names.
+    package static let columnsMax = 4096
+    static let columnBytesMax = 256 * 1024
+    private static let pathsMax = 65_536
+    private static let pathBytesMax = 8 * 1024 * 1024
+
+    private var counts: [FieldPath: Int] = [:]
+    private var pathBytes = 0
+    private var hasForgotten = false
+    /// Records counted so far.
+    package private(set) var recordCount = 0
+
+    package init() {}
+
+    /// Counts a record.
+    package mutating func add(_ paths: some Sequence<FieldPath>) {
+        recordCount += 1
+        for path in paths where path.isOrdinary {
+            let before = counts.count
+            counts[path, default: 0] += 1
+            guard counts.count > before else { continue }
+            pathBytes += path.text.utf8.count
+            if counts.count > Self.pathsMax || pathBytes > Self.pathBytesMax { forget() }
+        }
+    }
+
+    /// Forgets the rarer half.
+    private mutating func forget() {
+        hasForgotten = true
+        let order = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+        counts = Dictionary(uniqueKeysWithValues: order.prefix(order.count / 2).map { ($0.key, $0.value) })
+        pathBytes = counts.keys.reduce(0) { $0 + $1.text.utf8.count }
+    }
+
+    /// The fields that have a column, ascending, and whether there are others.
+    package func columns(kind: String) -> (paths: [FieldPath], hasMore: Bool) {
+        let known = CatalogRules.fields(of: kind)
+        func isKnown(_ path: FieldPath) -> Bool {
+            let base = String(path.base)
+            return known.contains(base) && (path.key == nil || CatalogRules.languageFields.contains(base))
+        }
+        let order = counts.map { (path: $0.key, count: $0.value, isKnown: isKnown($0.key)) }.sorted { left, right in
+            if left.isKnown != right.isKnown { return left.isKnown }
+            return left.count != right.count ? left.count > right.count : left.path < right.path
+        }
+        var paths: [FieldPath] = []
+        var bytes = 0
+        for entry in order {
+            let isCommon = paths.count < Self.columnsForAllMax || entry.count >= (recordCount + 99) / 100
+            bytes += entry.path.text.utf8.count
+            guard isCommon, paths.count < Self.columnsMax, bytes <= Self.columnBytesMax else { break }
+            paths.append(entry.path)
+        }
+        return (paths.sorted(), hasForgotten || paths.count < order.count)
+    }
+}
+
+/// The columns of an export of CSV. Made once, and good for all its parts.
+package struct CSVLayout: Sendable {
+    fileprivate struct Place {
         let column: Int
         let isSet: Bool
     }
 
-    private let places: [FieldPath: Place]
-    private let delimiter: UInt8
-    private var cells: [String?]
+    /// The header's names, `localId`, `owner` and `kind` first, ``ColumnMap/moreColumn`` last if there is one.
+    package let columns: [String]
+    fileprivate let places: [FieldPath: Place]
+    fileprivate let hasMore: Bool
+    fileprivate let delimiter: UInt8
 
-    /// Writes the header.
+    /// Names the columns.
     ///
     /// A field's column is named ``FieldPath/columnName``, and `ext/COLUMN` plainly COLUMN, wherever a file of the
     /// kinds given would load it back to that path by itself and no other column has the name; else by the path
     /// (`ext/COLUMN`), or by `field:PATH`.
     ///
     /// - Parameters:
-    ///   - paths: the union of the fields of all records to come, in the order wanted. A field that is not among them
-    ///     is not written.
+    ///   - paths: the fields that have a column, in the order wanted.
+    ///   - hasMore: whether others go into one column; else a field that is not among `paths` is not written.
     ///   - kinds: the kinds of all records to come.
     ///   - delimiter: a comma, or the tab of a `.tsv`.
-    ///   - writesMark: begins with a byte order mark, without which Excel takes the file for another encoding.
     package init(
         paths: some Sequence<FieldPath>,
+        hasMore: Bool = false,
         kinds: Set<String>,
-        delimiter: UInt8 = UInt8(ascii: ","),
-        writesMark: Bool = false
+        delimiter: UInt8 = UInt8(ascii: ",")
     ) {
         self.delimiter = delimiter
+        self.hasMore = hasMore
         var columns = [ColumnMap.exportKeyColumn, "owner", "kind"]
         var taken = Set(columns.map { ByteKey($0) })
         var places: [FieldPath: Place] = [:]
@@ -77,11 +142,42 @@ package struct CSVWriter {
             places[path] = Place(column: columns.count, isSet: CatalogRules.isSet(path))
             columns.append(name)
         }
+        if hasMore { columns.append(ColumnMap.moreColumn) }
         self.columns = columns
         self.places = places
-        cells = Array(repeating: nil, count: columns.count)
+    }
+}
+
+/// Writes records as CSV (RFC 4180, lines end with LF), to be read back by ``SourceReader`` with the key column
+/// `localId` to an identical catalog.
+///
+/// What CSV cannot say: a number, a boolean, bytes and structured values outside sets come back as text; so does an
+/// empty text as no value, and a text with a NUL byte is refused. JSON lines keep all of these, and so does the column of
+/// fields that have none of their own. Cells that spreadsheets take for formulas are written as they are, or made harmless
+/// (``SpreadsheetCell``); both load back to the same text.
+///
+/// Collect ``bytes`` as often as is convenient with ``drain()``.
+package struct CSVWriter: RecordWriter {
+    /// What has been written and not yet drained.
+    package private(set) var bytes: [UInt8] = []
+
+    private let layout: CSVLayout
+    private let guardsFormulas: Bool
+    private var cells: [String?]
+
+    /// - Parameter guardsFormulas: Makes cells harmless that a spreadsheet would compute: values come from other members.
+    package init(_ layout: CSVLayout, guardsFormulas: Bool = false) {
+        self.layout = layout
+        self.guardsFormulas = guardsFormulas
+        cells = Array(repeating: nil, count: layout.columns.count)
+    }
+
+    /// Writes the header.
+    ///
+    /// - Parameter writesMark: begins with a byte order mark, without which Excel takes the file for another encoding.
+    package mutating func writeHeader(writesMark: Bool = false) {
         if writesMark { bytes += [0xEF, 0xBB, 0xBF] }
-        writeRow(columns)
+        writeRow(layout.columns)
     }
 
     /// Writes one record.
@@ -90,9 +186,25 @@ package struct CSVWriter {
         cells[0] = record.localID
         cells[1] = record.owner
         cells[2] = record.kind
+        var more: [UInt8] = []
         for (path, values) in record.fields {
-            guard let place = places[path], let first = values.first else { continue }
-            cells[place.column] = place.isSet ? SetCell.cell(values) : Self.text(first)
+            guard let first = values.first else { continue }
+            if let place = layout.places[path] {
+                cells[place.column] = place.isSet ? SetCell.cell(values) : Self.text(first)
+            } else if layout.hasMore, path.isOrdinary {
+                more.append(more.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
+                JSONValue.appendString(path.text, to: &more)
+                more.append(UInt8(ascii: ":"))
+                if CatalogRules.isSet(path) {
+                    JSONValue.append(elements: values, to: &more)
+                } else {
+                    JSONValue.append(first, to: &more)
+                }
+            }
+        }
+        if !more.isEmpty {
+            more.append(UInt8(ascii: "}"))
+            cells[cells.count - 1] = String(decoding: more, as: UTF8.self)
         }
         writeRow(cells)
     }
@@ -115,22 +227,22 @@ package struct CSVWriter {
 
     private mutating func writeRow(_ row: [String?]) {
         for index in row.indices {
-            if index > 0 { bytes.append(delimiter) }
-            if var cell = row[index] { appendCell(&cell) }
+            if index > 0 { bytes.append(layout.delimiter) }
+            if let text = row[index] { appendCell(SpreadsheetCell.cell(text, guardsFormulas: guardsFormulas)) }
         }
         bytes.append(0x0A)
     }
 
-    private mutating func appendCell(_ cell: inout String) {
+    private mutating func appendCell(_ cell: String) {
         let quote = UInt8(ascii: "\"")
+        let delimiter = layout.delimiter
+        var cell = cell
         cell.withUTF8 { content in
-            var needsQuotes = false
-            for index in 0..<content.count {
-                let byte = content[index]
-                if byte == quote || byte == delimiter || byte == 0x0A || byte == 0x0D {
-                    needsQuotes = true
-                    break
-                }
+            // At the start of a record a byte order mark would be dropped.
+            var needsQuotes = content.first == 0xEF
+            for byte in content where byte == quote || byte == delimiter || byte == 0x0A || byte == 0x0D {
+                needsQuotes = true
+                break
             }
             guard needsQuotes else {
                 bytes.append(contentsOf: content)
@@ -151,7 +263,7 @@ package struct CSVWriter {
 ///
 /// `{"kind":…,"owner":…,"localId":…,"name":{"zh":…},"tags":[…],"ext":{…}}`: texts that have languages as an object by
 /// language (a sole text in no language plainly), sets as arrays, unknown columns under `ext`.
-package struct JSONLinesWriter {
+package struct JSONLinesWriter: RecordWriter {
     /// What has been written and not yet drained.
     package private(set) var bytes: [UInt8] = []
 
@@ -216,7 +328,7 @@ package struct JSONLinesWriter {
                 bytes.append(UInt8(ascii: ","))
                 bytes.append(contentsOf: shape.name)
                 if shape.isSet {
-                    appendElements(values)
+                    JSONValue.append(elements: values, to: &bytes)
                 } else {
                     JSONValue.append(values[0], to: &bytes)
                 }
@@ -233,15 +345,6 @@ package struct JSONLinesWriter {
         }
         bytes.append(UInt8(ascii: "}"))
         bytes.append(0x0A)
-    }
-
-    private mutating func appendElements(_ values: [Value]) {
-        bytes.append(UInt8(ascii: "["))
-        for index in values.indices {
-            if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            JSONValue.append(values[index], to: &bytes)
-        }
-        bytes.append(UInt8(ascii: "]"))
     }
 
     private mutating func appendGroup(_ members: [(key: String, value: Value)], canBePlain: Bool) {

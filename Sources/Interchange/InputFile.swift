@@ -13,8 +13,8 @@ internal import CZlib
 package final class InputFile: ByteSource {
     /// The name for messages.
     package let name: String
-    /// The size on disk in bytes; nil where it is not a regular file.
-    package let byteCount: Int?
+    /// The size on disk in bytes.
+    package let byteCount: Int
     /// Bytes read from disk since the last ``rewind()``, for progress; counted before inflating.
     package private(set) var bytesRead = 0
     /// True if the file is compressed; known after the first read.
@@ -22,6 +22,9 @@ package final class InputFile: ByteSource {
     /// Called with the file's bytes as they are on disk, in order, while they are read; for the file's hash. Set it
     /// before the first read of a pass.
     package var onRawBytes: ((UnsafeRawBufferPointer) -> Void)?
+    /// Asked before each read from disk whether the rest is not wanted any more, which ends the reading with
+    /// ``InterchangeError/Code/cancelled``.
+    package var isCancelled: (() -> Bool)?
 
     /// When its content was last changed, as it was opened.
     private let changedAt: timespec
@@ -36,21 +39,33 @@ package final class InputFile: ByteSource {
     ///
     /// - Parameter shownName: how messages call it; nil for the path.
     ///
-    /// Throws ``InterchangeError/Code/cannotRead`` with the system's reason; a directory is refused.
+    /// Throws ``InterchangeError/Code/cannotRead`` with the system's reason. Only a regular file is taken: a directory has no
+    /// bytes, a pipe cannot be read twice, a device may have no end. Nothing is waited for.
     package init(path: String, shownName: String? = nil) throws(InterchangeError) {
         name = shownName ?? path
-        let opened = open(path, O_RDONLY | O_CLOEXEC)
+        // Not blocking: opening a pipe would wait for its writer.
+        let opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard opened >= 0 else {
-            throw InterchangeError(.cannotRead, "\(path) cannot be opened: \(Self.systemReason())")
+            throw InterchangeError(.cannotRead, "\(name) cannot be opened: \(Self.systemReason())")
         }
         var status = stat()
-        guard fstat(opened, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+        guard fstat(opened, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             close(opened)
-            throw InterchangeError(.cannotRead, "\(path) is a directory; give a file")
+            throw InterchangeError(.cannotRead, "\(name) is \(Self.kind(ofMode: UInt32(status.st_mode))); give a file")
         }
         descriptor = opened
         changedAt = status.st_mtim
-        byteCount = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+        byteCount = Int(status.st_size)
+    }
+
+    /// What a file is that is no regular one, by the mode that the system tells.
+    package static func kind(ofMode mode: UInt32) -> String {
+        switch mode_t(mode) & S_IFMT {
+        case S_IFDIR: "a directory"
+        case S_IFIFO: "a pipe"
+        case S_IFSOCK: "a socket"
+        default: "a device"
+        }
     }
 
     deinit {
@@ -61,7 +76,7 @@ package final class InputFile: ByteSource {
     /// True if the file was written to since it was opened, as far as its size and the time of its last change tell.
     package var hasChanged: Bool {
         var status = stat()
-        guard let byteCount, fstat(descriptor, &status) == 0 else { return false }
+        guard fstat(descriptor, &status) == 0 else { return false }
         return Int(status.st_size) != byteCount || status.st_mtim.tv_sec != changedAt.tv_sec
             || status.st_mtim.tv_nsec != changedAt.tv_nsec
     }
@@ -128,6 +143,9 @@ package final class InputFile: ByteSource {
 
     private func readDisk(into target: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Int {
         guard !diskEnded else { return 0 }
+        if let isCancelled, isCancelled() {
+            throw InterchangeError(.cancelled, "reading \(name) was given up")
+        }
         let count = Self.retrying { Self.readSome(descriptor, target) }
         guard count >= 0 else {
             throw InterchangeError(.cannotRead, "\(name) cannot be read: \(Self.systemReason())")

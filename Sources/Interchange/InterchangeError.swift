@@ -3,7 +3,7 @@ package struct InterchangeError: Error, Equatable, CustomStringConvertible {
     /// The reason, for callers that switch over it; a struct, so that it can grow.
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Wrapped: String {
-            case cannotRead, badGzip, badEncoding, badHeader, badMapping, keyMissing, badFile, noRoom
+            case cannotRead, badGzip, badEncoding, badHeader, badMapping, keyMissing, badFile, noRoom, cancelled
         }
         private let wrapped: Wrapped
         private init(_ wrapped: Wrapped) { self.wrapped = wrapped }
@@ -12,7 +12,7 @@ package struct InterchangeError: Error, Equatable, CustomStringConvertible {
         package static let cannotRead = Code(.cannotRead)
         /// The gzip stream is cut short or damaged.
         package static let badGzip = Code(.badGzip)
-        /// The bytes are in no encoding that Hansa knows, or the encoding given is not available.
+        /// The bytes are in no encoding that Hansa knows, in one that is in doubt, or the encoding given is not available.
         package static let badEncoding = Code(.badEncoding)
         /// The header of a CSV file cannot be used: doubled, empty or unreadable names.
         package static let badHeader = Code(.badHeader)
@@ -24,6 +24,8 @@ package struct InterchangeError: Error, Equatable, CustomStringConvertible {
         package static let badFile = Code(.badFile)
         /// A file that is needed meanwhile cannot be written or read.
         package static let noRoom = Code(.noRoom)
+        /// Nobody wants the rest of the file any more (``InputFile/isCancelled``).
+        package static let cancelled = Code(.cancelled)
 
         package var description: String { wrapped.rawValue }
     }

@@ -1,4 +1,4 @@
-/// Cuts a file into JSON records: one a line, blank lines skipped; or, where the file's first character is `[`, the
+/// Cuts a file into JSON records: one a line, blank lines skipped, a byte order mark at the start of any; or, where the file's first character is `[`, the
 /// elements of that one array, which may stretch over lines.
 ///
 /// Only finds where a record ends; whether it is JSON is for whoever reads it. Memory: the longest record's text, at
@@ -14,6 +14,8 @@ final class JSONLinesReader {
 
     /// The physical line on which the current record starts, from 1.
     private(set) var line = 0
+    /// Lines of blanks alone that were skipped so far.
+    private(set) var emptyLineCount = 0
 
     init(_ source: any ByteSource, windowBytes: Int = 256 * 1024) {
         window = ByteWindow(source, capacity: windowBytes, capacityMax: CSVReader.recordBytesMax)
@@ -28,9 +30,10 @@ final class JSONLinesReader {
         trailing = 0
         switch shape {
         case .unknown:
-            try window.skipMark()
+            try window.skipMarks()
             let first = try skipBlanks()
             shape = first == UInt8(ascii: "[") ? .arrayStart : .lines
+            if shape == .lines { emptyLineCount = nextLine - 1 }
             if shape == .arrayStart {
                 window.consume(1)
                 return try nextElement()
@@ -67,6 +70,7 @@ final class JSONLinesReader {
             // Blank lines, and blanks before a record; then its line is known and columns count from its first byte.
             var searched = 0
             line = nextLine
+            try window.skipMarks()
             while true {
                 let base = window.base
                 let count = window.count
@@ -84,7 +88,8 @@ final class JSONLinesReader {
                 if try window.refill() == .full { return try skipOversizedLine() }
             }
             if length == 0 && trailing == 0 { return .end }
-            if recordText.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) {
+            if recordText.isBlank {
+                emptyLineCount += 1
                 window.consume(length + trailing)
                 length = 0
                 trailing = 0

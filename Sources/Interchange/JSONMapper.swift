@@ -78,6 +78,9 @@ final class JSONMapper {
     private let options: ImportOptions
     private var plan: Plan?
     private var fieldCount = 8
+    /// The current record's number, and one that no other call has had: blank records have no number of their own.
+    private var recordNumber = 0
+    private var serial = 0
     private var scratch: [UInt8] = []
 
     init(options: ImportOptions) {
@@ -89,8 +92,43 @@ final class JSONMapper {
     /// - Parameters:
     ///   - text: the record's bytes, all of them.
     ///   - line: on which the record starts.
-    ///   - record: its number; another one for each call.
+    ///   - record: its number, for messages.
     func row(_ text: UnsafeBufferPointer<UInt8>, line: Int, record: Int, keys: inout KeyIndex) -> MappedRow {
+        recordNumber = record
+        serial += 1
+        let mapped = mapped(text, line: line, record: serial, keys: &keys)
+        switch mapped {
+        case .problem(let problem) where [.keyMissing, .keyEmpty, .kindMissing].contains(problem.code):
+            return isBlank(text) ? .blank : mapped
+        default: return mapped
+        }
+    }
+
+    /// True for an object that says nothing: without members, or with nulls, blank texts, empty arrays and objects alone.
+    private func isBlank(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let base = text.baseAddress else { return false }
+        var scanner = JSONScanner(base, from: 0, to: text.count)
+        var isBlank = true
+        do throws(JSONProblem) {
+            try scanner.readObject { (scanner, _) throws(JSONProblem) in
+                switch try JSONValue.read(&scanner) {
+                case nil, .json("{}"), .json("[]"): break
+                case .text(let text) where VisibleText.isBlank(text): break
+                default: isBlank = false
+                }
+            }
+        } catch {
+            return false
+        }
+        return isBlank
+    }
+
+    private func mapped(
+        _ text: UnsafeBufferPointer<UInt8>,
+        line: Int,
+        record: Int,
+        keys: inout KeyIndex
+    ) -> MappedRow {
         guard let base = text.baseAddress else { return .problem(RowProblem(code: .badJSON, offset: 0, text: "empty")) }
         let isValid = isUTF8(text)
         do throws(JSONProblem) {
@@ -136,7 +174,7 @@ final class JSONMapper {
                 return try scanner.text(of: value)
             }
             scratch.removeAll(keepingCapacity: true)
-            try scanner.scanCompact(into: &scratch, depth: 2)
+            try scanner.scanCompact(into: &scratch)
             guard try goesOn(&scanner) else { return nil }
         }
     }
@@ -232,7 +270,7 @@ final class JSONMapper {
         }
         if let problem = builder.problem, problem.code == .keyNotText { return .problem(problem) }
         if let problem = key.check(kind: kind, line: line, keys: &keys) { return .problem(problem) }
-        return builder.finish(key, line: line, record: record, kind: kind, owner: owner)
+        return builder.finish(key, line: line, record: recordNumber, kind: kind, owner: owner)
     }
 
     private func present(_ plan: Plan, _ record: Int) -> String {
@@ -316,7 +354,7 @@ final class JSONMapper {
         _ builder: inout RowBuilder
     ) throws(JSONProblem) -> RowKey {
         var scanner = scanner
-        let value = try JSONValue.read(&scanner, depth: 2)
+        let value = try JSONValue.read(&scanner)
         let localID: String
         switch value {
         case nil: localID = ""
@@ -343,7 +381,7 @@ final class JSONMapper {
         offset: Int,
         _ builder: inout RowBuilder
     ) throws(JSONProblem) -> String? {
-        switch try JSONValue.read(&scanner, depth: 2) {
+        switch try JSONValue.read(&scanner) {
         case .text(let text): return text
         case nil: return nil
         case let other?:
@@ -371,8 +409,8 @@ final class JSONMapper {
     ) throws(JSONProblem) {
         guard !member.targets.isEmpty else {
             scratch.removeAll(keepingCapacity: true)
-            try scanner.scanCompact(into: &scratch, depth: 2)
-            if !member.isNameable { builder.reject(unnameable(member.name, offset)) }
+            try scanner.scanCompact(into: &scratch)
+            if !member.isNameable { builder.reject(RowProblem.unnameable(member.name, offset)) }
             return
         }
         let start = scanner.index
@@ -382,18 +420,9 @@ final class JSONMapper {
             if target.isLanguageMap, scanner.peek() == UInt8(ascii: "{") {
                 try readLanguages(member, target, plan, &scanner, record: record, &builder)
             } else {
-                try readTarget(target, member.slots[position], member.name, plan, &scanner, offset, record, &builder, 2)
+                try readTarget(target, member.slots[position], member.name, plan, &scanner, offset, record, &builder)
             }
         }
-    }
-
-    private func unnameable(_ name: String, _ offset: Int) -> RowProblem {
-        RowProblem(
-            code: .badField,
-            offset: offset,
-            field: name,
-            text: "the name cannot be a field's: it is empty or longer than \(FieldPath.bytesMax) bytes"
-        )
     }
 
     private func readTarget(
@@ -404,49 +433,15 @@ final class JSONMapper {
         _ scanner: inout JSONScanner,
         _ offset: Int,
         _ record: Int,
-        _ builder: inout RowBuilder,
-        _ depth: Int
+        _ builder: inout RowBuilder
     ) throws(JSONProblem) {
-        let input: FieldInput
-        if target.isSet, scanner.peek() == UInt8(ascii: "[") {
-            let elements = try readElements(&scanner, depth: depth)
-            input = elements.isEmpty ? .absent : .elements(elements)
-        } else {
-            let value = try JSONValue.read(&scanner, depth: depth)
-            input = value.map { target.isSet ? .elements([$0]) : .value($0) } ?? .absent
-        }
+        let input = try JSONValue.readInput(&scanner, isSet: target.isSet)
         if plan.lastRecords[slot] == record {
             let field = name()
-            builder.reject(
-                RowProblem(
-                    code: .fieldRepeated,
-                    offset: offset,
-                    field: field,
-                    text: "another member of the row writes the field '\(target.path.columnName)' too"
-                )
-            )
+            builder.reject(RowProblem.repeated(target.path, offset, field: field))
         } else {
             plan.lastRecords[slot] = record
             builder.add(target, input, offset: offset, column: name())
-        }
-    }
-
-    private func readElements(_ scanner: inout JSONScanner, depth: Int) throws(JSONProblem) -> [Value] {
-        try scanner.descend(depth)
-        scanner.index += 1
-        var elements: [Value] = []
-        if scanner.peek() == UInt8(ascii: "]") {
-            scanner.index += 1
-            return elements
-        }
-        while true {
-            if let element = try JSONValue.read(&scanner, depth: depth + 1) { elements.append(element) }
-            let next = scanner.peek()
-            guard next == UInt8(ascii: ",") || next == UInt8(ascii: "]") else {
-                throw scanner.problem("expected a comma or ]")
-            }
-            scanner.index += 1
-            if next == UInt8(ascii: "]") { return SetCell.unique(elements) }
         }
     }
 
@@ -496,7 +491,6 @@ final class JSONMapper {
         _ prefix: String,
         path: (String) -> FieldPath?
     ) throws(JSONProblem) {
-        try scanner.descend(2)
         guard try open(&scanner) else { return }
         repeat {
             let name = try scanner.scanName()
@@ -520,13 +514,12 @@ final class JSONMapper {
                     &scanner,
                     name.start - 1,
                     record,
-                    &builder,
-                    3
+                    &builder
                 )
             } else {
                 scratch.removeAll(keepingCapacity: true)
-                try scanner.scanCompact(into: &scratch, depth: 3)
-                builder.reject(unnameable(prefix + member.name, name.start - 1))
+                try scanner.scanCompact(into: &scratch)
+                builder.reject(RowProblem.unnameable(prefix + member.name, name.start - 1))
             }
         } while try goesOn(&scanner)
     }

@@ -7,13 +7,13 @@ struct JSONProblem: Error {
     let reason: String
 }
 
-/// A strict reader of RFC 8259 over bytes: no comments, no trailing commas, nesting of 64 at most, no name twice in an
-/// object, no lone surrogates; numbers stay as they are written.
+/// A strict reader of RFC 8259 over bytes: no comments, no trailing commas, no name twice in an object, no lone surrogates;
+/// numbers stay as they are written.
 ///
 /// Works on memory that the caller keeps in place. UTF-8 is checked where text is made.
 struct JSONScanner {
-    /// The deepest nesting of arrays and objects.
-    static let depthMax = 64
+    /// The deepest nesting of arrays and objects that is read at all: a value of 64 KiB cannot have more.
+    static let nestingMax = 32 * 1024
 
     let base: UnsafePointer<UInt8>
     let end: Int
@@ -245,35 +245,64 @@ struct JSONScanner {
         index += word.utf8CodeUnitCount
     }
 
+    /// An array or object that has begun and not ended.
+    private struct Container {
+        let isObject: Bool
+        /// Where its names begin among all.
+        let firstName: Int
+        var seen: Set<[UInt8]> = []
+        var closing: UInt8 { isObject ? UInt8(ascii: "}") : UInt8(ascii: "]") }
+    }
+
     /// Consumes any value and appends it to `compact` as it is written, without the blanks outside strings.
-    mutating func scanCompact(into compact: inout [UInt8], depth: Int = 1) throws(JSONProblem) {
-        let byte = peek()
+    ///
+    /// Calls nothing again for what is nested, so that no depth exhausts the stack.
+    ///
+    /// - Returns: How deep arrays and objects are nested in it; 0 for a value that is neither.
+    @discardableResult
+    mutating func scanCompact(into compact: inout [UInt8]) throws(JSONProblem) -> Int {
+        var open: [Container] = []
+        var deepest = 0
+        repeat {
+            let byte = peek()
+            if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
+                guard open.count < Self.nestingMax else { throw problem("nested deeper than \(Self.nestingMax)") }
+                open.append(Container(isObject: byte == UInt8(ascii: "{"), firstName: names.count))
+                deepest = max(deepest, open.count)
+                index += 1
+                compact.append(byte)
+                if peek() != open[open.count - 1].closing {
+                    try scanMemberName(of: &open[open.count - 1], into: &compact)
+                    continue
+                }
+            } else {
+                try scanPlain(byte, into: &compact)
+            }
+            while let innermost = open.last {
+                let next = peek()
+                if next == UInt8(ascii: ",") {
+                    index += 1
+                    compact.append(next)
+                    try scanMemberName(of: &open[open.count - 1], into: &compact)
+                    break
+                }
+                guard next == innermost.closing else {
+                    throw problem(innermost.isObject ? "expected a comma or }" : "expected a comma or ]")
+                }
+                index += 1
+                compact.append(next)
+                names.removeSubrange(innermost.firstName...)
+                open.removeLast()
+            }
+        } while !open.isEmpty
+        return deepest
+    }
+
+    /// Consumes a value that is neither array nor object.
+    private mutating func scanPlain(_ byte: UInt8, into compact: inout [UInt8]) throws(JSONProblem) {
         let start = index
         switch byte {
         case UInt8(ascii: "\""): _ = try scanString()
-        case UInt8(ascii: "{"):
-            try scanCompactObject(into: &compact, depth: depth)
-            return
-        case UInt8(ascii: "["):
-            try descend(depth)
-            index += 1
-            compact.append(byte)
-            if peek() == UInt8(ascii: "]") {
-                index += 1
-            } else {
-                while true {
-                    try scanCompact(into: &compact, depth: depth + 1)
-                    let next = peek()
-                    guard next == UInt8(ascii: ",") || next == UInt8(ascii: "]") else {
-                        throw problem("expected a comma or ]")
-                    }
-                    index += 1
-                    if next == UInt8(ascii: "]") { break }
-                    compact.append(next)
-                }
-            }
-            compact.append(UInt8(ascii: "]"))
-            return
         case UInt8(ascii: "t"): try scanWord("true")
         case UInt8(ascii: "f"): try scanWord("false")
         case UInt8(ascii: "n"): try scanWord("null")
@@ -283,34 +312,57 @@ struct JSONScanner {
         compact.append(contentsOf: UnsafeBufferPointer(start: base + start, count: index - start))
     }
 
-    private mutating func scanCompactObject(into compact: inout [UInt8], depth: Int) throws(JSONProblem) {
-        try descend(depth)
-        index += 1
-        compact.append(UInt8(ascii: "{"))
+    /// Consumes the name and the colon before an object's next value; nothing in an array.
+    private mutating func scanMemberName(
+        of container: inout Container,
+        into compact: inout [UInt8]
+    ) throws(JSONProblem) {
+        guard container.isObject else { return }
+        let name = try scanName()
+        compact.append(
+            contentsOf: UnsafeBufferPointer(start: base + name.start - 1, count: name.end - name.start + 2)
+        )
+        compact.append(UInt8(ascii: ":"))
+        try checkRepeated(name, since: container.firstName, &container.seen)
+    }
+
+    /// Consumes an object: `read` consumes the value of each member, and is given its name.
+    mutating func readObject(
+        _ read: (inout JSONScanner, String) throws(JSONProblem) -> Void
+    ) throws(JSONProblem) {
+        try expect(UInt8(ascii: "{"), "an object")
+        guard peek() != UInt8(ascii: "}") else {
+            index += 1
+            return
+        }
         let firstName = names.count
         var seen: Set<[UInt8]> = []
-        if peek() == UInt8(ascii: "}") {
+        while true {
+            let name = try scanName()
+            try checkRepeated(name, since: firstName, &seen)
+            try read(&self, try text(of: name))
+            let next = peek()
+            guard next == UInt8(ascii: ",") || next == UInt8(ascii: "}") else { throw problem("expected a comma or }") }
             index += 1
-        } else {
-            while true {
-                let name = try scanName()
-                compact.append(
-                    contentsOf: UnsafeBufferPointer(start: base + name.start - 1, count: name.end - name.start + 2)
-                )
-                try checkRepeated(name, since: firstName, &seen)
-                compact.append(UInt8(ascii: ":"))
-                try scanCompact(into: &compact, depth: depth + 1)
-                let next = peek()
-                guard next == UInt8(ascii: ",") || next == UInt8(ascii: "}") else {
-                    throw problem("expected a comma or }")
-                }
-                index += 1
-                if next == UInt8(ascii: "}") { break }
-                compact.append(next)
-            }
+            if next == UInt8(ascii: "}") { break }
         }
         names.removeSubrange(firstName...)
-        compact.append(UInt8(ascii: "}"))
+    }
+
+    /// Consumes an array: `read` consumes each element.
+    mutating func readArray(_ read: (inout JSONScanner) throws(JSONProblem) -> Void) throws(JSONProblem) {
+        try expect(UInt8(ascii: "["), "an array")
+        guard peek() != UInt8(ascii: "]") else {
+            index += 1
+            return
+        }
+        while true {
+            try read(&self)
+            let next = peek()
+            guard next == UInt8(ascii: ",") || next == UInt8(ascii: "]") else { throw problem("expected a comma or ]") }
+            index += 1
+            if next == UInt8(ascii: "]") { return }
+        }
     }
 
     /// Consumes a member's name and its colon.
@@ -320,10 +372,6 @@ struct JSONScanner {
         let name = try scanString()
         try expect(UInt8(ascii: ":"), "a colon")
         return name
-    }
-
-    func descend(_ depth: Int) throws(JSONProblem) {
-        guard depth <= Self.depthMax else { throw problem("nested deeper than \(Self.depthMax)") }
     }
 
     private mutating func checkRepeated(

@@ -4,13 +4,18 @@ internal import Catalog
 ///
 /// A string is `.text`, an integer that fits 64 bits and is written in the usual way `.integer`, any other number
 /// `.decimal` as it is written, `true` and `false` `.boolean`, null no value, an array or object `.json` as it is
-/// written without the blanks outside strings. What JSON cannot say, or would say as another value, is an object with
-/// one member: `{"$bytes":"HEX"}`, `{"$unknown":"HEX"}` (the bytes of a value of a later version), `{"$decimal":"TEXT"}`
+/// written without the blanks outside strings. One that is nested deeper than ``depthMax`` is `.text` instead, in both
+/// directions: programs that read JSON give up at some depth, and an answer holds several values. What JSON cannot say, or
+/// would say as another value, is an object with one member: `{"$bytes":"HEX"}`, `{"$unknown":"HEX"}` (the bytes of a value of a later version), `{"$decimal":"TEXT"}`
 /// and `{"$json":"TEXT"}` (a text that is not compact JSON, or that is itself such an object). Hexadecimal digits are
 /// in lower case.
 enum JSONValue {
+    /// The deepest nesting of arrays and objects in a structured value. A guess: far more than people write, and a small
+    /// part of the 512 that Foundation reads.
+    static let depthMax = 64
+
     /// Reads the next value; nil for null.
-    static func read(_ scanner: inout JSONScanner, depth: Int) throws(JSONProblem) -> Value? {
+    static func read(_ scanner: inout JSONScanner) throws(JSONProblem) -> Value? {
         switch scanner.peek() {
         case UInt8(ascii: "\""):
             let range = try scanner.scanString()
@@ -27,15 +32,57 @@ enum JSONValue {
         case UInt8(ascii: "{"), UInt8(ascii: "["):
             let start = scanner.index
             var compact: [UInt8] = []
-            try scanner.scanCompact(into: &compact, depth: depth)
+            let depth = try scanner.scanCompact(into: &compact)
             let text = try compact.withUnsafeBufferPointer { bytes throws(JSONProblem) in
                 try scanner.text(bytes, at: start)
             }
-            return unwrapped(compact) ?? .json(text)
+            return depth > depthMax ? .text(text) : unwrapped(compact) ?? .json(text)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
             return number(&scanner, try scanner.scanNumber())
         default: throw scanner.problem("expected a value")
         }
+    }
+
+    /// Reads what a member says of a field. A set is an array, or its only element.
+    static func readInput(_ scanner: inout JSONScanner, isSet: Bool) throws(JSONProblem) -> FieldInput {
+        guard isSet, scanner.peek() == UInt8(ascii: "[") else {
+            let value = try read(&scanner)
+            return value.map { isSet ? .elements([$0]) : .value($0) } ?? .absent
+        }
+        var elements: [Value] = []
+        try scanner.readArray { (scanner) throws(JSONProblem) in
+            if let element = try read(&scanner) { elements.append(element) }
+        }
+        return elements.isEmpty ? .absent : .elements(SetCell.unique(elements))
+    }
+
+    /// How deep arrays and objects are nested in a text, by its brackets outside strings; also for what is no JSON.
+    static func nesting(of text: String) -> Int {
+        var depth = 0
+        var deepest = 0
+        var isInString = false
+        var isEscaped = false
+        for byte in text.utf8 {
+            if isInString {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                deepest = max(deepest, depth)
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            default: break
+            }
+        }
+        return deepest
     }
 
     private static func number(_ scanner: inout JSONScanner, _ range: Range<Int>) -> Value {
@@ -74,7 +121,9 @@ enum JSONValue {
                 appendWrapped("$decimal", text, to: &bytes)
             }
         case .json(let text):
-            if !(wrapsArrays && text.utf8.first == UInt8(ascii: "[")), reads(text, as: value) {
+            if nesting(of: text) > depthMax {
+                appendString(text, to: &bytes)
+            } else if !(wrapsArrays && text.utf8.first == UInt8(ascii: "[")), reads(text, as: value) {
                 bytes.append(contentsOf: text.utf8)
             } else {
                 appendWrapped("$json", text, to: &bytes)
@@ -85,20 +134,26 @@ enum JSONValue {
         }
     }
 
+    /// Appends a set as an array.
+    static func append(elements: [Value], to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "["))
+        for index in elements.indices {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            append(elements[index], to: &bytes)
+        }
+        bytes.append(UInt8(ascii: "]"))
+    }
+
     /// True if the text is the whole of a value's JSON, as it would be written.
     private static func reads(_ text: String, as value: Value) -> Bool {
         var text = text
         return text.withUTF8 { buffer in
             guard let base = buffer.baseAddress, !buffer.isEmpty else { return false }
             var scanner = JSONScanner(base, from: 0, to: buffer.count)
-            // At the depth at which records hold their deepest values.
-            let read = (try? Self.read(&scanner, depth: valueDepth)) ?? nil
+            let read = (try? Self.read(&scanner)) ?? nil
             return read == value && scanner.index == buffer.count
         }
     }
-
-    /// The depth of a set's element or a language's text in a record, the deepest place of a value.
-    static let valueDepth = 3
 
     private static func unwrapped(_ compact: [UInt8]) -> Value? {
         guard compact.starts(with: [UInt8(ascii: "{"), UInt8(ascii: "\""), UInt8(ascii: "$")]) else { return nil }
@@ -114,7 +169,7 @@ enum JSONValue {
             case "$bytes": return Hex.bytes(content).map { .bytes($0) }
             case "$unknown": return Hex.bytes(content).map { .unknown($0) }
             case "$decimal": return .decimal(content)
-            case "$json": return .json(content)
+            case "$json": return nesting(of: content) > depthMax ? .text(content) : .json(content)
             default: return nil
             }
         }

@@ -2,7 +2,7 @@
 package enum RejectCode: String, Sendable, CaseIterable {
     /// A JSON object has no member of the key's name (in CSV the whole file is refused instead).
     case keyMissing = "key-missing"
-    /// The row's key is empty.
+    /// The row's key is empty, or nothing but blanks.
     case keyEmpty = "key-empty"
     /// The row's key is longer than 1,024 bytes.
     case keyTooLong = "key-too-long"
@@ -10,6 +10,10 @@ package enum RejectCode: String, Sendable, CaseIterable {
     case keyNotText = "key-not-text"
     /// An earlier row of the file has the same key.
     case keyRepeated = "key-repeated"
+    /// The row's key looks like another one of the file, or of the records held, and is not the same.
+    case keyAlike = "key-alike"
+    /// The row is the file's header again.
+    case headerRepeated = "header-repeated"
     /// The row has no name, description or the like.
     case nameMissing = "name-missing"
     /// A value or an element is longer than 64 KiB.
@@ -89,16 +93,14 @@ package struct Reject: Equatable, Sendable, CustomStringConvertible {
         return description
     }
 
-    /// At most 40 characters on one line: control characters become blanks, so that a value can neither break the
-    /// report into lines nor steer a terminal.
+    /// At most 40 characters on one line, invisible ones by their names (``VisibleText``), so that a value can neither
+    /// break the report into lines nor steer a terminal.
     package static func shortened(_ text: String) -> String {
         var shortened = String.UnicodeScalarView()
         var count = 0
         for scalar in text.unicodeScalars {
             guard count < 40 else { return String(shortened) + "…" }
-            let isControl =
-                scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
-            shortened.append(isControl ? " " : scalar)
+            VisibleText.append(scalar, to: &shortened)
             count += 1
         }
         return String(shortened)

@@ -62,21 +62,12 @@ enum SetCell {
             var scanner = JSONScanner(buffer.baseAddress!, from: 0, to: buffer.count)
             do throws(JSONProblem) {
                 var elements: [Value] = []
-                try scanner.expect(UInt8(ascii: "["), "an array")
-                if scanner.peek() == UInt8(ascii: "]") {
-                    scanner.index += 1
-                } else {
-                    while true {
-                        let first = scanner.peek()
-                        guard first == UInt8(ascii: "\"") || first == UInt8(ascii: "{"),
-                            let element = try JSONValue.read(&scanner, depth: 2)
-                        else { return nil }
-                        elements.append(element)
-                        let next = scanner.peek()
-                        scanner.index += 1
-                        if next == UInt8(ascii: "]") { break }
-                        guard next == UInt8(ascii: ",") else { return nil }
-                    }
+                try scanner.readArray { (scanner) throws(JSONProblem) in
+                    let first = scanner.peek()
+                    guard first == UInt8(ascii: "\"") || first == UInt8(ascii: "{"),
+                        let element = try JSONValue.read(&scanner)
+                    else { throw scanner.problem("neither text nor an object") }
+                    elements.append(element)
                 }
                 return scanner.peek() == 0 && scanner.index == buffer.count ? unique(elements) : nil
             } catch {

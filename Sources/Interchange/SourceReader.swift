@@ -15,6 +15,15 @@ package final class SourceReader {
     package let columns: [String]
     /// Records read so far, rejected ones included.
     package private(set) var recordCount = 0
+    /// Rows without any content that were skipped so far: blank lines, blank cells alone, objects that say nothing. They
+    /// are no records.
+    package var blankCount: Int {
+        switch layout {
+        case .csv(let reader, _): blankRecordCount + reader.emptyLineCount
+        case .json(let reader, _): blankRecordCount + reader.emptyLineCount
+        }
+    }
+    private var blankRecordCount = 0
 
     private let layout: Layout
     private var keys: KeyIndex
@@ -66,6 +75,7 @@ package final class SourceReader {
             let mapper = try CSVMapper(reader, options: options)
             layout = .csv(reader, mapper)
             columns = mapper.header.names
+            blankRecordCount = mapper.header.blankCount
         case .jsonLines:
             layout = .json(JSONLinesReader(source, windowBytes: windowBytes), JSONMapper(options: options))
             columns = []
@@ -79,7 +89,14 @@ package final class SourceReader {
     /// Throws what makes the rest of the file unreadable, ``InterchangeError/Code/badFile`` for a JSON array that is
     /// not one; the reader must not be used after that.
     package func next() throws(InterchangeError) -> SourceEvent? {
-        guard !hasEnded else { return try nextRepetition() }
+        while true {
+            guard !hasEnded else { return try nextRepetition() }
+            if let event = try nextRecord() { return event }
+        }
+    }
+
+    /// Nil for what is no event: a blank record, or the end.
+    private func nextRecord() throws(InterchangeError) -> SourceEvent? {
         let outcome: RecordOutcome
         let line: Int
         switch layout {
@@ -94,7 +111,7 @@ package final class SourceReader {
         case .end:
             hasEnded = true
             repetitions = try keys.repetitions()
-            return try nextRepetition()
+            return nil
         case .problem(let code, let offset, let text):
             recordCount += 1
             return .reject(reject(RowProblem(code: code, offset: offset, text: text), line: line))
@@ -110,13 +127,17 @@ package final class SourceReader {
             switch mapped {
             case .row(let row): return .row(row)
             case .problem(let problem): return .reject(reject(problem, line: line))
+            case .blank:
+                recordCount -= 1
+                blankRecordCount += 1
+                return nil
             }
         }
     }
 
     /// A key that repeats, and that was not found where it stands: of a file with very many.
     private func nextRepetition() throws(InterchangeError) -> SourceEvent? {
-        guard let (first, line) = try repetitions?.next() else {
+        guard let (first, line, isAlike) = try repetitions?.next() else {
             repetitions = nil
             return nil
         }
@@ -127,8 +148,9 @@ package final class SourceReader {
                 record: 0,
                 column: 1,
                 field: keyColumn,
-                code: .keyRepeated,
-                text: "the key of line \(first) again on line \(line); keys must be unique in a file",
+                code: isAlike ? .keyAlike : .keyRepeated,
+                text: isAlike
+                    ? KeyIndex.text(nil, like: nil, of: first, on: line) : KeyIndex.text(repeating: first, on: line),
                 value: nil
             )
         )

@@ -131,6 +131,26 @@ struct RowProblem {
     var value: String?
 }
 
+extension RowProblem {
+    static func unnameable(_ name: String, _ offset: Int) -> RowProblem {
+        RowProblem(
+            code: .badField,
+            offset: offset,
+            field: name,
+            text: "the name cannot be a field's: it is empty or longer than \(FieldPath.bytesMax) bytes"
+        )
+    }
+
+    static func repeated(_ path: FieldPath, _ offset: Int, field: String) -> RowProblem {
+        RowProblem(
+            code: .fieldRepeated,
+            offset: offset,
+            field: field,
+            text: "another column or member of the row writes the field '\(Reject.shortened(path.columnName))' too"
+        )
+    }
+}
+
 /// Collects the fields of one row and checks what can be checked of each.
 struct RowBuilder {
     private(set) var fields: [SourceField] = []

@@ -4,15 +4,20 @@
     internal import Darwin
 #endif
 
-/// How a file's bytes stand for text.
+/// How a file's bytes stand for text. The raw value is the name by which messages call it.
 package enum TextEncoding: String, Sendable, CaseIterable {
     case utf8 = "UTF-8"
     case utf16LittleEndian = "UTF-16LE"
     case utf16BigEndian = "UTF-16BE"
     /// What Chinese spreadsheets write without saying so; GBK and GB2312 are parts of it.
     case gb18030 = "GB18030"
-    case big5 = "BIG5"
-    case windows1252 = "CP1252"
+    case big5 = "Big5"
+    case shiftJIS = "Shift_JIS"
+    case eucJP = "EUC-JP"
+    case eucKR = "EUC-KR"
+    case windows1252 = "Windows-1252"
+    case windows1250 = "Windows-1250"
+    case windows1251 = "Windows-1251"
     case latin1 = "ISO-8859-1"
 
     /// Reads a name as users give it, whatever its case and with or without hyphens; nil for an unknown one.
@@ -23,31 +28,62 @@ package enum TextEncoding: String, Sendable, CaseIterable {
         case "utf16", "utf16le": self = .utf16LittleEndian
         case "utf16be": self = .utf16BigEndian
         case "gb18030", "gbk", "gb2312", "cp936": self = .gb18030
-        case "big5": self = .big5
+        case "big5", "cp950": self = .big5
+        case "shiftjis", "sjis", "cp932", "windows31j": self = .shiftJIS
+        case "eucjp": self = .eucJP
+        case "euckr", "cp949": self = .eucKR
         case "windows1252", "cp1252": self = .windows1252
+        case "windows1250", "cp1250": self = .windows1250
+        case "windows1251", "cp1251": self = .windows1251
         case "iso88591", "latin1": self = .latin1
         default: return nil
         }
     }
 
+    /// The names that ``init(named:)`` reads, one for each encoding, for people.
+    package static let names =
+        "utf-8, utf-16, utf-16be, gb18030, big5, shift_jis, euc-jp, euc-kr, windows-1252, windows-1250, windows-1251, latin1"
+
+    /// What iconv calls it. Where Windows has a larger form, that is what spreadsheets write.
+    fileprivate var systemName: String {
+        switch self {
+        case .big5: "BIG5"
+        case .shiftJIS: "CP932"
+        case .eucKR: "CP949"
+        case .windows1252: "CP1252"
+        case .windows1250: "CP1250"
+        case .windows1251: "CP1251"
+        default: rawValue
+        }
+    }
+
     /// Bytes of the smallest unit; what is skipped over an invalid one.
-    var unitBytes: Int {
+    fileprivate var unitBytes: Int {
         self == .utf16LittleEndian || self == .utf16BigEndian ? 2 : 1
     }
 }
 
 /// What the first pass over a file tells.
 package struct InputSurvey: Equatable, Sendable {
+    /// By what the encoding is known.
+    package enum Origin: String, Sendable {
+        /// A byte order mark.
+        case mark
+        /// What the bytes look like.
+        case detected
+        /// The user's word.
+        case given
+    }
+
     /// The encoding to read the file with.
     package let encoding: TextEncoding
-    /// True if a byte order mark told it.
-    package let hasMark: Bool
+    package let origin: Origin
     /// True if the file is UTF-8 but for a few bytes: rows that hold these are rejected as `bad-encoding`.
     package let isDamaged: Bool
 
-    package init(encoding: TextEncoding, hasMark: Bool, isDamaged: Bool) {
+    package init(encoding: TextEncoding, origin: Origin, isDamaged: Bool = false) {
         self.encoding = encoding
-        self.hasMark = hasMark
+        self.origin = origin
         self.isDamaged = isDamaged
     }
 }
@@ -57,16 +93,16 @@ extension InputFile {
     /// after. To be called first; set ``onRawBytes`` beforehand to hash the file in the same pass (it is called for
     /// this pass only, and left nil).
     ///
-    /// The rule: byte order mark, then strict UTF-8, then GB18030 if every byte fits. A file in which valid UTF-8
-    /// sequences outnumber invalid bytes by eight to one is taken for UTF-8 with damaged places, since GB18030 would
+    /// The rule: byte order mark, then strict UTF-8, then GB18030 if every byte fits and what comes out looks like Chinese
+    /// (``ChineseLikeness``): most files of other encodings fit too. A file in which valid UTF-8 sequences outnumber invalid bytes by eight to one is taken for UTF-8 with damaged places, since GB18030 would
     /// often accept it and turn all of its text into garbage without a word (in GBK text far
     /// fewer pairs happen to be valid UTF-8: one in seven, by the ranges of the bytes in GB2312). Eight is a guess.
     ///
     /// - Parameter encoding: what the user says; taken without a doubt, except that a mark of UTF-16 decides the byte
     ///   order. Invalid bytes are then found when their row is read.
     ///
-    /// Throws ``InterchangeError/Code/badEncoding`` with the first invalid place if nothing fits, and what
-    /// ``read(into:)`` throws. Bounded memory.
+    /// Throws ``InterchangeError/Code/badEncoding`` if nothing fits without a doubt, with a line of the file read in several
+    /// encodings, and what ``read(into:)`` throws. Bounded memory.
     package func survey(encoding: TextEncoding? = nil) throws(InterchangeError) -> InputSurvey {
         try rewind()
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 1024, alignment: 16)
@@ -102,53 +138,81 @@ extension InputFile {
             }
         if let encoding {
             let decided = encoding.unitBytes == 2 ? marked ?? encoding : encoding
-            return InputSurvey(encoding: decided, hasMark: marked == decided, isDamaged: false)
+            return InputSurvey(encoding: decided, origin: marked == decided ? .mark : .given)
         }
         if let marked {
-            return InputSurvey(
-                encoding: marked,
-                hasMark: true,
-                isDamaged: marked == .utf8 && validator.invalidCount > 0
-            )
+            let isDamaged = marked == .utf8 && validator.invalidCount > 0
+            return InputSurvey(encoding: marked, origin: .mark, isDamaged: isDamaged)
         }
-        if validator.invalidCount == 0 { return InputSurvey(encoding: .utf8, hasMark: false, isDamaged: false) }
+        if validator.invalidCount == 0 { return InputSurvey(encoding: .utf8, origin: .detected) }
         if validator.validCount >= 8 * validator.invalidCount {
-            return InputSurvey(encoding: .utf8, hasMark: false, isDamaged: true)
+            return InputSurvey(encoding: .utf8, origin: .detected, isDamaged: true)
         }
-        let converter = try Transcoder(self, from: .gb18030)
+        if try isChinese(buffer) { return InputSurvey(encoding: .gb18030, origin: .detected) }
+        throw try doubt(firstInvalid: validator.firstInvalidOffset)
+    }
+
+    /// True if every byte fits GB18030, and what comes out looks like Chinese.
+    private func isChinese(_ buffer: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Bool {
+        let tap = LikenessTap(self)
+        let converter = try Transcoder(tap, from: .gb18030)
         while converter.invalidCount == 0, try converter.read(into: buffer) > 0 {}
         try rewind()
-        if converter.invalidCount == 0 { return InputSurvey(encoding: .gb18030, hasMark: false, isDamaged: false) }
-        let place = try place(ofByte: validator.firstInvalidOffset)
-        throw InterchangeError(
+        return converter.invalidCount == 0 && tap.likeness.isConvincing
+    }
+
+    /// The encodings in which a line is shown where it is in doubt which one the file has.
+    private static let shownEncodings: [TextEncoding] = [.gb18030, .big5, .shiftJIS, .windows1252]
+
+    /// Tells that the encoding is in doubt, and how the first line in question reads in several.
+    private func doubt(firstInvalid offset: Int) throws(InterchangeError) -> InterchangeError {
+        let (line, bytes) = try sample(around: offset)
+        let width = Self.shownEncodings.map(\.rawValue.utf8.count).max() ?? 0
+        var rows: [String] = []
+        for encoding in Self.shownEncodings {
+            // A C library without the encoding has nothing to show.
+            guard let converter = try? Transcoder(MemorySource(bytes), from: encoding) else { continue }
+            let text = String(decoding: try converter.readAll(), as: UTF8.self)
+            let padding = String(repeating: " ", count: width - encoding.rawValue.utf8.count)
+            rows.append("  \(encoding.rawValue)\(padding)  \(VisibleText.escaped(text))")
+        }
+        return InterchangeError(
             .badEncoding,
-            "\(name) is neither UTF-8 nor GB18030; say which encoding it has, or save it as UTF-8",
-            line: place.line,
-            column: place.column
+            "the encoding of \(name) is in doubt; line \(line) reads\n" + rows.joined(separator: "\n")
+                + "\nsay which is right, as in --encoding windows-1252, or save the file as UTF-8"
         )
     }
 
-    /// Line and byte column of a byte, found by reading the file again.
-    private func place(ofByte offset: Int) throws(InterchangeError) -> (line: Int, column: Int) {
+    /// Bytes of a line that are shown, and those of them before the one in question.
+    private static let sampleBytesMax = 60
+    private static let sampleBytesBefore = 30
+
+    /// The number of the line that holds a byte, and the part of it around that byte; the file is wound back.
+    private func sample(around offset: Int) throws(InterchangeError) -> (line: Int, bytes: [UInt8]) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
         defer { buffer.deallocate() }
         var position = 0
         var line = 1
-        var lineStart = 0
+        var part: [UInt8] = []
         reading: while true {
             let count = try read(into: buffer)
             if count == 0 { break }
             for byte in buffer[..<count] {
-                if position == offset { break reading }
-                position += 1
-                if byte == 0x0A {
-                    line += 1
-                    lineStart = position
+                if byte == 0x0A || byte == 0x0D {
+                    if position > offset { break reading }
+                    if byte == 0x0A { line += 1 }
+                    part.removeAll(keepingCapacity: true)
+                } else {
+                    part.append(byte)
+                    // A byte below 0x30 is a character of its own in all these encodings, so it may be cut behind one.
+                    if position <= offset, part.count > Self.sampleBytesBefore, byte < 0x30 { part.removeAll() }
+                    if position > offset, part.count >= Self.sampleBytesMax, byte < 0x80 { break reading }
                 }
+                position += 1
             }
         }
         try rewind()
-        return (line, offset - lineStart + 1)
+        return (line, Array(part.prefix(2 * Self.sampleBytesMax)))
     }
 }
 
@@ -240,7 +304,7 @@ package final class Transcoder: ByteSource {
 
     /// Throws ``InterchangeError/Code/badEncoding`` where the C library does not have the encoding.
     package init(_ source: any ByteSource, from encoding: TextEncoding) throws(InterchangeError) {
-        guard let opened = iconv_open("UTF-8", encoding.rawValue), Int(bitPattern: opened) != -1 else {
+        guard let opened = iconv_open("UTF-8", encoding.systemName), Int(bitPattern: opened) != -1 else {
             throw InterchangeError(.badEncoding, "this system cannot convert from \(encoding.rawValue)")
         }
         descriptor = opened
@@ -262,6 +326,18 @@ package final class Transcoder: ByteSource {
             produced += convert(into: UnsafeMutableRawBufferPointer(rebasing: target[produced...]))
         }
         return produced
+    }
+
+    /// All that is left, for small sources.
+    func readAll() throws(InterchangeError) -> [UInt8] {
+        let portion = UnsafeMutableRawBufferPointer.allocate(byteCount: 1024, alignment: 16)
+        defer { portion.deallocate() }
+        var bytes: [UInt8] = []
+        while true {
+            let count = try read(into: portion)
+            if count == 0 { return bytes }
+            bytes += portion[..<count]
+        }
     }
 
     /// What did not fit a very small target (only tests have such).

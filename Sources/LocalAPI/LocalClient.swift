@@ -34,10 +34,33 @@ package struct LocalClient: Sendable {
 
     /// Runs a command in the node, over a connection of its own.
     ///
+    /// Where this task is cancelled the node is told that no answer is wanted any more, and gives one all the same: what it
+    /// did until then.
+    ///
     /// - Throws: What the command throws there; ``HansaError`` with ``ExitCode/unreachable`` at once where the node
     ///   stops meanwhile, and after ``LocalProtocol/silenceMax`` without a sign of life where it hangs.
     package func call<C: Command>(_ command: C) async throws -> C.Output {
-        try await withSession(isSingle: true) { try await $0.call(command) }
+        let ending = Mutex<(channel: (any Channel)?, isWanted: Bool)>((nil, false))
+        // Its end is awaited here. A task of its own, since reading ends in one that is cancelled.
+        let work = Task {
+            try await withSession(isSingle: true) { session in
+                let isWanted = ending.withLock { ending in
+                    ending.channel = session.channel
+                    return ending.isWanted
+                }
+                if isWanted { throw CancellationError() }
+                return try await session.call(command)
+            }
+        }
+        return try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            let channel = ending.withLock { ending in
+                ending.isWanted = true
+                return ending.channel
+            }
+            channel?.close(mode: .output, promise: nil)
+        }
     }
 
     /// Runs several commands, one after the other, over one connection: opening one takes longer than a small command.
@@ -55,6 +78,7 @@ package struct LocalClient: Sendable {
         private let outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
         private var inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
         private let isSingle: Bool
+        fileprivate let channel: any Channel
 
         fileprivate init(
             _ connection: Connection,
@@ -66,6 +90,7 @@ package struct LocalClient: Sendable {
             self.inbound = inbound.makeAsyncIterator()
             self.outbound = outbound
             self.isSingle = isSingle
+            channel = connection.channel.channel
         }
 
         /// As ``LocalClient/call(_:)``.

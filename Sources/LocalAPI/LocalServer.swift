@@ -43,6 +43,7 @@ package struct LocalServer: Service {
         defer { unlink(path) }
         let application = Application(
             responder: Responder(context: context),
+            server: .http1(configuration: .init(additionalChannelHandlers: [ClientWatch()])),
             configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path)),
             onServerRunning: { [path, logger] _ in
                 // The umask of a running node leaves this mode already.
@@ -111,7 +112,9 @@ private struct Responder: HTTPResponder {
         let signs = SignsOfLife(on: channel)
         defer { signs.end() }
         do {
-            return try await handler(Data(body.readableBytesView), context)
+            let command = try handler(Data(body.readableBytesView))
+            if command.isBrief { return try await command.run(context) }
+            return try await ClientWatch.whileClientWaits(on: channel) { try await command.run(context) }
         } catch is CancellationError {
             throw HansaError(.unreachable, LocalClient.stoppedMessage)
         }

@@ -25,6 +25,7 @@ package final class Directory: Sendable {
     private let token: VolatileToken?
     private let writer = DispatchQueue(label: "hansa.writer")
     let readers = DispatchQueue(label: "hansa.readers", attributes: .concurrent)
+    let exports = ExportLayouts()
     private let pen: Mutex<Pen>
     private let changes = Mutex(Changes())
     private let clock: Mutex<HybridLogicalClock>

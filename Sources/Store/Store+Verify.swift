@@ -56,12 +56,13 @@ extension Store {
     ///
     /// - Parameters:
     ///   - applier: Its hasher also checks signatures.
-    ///   - progress: Called for every delta, twice if deep.
+    ///   - progress: Called for every delta, twice if deep. If it throws, the examination ends soon, and what it gives is no
+    ///     answer.
     /// - Throws: ``StoreError`` where the examination itself fails; damage is a finding, never an error.
     package func verify(
         deep: Bool,
         applier: DeltaApplier<some Cryptography>,
-        progress: (Progress) -> Void = { _ in }
+        progress: (Progress) throws -> Void = { _ in }
     ) throws -> VerifyReport {
         var report = VerifyReport()
         // Beside the log, which is checked on the other processors.
@@ -152,7 +153,7 @@ extension Store {
         _ reading: ReadTransaction,
         applier: DeltaApplier<some Cryptography>,
         _ report: inout VerifyReport,
-        _ progress: (Progress) -> Void
+        _ progress: (Progress) throws -> Void
     ) {
         report.guarding("log") { report in
             let session = reading.session
@@ -175,7 +176,7 @@ extension Store {
                         next = stored.id &+ stored.count
                         try Self.verify(stored, &heads, &report)
                     }
-                    progress(Progress(done: report.operationCount, total: total))
+                    try progress(Progress(done: report.operationCount, total: total))
                 }
                 batch = try deltas.next(from: reading)
             }
@@ -236,7 +237,7 @@ extension Store {
     private func verifyDerived(
         applier: DeltaApplier<some Cryptography>,
         _ report: inout VerifyReport,
-        _ progress: (Progress) -> Void
+        _ progress: (Progress) throws -> Void
     ) throws {
         let temporary = folder + "/verify-\(UUID().uuidString).tmp"
         defer { for end in ["", "-journal"] { try? FileManager.default.removeItem(atPath: temporary + end) } }
@@ -289,7 +290,7 @@ extension Store {
                     while !batch.isEmpty {
                         try Self.remerge(batch, into: &transaction, applier: applier)
                         done += batch.reduce(0) { $0 + Int(clamping: $1.count) }
-                        progress(Progress(done: done, total: total))
+                        try progress(Progress(done: done, total: total))
                         batch = try deltas.next(from: transaction.reading)
                     }
                     try transaction.flush()

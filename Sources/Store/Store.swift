@@ -3,6 +3,7 @@ package import DeltaLog
 import Foundation
 import GRDB
 import GRDBSQLite
+import Glibc
 import Synchronization
 
 /// The directory's database: the log, and what is derived from it, in one SQLite file in the node's data folder.
@@ -79,8 +80,11 @@ package final class Store: Sendable {
             throw StoreError(.alreadyExists, "\(folder) holds a directory already: choose another folder")
         }
         // The file is made first, so that it never has a mode that lets others read it.
-        guard FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
-        else { throw StoreError(.readOnly, "cannot write in \(folder): check that it exists, its owner and its mode") }
+        let file = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else {
+            throw StoreError(.readOnly, "cannot write in \(folder): check that it exists, its owner and its mode")
+        }
+        Glibc.close(file)
         do {
             return try Store(folder: folder, isNew: true, configuration: configuration)
         } catch {

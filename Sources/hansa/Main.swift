@@ -24,7 +24,7 @@ enum Main {
             }
             return 0
         } catch let stop as Stop {
-            return stop.code.rawValue
+            return stop.code
         } catch let error as HansaError {
             return report.print(error)
         } catch  where Hansa.exitCode(for: error) == .success {

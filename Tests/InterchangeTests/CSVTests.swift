@@ -170,7 +170,7 @@ struct CSVTests {
             text: "t",
             value: "x\u{1B}[2J\r\ny"
         )
-        #expect(reject.description == "f:1:1: a b: bad-json: t (x [2J  y)")
+        #expect(reject.description == "f:1:1: a⟨LF⟩b: bad-json: t (x⟨ESC⟩[2J⟨CR⟩⟨LF⟩y)")
     }
 
     /// A plain reading of RFC 4180, a character at a time.

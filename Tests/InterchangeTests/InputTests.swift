@@ -1,5 +1,6 @@
 import CZlib
 import Catalog
+import Foundation
 import Interchange
 import Testing
 
@@ -103,27 +104,53 @@ struct InputTests {
         #expect(throws: InterchangeError(.cannotRead, "")) { try InputFile(path: "/tmp") }
     }
 
+    @Test
+    func `a device, a pipe or a socket is refused at once`() throws {
+        let pipe = FileManager.default.temporaryDirectory.path + "/hansa-test-\(UUID().uuidString)"
+        try #require(mkfifo(pipe, 0o600) == 0)
+        defer { unlink(pipe) }
+        // A pipe without a writer: whoever opened it for reading alone would wait.
+        for (path, what) in [("/dev/zero", "a device"), ("/dev/null", "a device"), (pipe, "a pipe")] {
+            let error = #expect(throws: InterchangeError.self) { try InputFile(path: path, shownName: "f") }
+            #expect(error?.code == .cannotRead)
+            #expect(error?.message == "f is \(what); give a file")
+        }
+    }
+
+    @Test
+    func `reading ends where nobody wants the rest any more`() throws {
+        let stored = try TemporaryFile(Array(repeating: UInt8(ascii: "x"), count: 3_000_000))
+        let file = try InputFile(path: stored.path)
+        var asked = 0
+        file.isCancelled = {
+            asked += 1
+            return asked > 5
+        }
+        #expect(throws: InterchangeError(.cancelled, "")) { try file.survey() }
+        #expect(file.bytesRead < 3_000_000)
+    }
+
     // "id,name\n1,北京大学\n" in each encoding.
-    static let encoded: [(TextEncoding, Bool, [UInt8])] = {
+    static let encoded: [(TextEncoding, InputSurvey.Origin, [UInt8])] = {
         let head = Array("id,name\n1,".utf8)
         let utf16 = Array("id,name\n1,北京大学\n".utf16)
         return [
-            (.utf8, false, head + Array("北京大学\n".utf8)),
-            (.utf8, true, [0xEF, 0xBB, 0xBF] + head + Array("北京大学\n".utf8)),
-            (.gb18030, false, head + [0xB1, 0xB1, 0xBE, 0xA9, 0xB4, 0xF3, 0xD1, 0xA7, 0x0A]),
-            (.utf16LittleEndian, true, [0xFF, 0xFE] + utf16.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }),
-            (.utf16BigEndian, true, [0xFE, 0xFF] + utf16.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }),
+            (.utf8, .detected, head + Array("北京大学\n".utf8)),
+            (.utf8, .mark, [0xEF, 0xBB, 0xBF] + head + Array("北京大学\n".utf8)),
+            (.gb18030, .detected, head + [0xB1, 0xB1, 0xBE, 0xA9, 0xB4, 0xF3, 0xD1, 0xA7, 0x0A]),
+            (.utf16LittleEndian, .mark, [0xFF, 0xFE] + utf16.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }),
+            (.utf16BigEndian, .mark, [0xFE, 0xFF] + utf16.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }),
         ]
     }()
 
     @Test(arguments: encoded.indices)
     func findsTheEncoding(_ index: Int) throws {
-        let (encoding, hasMark, bytes) = Self.encoded[index]
+        let (encoding, origin, bytes) = Self.encoded[index]
         for bytes in [bytes, gzip(bytes)] {
             let stored = try TemporaryFile(bytes)
             let file = try InputFile(path: stored.path)
             let survey = try file.survey()
-            #expect(survey == InputSurvey(encoding: encoding, hasMark: hasMark, isDamaged: false))
+            #expect(survey == InputSurvey(encoding: encoding, origin: origin))
             let reader = try SourceReader(file: file, survey: survey, format: .csv, options: options())
             let row = try #require(try reader.next()?.row)
             #expect(row["name/und"] == text("北京大学"))
@@ -150,7 +177,7 @@ struct InputTests {
         let stored = try TemporaryFile(bytes)
         let file = try InputFile(path: stored.path)
         let survey = try file.survey()
-        #expect(survey == InputSurvey(encoding: .utf8, hasMark: false, isDamaged: true))
+        #expect(survey == InputSurvey(encoding: .utf8, origin: .detected, isDamaged: true))
         let reader = try SourceReader(file: file, survey: survey, format: .csv, options: options())
         var found: [SourceEvent] = []
         while let event = try reader.next() {
@@ -168,11 +195,10 @@ struct InputTests {
 
     @Test func refusesWhatIsInNoEncoding() throws {
         let stored = try TemporaryFile(Array("id,name\n1,".utf8) + [0xFF, 0x0A])
-        let file = try InputFile(path: stored.path)
+        let file = try InputFile(path: stored.path, shownName: "f.csv")
         let error = #expect(throws: InterchangeError.self) { try file.survey() }
         #expect(error?.code == .badEncoding)
-        #expect(error?.line == 2)
-        #expect(error?.column == 3)
+        #expect(error?.message.hasPrefix("the encoding of f.csv is in doubt; line 2 reads\n") == true)
     }
 
     @Test func rejectsInvalidBytesOfAnEncodingGiven() throws {
@@ -182,7 +208,7 @@ struct InputTests {
         let reader = try SourceReader(file: file, survey: survey, format: .csv, options: options())
         let reject = try #require(try reader.next()?.reject)
         #expect(reject.code == .badEncoding)
-        #expect([reject.line, reject.column] == [2, 3])
+        #expect(reject.line == 2 && reject.column == 3)
         #expect(reject.field == "name")
         #expect(try reader.next()?.row?.localID == "2")
     }

@@ -88,7 +88,7 @@ struct JSONTests {
         ("{\"id\":true,\"name\":\"n\"}", "f:2:2: id: key-not-text: a key is text or a number (true)"),
         ("{\"id\":0,\"name\":\"n\"}", "f:2:2: id: key-repeated: the key of line 1 again on line 2"),
         ("{\"id\":1}", "f:2:1: name-missing"), ("{\"id\":1,\"name\":null,\"description\":\"\"}", "name-missing"),
-        ("{\"id\":1,\"name\":\"a\",\"name/und\":\"b\"}", "f:2:20: name/und: field-repeated: another member"),
+        ("{\"id\":1,\"name\":\"a\",\"name/und\":\"b\"}", "f:2:20: name/und: field-repeated: another column or member"),
         ("{\"id\":1,\"name\":\"a\",\"\":\"b\"}", "f:2:20: bad-field"),
         ("{\"id\":1,\"name\":\"a\",\"ext\":{\"\":\"b\"}}", "f:2:27: ext/: bad-field"),
         ("{\"id\":1,\"name\":\"a\",\"visibility\":\"named\"}", "f:2:20: visibility: bad-visibility"),
@@ -107,9 +107,53 @@ struct JSONTests {
             #"{"id":1,"name":"n","x":"# + String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
                 + "}"
         }
-        #expect(try events(nested(63), .jsonLines, options()).first?.row != nil)
-        #expect(try events(nested(64), .jsonLines, options()).first?.reject?.text == "nested deeper than 64")
+        func brackets(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        }
+        #expect(try events(nested(64), .jsonLines, options()).first?.row?["ext/x"] == .value(.json(brackets(64))))
+        // Deeper is text, as long as a value may be.
+        #expect(try events(nested(65), .jsonLines, options()).first?.row?["ext/x"] == text(brackets(65)))
+        #expect(try events(nested(32_000), .jsonLines, options()).first?.row?["ext/x"] == text(brackets(32_000)))
         #expect(try events(nested(200_000), .jsonLines, options()).first?.reject?.code == .badJSON)
+        // The same in a set, in a language's place, and in an export's wrapping.
+        let deep = brackets(70)
+        let line = "{\"id\":1,\"name\":{\"en\":\(deep)},\"tags\":[\(deep)],\"ext\":{\"a\":{\"$json\":\"\(deep)\"}}}"
+        let row = try row(line)
+        #expect(row["name/en"] == text(deep))
+        #expect(row["tags"] == texts(deep))
+        #expect(row["ext/a"] == text(deep))
+    }
+
+    @Test
+    func `a value that is nested too deep is exported as text`() throws {
+        func written(_ depth: Int) -> String {
+            let text = String(repeating: "{\"a\":", count: depth) + "1" + String(repeating: "}", count: depth)
+            var writer = JSONLinesWriter()
+            writer.write(
+                ExportRecord(
+                    kind: "need",
+                    owner: "O",
+                    localID: "1",
+                    fields: [(FieldPath(unchecked: "ext/x"), [.json(text)])]
+                )
+            )
+            return String(decoding: writer.bytes, as: UTF8.self)
+        }
+        #expect(written(64).contains(#"{"x":{"a":"#))
+        #expect(written(65).contains(#"{"x":"{\"a\":"#))
+        #expect(written(509).contains(#"{"x":"{\"a\":"#))
+    }
+
+    @Test
+    func `documents of other members are read strictly, or not at all`() {
+        let wrong = [
+            "", "{", "[1,]", "{\"a\":1,\"a\":2}", "\"\\ud800\"", "[1] x", "NaN", "{\"a\":1,\"\\u0061\":2}",
+            String(repeating: "[", count: 65) + String(repeating: "]", count: 65), String(repeating: "[", count: 100_000),
+        ]
+        for text in wrong { #expect(JSONDocument(text) == nil, "\(text.prefix(40))") }
+        for text in ["null", "[]", "{\"a\":[1e999999999,{}]}", String(repeating: "[", count: 64) + String(repeating: "]", count: 64)] {
+            #expect(JSONDocument(text) != nil, "\(text.prefix(40))")
+        }
     }
 
     @Test func rejectsInvalidBytes() throws {

@@ -41,24 +41,37 @@ package struct CommandContext: Sendable {
     }
 }
 
+/// A command that came as bytes.
+package struct DecodedCommand: Sendable {
+    /// As ``Command/isBrief``.
+    package let isBrief: Bool
+    /// Runs it, and encodes what it gives.
+    package let run: @Sendable (CommandContext) async throws -> Data
+
+    fileprivate init(_ command: some Command) {
+        isBrief = command.isBrief
+        run = { context in
+            try await withTaskExecutorPreference(command.isBrief ? nil : globalConcurrentExecutor) {
+                try CommandTable.encode(try await command.run(in: context))
+            }
+        }
+    }
+}
+
 /// Every command by its name, for whoever takes them as bytes.
 package enum CommandTable {
-    /// Decodes a command's JSON, runs it and encodes what it gives.
-    package typealias Handler = @Sendable (Data, CommandContext) async throws -> Data
+    /// Decodes a command's JSON.
+    package typealias Handler = @Sendable (Data) throws -> DecodedCommand
 
     /// All commands.
     package static let handlers: [String: Handler] = {
         var handlers: [String: Handler] = [:]
         func add<C: Command>(_ type: C.Type) {
-            handlers[C.name] = { data, context in
-                let command: C
+            handlers[C.name] = { data in
                 do {
-                    command = try JSONDecoder().decode(C.self, from: data)
+                    return DecodedCommand(try JSONDecoder().decode(C.self, from: data))
                 } catch {
                     throw HansaError(.usage, "'\(C.name)' was asked in words this node does not understand")
-                }
-                return try await withTaskExecutorPreference(command.isBrief ? nil : globalConcurrentExecutor) {
-                    try encode(try await command.run(in: context))
                 }
             }
         }

@@ -2,8 +2,9 @@ import Catalog
 import Foundation
 import Interchange
 import Store
+import Synchronization
 
-/// The columns that an export of a kind has: the union of its records' fields.
+/// Finds the columns that an export of a kind as CSV has, and keeps them for its pages.
 package struct ExportColumnsCommand: Command {
     package static let name = "export-columns"
     package let kind: String
@@ -15,8 +16,8 @@ package struct ExportColumnsCommand: Command {
     }
 
     package struct Output: Codable, Sendable {
-        /// Field paths, ascending.
-        package let paths: [String]
+        /// Names the columns to ``ExportPageCommand``.
+        package let layout: String
         package let records: Int
     }
 
@@ -24,16 +25,55 @@ package struct ExportColumnsCommand: Command {
         try CatalogChecks.check(RecordIdentity(kind: kind, localID: "-"))
         let directory = context.directory
         let owner = try owner.map { try directory.member($0) }
-        let kind = kind
-        return try await directory.read { reading in
-            var paths: Set<FieldPath> = []
-            var count = 0
-            try reading.forEachRecord(kind: kind, owner: owner) { record in
-                count += 1
-                for field in record.fields { paths.insert(field.path) }
+        return try await CancellationFlag.during { flag in
+            try await directory.read { [kind] reading in
+                var counts = ColumnCounts()
+                try reading.forEachRecord(kind: kind, owner: owner) { record in
+                    try flag.check()
+                    counts.add(record.fields.lazy.map(\.path))
+                }
+                let (paths, hasMore) = counts.columns(kind: kind)
+                let layout = CSVLayout(paths: paths, hasMore: hasMore, kinds: [kind])
+                return Output(layout: directory.exports.keep(layout), records: counts.recordCount)
             }
-            return Output(paths: paths.sorted().map(\.text), records: count)
         }
+    }
+}
+
+/// The columns of exports that are under way: peers choose how many paths there are, so they stay where the records are
+/// instead of being sent with each page.
+final class ExportLayouts: Sendable {
+    /// Exports at a time; of more, the one that asked last the longest ago has to begin anew. A guess.
+    private static let countMax = 8
+
+    private let kept = Mutex<[(id: String, layout: CSVLayout)]>([])
+
+    /// Keeps a layout, and gives the id by which it is found again.
+    func keep(_ layout: CSVLayout) -> String {
+        let id = String(UInt64.random(in: 1...UInt64.max), radix: 16)
+        kept.withLock { kept in
+            if kept.count >= Self.countMax { kept.removeFirst() }
+            kept.append((id, layout))
+        }
+        return id
+    }
+
+    /// - Throws: ``HansaError`` where it is not kept any more.
+    func layout(_ id: String) throws -> CSVLayout {
+        let found = kept.withLock { kept -> CSVLayout? in
+            guard let position = kept.firstIndex(where: { $0.id == id }) else { return nil }
+            let entry = kept.remove(at: position)
+            kept.append(entry)
+            return entry.layout
+        }
+        guard let found else {
+            throw HansaError(
+                .unreachable,
+                "the node does not know of this export any more (it was started again, or there were "
+                    + "\(Self.countMax) others since); begin it again"
+            )
+        }
+        return found
     }
 }
 
@@ -42,24 +82,26 @@ package struct ExportPageCommand: Command {
     package static let name = "export-page"
     package let kind: String
     package let owner: String?
-    /// `csv` or `jsonl`.
-    package let format: String
-    /// What ``ExportColumnsCommand`` gave; only for CSV.
-    package let paths: [String]
+    /// What ``ExportColumnsCommand`` gave, for CSV; nil for JSON lines.
+    package let layout: String?
     /// Where the page before ended; nil for the first, which has the header.
     package let cursor: String?
-    /// True to begin CSV with a byte order mark, which Excel needs.
-    package let writesMark: Bool
+    /// True for a file that a spreadsheet will open: it begins with a byte order mark, and what a spreadsheet would compute
+    /// is made harmless.
+    package let isForSpreadsheet: Bool
 
-    static let recordsPerPage = 1000
+    /// A page ends with the record that brings it to one of these.
+    private static let recordsPerPage = 1000
+    private static let bytesPerPage = 4 * 1024 * 1024
+    /// Records read at a time: each may be large.
+    private static let recordsAtOnce = 250
 
-    package init(kind: String, owner: String?, format: String, paths: [String], cursor: String?, writesMark: Bool) {
+    package init(kind: String, owner: String?, layout: String?, cursor: String?, isForSpreadsheet: Bool) {
         self.kind = kind
         self.owner = owner
-        self.format = format
-        self.paths = paths
+        self.layout = layout
         self.cursor = cursor
-        self.writesMark = writesMark
+        self.isForSpreadsheet = isForSpreadsheet
     }
 
     package struct Output: Codable, Sendable {
@@ -68,6 +110,7 @@ package struct ExportPageCommand: Command {
     }
 
     package func run(in context: CommandContext) async throws -> Output {
+        try CatalogChecks.check(RecordIdentity(kind: kind, localID: "-"))
         let directory = context.directory
         let owner = try owner.map { try directory.member($0) }
         let start = try cursor.map { text in
@@ -76,38 +119,48 @@ package struct ExportPageCommand: Command {
             }
             return cursor
         }
-        let kind = kind
-        let page = try await directory.read { reading in
-            try reading.records(kind: kind, owner: owner, after: start, limit: Self.recordsPerPage)
-        }
-        let records = page.records.compactMap { view in
-            view.identity.map { identity in
-                ExportRecord(
-                    kind: identity.kind,
-                    owner: directory.name(of: view.owner),
-                    localID: identity.localID,
-                    fields: view.fields.map { field in
-                        (path: field.path, values: field.isSet ? field.elements : field.winner.map { [$0] } ?? [])
-                    }
-                )
+        let begun = try begunWriter(in: directory)
+        return try await CancellationFlag.during { flag in
+            try await directory.read { reading in
+                var writer = begun
+                var bytes = writer.drain()
+                var cursor = start
+                var count = 0
+                repeat {
+                    try flag.check()
+                    let page = try reading.records(
+                        kind: kind,
+                        owner: owner,
+                        after: cursor,
+                        limit: Self.recordsAtOnce
+                    )
+                    for case let record? in page.records.map({ self.record($0, in: directory) }) { writer.write(record) }
+                    bytes += writer.drain()
+                    count += page.records.count
+                    cursor = page.next
+                } while cursor != nil && count < Self.recordsPerPage && bytes.count < Self.bytesPerPage
+                return Output(text: String(decoding: bytes, as: UTF8.self), cursor: cursor?.text)
             }
         }
-        return Output(text: text(of: records), cursor: page.next?.text)
     }
 
-    private func text(of records: [ExportRecord]) -> String {
-        guard format == "csv" else {
-            var writer = JSONLinesWriter()
-            for record in records { writer.write(record) }
-            return String(decoding: writer.drain(), as: UTF8.self)
-        }
-        var writer = CSVWriter(
-            paths: paths.map { FieldPath(unchecked: $0) },
-            kinds: [kind],
-            writesMark: writesMark
+    private func record(_ view: RecordView, in directory: Directory) -> ExportRecord? {
+        guard let identity = view.identity else { return nil }
+        return ExportRecord(
+            kind: identity.kind,
+            owner: directory.name(of: view.owner),
+            localID: identity.localID,
+            fields: view.fields.map { field in
+                (path: field.path, values: field.isSet ? field.elements : field.winner.map { [$0] } ?? [])
+            }
         )
-        if cursor != nil { _ = writer.drain() }
-        for record in records { writer.write(record) }
-        return String(decoding: writer.drain(), as: UTF8.self)
+    }
+
+    /// The writer of the format asked for; it has written the header where the page is the first.
+    private func begunWriter(in directory: Directory) throws -> any RecordWriter {
+        guard let layout else { return JSONLinesWriter() }
+        var writer = CSVWriter(try directory.exports.layout(layout), guardsFormulas: isForSpreadsheet)
+        if cursor == nil { writer.writeHeader(writesMark: isForSpreadsheet) }
+        return writer
     }
 }

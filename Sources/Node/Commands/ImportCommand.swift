@@ -22,7 +22,6 @@ package struct ImportCommand: Command {
     /// `csv`, `tsv` or `jsonl`; nil to take it from the name.
     package let format: String?
     package let encoding: String?
-
     /// Rejects listed at most; all are counted.
     package static let rejectsShownMax = 20
     /// Rows planned at a time, and the bytes of rows at which that ends earlier.
@@ -60,12 +59,20 @@ package struct ImportCommand: Command {
         package var updated = 0
         package var unchanged = 0
         package var rejected = 0
+        /// Rows without any content, which are skipped.
+        package var blank = 0
         package var seconds = 0.0
         /// The import's id, 32 hexadecimal digits; nil where nothing was written.
         package var `import`: String?
         package var dryRun = false
         package var file = ""
+        /// The encoding that the file was read in, as in `GB18030`; empty where it did not come to that.
         package var encoding = ""
+        /// By what that is known: `mark`, `detected` or `given`.
+        package var encodingBy = ""
+        /// True if the import was stopped on request. What it has written until then is whole, and counted; the same command
+        /// goes on from there.
+        package var interrupted = false
         /// The first rejects: `file:line:column: field: code: text (value)`.
         package var rejects: [String] = []
 
@@ -75,12 +82,15 @@ package struct ImportCommand: Command {
             try container.encode(updated, forKey: .updated)
             try container.encode(unchanged, forKey: .unchanged)
             try container.encode(rejected, forKey: .rejected)
+            try container.encode(blank, forKey: .blank)
             try container.encode(seconds, forKey: .seconds)
             // Null rather than left out, so that a script finds the key.
             try container.encode(`import`, forKey: .import)
             try container.encode(dryRun, forKey: .dryRun)
             try container.encode(file, forKey: .file)
             try container.encode(encoding, forKey: .encoding)
+            try container.encode(encodingBy, forKey: .encodingBy)
+            try container.encode(interrupted, forKey: .interrupted)
             try container.encode(rejects, forKey: .rejects)
         }
     }
@@ -94,10 +104,17 @@ package struct ImportCommand: Command {
         }
         let start = ContinuousClock.now
         defer { FreedMemory.giveBack() }
-        let run = try ImportRun(self, directory: context.directory)
-        var output = try await run.check()
-        if output.rejected == 0 {
-            try await run.write(&output)
+        var output = Output()
+        output.file = displayName
+        output.dryRun = isDryRun
+        do {
+            try await CancellationFlag.during { flag in
+                let run = try ImportRun(self, directory: context.directory, flag: flag)
+                try await run.check(&output)
+                if output.rejected == 0 { try await run.write(&output) }
+            }
+        } catch is CancellationError {
+            output.interrupted = true
         }
         output.seconds = ((start.duration(to: .now) / .seconds(1)) * 1000).rounded() / 1000
         return output
@@ -116,12 +133,18 @@ private final class ImportRun: @unchecked Sendable {
     /// What the first pass read with; it knows the file's keys.
     private var first: ReaderBox?
     private var fileHash = Hash256.zero
+    /// Set once nobody wants the import any more.
+    private let flag: CancellationFlag
 
-    init(_ command: ImportCommand, directory: Directory) throws {
+    init(_ command: ImportCommand, directory: Directory, flag: CancellationFlag) throws {
         self.command = command
         self.directory = directory
+        self.flag = flag
         do throws(InterchangeError) {
             input = try InputFile(path: command.file, shownName: command.displayName)
+            input.isCancelled = { flag.isSet }
+            // A copy that was made for this import; open it stays, whatever becomes of who made it.
+            if command.file.hasPrefix(directory.folder.spool + "/") { unlink(command.file) }
             let map = try ColumnMap(keyColumn: command.key, written: command.columns)
             options = ImportOptions(kind: command.kind, map: map, keyFolder: directory.folder.path)
         } catch {
@@ -169,24 +192,22 @@ private final class ImportRun: @unchecked Sendable {
     }
 
     /// The first pass: the file's hash and encoding, and every row checked.
-    func check() async throws -> ImportCommand.Output {
+    func check(_ output: inout ImportCommand.Output) async throws {
         do {
-            return try await survey()
+            output = try await survey(output)
         } catch let error as HansaError where !error.message.contains(command.displayName) {
             throw HansaError(error.code, "\(command.displayName): \(error.message)")
         }
     }
 
-    private func survey() async throws -> ImportCommand.Output {
+    private func survey(_ begun: ImportCommand.Output) async throws -> ImportCommand.Output {
         try await directory.onReaders { [self] in
-            var output = ImportCommand.Output()
-            output.file = command.displayName
-            output.dryRun = command.isDryRun
+            var output = begun
             let wanted = try command.encoding.map { name in
                 guard let encoding = TextEncoding(named: name) else {
                     throw HansaError(
                         .usage,
-                        "'\(name)' is no encoding known here; utf-8, utf-16, gb18030, big5, windows-1252 and latin1 are"
+                        "'\(name)' is no encoding known here; these are: \(TextEncoding.names)"
                     )
                 }
                 return encoding
@@ -196,24 +217,52 @@ private final class ImportRun: @unchecked Sendable {
             let survey = try input.survey(encoding: wanted)
             fileHash = hasher.finalized()
             self.survey = survey
-            output.encoding = "\(survey.encoding)"
+            output.encoding = survey.encoding.rawValue
+            output.encodingBy = survey.origin.rawValue
             let reader = try SourceReader(file: input, survey: survey, format: format, options: options)
             first = ReaderBox(reader)
+            let held = try HeldKeys(directory, kind: command.kind, flag: flag)
             while let event = try reader.next() {
-                let reject: String
                 switch event {
-                case .reject(let found): reject = found.description
+                case .reject(let found): reject(found.description, &output)
                 case .row(let row):
-                    guard let owner = foreignOwner(of: row) else { continue }
-                    reject =
-                        "\(command.displayName):\(row.line):1: owner: not-owner: the record belongs to \(owner), "
-                        + "a member of this alliance; only that organization loads it (\(row.localID))"
+                    if let owner = foreignOwner(of: row) {
+                        reject(
+                            "\(command.displayName):\(row.line):1: owner: not-owner: the record belongs to \(owner), "
+                                + "a member of this alliance; only that organization loads it "
+                                + "(\(Reject.shortened(row.localID)))",
+                            &output
+                        )
+                    } else {
+                        for clash in try held.add(row.localID, line: row.line) { reject(clash, &output) }
+                    }
                 }
-                output.rejected += 1
-                if output.rejects.count < ImportCommand.rejectsShownMax { output.rejects.append(reject) }
             }
+            for clash in try held.finish() { reject(clash, &output) }
+            output.blank = reader.blankCount
             return output
         }
+    }
+
+    private func reject(_ reject: String, _ output: inout ImportCommand.Output) {
+        output.rejected += 1
+        if output.rejects.count < ImportCommand.rejectsShownMax { output.rejects.append(reject) }
+    }
+
+    private func reject(_ clash: HeldKeys.Clash, _ output: inout ImportCommand.Output) {
+        reject(
+            Reject(
+                file: command.displayName,
+                line: clash.line,
+                record: 0,
+                column: 1,
+                field: command.key,
+                code: .keyAlike,
+                text: "the key '\(VisibleText.distinct(clash.key))' looks like '\(VisibleText.distinct(clash.held))', which is "
+                    + "held, and is another one; give the row that key, or one that differs visibly"
+            ).description,
+            &output
+        )
     }
 
     /// The second pass: plans every row over what is held, and writes what differs, in deltas of this import. While some
@@ -236,8 +285,12 @@ private final class ImportRun: @unchecked Sendable {
         }
         queue.close()
         await planning
-        if try result.get() { output.import = Hex.string(id) }
-        if input.hasChanged { throw hasChanged }
+        do {
+            if try result.get() { output.import = Hex.string(id) }
+        } catch is CancellationError {
+            output.interrupted = true
+        }
+        if input.hasChanged, !output.interrupted { throw hasChanged }
     }
 
     private var hasChanged: HansaError {
@@ -248,7 +301,8 @@ private final class ImportRun: @unchecked Sendable {
         )
     }
 
-    /// Writes batches as they come, as many as there are in one transaction; true if anything was written.
+    /// Writes batches as they come, as many as there are in one transaction, until none comes any more or nobody wants them;
+    /// true if anything was written.
     private func writeBatches(
         of queue: BoundedQueue<Batch>,
         _ id: [UInt8],
@@ -256,7 +310,14 @@ private final class ImportRun: @unchecked Sendable {
     ) async throws -> Bool {
         var part: UInt32 = 1
         while true {
-            let batches = try await queue.take(upTo: ImportCommand.batchesAhead)
+            let batches: [Batch]
+            do {
+                batches = try await queue.take(upTo: ImportCommand.batchesAhead)
+                try flag.check()
+            } catch is CancellationError {
+                output.interrupted = true
+                return part > 1
+            }
             guard !batches.isEmpty else { return part > 1 }
             var steps = batches.map(\.planned.result)
             let writing = batches.filter { !$0.planned.parts.isEmpty }
@@ -276,7 +337,6 @@ private final class ImportRun: @unchecked Sendable {
                 output.updated += step.updated
                 output.unchanged += step.unchanged
             }
-            try Task.checkCancellation()
         }
     }
 
@@ -463,6 +523,7 @@ extension Directory {
         do {
             return try body()
         } catch let error as InterchangeError {
+            if error.code == .cancelled { throw CancellationError() }
             throw HansaError(cause: error)
         }
     }

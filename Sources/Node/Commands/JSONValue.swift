@@ -1,5 +1,6 @@
 package import Catalog
 import Foundation
+import Interchange
 
 /// A piece of JSON whose shape is the data's.
 package enum JSONValue: Codable, Hashable, Sendable {
@@ -44,30 +45,43 @@ package enum JSONValue: Codable, Hashable, Sendable {
         }
     }
 
-    /// A catalog value. Decimal numbers are strings here, so that no digit is lost.
+    /// A catalog value. Decimal numbers are strings here, so that no digit is lost; so is JSON that programs would read
+    /// differently or not at all (``JSONDocument``).
     package init(_ value: Value) {
         switch value {
         case .integer(let number): self = .integer(number)
         case .boolean(let flag): self = .boolean(flag)
-        case .json(let text):
-            self = (try? JSONDecoder().decode(PlainJSON.self, from: Data(text.utf8)))?.value ?? .string(text)
+        case .json(let text): self = JSONDocument(text).map { JSONValue($0) } ?? .string(text)
         case .text, .decimal, .bytes, .identity, .unknown: self = .string(value.displayText)
         }
     }
-}
 
-/// JSON as members write it, whose objects have plain names.
-private struct PlainJSON: Decodable {
-    let value: JSONValue
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let elements = try? container.decode([PlainJSON].self) {
-            value = .array(elements.map(\.value))
-        } else if let members = try? container.decode([String: PlainJSON].self) {
-            value = .object(NamedValues(members.map { ($0.key, $0.value.value) }))
-        } else {
-            value = try container.decode(JSONValue.self)
+    private init(_ document: JSONDocument) {
+        switch document {
+        case .null: self = .null
+        case .boolean(let flag): self = .boolean(flag)
+        case .number(let text): self = Self.number(text)
+        case .text(let text): self = .string(text)
+        case .array(let elements): self = .array(elements.map { JSONValue($0) })
+        case .object(let members):
+            // Of members with one name the first stays.
+            var names: Set<ByteText> = []
+            let first = members.filter { names.insert(ByteText($0.name)).inserted }
+            self = .object(NamedValues(first.map { ($0.name, JSONValue($0.value)) }))
         }
+    }
+
+    /// Digits that every double keeps (IEEE 754, binary64).
+    private static let exactDigits = 15
+
+    /// A number as it is written; a string where a double would not have all its digits, or nothing of it.
+    private static func number(_ text: String) -> JSONValue {
+        if let number = Int64(text), text != "-0" { return .integer(number) }
+        let mantissa = text.prefix { $0 != "e" && $0 != "E" }.filter(\.isNumber)
+        let digits = mantissa.drop { $0 == "0" }.count
+        guard digits <= exactDigits, let number = Double(text), number.isFinite, digits == 0 || number.isNormal else {
+            return .string(text)
+        }
+        return .number(number)
     }
 }

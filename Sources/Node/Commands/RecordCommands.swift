@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Foundation
+import Interchange
 import Store
 
 /// Shows one record.
@@ -165,6 +166,7 @@ package struct EditCommand: Command {
         let id = directory.recordID(owner: directory.organization, identity)
         let (deltas, written) = try await directory.commit { transaction in
             let view = try transaction.view(of: id)
+            if view?.isDeleted ?? true { try Self.checkLook(of: identity, in: directory, over: transaction) }
             let changes = try CatalogChecks.changes(words, over: view)
             try CatalogChecks.checkNaming(changes, over: view)
             let draft = Planner.upsert(identity, key: key, over: view, changes: changes, settling: .settles)
@@ -176,6 +178,23 @@ package struct EditCommand: Command {
             )
         }
         return WrittenAnswer(id, name: written.name, action: written.action, deltas: deltas)
+    }
+
+    /// A new record's own id does not only look like that of another one, by blanks or invisible characters in it.
+    private static func checkLook(
+        of identity: RecordIdentity,
+        in directory: Directory,
+        over transaction: WriteTransaction
+    ) throws {
+        guard let folded = KeyFold.folded(identity.localID) else { return }
+        let plain = RecordIdentity(kind: identity.kind, localID: folded)
+        let id = directory.recordID(owner: directory.organization, plain)
+        guard let view = try transaction.view(of: id), !view.isDeleted else { return }
+        throw HansaError(
+            .refused,
+            "the own id '\(VisibleText.distinct(identity.localID))' looks like '\(VisibleText.distinct(folded))', which is held, "
+                + "and is another one; use that, or one that differs visibly"
+        )
     }
 }
 

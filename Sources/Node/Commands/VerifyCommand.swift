@@ -43,10 +43,15 @@ package struct VerifyCommand: Command {
                 try directory.store.rebuild(applier: directory.applier)
             }
         }
-        let report = try await directory.onReaders {
-            try Directory.translating {
-                try directory.store.verify(deep: isDeep, applier: directory.applier)
+        let report = try await CancellationFlag.during { flag in
+            let report = try await directory.onReaders {
+                try Directory.translating {
+                    try directory.store.verify(deep: isDeep, applier: directory.applier) { _ in try flag.check() }
+                }
             }
+            // An examination that was given up is no answer.
+            try flag.check()
+            return report
         }
         return Output(
             sound: report.isSound,

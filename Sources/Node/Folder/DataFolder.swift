@@ -42,23 +42,9 @@ package struct DataFolder: Sendable {
     ///
     /// - Parameter mode: 0600 for anything secret.
     package func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws {
-        let temporary = path + ".new"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw Self.failure("write", path) }
-        defer { close(descriptor) }
-        guard fchmod(descriptor, mode) == 0 else { throw Self.failure("write", path) }
-        var written = 0
-        while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw Self.failure("write", path) }
-            written += count
-        }
-        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw Self.failure("write", path) }
-        let folder = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        if folder >= 0 {
-            fsync(folder)
-            close(folder)
-        }
+        let file = try NewFile(path, mode: mode)
+        try file.write(bytes)
+        try file.finish()
     }
 
     /// Reads a whole file; nil where there is none.
@@ -68,10 +54,6 @@ package struct DataFolder: Sendable {
             throw HansaError(.disk, "cannot read \(path): \(String(cString: strerror(errno)))")
         }
         return Array(data)
-    }
-
-    private static func failure(_ what: String, _ path: String) -> HansaError {
-        HansaError(.disk, "cannot \(what) \(path): \(String(cString: strerror(errno)))")
     }
 
     static func words(_ error: any Error) -> String {

@@ -10,10 +10,11 @@ package final class FolderLock: Sendable {
     ///
     /// - Throws: ``HansaError`` with ``ExitCode/inUse`` and the other process's number, or ``ExitCode/disk``.
     package init(_ folder: DataFolder, patience: Duration = .zero) throws {
-        var descriptor = open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        // What is written into it would go into the file behind a link.
+        var descriptor = open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
         if descriptor < 0, errno == EROFS || errno == EACCES {
             // A lock needs no writing; whoever opens the database then says what cannot be written.
-            descriptor = open(folder.lock, O_RDONLY | O_CLOEXEC)
+            descriptor = open(folder.lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         }
         guard descriptor >= 0 else {
             throw HansaError(.disk, "cannot open \(folder.lock): \(String(cString: strerror(errno)))")

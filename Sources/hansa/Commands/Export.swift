@@ -24,7 +24,7 @@ struct Export: AsyncParsableCommand {
     var format: Format
     @Option(help: ArgumentHelp("Only this member's records.", valueName: "name"))
     var owner: String?
-    @Flag(help: "Begin CSV with the mark by which Excel knows UTF-8.")
+    @Flag(help: "Write CSV for Excel: with the mark by which it knows UTF-8, and without what it would compute.")
     var excel = false
     @Option(
         name: .shortAndLong,
@@ -39,6 +39,11 @@ struct Export: AsyncParsableCommand {
 
     func run() async throws {
         let target = try ExportTarget(output)
+        let interruption = Interruption()
+        interruption.onFirst { [temporary = target.temporaryPath] in
+            if let temporary { unlink(temporary) }
+            _exit(interruption.exitCode ?? Node.ExitCode.internal.rawValue)
+        }
         do {
             try await write(to: target)
             try target.finish()
@@ -50,17 +55,17 @@ struct Export: AsyncParsableCommand {
 
     private func write(to target: ExportTarget) async throws {
         try await CommandSession.with(shared.folder) { session in
-            let columns = try await session.run(ExportColumnsCommand(kind: kind, owner: owner))
+            let columns =
+                format == .csv ? try await session.run(ExportColumnsCommand(kind: kind, owner: owner)) : nil
             var cursor: String?
             repeat {
                 let page = try await session.run(
                     ExportPageCommand(
                         kind: kind,
                         owner: owner,
-                        format: format.rawValue,
-                        paths: format == .csv ? columns.paths : [],
+                        layout: columns?.layout,
                         cursor: cursor,
-                        writesMark: excel
+                        isForSpreadsheet: excel
                     )
                 )
                 try target.write(page.text)
@@ -70,35 +75,48 @@ struct Export: AsyncParsableCommand {
     }
 }
 
-/// Where an export goes: standard output, or a file that appears only once it is whole.
-private struct ExportTarget {
-    private let file: String?
-    private let descriptor: Int32
+/// Where an export goes: standard output, a pipe or device, or a file that appears only once it is whole.
+private enum ExportTarget {
+    case stream(Int32)
+    case file(NewFile)
 
-    init(_ file: String?) throws {
-        self.file = file
-        guard let file else {
-            descriptor = STDOUT_FILENO
+    init(_ path: String?) throws {
+        guard let path else {
+            self = .stream(STDOUT_FILENO)
             return
         }
-        descriptor = open(file + ".part", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else {
-            let code: Node.ExitCode = [ENOENT, ENOTDIR, EISDIR].contains(errno) ? .usage : .disk
-            throw HansaError(code, "cannot write \(file): \(String(cString: strerror(errno)))")
+        let expanded = NSString(string: path).expandingTildeInPath
+        var status = stat()
+        if stat(expanded, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
+            // A file in its place would be one for all who use /dev/null.
+            let opened = open(expanded, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+            guard opened >= 0 else {
+                throw HansaError(.disk, "cannot write \(path): \(String(cString: strerror(errno)))")
+            }
+            self = .stream(opened)
+        } else {
+            self = .file(try NewFile(expanded))
         }
     }
 
-    func write(_ text: String) throws { try Console.write(Array(text.utf8), to: descriptor) }
+    /// What is there until the file is in its place.
+    var temporaryPath: String? { if case .file(let file) = self { file.temporaryPath } else { nil } }
+
+    func write(_ text: String) throws {
+        switch self {
+        case .stream(let descriptor): try Console.write(Array(text.utf8), to: descriptor)
+        case .file(let file): try file.write(Array(text.utf8))
+        }
+    }
 
     func finish() throws {
-        guard let file else { return }
-        close(descriptor)
-        guard rename(file + ".part", file) == 0 else {
-            throw HansaError(.disk, "cannot write \(file): \(String(cString: strerror(errno)))")
+        switch self {
+        case .stream(let descriptor): if descriptor != STDOUT_FILENO { close(descriptor) }
+        case .file(let file): try file.finish()
         }
     }
 
     func abandon() {
-        if let file { unlink(file + ".part") }
+        if case .file(let file) = self { file.abandon() }
     }
 }

@@ -35,7 +35,7 @@ struct Import: AsyncParsableCommand {
         )
     )
     var format: String?
-    @Option(help: ArgumentHelp("utf-8, gb18030, utf-16le, big5 … (default: found out).", valueName: "name"))
+    @Option(help: ArgumentHelp("utf-8, gb18030, big5, windows-1252 … (default: found out).", valueName: "name"))
     var encoding: String?
     @OptionGroup var shared: SharedOptions
 
@@ -46,20 +46,26 @@ struct Import: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let spool = try Spool.ifNeeded(file, in: shared.folder)
+        let interruption = Interruption()
+        let name = file == "-" ? "standard input" : file
+        let spool = try Spool.ifNeeded(file, called: name, in: shared.folder, interruption)
         defer { spool?.remove() }
-        let answer = try await shared.ask(
-            ImportCommand(
-                file: spool?.path ?? absolute(file),
-                displayName: file == "-" ? "standard input" : file,
-                kind: kind,
-                key: key,
-                columns: column,
-                isDryRun: dryRun,
-                format: format,
-                encoding: encoding
-            )
+        let command = ImportCommand(
+            file: spool?.path ?? absolute(file),
+            displayName: name,
+            kind: kind,
+            key: key,
+            columns: column,
+            isDryRun: dryRun,
+            format: format,
+            encoding: encoding
         )
+        let answer = try await interruption.cancelling { [shared] in try await shared.ask(command) }
+        if answer.interrupted {
+            guard let code = interruption.exitCode else { throw HansaError(.unreachable, LocalClient.stoppedMessage) }
+            if shared.json { shared.show(answer, text) } else { interrupted(answer).forEach(Console.printError) }
+            throw Stop(signal: code)
+        }
         shared.show(answer, text)
         if answer.rejected > 0 {
             if !shared.json { tellRejects(answer) }
@@ -72,19 +78,42 @@ struct Import: AsyncParsableCommand {
         URL(fileURLWithPath: NSString(string: file).expandingTildeInPath).standardizedFileURL.path
     }
 
+    /// Lines that tell what an interrupted import came to.
+    private func interrupted(_ answer: ImportCommand.Output) -> [ShownText] {
+        guard !answer.dryRun, answer.import != nil else { return ["hansa: interrupted, nothing was written"] }
+        return [
+            "hansa: interrupted; until then: \(counts(answer))",
+            "hansa: what was written is whole; the same command goes on from there",
+        ]
+    }
+
+    private func counts(_ answer: ImportCommand.Output) -> ShownText {
+        let (created, updated) = (Words.grouped(answer.created), Words.grouped(answer.updated))
+        return "\(created) created, \(updated) updated, \(Words.grouped(answer.unchanged)) unchanged"
+    }
+
+    /// How the file was read, and what of it was passed over.
+    private func reading(_ answer: ImportCommand.Output) -> ShownText {
+        let by: ShownText =
+            switch answer.encodingBy {
+            case "mark": "by its mark"
+            case "given": "as you say"
+            default: "detected"
+            }
+        let blank: ShownText = answer.blank > 0 ? "; \(Words.count(answer.blank, "blank row")) skipped" : ""
+        return "read as \(answer.encoding), \(by)\(blank)"
+    }
+
     private func text(_ answer: ImportCommand.Output) -> ShownText {
         if answer.rejected > 0 {
-            return "\(Words.count(answer.rejected, "row")) rejected, nothing was written"
+            return "\(Words.count(answer.rejected, "row")) rejected, nothing was written\n\(reading(answer))"
         }
         let rows = answer.created + answer.updated + answer.unchanged
         let rate = answer.seconds > 0 ? ", \(Words.grouped(Int(Double(rows) / answer.seconds))) rows/s" : ""
-        let counts =
-            "\(Words.grouped(answer.created)) created, \(Words.grouped(answer.updated)) updated, "
-            + "\(Words.grouped(answer.unchanged)) unchanged"
         let seconds = String(format: "%.2f s", answer.seconds)
         let head = answer.dryRun ? "dry run, nothing was written; there would be: " : ""
         let tail = answer.import.map { ", import \(Words.short($0))" } ?? ""
-        return "\(head)\(counts)\n\(Words.count(rows, "row")) in \(seconds)\(rate)\(tail)"
+        return "\(head)\(counts(answer))\n\(Words.count(rows, "row")) in \(seconds)\(rate)\(tail)\n\(reading(answer))"
     }
 
     private func tellRejects(_ answer: ImportCommand.Output) {

@@ -3,9 +3,14 @@ import Node
 
 /// Ends a command whose answer was printed with a code that is no error.
 struct Stop: Error {
-    let code: Node.ExitCode
+    let code: Int32
 
     init(_ code: Node.ExitCode) {
+        self.code = code.rawValue
+    }
+
+    /// - Parameter signal: The exit code of a process that a signal has ended.
+    init(signal code: Int32) {
         self.code = code
     }
 }

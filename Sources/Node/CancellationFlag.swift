@@ -1,0 +1,23 @@
+import Synchronization
+
+/// Tells code that no task runs, on a queue or in a loop of reads, that the task for which it works was cancelled.
+final class CancellationFlag: Sendable {
+    private let flag = Atomic(false)
+
+    var isSet: Bool { flag.load(ordering: .relaxed) }
+
+    /// - Throws: `CancellationError` once it is set.
+    func check() throws {
+        if isSet { throw CancellationError() }
+    }
+
+    /// Runs a body with a flag that is set when this task is cancelled.
+    static func during<Result>(_ body: (CancellationFlag) async throws -> Result) async throws -> Result {
+        let flag = CancellationFlag()
+        return try await withTaskCancellationHandler {
+            try await body(flag)
+        } onCancel: {
+            flag.flag.store(true, ordering: .relaxed)
+        }
+    }
+}

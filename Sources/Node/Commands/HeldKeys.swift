@@ -1,0 +1,88 @@
+import Catalog
+import Interchange
+import Store
+
+/// Compares the keys of a file with the own ids that this organization's records of the same kind have, and finds those that
+/// only look alike (``KeyFold``): `EQ-001` and `EQ-001` with a blank behind it are two records, and people see one.
+///
+/// Nearly all ids are their own form. So only the others are noted beforehand: a key that is its own form can look like none
+/// but these; for a key that is not, the record with that form's id is looked up.
+final class HeldKeys {
+    /// A row of a file whose key is to be compared.
+    struct Candidate {
+        let line: Int
+        let key: String
+        /// Nil where the key is its own form.
+        let folded: String?
+    }
+
+    /// A key that looks like one that is held.
+    struct Clash {
+        let line: Int
+        let key: String
+        let held: String
+    }
+
+    private let directory: Directory
+    private let kind: String
+    /// The rows of records whose ids are not their own form, by a hash of that form.
+    private let unusual: [Int: Int64]
+    private var waiting: [Candidate] = []
+
+    /// Candidates that are looked up in one transaction.
+    private static let waitingMax = 500
+
+    /// Reads the ids held. Linear in the records of the kind; 8 to 40 bytes of memory for each id that is not its own form.
+    init(_ directory: Directory, kind: String, flag: CancellationFlag) throws {
+        self.directory = directory
+        self.kind = kind
+        unusual = try directory.store.read { reading in
+            var unusual: [Int: Int64] = [:]
+            try reading.forEachLocalID(kind: kind, owner: directory.organization) { localID, row in
+                if row.isMultiple(of: 1024) { try flag.check() }
+                if let folded = KeyFold.folded(localID) { unusual[Self.hash(of: folded)] = row }
+            }
+            return unusual
+        }
+    }
+
+    private static func hash(of text: String) -> Int {
+        var hasher = Hasher()
+        hasher.combine(bytesOf: text)
+        return hasher.finalize()
+    }
+
+    /// Takes the key of a row; clashes of this one and others before it, as far as they were looked up now.
+    func add(_ key: String, line: Int) throws -> [Clash] {
+        let folded = KeyFold.folded(key)
+        guard folded != nil || !unusual.isEmpty && unusual[Self.hash(of: key)] != nil else { return [] }
+        waiting.append(Candidate(line: line, key: key, folded: folded))
+        return waiting.count < Self.waitingMax ? [] : try finish()
+    }
+
+    /// The clashes that are left.
+    func finish() throws -> [Clash] {
+        guard !waiting.isEmpty else { return [] }
+        defer { waiting = [] }
+        return try directory.store.read { reading in try waiting.compactMap { try clash($0, reading) } }
+    }
+
+    private func clash(_ candidate: Candidate, _ reading: ReadTransaction) throws -> Clash? {
+        func isHeld(_ key: String) throws -> Bool {
+            let identity = RecordIdentity(kind: kind, localID: key)
+            return try reading.isShown(directory.recordID(owner: directory.organization, identity))
+        }
+        // A row of a record that is there creates none.
+        if try isHeld(candidate.key) { return nil }
+        let form = candidate.folded ?? candidate.key
+        var held: String?
+        if let row = unusual[Self.hash(of: form)], let localID = try reading.localID(ofShownRow: row),
+            KeyFold.folded(localID)?.hasSameBytes(as: form) == true
+        {
+            held = localID
+        } else if let folded = candidate.folded, try isHeld(folded) {
+            held = folded
+        }
+        return held.map { Clash(line: candidate.line, key: candidate.key, held: $0) }
+    }
+}

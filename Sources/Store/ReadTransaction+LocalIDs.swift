@@ -1,0 +1,66 @@
+package import Catalog
+import DeltaLog
+
+extension ReadTransaction {
+    /// Calls `body` with the own id of each shown record of a kind and an owner, and with the number of its row, in the order
+    /// of arrival at this node. Records whose id is not held any more are left out.
+    ///
+    /// - Complexity: Linear in those records; no other value of them is read.
+    package func forEachLocalID(
+        kind: String,
+        owner: OrganizationID,
+        _ body: (_ localID: String, _ row: Int64) throws -> Void
+    ) throws {
+        for group in try groups(kind: kind, owner: owner) {
+            let sql = try session(
+                """
+                SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record
+                WHERE shown = 1 AND kind = ? AND owner = ? ORDER BY id
+                """
+            )
+            sql.bind(1, group.kind).bind(2, group.owner)
+            defer { sql.reset() }
+            while try sql.step() {
+                let row = try RecordRow(sql)
+                if let localID = try localID(row) { try body(localID, row.row) }
+            }
+        }
+    }
+
+    /// The own id of the shown record in a row; nil where there is none.
+    package func localID(ofShownRow row: Int64) throws -> String? {
+        guard let found = try RecordRow.at(row, session), found.isShown else { return nil }
+        return try localID(found)
+    }
+
+    /// True if there is such a record, and it is shown.
+    package func isShown(_ id: RecordID) throws -> Bool { try RecordRow.find(id, session)?.isShown ?? false }
+
+    private func localID(_ row: RecordRow) throws -> String? {
+        for live in try state(row).operations {
+            guard let write = live.writes.first(where: { $0.field == .identity }) else { continue }
+            if write.number == 0 {
+                // The first write's value is the content's first. So it is in nearly all records, and their envelopes need not
+                // be read.
+                let found = try names.contents.find(session, isWanted: { $0.location == live.location }) {
+                    (live.location, try OperationRow.existing(at: live.location, session).content)
+                }
+                if let content = found?.content, let first = Self.firstValue(of: content),
+                    let identity = Value.identity(encoded: first)
+                {
+                    return identity.localID
+                }
+            }
+            let values = try OperationRow.existing(at: live.location, session).values(of: [write])
+            if case .identity(let identity)? = values[write.number] { return identity.localID }
+        }
+        return nil
+    }
+
+    private static func firstValue(of content: [UInt8]) -> ArraySlice<UInt8>? {
+        content.withUnsafeBytes { bytes -> Range<Int>? in
+            guard var reader = try? ContentReader(bytes) else { return nil }
+            return (try? reader.next()) ?? nil
+        }.map { content[$0] }
+    }
+}

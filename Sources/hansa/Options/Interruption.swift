@@ -1,0 +1,58 @@
+import Foundation
+import Glibc
+import Synchronization
+
+/// Ctrl-C and its like (SIGINT, SIGTERM, SIGHUP), for a command that has something to finish or to remove first.
+///
+/// The first signal does what the command says; a second one ends the process at once.
+final class Interruption: Sendable {
+    private struct State {
+        var signal: Int32?
+        var action: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+    private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
+
+    /// From now on the signals no longer end the process by themselves.
+    init() {
+        let signals = [SIGINT, SIGTERM, SIGHUP]
+        for number in signals { signal(number, SIG_IGN) }
+        sources = signals.map { DispatchSource.makeSignalSource(signal: $0, queue: .global()) }
+        for (source, number) in zip(sources, signals) {
+            source.setEventHandler { [weak self] in self?.take(number) }
+            source.resume()
+        }
+    }
+
+    private func take(_ number: Int32) {
+        let (action, isFirst) = state.withLock { state in
+            let isFirst = state.signal == nil
+            if isFirst { state.signal = number }
+            return (state.action, isFirst)
+        }
+        guard isFirst, let action else { _exit(128 + number) }
+        action()
+    }
+
+    /// Sets what the first signal does; nil to end the process. If it has come already, it is done now.
+    func onFirst(_ action: (@Sendable () -> Void)?) {
+        let isLate = state.withLock { state in
+            state.action = action
+            return state.signal != nil
+        }
+        if isLate { action?() }
+    }
+
+    /// The exit code of a process that a signal has ended; nil where none has come.
+    var exitCode: Int32? { state.withLock { $0.signal }.map { 128 + $0 } }
+
+    /// Runs a body in a task that the first signal cancels, and waits for its end.
+    func cancelling<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+        // Its end is awaited here.
+        let work = Task { try await body() }
+        onFirst { work.cancel() }
+        defer { onFirst(nil) }
+        return try await work.value
+    }
+}

@@ -1,0 +1,55 @@
+import Foundation
+import Glibc
+import Node
+import TestSupport
+import Testing
+
+@Suite("A file that appears when it is whole")
+struct NewFileTests {
+    private let scratch: TemporaryFolder
+
+    init() throws { scratch = try TemporaryFolder() }
+
+    @Test("It is in its place only when it is finished, with the mode asked for")
+    func finishes() throws {
+        let path = scratch("file")
+        let file = try NewFile(path, mode: 0o604)
+        try file.write(Array("one ".utf8))
+        #expect(!FileManager.default.fileExists(atPath: path))
+        var status = stat()
+        #expect(stat(file.temporaryPath, &status) == 0 && status.st_mode & 0o777 == 0o600)
+        try file.write(Array("two".utf8))
+        try file.finish()
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "one two")
+        #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o604)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["file"])
+    }
+
+    @Test("Given up, or let go, it leaves what was there")
+    func abandons() throws {
+        let path = try scratch.file("file", "before")
+        let file = try NewFile(path)
+        try file.write([1, 2, 3])
+        file.abandon()
+        do { try NewFile(path).write([1]) }
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "before")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["file"])
+    }
+
+    @Test("A link in its place is replaced, and what it points to is not touched")
+    func replacesLinks() throws {
+        let victim = try scratch.file("victim", "precious")
+        #expect(symlink(victim, scratch("file")) == 0)
+        let file = try NewFile(scratch("file"))
+        try file.write(Array("new".utf8))
+        try file.finish()
+        #expect(try String(contentsOfFile: victim, encoding: .utf8) == "precious")
+        #expect(try String(contentsOfFile: scratch("file"), encoding: .utf8) == "new")
+    }
+
+    @Test("A directory in its place, or no folder for it, is a slip")
+    func refuses() throws {
+        #expect(throws: HansaError(.usage, "")) { try NewFile(scratch.path) }
+        #expect(throws: HansaError(.usage, "")) { try NewFile(scratch("no/file")) }
+    }
+}
