@@ -100,7 +100,7 @@ struct BoundedOutputTests {
         let json: [String: JSONValue] = [
             "id": .string(String(repeating: "ab", count: 32)), "owner": .string("Acme"),
             "ownerID": .string(String(repeating: "cd", count: 32)), "name": .string(name), "deleted": .boolean(false),
-            "fields": .object(NamedValues(fields.map { ($0.key, $0.value) })),
+            "furtherFields": .integer(0), "fields": .object(NamedValues(fields.map { ($0.key, $0.value) })),
             "conflicts": .array(fields.keys.map(JSONValue.string)),
         ]
         return try JSONDecoder().decode(RecordAnswer.self, from: JSONEncoder().encode(json))

@@ -134,7 +134,9 @@ package struct ExportPageCommand: Command {
                         after: cursor,
                         limit: Self.recordsAtOnce
                     )
-                    for case let record? in page.records.map({ self.record($0, in: directory) }) { writer.write(record) }
+                    for case let record? in page.records.map({ self.record($0, in: directory) }) {
+                        writer.write(record)
+                    }
                     bytes += writer.drain()
                     count += page.records.count
                     cursor = page.next

@@ -258,7 +258,8 @@ private final class ImportRun: @unchecked Sendable {
                 column: 1,
                 field: command.key,
                 code: .keyAlike,
-                text: "the key '\(VisibleText.distinct(clash.key))' looks like '\(VisibleText.distinct(clash.held))', which is "
+                text:
+                    "the key '\(VisibleText.distinct(clash.key))' looks like '\(VisibleText.distinct(clash.held))', which is "
                     + "held, and is another one; give the row that key, or one that differs visibly"
             ).description,
             &output
