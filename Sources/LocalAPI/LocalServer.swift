@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Hummingbird
+import HummingbirdCore
 package import Logging
 import NIOCore
 package import Node
@@ -44,7 +45,11 @@ package struct LocalServer: Service {
         let application = Application(
             responder: Responder(context: context),
             server: .http1(configuration: .init(additionalChannelHandlers: [ClientWatch()])),
-            configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path)),
+            configuration: ApplicationConfiguration(
+                address: .unixDomainSocket(path: path),
+                // Whoever comes beyond it waits, and all the others keep their descriptors.
+                availableConnectionsDelegate: MaximumAvailableConnections(ConnectionLimits.localMax)
+            ),
             onServerRunning: { [path, logger] _ in
                 // The umask of a running node leaves this mode already.
                 guard chmod(path, 0o600) == 0 else {

@@ -19,6 +19,7 @@ package enum NodeProcess {
     package static func run(_ folder: DataFolder, flags: Settings.Flags, logger: Logger) async throws {
         // The socket and what SQLite makes beside the database are for the owner alone.
         umask(0o077)
+        ConnectionLimits.raiseDescriptors()
         let directory = try await open(folder)
         defer { directory.close() }
         let settings = try await Settings.load(folder, flags: flags)
@@ -30,10 +31,13 @@ package enum NodeProcess {
         )
         var quiet = logger
         if quiet.logLevel > .debug { quiet.logLevel = .critical }
-        // Stopped in reverse order: first nothing more is asked, then the node stops.
+        // Stopped in reverse order: first nothing more is asked, then the node stops. So also where the node cannot go on:
+        // to cancel the server while somebody connects would end the process by a trap in NIO, which asks that a channel
+        // that was accepted is served.
         var configuration = ServiceGroupConfiguration(
             services: [
-                .init(service: service), .init(service: server),
+                .init(service: service, failureTerminationBehavior: .gracefullyShutdownGroup),
+                .init(service: server, failureTerminationBehavior: .gracefullyShutdownGroup),
                 .init(service: StopBound(seconds: stopSecondsMax, logger: logger)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],

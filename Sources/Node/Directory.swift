@@ -199,6 +199,36 @@ package final class Directory: Sendable {
     /// Who belongs to the alliance, as this node knows it.
     package var roster: Roster { members.withLock { $0.roster } }
 
+    /// What the stored statements give: they, and the roster.
+    ///
+    /// Signatures were checked before they were stored, and are not checked again.
+    ///
+    /// - Throws: ``HansaError`` with ``ExitCode/corrupt``.
+    func storedRoster(_ reading: ReadTransaction) throws -> (statements: [Statement], roster: Roster) {
+        var governance = GovernanceSet()
+        for bytes in try reading.statements() {
+            guard
+                let statement = try? Statement(
+                    verifying: bytes,
+                    alliance: alliance,
+                    cryptography: CheckedBefore(hasher: cryptography)
+                )
+            else { throw HansaError(.corrupt, "a governance statement in \(folder.path) is damaged") }
+            var replaced: Hash256?
+            _ = governance.insert(statement, replaced: &replaced)
+        }
+        let roster = Roster(charter: charter, statements: governance, hasher: cryptography)
+        return (Array(governance.statements.values), roster)
+    }
+
+    /// Cryptography for bytes whose signatures have been checked: hashes, and holds every signature for good.
+    private struct CheckedBefore: Cryptography {
+        let hasher: SystemCryptography
+
+        func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256 { hasher.hash(bytes) }
+        func isValid(_ signature: [UInt8], of message: [UInt8], by key: Hash256) -> Bool { true }
+    }
+
     /// Takes the roster that governance gives now.
     package func adopt(_ roster: Roster) {
         let now = Members(roster)

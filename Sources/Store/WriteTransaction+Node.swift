@@ -53,20 +53,35 @@ extension WriteTransaction {
         return session.changedRows > 0
     }
 
-    /// Binds an invitation to the first node that redeems it. It is bound once the transaction is committed, so answer
-    /// only after that.
+    /// Binds an invitation to the first node that redeems it, and to the organization that this is for. It is bound once
+    /// the transaction is committed, so answer only after that.
     ///
-    /// - Parameter now: Unix milliseconds.
-    package func redeemInvitation(_ oneTimeKey: Hash256, by node: NodeKey, now: UInt64) throws -> Redemption {
+    /// - Parameters:
+    ///   - organizationKey: The organization's key.
+    ///   - now: Unix milliseconds.
+    package func redeemInvitation(
+        _ oneTimeKey: Hash256,
+        by node: NodeKey,
+        of organizationKey: Hash256,
+        now: UInt64
+    ) throws -> Redemption {
         guard let invitation = try reading.invitation(oneTimeKey) else { return .unknown }
+        let organization = "redeemed for \(oneTimeKey.hex)"
         if let redeemer = invitation.redeemer {
             // Who was bound already may ask again, also later: its first answer may have been lost.
-            return redeemer == node ? .redeemed(invitation) : .takenByAnother
+            guard redeemer == node else { return .takenByAnother }
+            // One that an earlier version bound has no organization yet.
+            guard let bound = try meta(organization) else {
+                try setMeta(organization, organizationKey.bytes)
+                return .redeemed(invitation)
+            }
+            return bound == organizationKey.bytes ? .redeemed(invitation) : .takenByAnother
         }
         if invitation.isRevoked { return .revoked }
         guard now <= invitation.expires else { return .expired }
         try session("UPDATE invitation SET redeemer = ?, redeemedAt = ? WHERE key = ?").bind(1, node.hash)
             .bind(2, Int64(bitPattern: now)).bind(3, oneTimeKey).run()
+        try setMeta(organization, organizationKey.bytes)
         return .redeemed(try reading.invitation(oneTimeKey) ?? invitation)
     }
 

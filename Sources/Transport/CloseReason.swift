@@ -6,8 +6,8 @@ package import OpenSSLKit
 package enum CloseReason: Error, Hashable, Sendable {
     // MARK: Before the peer is known
 
-    /// No connection: nobody listens there, no route, no such name; in the system's words.
-    case connectFailed(String)
+    /// No connection.
+    case connectFailed(SocketFailure)
     /// The dial's deadline passed before the connection and the handshake were done.
     case dialTimedOut
     /// The task that dialled was cancelled.
@@ -30,9 +30,14 @@ package enum CloseReason: Error, Hashable, Sendable {
     case certificateNotYetValid(Ed25519PublicKey, CertificateValidity)
     /// The peer's key is not authorised, or no longer.
     case unknownKey(Ed25519PublicKey)
-    /// More connections than the listener allows wait for their handshake, in all or from this address, or more
-    /// finished ones wait to be accepted.
+    /// There are as many connections as may be, or too many finished ones wait to be accepted.
     case tooManyConnections
+    /// It had to make room for another one, before its handshake was done or by the bounds of its ``PeerClass``.
+    case madeRoom
+    /// Its account has its number of connections already.
+    case accountFull(Int)
+    /// The peers of its class have, whose name comes first.
+    case classFull(String, Int)
 
     // MARK: From the peer or the network
 
@@ -51,8 +56,14 @@ package enum CloseReason: Error, Hashable, Sendable {
     case frameTooLong(Int)
     /// A frame of length 0.
     case emptyFrame
+    /// A frame that had begun did not come to its end in time.
+    case stalledFrame
     /// Nothing came for the configured time although we were ready to read.
     case idle
+    /// It has lasted for as long as a peer of its ``PeerClass`` may stay.
+    case outlived
+    /// What it held in memory was the most of all, when all together held too much.
+    case overBudget
     /// Another fault of the system; in its words.
     case failed(String)
 
@@ -62,6 +73,8 @@ package enum CloseReason: Error, Hashable, Sendable {
     case localShutdown
     /// This node closed it because the peer does not read: too many bytes wait to be sent.
     case slowReader
+    /// This node made a frame of so many bytes, which is none or more than a frame may have: a fault of this program.
+    case unsendableFrame(Int)
     /// This node closed it for a reason of its own, in its own words.
     case local(String)
 

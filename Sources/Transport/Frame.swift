@@ -9,6 +9,22 @@ package enum Frame {
     package static let headerBytes = 4
 }
 
+/// How far a connection's incoming frames are, and how long they may be. Isolation: the channel's event loop.
+final class FrameProgress {
+    /// The longest payload that is taken; may change between two frames.
+    var bytesMax: Int
+    /// Bytes that have come of a frame that is not complete.
+    fileprivate(set) var partialBytes = 0
+    /// The whole length of that frame, as far as it is known; 0 between two frames.
+    fileprivate(set) var announcedBytes = 0
+    /// Frames that are complete.
+    fileprivate(set) var completed: UInt64 = 0
+
+    init(bytesMax: Int) {
+        self.bytesMax = bytesMax
+    }
+}
+
 /// Cuts a byte stream into frames' payloads.
 ///
 /// The length is judged as soon as its four bytes are there, before anything is kept or allocated for the payload. The
@@ -18,24 +34,38 @@ package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
     /// A frame's payload.
     package typealias InboundOut = [UInt8]
 
-    private let bytesMax: Int
+    private let progress: FrameProgress
 
     /// A decoder for payloads of 1 to `bytesMax` bytes.
     package init(bytesMax: Int = Frame.bytesMax) {
-        self.bytesMax = bytesMax
+        progress = FrameProgress(bytesMax: bytesMax)
+    }
+
+    /// A decoder that tells how far it is.
+    init(_ progress: FrameProgress) {
+        self.progress = progress
     }
 
     /// The next payload, or nil until it is complete.
     ///
     /// - Throws: `CloseReason.frameTooLong` or `.emptyFrame`.
     package mutating func decode(buffer: inout ByteBuffer) throws -> [UInt8]? {
+        progress.partialBytes = buffer.readableBytes
+        progress.announcedBytes = 0
         guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self).map({ Int($0) }) else {
             return nil
         }
         guard length > 0 else { throw CloseReason.emptyFrame }
-        guard length <= bytesMax else { throw CloseReason.frameTooLong(length) }
-        guard buffer.readableBytes >= Frame.headerBytes + length else { return nil }
+        guard length <= progress.bytesMax else { throw CloseReason.frameTooLong(length) }
+        guard buffer.readableBytes >= Frame.headerBytes + length else {
+            progress.announcedBytes = length
+            return nil
+        }
         buffer.moveReaderIndex(forwardBy: Frame.headerBytes)
+        defer {
+            progress.partialBytes = buffer.readableBytes
+            progress.completed += 1
+        }
         return buffer.readBytes(length: length)
     }
 
@@ -49,7 +79,7 @@ package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
 
 /// Puts the length before each payload. Isolation: the channel's event loop.
 package final class FrameEncoder: ChannelOutboundHandler {
-    /// A payload of 1 byte up to the limit: the sender's duty.
+    /// A payload of 1 byte up to the limit: ``PeerConnection`` passes on no other.
     package typealias OutboundIn = [UInt8]
     /// Length and payload.
     package typealias OutboundOut = ByteBuffer

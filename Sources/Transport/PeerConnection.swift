@@ -33,14 +33,22 @@ package final class PeerConnection: Sendable {
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBound<PeerConnectionHandler>
     private let state: Mutex<PeerConnectionState>
+    private let ledger: ByteLedger
+    private let account = Mutex<[UInt8]>([])
+    private let ending: @Sendable () -> Void
 
+    /// - Parameters:
+    ///   - ledger: Told what the connection holds in memory.
+    ///   - ending: Called once, when the connection begins to end.
     init(
         peerKey: Ed25519PublicKey,
         remoteAddress: PeerAddress,
         direction: Direction,
         configuration: TransportConfiguration,
         eventLoop: any EventLoop,
-        handler: PeerConnectionHandler
+        handler: PeerConnectionHandler,
+        ledger: ByteLedger,
+        ending: @escaping @Sendable () -> Void
     ) {
         self.peerKey = peerKey
         self.remoteAddress = remoteAddress
@@ -48,6 +56,8 @@ package final class PeerConnection: Sendable {
         self.frameBytesMax = configuration.frameBytesMax
         self.eventLoop = eventLoop
         executor = EventLoopExecutor(eventLoop)
+        self.ledger = ledger
+        self.ending = ending
         self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
         self.state = Mutex(
             PeerConnectionState(
@@ -57,16 +67,24 @@ package final class PeerConnection: Sendable {
         )
     }
 
+    deinit {
+        // Received frames that nobody has taken go with the connection.
+        ledger.inbound.remove(ObjectIdentifier(self), account: account.withLock { $0 })
+        ledger.outbound.remove(ObjectIdentifier(self), account: account.withLock { $0 })
+    }
+
     // MARK: Sending
 
     /// Queues a frame of 1 byte up to `frameBytesMax` and returns at once. Frames go out in the order they were queued.
     ///
     /// - Returns: false if it was not queued: the connection is closed, or more than `outboundBytesMax` would wait to be
     ///   sent, or a `send` waits before it. What to do about a peer that does not read is the caller's choice: drop the
-    ///   frame, or `abort(.slowReader)`.
+    ///   frame, or `abort(.slowReader)`. A frame of another length closes the connection (`.unsendableFrame`).
     package func enqueue(_ frame: [UInt8]) -> Bool {
-        checkLength(frame)
-        guard case .accepted(let scheduleDrain) = state.withLock({ $0.enqueue(frame) }) else { return false }
+        guard hasLength(frame) else { return false }
+        let (result, report) = state.withLock { ($0.enqueue(frame), $0.outboundReport()) }
+        if let report { tell(report, to: ledger.outbound) }
+        guard case .accepted(let scheduleDrain) = result else { return false }
         if scheduleDrain { drain() }
         return true
     }
@@ -75,9 +93,9 @@ package final class PeerConnection: Sendable {
     /// not delivered: what proves delivery is an answer by the peer.
     ///
     /// - Throws: `CloseReason` if the connection is or gets closed; `.cancelled` if the task is cancelled while it waits. The
-    ///   frame is then not queued.
+    ///   frame is then not queued. A frame of another length closes the connection (`.unsendableFrame`).
     package func send(_ frame: [UInt8]) async throws(CloseReason) {
-        checkLength(frame)
+        guard hasLength(frame) else { throw .unsendableFrame(frame.count) }
         let id = state.withLock { $0.makeID() }
         let refusal = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: PeerConnectionState.Sender) in
@@ -100,6 +118,7 @@ package final class PeerConnection: Sendable {
         } onCancel: {
             cancelSend(id)
         }
+        if let report = state.withLock({ $0.outboundReport() }) { tell(report, to: ledger.outbound) }
         if let refusal { throw refusal }
     }
 
@@ -110,11 +129,11 @@ package final class PeerConnection: Sendable {
     /// Bytes of frames that wait to be sent, some 64 bytes per frame included.
     package var queuedBytes: Int { state.withLock { $0.outboundBytes } }
 
-    private func checkLength(_ frame: [UInt8]) {
-        precondition(
-            (1...frameBytesMax).contains(frame.count),
-            "a frame has 1 to \(frameBytesMax) bytes, not \(frame.count)"
-        )
+    /// A frame of another length is this program's fault, of which only the connection dies.
+    private func hasLength(_ frame: [UInt8]) -> Bool {
+        if (1...frameBytesMax).contains(frame.count) { return true }
+        abort(.unsendableFrame(frame.count))
+        return false
     }
 
     private func drain() {
@@ -156,7 +175,9 @@ package final class PeerConnection: Sendable {
     private func nextFrame(isolation actor: isolated (any Actor)?) async -> [UInt8]? {
         let frame: [UInt8]? = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: PeerConnectionState.Consumer) in
-                switch state.withLock({ $0.next(continuation) }) {
+                let (next, report) = state.withLock { ($0.next(continuation), $0.inboundReport()) }
+                if let report { tell(report, to: ledger.inbound) }
+                switch next {
                 case .frame(let frame, let resumeReading):
                     if resumeReading { eventLoop.execute { self.handler.value.resumeReading() } }
                     continuation.resume(returning: frame)
@@ -188,6 +209,12 @@ package final class PeerConnection: Sendable {
         eventLoop.execute { self.handler.value.close(discarding: true) }
     }
 
+    /// Closes at once and lets go of all that it holds; the peer is told nothing.
+    func cut(_ reason: CloseReason) {
+        end(state.withLock { $0.closeLocally(reason, discarding: true) })
+        eventLoop.execute { self.handler.value.cut(reason) }
+    }
+
     /// Why the connection ends or has ended; nil while it is open.
     package var closeReason: CloseReason? { state.withLock { $0.closeReason } }
 
@@ -201,10 +228,28 @@ package final class PeerConnection: Sendable {
 
     /// Wakes whoever waits for what will not come.
     private func end(_ ended: PeerConnectionState.Ended) {
-        let reason = closeReason ?? .localShutdown
+        let (reason, inbound, outbound) = state.withLock {
+            ($0.closeReason ?? .localShutdown, $0.inboundReport(), $0.outboundReport())
+        }
+        if let inbound { tell(inbound, to: ledger.inbound) }
+        if let outbound { tell(outbound, to: ledger.outbound) }
+        if ended.isFirst { ending() }
         ended.consumer?.resume(returning: nil)
         for sender in ended.senders { sender.resume(returning: reason) }
         for watcher in ended.watchers { watcher.resume(returning: reason) }
+    }
+
+    private func tell(_ bytes: Int, to account: ByteLedger.Side) {
+        account.set(bytes, of: self, account: self.account.withLock { $0 })
+    }
+
+    // MARK: For the transport, on the event loop
+
+    /// Holds the peer to terms from now on. Called before anything is received.
+    func begin(on terms: PeerTerms) {
+        account.withLock { $0 = terms.account }
+        state.withLock { $0.outboundBytesMax = min($0.outboundBytesMax, terms.peerClass.outboundBytesMax) }
+        handler.value.begin(on: terms.peerClass)
     }
 
     // MARK: For the handler, on the event loop
@@ -213,7 +258,18 @@ package final class PeerConnection: Sendable {
     var wantsRead: Bool { state.withLock { !$0.readingPaused } }
 
     func received(_ frame: [UInt8]) {
-        state.withLock { $0.received(frame) }?.resume(returning: frame)
+        let (consumer, report) = state.withLock { ($0.received(frame), $0.inboundReport()) }
+        consumer?.resume(returning: frame)
+        if let report { tell(report, to: ledger.inbound) }
+    }
+
+    /// So many bytes have come of a frame that is not complete.
+    func holdsPartialFrame(_ bytes: Int) {
+        let report = state.withLock { state in
+            state.partialBytes = bytes
+            return state.inboundReport()
+        }
+        if let report { tell(report, to: ledger.inbound) }
     }
 
     func popOutbound() -> [UInt8]? { state.withLock { $0.popOutbound() } }
@@ -221,9 +277,10 @@ package final class PeerConnection: Sendable {
     func drainStopped() { state.withLock { $0.drainStopped() } }
 
     func written(_ bytes: Int) {
-        let (senders, scheduleDrain) = state.withLock { $0.written(bytes) }
-        for sender in senders { sender.resume(returning: nil) }
-        if scheduleDrain { drain() }
+        let (progress, report) = state.withLock { ($0.written(bytes), $0.outboundReport()) }
+        if let report { tell(report, to: ledger.outbound) }
+        for sender in progress.senders { sender.resume(returning: nil) }
+        if progress.scheduleDrain { drain() }
     }
 
     func closingRemotely(_ reason: CloseReason) { end(state.withLock { $0.closeRemotely(reason) }) }

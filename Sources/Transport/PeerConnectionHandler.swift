@@ -16,28 +16,42 @@ final class PeerConnectionHandler: ChannelInboundHandler {
 
     private let configuration: TransportConfiguration
     private let direction: PeerConnection.Direction
+    private let progress: FrameProgress
+    private let ledger: ByteLedger
     private var begun: ((Outcome) -> Void)?
+    private let ending: @Sendable () -> Void
     private let gone: (PeerConnection) -> Void
     private var context: ChannelHandlerContext?
     private var connection: PeerConnection?
     private var isClosing = false
     private var isDraining = false
     private var idleTimer: Scheduled<Void>?
+    private var frameTimer: Scheduled<Void>?
+    private var lifeTimer: Scheduled<Void>?
     private var lastReceived = NIODeadline.now()
+    private var toldPartialBytes = 0
 
     /// - Parameters:
+    ///   - progress: that of the channel's decoder.
     ///   - begun: called once, with the connection when the handshake is done, or with why it never was.
+    ///   - ending: called once, when the connection begins to end, on any thread.
     ///   - gone: called once for a connection that had begun, when the channel is closed, before anybody is told.
     init(
         configuration: TransportConfiguration,
         direction: PeerConnection.Direction,
+        progress: FrameProgress,
+        ledger: ByteLedger,
         begun: @escaping (Outcome) -> Void,
+        ending: @escaping @Sendable () -> Void,
         gone: @escaping (PeerConnection) -> Void
     ) {
         self.gone = gone
         self.configuration = configuration
         self.direction = direction
+        self.progress = progress
+        self.ledger = ledger
         self.begun = begun
+        self.ending = ending
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -56,8 +70,8 @@ final class PeerConnectionHandler: ChannelInboundHandler {
 
     private func over(_ reason: CloseReason) {
         isClosing = true
-        idleTimer?.cancel()
-        idleTimer = nil
+        for timer in [idleTimer, frameTimer, lifeTimer] { timer?.cancel() }
+        (idleTimer, frameTimer, lifeTimer) = (nil, nil, nil)
         begin(.failure(reason))
         guard let connection else { return }
         self.connection = nil
@@ -66,9 +80,20 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     }
 
     private func begin(_ outcome: Outcome) {
-        let begun = begun
+        guard let begun else { return }
         self.begun = nil
-        begun?(outcome)
+        // A connection tells by itself when it begins to end.
+        if case .failure = outcome, connection == nil { ending() }
+        begun(outcome)
+    }
+
+    /// Holds the peer to the bounds of its class. Called when the handshake is done.
+    func begin(on peerClass: PeerClass) {
+        progress.bytesMax = min(configuration.frameBytesMax, peerClass.frameBytesMax)
+        guard let lifetime = peerClass.lifetime, let context else { return }
+        lifeTimer = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(lifetime)) { [weak self] in
+            self?.connection?.abort(.outlived)
+        }
     }
 
     // MARK: From the channel
@@ -82,7 +107,9 @@ final class PeerConnectionHandler: ChannelInboundHandler {
                 direction: direction,
                 configuration: configuration,
                 eventLoop: context.eventLoop,
-                handler: self
+                handler: self,
+                ledger: ledger,
+                ending: ending
             )
             self.connection = connection
             startIdleTimer(context)
@@ -103,6 +130,13 @@ final class PeerConnectionHandler: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         lastReceived = .now()
+        if let connection, !isClosing {
+            if progress.partialBytes != toldPartialBytes {
+                toldPartialBytes = progress.partialBytes
+                connection.holdsPartialFrame(toldPartialBytes)
+            }
+            if progress.partialBytes > 0, frameTimer == nil { scheduleFrameTimer(context) }
+        }
         if !isClosing, let connection, connection.wantsRead { context.read() }
     }
 
@@ -176,6 +210,32 @@ final class PeerConnectionHandler: ChannelInboundHandler {
         // Already bounded and counted; the close timeout of the handler below bounds their time.
         _ = writeBatch(context, connection, bytesMax: .max)
         context.close(promise: nil)
+    }
+
+    /// Closes the channel now.
+    func cut(_ reason: CloseReason) {
+        isClosing = true
+        context?.triggerUserOutboundEvent(TLSCut(reason: reason), promise: nil)
+    }
+
+    // MARK: Frames that do not end
+
+    /// Looks again when the frame that is coming must be complete.
+    private func scheduleFrameTimer(_ context: ChannelHandlerContext) {
+        let frame = progress.completed
+        let bytesPerSecond = max(1, configuration.frameBytesPerSecondMin)
+        let allowed = configuration.frameTimeout + .seconds(progress.announcedBytes / bytesPerSecond)
+        frameTimer = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(allowed)) { [weak self] in
+            guard let self, let connection = self.connection, !self.isClosing else { return }
+            self.frameTimer = nil
+            guard self.progress.partialBytes > 0 else { return }
+            // What came to its end meanwhile, or was kept waiting by our own consumer, is no fault.
+            if self.progress.completed == frame, connection.wantsRead {
+                connection.abort(.stalledFrame)
+            } else {
+                self.scheduleFrameTimer(context)
+            }
+        }
     }
 
     // MARK: Idleness

@@ -18,7 +18,13 @@ struct PeerConnectionState {
     static let frameOverheadBytes = 64
 
     private let inboundBytesMax: Int
-    private let outboundBytesMax: Int
+    var outboundBytesMax: Int
+    /// What is held is told to the transport's budgets in steps of at least so many bytes.
+    private static let reportStepBytes = 64 * 1024
+    private var reportedInboundBytes = 0
+    private var reportedOutboundBytes = 0
+    /// Bytes that have come of a frame that is not complete.
+    var partialBytes = 0
 
     private var inbound = CircularBuffer<[UInt8]>()
     /// Received, and not yet taken.
@@ -178,6 +184,23 @@ struct PeerConnectionState {
         return true
     }
 
+    // MARK: Budgets
+
+    /// What a budget has to be told, or nil where it has been told nearly that.
+    private static func report(_ bytes: Int, reported: inout Int) -> Int? {
+        guard abs(bytes - reported) >= reportStepBytes || bytes == 0 && reported != 0 else { return nil }
+        reported = bytes
+        return bytes
+    }
+
+    /// What is held of received bytes, where the budget has to be told.
+    mutating func inboundReport() -> Int? {
+        Self.report(inboundBytes + partialBytes, reported: &reportedInboundBytes)
+    }
+
+    /// What waits to be sent, where the budget has to be told.
+    mutating func outboundReport() -> Int? { Self.report(outboundBytes, reported: &reportedOutboundBytes) }
+
     // MARK: Ending
 
     /// Whom to wake when a connection ends, and with what.
@@ -221,6 +244,7 @@ struct PeerConnectionState {
 
     private mutating func end(_ reason: CloseReason) -> Ended {
         var ended = Ended()
+        partialBytes = 0
         if closeReason == nil {
             closeReason = reason
             ended.isFirst = true

@@ -4,16 +4,10 @@ import Synchronization
 
 /// Why listening could not begin.
 package enum ListenError: Error, Hashable, Sendable {
-    /// Another socket listens there.
-    case addressInUse
-    /// This machine has no such address.
-    case addressNotAvailable
-    /// The system forbids it (a port below 1,024, mostly).
-    case permissionDenied
+    /// The socket could not be made, named or bound.
+    case failed(SocketFailure)
     /// The transport has been shut down.
     case shutDown
-    /// Anything else, a name that does not resolve included; in the system's words.
-    case failed(String)
 }
 
 /// A listening socket, and the authenticated connections that come from it. Made by `PeerTransport.listen`.
@@ -37,9 +31,6 @@ package final class PeerListener: Sendable {
         connections = intake.stream
     }
 
-    /// Connections that come in now whose handshake is not done.
-    package var unauthenticatedCount: Int { intake.unauthenticatedCount }
-
     /// Stops listening and ends `connections`; returns when the port is free. Connections already made stay, those still
     /// in their handshake are closed.
     package func close() async {
@@ -52,43 +43,33 @@ package final class PeerListener: Sendable {
     final class Intake: Sendable {
         let stream: AsyncStream<PeerConnection>
         private let continuation: AsyncStream<PeerConnection>.Continuation
-        private let state: Mutex<State>
 
         private struct State {
-            var limiter: AdmissionLimiter
             var handshaking: [ObjectIdentifier: any Channel] = [:]
             var isClosed = false
         }
+
+        private let state = Mutex(State())
 
         init(configuration: TransportConfiguration) {
             (stream, continuation) = AsyncStream.makeStream(
                 of: PeerConnection.self,
                 bufferingPolicy: .bufferingOldest(configuration.acceptQueueMax)
             )
-            let limiter = AdmissionLimiter(
-                totalMax: configuration.unauthenticatedMax,
-                perAddressMax: configuration.unauthenticatedPerAddressMax
-            )
-            state = Mutex(State(limiter: limiter))
         }
 
-        var unauthenticatedCount: Int { state.withLock { $0.limiter.total } }
-
-        /// Lets a channel begin its handshake; false at a limit.
-        func admit(_ channel: any Channel, host: String) -> Bool {
+        /// Keeps a channel, to be closed with the listener while its handshake is under way; false if that is closed.
+        func admit(_ channel: any Channel) -> Bool {
             state.withLock { state in
-                guard !state.isClosed, state.limiter.admit(host) else { return false }
+                guard !state.isClosed else { return false }
                 state.handshaking[ObjectIdentifier(channel)] = channel
                 return true
             }
         }
 
-        /// A channel's handshake has ended, well or not. Once for each that was admitted.
-        func leave(_ channel: any Channel, host: String) {
-            state.withLock { state in
-                state.limiter.leave(host)
-                state.handshaking[ObjectIdentifier(channel)] = nil
-            }
+        /// A channel's handshake has ended, well or not.
+        func leave(_ channel: any Channel) {
+            state.withLock { $0.handshaking[ObjectIdentifier(channel)] = nil }
         }
 
         func accept(_ connection: PeerConnection) {

@@ -3,12 +3,6 @@ import NIOPosix
 package import OpenSSLKit
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Connections to peers: listens, dials, and knows all that are open, so that those of a key can be closed at once.
 ///
 /// Every connection is TLS 1.3 with both sides' certificates, and is handed out only when the peer's key is proven and
@@ -20,25 +14,36 @@ package final class PeerTransport: Sendable {
     /// certificate is rolled out by answering with it; open connections keep theirs.
     package typealias IdentityProvider = @Sendable () -> TLSIdentity
 
-    /// Whether to talk to a key. Called on an event loop, during the handshake and once more when it is done: it must
-    /// not block.
+    /// On which terms to talk to a key; nil for not at all. Called on an event loop, during the handshake and when it is
+    /// done: it must not block.
+    package typealias Admission = @Sendable (Ed25519PublicKey) -> PeerTerms?
+
+    /// Whether a key may answer a dial. Called as ``Admission``.
     package typealias Authorization = @Sendable (Ed25519PublicKey) -> Bool
 
-    /// Told of a connection that came in and never got past its handshake. Called on an event loop: it must not block.
+    /// Told of a connection that came in and was not taken. Called on an event loop: it must not block.
     package typealias RefusalObserver = @Sendable (PeerAddress, CloseReason) -> Void
+
+    /// The last frame for a peer whose key is welcome and whose connection is not, so that it learns why; nil for none.
+    /// Called on an event loop: it must not block.
+    package typealias Farewell = @Sendable (PeerTerms, CloseReason) -> [UInt8]?
 
     private let configuration: TransportConfiguration
     private let identity: IdentityProvider
-    private let authorize: Authorization
+    private let admit: Admission
     private let refused: RefusalObserver
+    private let farewell: Farewell
     private let group: any EventLoopGroup
-    private let state = Mutex(State())
+    private let ledger: ByteLedger
+    private let state: Mutex<State>
     /// Bytes that have passed the sockets.
     package let socketBytes = SocketBytes()
 
     private struct State {
         var connections: [ObjectIdentifier: PeerConnection] = [:]
         var listeners: [ObjectIdentifier: PeerListener] = [:]
+        var slots: ConnectionSlots
+        var channels: [ConnectionSlots.ID: any Channel] = [:]
         var isShutDown = false
     }
 
@@ -46,20 +51,33 @@ package final class PeerTransport: Sendable {
     ///
     /// - Parameters:
     ///   - identity: who we are, asked per connection.
-    ///   - authorize: whose connections to take, and who may answer where we dial.
-    ///   - refused: told of each connection whose handshake failed at a listener.
+    ///   - admit: whose connections to take, and on which terms.
+    ///   - refused: told of each connection that a listener did not take.
+    ///   - farewell: what is said to a peer whose account or class has its number of connections.
     package init(
         configuration: TransportConfiguration = TransportConfiguration(),
         identity: @escaping IdentityProvider,
-        authorize: @escaping Authorization,
-        refused: @escaping RefusalObserver = { _, _ in }
+        admit: @escaping Admission,
+        refused: @escaping RefusalObserver = { _, _ in },
+        farewell: @escaping Farewell = { _, _ in nil }
     ) {
         precondition((1...Frame.bytesMax).contains(configuration.frameBytesMax), "frameBytesMax is 1 to 4 MiB")
         self.configuration = configuration
         self.identity = identity
-        self.authorize = authorize
+        self.admit = admit
         self.refused = refused
+        self.farewell = farewell
         self.group = MultiThreadedEventLoopGroup.singleton
+        ledger = ByteLedger(configuration: configuration)
+        state = Mutex(
+            State(
+                slots: ConnectionSlots(
+                    totalMax: configuration.connectionsMax,
+                    strangersMax: configuration.unauthenticatedMax,
+                    strangersPerAddressMax: configuration.unauthenticatedPerAddressMax
+                )
+            )
+        )
     }
 
     // MARK: Listening
@@ -70,7 +88,10 @@ package final class PeerTransport: Sendable {
     package func listen(host: String, port: Int) async throws(ListenError) -> PeerListener {
         let intake = PeerListener.Intake(configuration: configuration)
         let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 256)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.setUpListening(channel) }
+            }
+            .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -81,15 +102,8 @@ package final class PeerTransport: Sendable {
         let channel: any Channel
         do {
             channel = try await bootstrap.bind(host: host, port: port).get()
-        } catch let error as IOError {
-            switch error.errnoCode {
-            case EADDRINUSE: throw .addressInUse
-            case EADDRNOTAVAIL: throw .addressNotAvailable
-            case EACCES, EPERM: throw .permissionDenied
-            default: throw .failed(error.description)
-            }
         } catch {
-            throw .failed("\(error)")
+            throw .failed(SocketFailure(error))
         }
         let listener = PeerListener(channel: channel, intake: intake)
         let isShutDown = state.withLock { state in
@@ -107,27 +121,47 @@ package final class PeerTransport: Sendable {
         return listener
     }
 
+    /// How long nothing is accepted after the system has refused it, for want of descriptors mostly.
+    private static let acceptPause = TimeAmount.milliseconds(100)
+
+    /// On the listening channel's event loop.
+    private func setUpListening(_ channel: any Channel) throws {
+        try channel.pipeline.syncOperations.addHandler(
+            AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { [refused] error in
+                refused(PeerAddress(host: "", port: 0), .connectFailed(SocketFailure(error)))
+                return Self.acceptPause
+            }
+        )
+    }
+
     /// On the channel's event loop.
     private func setUpAccepted(_ channel: any Channel, intake: PeerListener.Intake) throws {
         // Known now; a channel that has been closed knows it no more.
         let address = PeerAddress(channel.remoteAddress)
-        let host = address.host
-        guard intake.admit(channel, host: host) else {
-            refused(address, .tooManyConnections)
-            throw CloseReason.tooManyConnections
+        let (slot, victims) = state.withLock { state in
+            let arrival = state.slots.arrive(from: AddressGroup(host: address.host))
+            if let id = arrival.id { state.channels[id] = channel }
+            return (arrival.id, arrival.cut.compactMap { state.channels[$0] })
         }
-        var isAdmitted = true
-        let leave = {
-            if isAdmitted { intake.leave(channel, host: host) }
-            isAdmitted = false
+        cut(victims)
+        guard let slot else {
+            refused(address, .tooManyConnections)
+            channel.close(promise: nil)
+            return
+        }
+        channel.closeFuture.whenComplete { _ in self.forget(slot) }
+        guard intake.admit(channel) else {
+            channel.close(promise: nil)
+            return
         }
         do {
             try addHandlers(
                 to: channel,
+                slot: slot,
                 role: .server,
                 identity: identity(),
-                authorize: authorize,
-                leave: leave
+                authorize: { self.admit($0) != nil },
+                leave: { intake.leave(channel) }
             ) { result in
                 switch result {
                 case .success(let connection): intake.accept(connection)
@@ -135,10 +169,29 @@ package final class PeerTransport: Sendable {
                 }
             }
         } catch {
-            leave()
+            intake.leave(channel)
             throw error
         }
     }
+
+    /// Closes channels at once, wherever they run.
+    private func cut(_ channels: [any Channel]) {
+        for channel in channels {
+            channel.triggerUserOutboundEvent(TLSCut(reason: .madeRoom), promise: nil)
+            // One that has no handlers yet does not know that event.
+            channel.close(promise: nil)
+        }
+    }
+
+    private func forget(_ slot: ConnectionSlots.ID) {
+        state.withLock { state in
+            state.slots.remove(slot)
+            state.channels[slot] = nil
+        }
+    }
+
+    /// Connections that came in and whose handshake is not done.
+    package var unauthenticatedCount: Int { state.withLock { $0.slots.strangerCount } }
 
     // MARK: Dialling
 
@@ -151,7 +204,7 @@ package final class PeerTransport: Sendable {
     ///   - host: an IP address or a name; of a name's addresses the first to answer is used (RFC 8305).
     ///   - deadline: for everything: name, connection and handshake. Default 15 s (a guess).
     ///   - identity: who we are on this connection; default the transport's. An invitation's one-time key goes here.
-    ///   - authorize: who may answer; default the transport's. The key that an invitation names goes here.
+    ///   - authorize: who may answer; default whom the transport admits. The key that an invitation names goes here.
     /// - Throws: `CloseReason`: `.connectFailed`, `.dialTimedOut`, `.cancelled`, or why the handshake failed.
     package func dial(
         host: String,
@@ -173,16 +226,23 @@ package final class PeerTransport: Sendable {
             .whenComplete { result in
                 switch result {
                 case .failure(let error):
-                    attempt.complete(.failure(.connectFailed(Self.words(for: error))))
+                    attempt.complete(.failure(.connectFailed(SocketFailure(error))))
                 case .success(let channel):
                     guard attempt.begin(channel) else { return }
+                    let slot = self.state.withLock { state in
+                        let slot = state.slots.dial()
+                        state.channels[slot] = channel
+                        return slot
+                    }
+                    channel.closeFuture.whenComplete { _ in self.forget(slot) }
                     // Handlers are added only now, because of several addresses several channels may have been tried.
                     do {
                         try self.addHandlers(
                             to: channel,
+                            slot: slot,
                             role: .client,
                             identity: identity ?? self.identity(),
-                            authorize: authorize ?? self.authorize,
+                            authorize: authorize ?? { self.admit($0) != nil },
                             leave: {}
                         ) { attempt.complete($0) }
                     } catch {
@@ -194,17 +254,11 @@ package final class PeerTransport: Sendable {
         return try await attempt.value()
     }
 
-    private static func words(for error: any Error) -> String {
-        guard let error = error as? NIOConnectionError else { return "\(error)" }
-        if let failure = error.connectionErrors.first { return "\(failure.error)" }
-        return "\(error.dnsAError ?? error.dnsAAAAError ?? error)"
-    }
-
     // MARK: Connections
 
     /// Closes every connection to a key for which `condition` holds, at once and without sending what is queued: for keys
     /// that have left the roster. A connection whose handshake is under way is asked about again when that is done, so
-    /// change what `authorize` answers before calling this. Complexity: linear in the open connections.
+    /// change what `admit` answers before calling this. Complexity: linear in the open connections.
     ///
     /// - Parameters:
     ///   - condition: called outside of any lock.
@@ -234,10 +288,12 @@ package final class PeerTransport: Sendable {
     /// Sets up a channel, on its event loop.
     ///
     /// - Parameters:
-    ///   - leave: called when the handshake has ended, well or not; it may be called twice.
-    ///   - begun: called once, with the authorised connection or why there is none.
+    ///   - slot: where it is counted.
+    ///   - leave: called when the handshake has ended, well or not.
+    ///   - begun: called once, with the connection that is taken, or why there is none.
     private func addHandlers(
         to channel: any Channel,
+        slot: ConnectionSlots.ID,
         role: TLSEngine.Role,
         identity: TLSIdentity,
         authorize: @escaping Authorization,
@@ -254,12 +310,18 @@ package final class PeerTransport: Sendable {
                 authorize: authorize
             )
         )
+        let progress = FrameProgress(bytesMax: configuration.frameBytesMax)
         let handler = PeerConnectionHandler(
             configuration: configuration,
             direction: role == .client ? .outbound : .inbound,
+            progress: progress,
+            ledger: ledger,
             begun: { result in
                 leave()
-                begun(result.flatMap { self.register($0, authorize: authorize) })
+                begun(result.flatMap { self.register($0, in: slot, authorize: authorize) })
+            },
+            ending: {
+                self.state.withLock { $0.slots.end(slot) }
             },
             gone: { connection in
                 self.state.withLock { $0.connections[ObjectIdentifier(connection)] = nil }
@@ -273,34 +335,50 @@ package final class PeerTransport: Sendable {
                 handshakeTimeout: configuration.handshakeTimeout,
                 closeTimeout: configuration.closeTimeout
             ),
-            ByteToMessageHandler(FrameDecoder(bytesMax: configuration.frameBytesMax)),
+            ByteToMessageHandler(FrameDecoder(progress)),
             FrameEncoder(),
             handler,
         ])
     }
 
-    /// Puts a connection where `closeSessions` finds it, and only then asks once more whether its key is authorised: a key
+    /// Takes a connection whose handshake is done, if there is room for it on its key's terms.
+    ///
+    /// It is put where `closeSessions` finds it, and only then it is asked once more whether its key is welcome: a key
     /// that left the roster during the handshake is caught by the one or the other.
     private func register(
         _ connection: PeerConnection,
+        in slot: ConnectionSlots.ID,
         authorize: Authorization
     ) -> PeerConnectionHandler.Outcome {
+        let terms = admit(connection.peerKey) ?? PeerTerms()
+        connection.begin(on: terms)
         let id = ObjectIdentifier(connection)
-        let isShutDown = state.withLock { state in
-            if !state.isShutDown { state.connections[id] = connection }
-            return state.isShutDown
-        }
-        let refusal: CloseReason? =
-            if isShutDown {
-                .localShutdown
-            } else if !authorize(connection.peerKey) {
-                .unknownKey(connection.peerKey)
-            } else {
-                nil
+        let (refusal, victims) = state.withLock { state -> (CloseReason?, [any Channel]) in
+            guard !state.isShutDown else { return (.localShutdown, []) }
+            switch state.slots.settle(slot, on: terms) {
+            case .taken(let victims):
+                state.connections[id] = connection
+                return (nil, victims.compactMap { state.channels[$0] })
+            case .accountFull: return (.accountFull(terms.peerClass.accountConnectionsMax), [])
+            case .classFull: return (.classFull(terms.peerClass.name, terms.peerClass.connectionsMax), [])
+            case .gone: return (.madeRoom, [])
             }
-        guard let refusal else { return .success(connection) }
-        connection.abort(refusal)
-        return .failure(refusal)
+        }
+        cut(victims)
+        if let refusal {
+            switch refusal {
+            case .accountFull, .classFull:
+                if let frame = farewell(terms, refusal) { _ = connection.enqueue(frame) }
+            default: break
+            }
+            connection.close(refusal)
+            return .failure(refusal)
+        }
+        guard authorize(connection.peerKey) else {
+            connection.abort(.unknownKey(connection.peerKey))
+            return .failure(.unknownKey(connection.peerKey))
+        }
+        return .success(connection)
     }
 }
 

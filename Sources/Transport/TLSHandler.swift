@@ -22,6 +22,13 @@ package struct TLSAbort: Sendable {
     package init() {}
 }
 
+/// Ends a connection at once, whatever its state: a user outbound event for `TLSHandler`, for connections that have to make
+/// room.
+struct TLSCut: Sendable {
+    /// Told, where nothing has been told yet.
+    let reason: CloseReason
+}
+
 /// TLS on a channel: ciphertext towards the socket, plaintext towards the application.
 ///
 /// **Reading** follows `read()`: each demand from behind yields at most one buffer of plaintext (64 KiB) and one
@@ -425,12 +432,17 @@ package final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Takes `TLSAbort`; passes other events on.
+    /// Takes `TLSAbort` and `TLSCut`; passes other events on.
     package func triggerUserOutboundEvent(
         context: ChannelHandlerContext,
         event: Any,
         promise: EventLoopPromise<Void>?
     ) {
+        if let cut = event as? TLSCut {
+            end(context, cut.reason)
+            context.close(promise: promise)
+            return
+        }
         guard event is TLSAbort else {
             context.triggerUserOutboundEvent(event, promise: promise)
             return

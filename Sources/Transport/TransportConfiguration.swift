@@ -21,19 +21,42 @@ package struct TransportConfiguration: Sendable {
     package var idleTimeout: Duration?
 
     /// Bytes of received frames held for the application before reading from the peer stops; it goes on at half. The
-    /// most that is ever held is this, one frame, and what the kernel had received. Default 8 MiB: two of the longest
-    /// frames. More memory per peer against fewer stops.
-    package var inboundBytesMax = 8 * 1024 * 1024
+    /// most that is ever held is this, one frame, and what the kernel had received. Default 1 MiB: four of the messages
+    /// that carry deltas. More memory per peer against fewer stops.
+    package var inboundBytesMax = 1024 * 1024
 
     /// Bytes of frames waiting to be sent, per connection, beyond which `enqueue` refuses and `send` waits; a single
     /// frame is always taken when none waits. Default 8 MiB: two of the longest frames.
     package var outboundBytesMax = 8 * 1024 * 1024
 
-    /// Connections per listener whose handshake is not done. Default 64 (a guess: some 100 KiB each).
-    package var unauthenticatedMax = 64
+    /// `inboundBytesMax` for all connections together, unfinished frames included. Beyond it the connection that holds most, of
+    /// the account that holds most, is closed. Each may hold 64 KiB that are not counted. Default 64 MiB: 16 of the longest
+    /// frames at once, while honest peers' frames are complete within seconds.
+    package var inboundBytesTotalMax = 64 * 1024 * 1024
 
-    /// The same, per remote IP address. Default 16: several nodes behind one address start at once.
-    package var unauthenticatedPerAddressMax = 16
+    /// Bytes of frames waiting to be sent to all peers together; beyond it as for `inboundBytesTotalMax`. Default 256 MiB (a
+    /// guess): dozens of peers that catch up at once.
+    package var outboundBytesTotalMax = 256 * 1024 * 1024
+
+    /// A frame that has begun to come must be complete after `frameTimeout` and the time that its bytes take at
+    /// `frameBytesPerSecondMin`, else the connection is closed. Default 30 s and 32 KiB a second (guesses: a bad mobile
+    /// link).
+    package var frameTimeout: Duration = .seconds(30)
+
+    /// See `frameTimeout`.
+    package var frameBytesPerSecondMin = 32 * 1024
+
+    /// Connections at a time, of all kinds. Default 768: as many as 1,024 descriptors leave room for, beside files and
+    /// local commands.
+    package var connectionsMax = 768
+
+    /// Connections that came in and whose handshake is not done. At the bound the oldest one of the address that has most
+    /// makes room. Default 192 (a guess): some 50 KiB each, and as many as a handshake of 200 ms needs at a thousand new
+    /// connections a second.
+    package var unauthenticatedMax = 192
+
+    /// The same, per remote address (``AddressGroup``). Default 32: the nodes behind one address start at once.
+    package var unauthenticatedPerAddressMax = 32
 
     /// Connections per listener whose handshake is done and that nobody has taken from the listener's sequence yet.
     /// Default 64 (a guess).

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Simulator
+import Synchronization
 import TestSupport
 import Testing
 
@@ -72,6 +73,46 @@ extension ProcessTests {
             #expect(try node.done("verify", "--deep", "--json").json.sound.bool == true)
             try node.done("import", file, "--kind", "need", "--key", "id")
             #expect(try node.records() == 20_001)
+        }
+
+        /// Commands that come in while the node stops by itself find no way to end it sooner, or otherwise.
+        @Test(.enabled(if: mayMount, mayNotMount), arguments: 1...5)
+        func `a node whose disk is full stops in order, however many commands come in`(round: Int) throws {
+            let disk = try #require(SmallDisk(megabytes: 30))
+            let cluster = try Cluster("Acme")
+            let node = HansaProcess(folder: disk.path + "/node", runtime: cluster.folder.runtime)
+            #expect(try node.join(try cluster[0].ticket(), organization: "Bolt").code == 0)
+            #expect(try node.start())
+            #expect(try cluster.awaitAgreement(seconds: 60, [cluster[0], node]))
+            let socket = try LocalSocket.path(of: node)
+            let request = "POST /v0/status HTTP/1.1\r\nHost: hansa\r\nContent-Length: 2\r\n\r\n"
+            // One request is under way when the node stops, and its end comes behind that.
+            let pending = try #require(LocalSocket(path: socket))
+            pending.write(request)
+
+            #expect(disk.fill())
+            let isOver = Mutex(false)
+            let hammering = DispatchGroup()
+            for number in 0..<6 {
+                DispatchQueue(label: "hammer-\(number)").async(group: hammering) {
+                    while !isOver.withLock({ $0 }) {
+                        guard let connection = LocalSocket(path: socket) else { continue }
+                        if number.isMultiple(of: 2) { connection.write(request + "{}") }
+                        if number.isMultiple(of: 3) { _ = connection.readAll() }
+                    }
+                }
+            }
+            defer {
+                isOver.withLock { $0 = true }
+                hammering.wait()
+            }
+            let file = try cluster.folder.file("table.csv", Self.table(5_000))
+            try cluster[0].done("import", file, "--kind", "need", "--key", "id")
+            #expect(eventually(seconds: 60, every: 1_000) { node.logLines.contains { $0.contains("] stopping") } })
+            pending.write("{}")
+            #expect(pending.readAll().hasPrefix("HTTP/1.1 200"))
+            #expect(node.awaitEnd(seconds: 60) == 6)
+            #expect(node.logLines.last?.hasPrefix("hansa: no room left on the disk") == true, "\(node.logLines.suffix(3))")
         }
 
         @Test(arguments: ["the header", "the middle", "the end cut off"])

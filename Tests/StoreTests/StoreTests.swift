@@ -409,8 +409,10 @@ import Testing
                 )
             }
         }
-        func redeem(_ key: Hash256, _ node: NodeKey, _ now: UInt64) throws -> Redemption {
-            try store.write { try $0.redeemInvitation(key, by: node, now: now) }
+        func redeem(_ key: Hash256, _ node: NodeKey, _ now: UInt64, of organization: UInt64 = 1) throws -> Redemption {
+            try store.write {
+                try $0.redeemInvitation(key, by: node, of: Hash256(organization, 0, 0, 0), now: now)
+            }
         }
         guard case .redeemed(let first) = try redeem(keys[0], nodes[0], 1000) else {
             Issue.record("not redeemed")
@@ -419,6 +421,7 @@ import Testing
         #expect(first.redeemer == nodes[0] && first.expectedName == "水务" && first.redeemedAt == 1000)
         #expect(try redeem(keys[0], nodes[1], 10) == .takenByAnother)
         #expect(try redeem(keys[0], nodes[0], 5000) == .redeemed(first))
+        #expect(try redeem(keys[0], nodes[0], 5000, of: 2) == .takenByAnother)
         #expect(try redeem(keys[1], nodes[0], 1001) == .expired)
         #expect(try store.write { try $0.revokeInvitation(keys[2]) })
         #expect(try redeem(keys[2], nodes[0], 10) == .revoked)

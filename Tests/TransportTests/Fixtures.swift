@@ -52,7 +52,9 @@ final class Peer: Sendable {
 
     init(
         _ configuration: TransportConfiguration = TransportConfiguration(),
-        certificateEndsIn seconds: Int64 = 86_400 * 30
+        certificateEndsIn seconds: Int64 = 86_400 * 30,
+        terms: @escaping @Sendable (Ed25519PublicKey) -> PeerTerms = { _ in PeerTerms() },
+        farewell: @escaping PeerTransport.Farewell = { _, _ in nil }
     ) throws {
         let key = try Ed25519PrivateKey.generate()
         self.key = key
@@ -62,7 +64,8 @@ final class Peer: Sendable {
         transport = PeerTransport(
             configuration: configuration,
             identity: { box.identity.withLock { $0 } },
-            authorize: { [roster] in roster.contains($0) }
+            admit: { [roster] in roster.contains($0) ? terms($0) : nil },
+            farewell: farewell
         )
     }
 

@@ -2,6 +2,7 @@ import NIOCore
 import NIOPosix
 import OpenSSLKit
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 
@@ -43,7 +44,7 @@ final class SilentServer: Sendable {
 
     /// The listener still serves.
     private func expectService(_ peer: Peer, _ socket: PeerListener) async throws {
-        try await eventually { socket.unauthenticatedCount == 0 }
+        try await eventually { peer.transport.unauthenticatedCount == 0 }
         let friend = try Peer()
         friend.knows(peer)
         peer.knows(friend)
@@ -74,7 +75,7 @@ final class SilentServer: Sendable {
         let client = try await RawClient(port: socket.localAddress.port)
         try await client.ended()
         // No friend is served after it: on a busy machine its handshake too may take longer than that.
-        try await eventually { socket.unauthenticatedCount == 0 }
+        try await eventually { peer.transport.unauthenticatedCount == 0 }
         await peer.transport.shutdown()
     }
 
@@ -89,19 +90,200 @@ final class SilentServer: Sendable {
         await silent.close()
     }
 
-    @Test func handshakesUnderWayAreBounded() async throws {
+    @Test func ofTooManyHandshakesTheOldestEnds() async throws {
         let (peer, socket) = try await listening {
             $0.unauthenticatedPerAddressMax = 3
             $0.handshakeTimeout = patience
         }
         var clients: [RawClient] = []
-        for _ in 0..<3 { clients.append(try await RawClient(port: socket.localAddress.port)) }
-        try await eventually { socket.unauthenticatedCount == 3 }
-        let oneTooMany = try await RawClient(port: socket.localAddress.port)
-        try await oneTooMany.ended()
-        #expect(socket.unauthenticatedCount == 3)
-        for client in clients { try await client.channel.close().get() }
+        for count in 1...3 {
+            clients.append(try await RawClient(port: socket.localAddress.port))
+            try await eventually { peer.transport.unauthenticatedCount == count }
+        }
+        let another = try await RawClient(port: socket.localAddress.port)
+        try await clients[0].ended()
+        try await eventually { peer.transport.unauthenticatedCount == 3 }
+        #expect(another.channel.isActive && clients[1].channel.isActive && clients[2].channel.isActive)
+        // So a friend from the same address is served though the others never say a word.
+        let friend = try Peer()
+        friend.knows(peer)
+        peer.knows(friend)
+        let dialled = try await friend.dial(socket)
+        _ = try await socket.accept()
+        dialled.close()
+        for client in clients + [another] { try? await client.channel.close().get() }
         try await expectService(peer, socket)
+    }
+
+    @Test func silentStrangersOfManyAddressesDoNotKeepAFriendOut() async throws {
+        let (peer, socket) = try await listening {
+            $0.unauthenticatedMax = 12
+            $0.unauthenticatedPerAddressMax = 4
+            $0.handshakeTimeout = patience
+        }
+        let strangers = try (0..<30).map { number in
+            try HostilePeer(port: socket.localAddress.port, from: "127.0.1.\(1 + number % 6)")
+        }
+        try await eventually { peer.transport.unauthenticatedCount == 12 }
+        let friend = try Peer()
+        friend.knows(peer)
+        peer.knows(friend)
+        let dialled = try await friend.dial(socket)
+        let accepted = try await socket.accept()
+        try await dialled.send([1])
+        #expect(try await accepted.nextFrame() == [1])
+        dialled.close()
+        _ = try await accepted.outcome()
+        // Held until now.
+        for stranger in strangers { stranger.close() }
+        await peer.transport.shutdown()
+    }
+
+    // MARK: Bounds of what is taken
+
+    /// A listener that holds its peers to terms, and a peer that it knows.
+    private func onTerms(
+        _ peerClass: PeerClass,
+        _ change: (inout TransportConfiguration) -> Void = { _ in }
+    ) async throws -> (peer: Peer, socket: PeerListener, friend: Peer) {
+        var configuration = TransportConfiguration()
+        change(&configuration)
+        let peer = try Peer(
+            configuration,
+            terms: { PeerTerms(peerClass, account: $0.rawBytes) },
+            farewell: { _, reason in reason == .accountFull(2) ? [7] : nil }
+        )
+        let friend = try Peer()
+        friend.knows(peer)
+        peer.knows(friend)
+        return (peer, try await peer.listen(), friend)
+    }
+
+    @Test func connectionsBeyondAnAccountsShareAreToldWhy() async throws {
+        let (peer, socket, friend) = try await onTerms(PeerClass(name: "some", accountConnectionsMax: 2))
+        let dialled = [try await friend.dial(socket), try await friend.dial(socket)]
+        for _ in 0..<2 { _ = try await socket.accept() }
+        let oneTooMany = try await friend.dial(socket)
+        #expect(try await oneTooMany.nextFrame() == [7])
+        #expect(try await oneTooMany.outcome() == .closedByPeer)
+        #expect(dialled.allSatisfy { $0.closeReason == nil })
+        // Another account has its own.
+        let other = try Peer()
+        other.knows(peer)
+        peer.knows(other)
+        let third = try await other.dial(socket)
+        #expect(try await socket.accept().peerKey == other.publicKey)
+        // Where one ends there is room again.
+        dialled[0].close()
+        _ = try await dialled[0].outcome()
+        try await eventually { peer.transport.connections.count == 2 }
+        let again = try await friend.dial(socket)
+        #expect(try await socket.accept().peerKey == friend.publicKey)
+        #expect(again.closeReason == nil && third.closeReason == nil)
+        await peer.transport.shutdown()
+    }
+
+    @Test func theOldestOfAClassMakesRoomWhereItIsSoBound() async throws {
+        let (peer, socket, friend) = try await onTerms(
+            PeerClass(name: "some", connectionsMax: 2, evictsOldest: true)
+        )
+        let first = try await friend.dial(socket)
+        let accepted = try await socket.accept()
+        let second = try await friend.dial(socket)
+        _ = try await socket.accept()
+        let third = try await friend.dial(socket)
+        #expect(try await accepted.outcome() == .madeRoom)
+        _ = try await first.outcome()
+        _ = try await socket.accept()
+        #expect(second.closeReason == nil && third.closeReason == nil)
+        await peer.transport.shutdown()
+    }
+
+    @Test func aClassHasItsOwnLongestFrame() async throws {
+        let (peer, socket, friend) = try await onTerms(PeerClass(name: "some", frameBytesMax: 100))
+        let dialled = try await friend.dial(socket)
+        let accepted = try await socket.accept()
+        try await dialled.send([UInt8](repeating: 1, count: 100))
+        #expect(try await accepted.nextFrame()?.count == 100)
+        try await dialled.send([UInt8](repeating: 1, count: 101))
+        #expect(try await accepted.outcome() == .frameTooLong(101))
+        await peer.transport.shutdown()
+    }
+
+    @Test func aClassHasItsOwnLifetime() async throws {
+        let (peer, socket, friend) = try await onTerms(PeerClass(name: "some", lifetime: .milliseconds(200)))
+        let dialled = try await friend.dial(socket)
+        #expect(try await socket.accept().outcome() == .outlived)
+        _ = try await dialled.outcome()
+        await peer.transport.shutdown()
+    }
+
+    @Test func aFrameThatDoesNotEndIsCut() async throws {
+        let (peer, socket, _) = try await onTerms(.plain) {
+            $0.frameTimeout = .milliseconds(200)
+            $0.frameBytesPerSecondMin = 1 << 30
+        }
+        let key = try Ed25519PrivateKey.generate()
+        peer.roster.insert(key.publicKey)
+        let hostile = try HostilePeer(port: socket.localAddress.port)
+        try hostile.shakeHands(as: Peer.makeIdentity(key))
+        let accepted = try await socket.accept()
+        try hostile.send(frame: [1, 2, 3])
+        #expect(try await accepted.nextFrame() == [1, 2, 3])
+        try hostile.send(frame: [1, 2, 3], announced: 1_000_000)
+        #expect(try await accepted.outcome() == .stalledFrame)
+        await peer.transport.shutdown()
+    }
+
+    /// Whoever holds most makes room; a friend's frames pass all the while.
+    @Test func unfinishedFramesTogetherAreBounded() async throws {
+        let (peer, socket, friend) = try await onTerms(.plain) { $0.inboundBytesTotalMax = 8 * 1024 * 1024 }
+        let key = try Ed25519PrivateKey.generate()
+        peer.roster.insert(key.publicKey)
+        let identity = try Peer.makeIdentity(key)
+        let beginning = [UInt8](repeating: 1, count: 1_000_000)
+        var hostile: [HostilePeer] = []
+        var accepted: [PeerConnection] = []
+        for _ in 0..<20 {
+            let one = try HostilePeer(port: socket.localAddress.port)
+            try one.shakeHands(as: identity)
+            hostile.append(one)
+            accepted.append(try await socket.accept())
+            // It may be closed in the midst of it.
+            try? one.send(frame: beginning, announced: Frame.bytesMax)
+        }
+        let all = accepted
+        try await eventually { all.count { $0.closeReason == .overBudget } >= 12 }
+        #expect(all.allSatisfy { $0.closeReason == nil || $0.closeReason == .overBudget })
+        let dialled = try await friend.dial(socket)
+        let ours = try await socket.accept()
+        let frame = [UInt8](repeating: 2, count: 1_000_000)
+        for _ in 0..<20 {
+            try await dialled.send(frame)
+            #expect(try await ours.nextFrame() == frame)
+        }
+        await peer.transport.shutdown()
+    }
+
+    @Test func aFrameThatCannotBeSentEndsItsConnectionOnly() async throws {
+        let (listener, dialler) = (try Peer(), try Peer())
+        listener.knows(dialler)
+        dialler.knows(listener)
+        let socket = try await listener.listen()
+        for count in [0, Frame.bytesMax + 1] {
+            let dialled = try await dialler.dial(socket)
+            let accepted = try await socket.accept()
+            #expect(!accepted.enqueue([UInt8](repeating: 1, count: count)))
+            #expect(try await accepted.outcome() == .unsendableFrame(count))
+            #expect(try await dialled.outcome() == .closedByPeer)
+            let other = try await dialler.dial(socket)
+            let otherEnd = try await socket.accept()
+            await #expect(throws: CloseReason.unsendableFrame(count)) {
+                try await otherEnd.send([UInt8](repeating: 1, count: count))
+            }
+            _ = try await other.outcome()
+        }
+        await listener.transport.shutdown()
     }
 
     @Test func finishedConnectionsThatNobodyTakesAreBounded() async throws {
@@ -123,12 +305,12 @@ final class SilentServer: Sendable {
     }
 
     @Test func closingTheListenerEndsHandshakesUnderWay() async throws {
-        let (_, socket) = try await listening { $0.handshakeTimeout = patience }
+        let (peer, socket) = try await listening { $0.handshakeTimeout = patience }
         let client = try await RawClient(port: socket.localAddress.port)
-        try await eventually { socket.unauthenticatedCount == 1 }
+        try await eventually { peer.transport.unauthenticatedCount == 1 }
         await socket.close()
         try await client.ended()
-        try await eventually { socket.unauthenticatedCount == 0 }
+        try await eventually { peer.transport.unauthenticatedCount == 0 }
         for await _ in socket.connections { Issue.record("a connection after the end") }
     }
 

@@ -9,6 +9,8 @@ import Wire
 /// Makes an invitation.
 package struct InviteCommand: Command {
     package static let name = "invite"
+    /// A hundred years.
+    private static let expiresSecondsMax: UInt64 = 36_525 * 86_400
     /// Seconds until it expires.
     package let expiresSeconds: UInt64
     package let expectedName: String?
@@ -36,6 +38,9 @@ package struct InviteCommand: Command {
         let seed = try ownSeed.map { Array($0) } ?? SystemRandom.bytes(count: 32)
         let key = KeySigner(try Ed25519PrivateKey(seed: seed))
         let now = WallClock.milliseconds
+        guard expiresSeconds <= Self.expiresSecondsMax else {
+            throw HansaError(.usage, "an invitation can be good for \(Self.expiresSecondsMax / 86_400) days at most")
+        }
         let expires = now + expiresSeconds * 1000
         var ticket = Hansa_V0_Ticket()
         ticket.alliance = directory.alliance.data
@@ -73,9 +78,9 @@ package struct InviteCommand: Command {
         let announced = bytes.compactMap {
             try? Announcement(verifying: $0, alliance: directory.alliance, cryptography: directory.cryptography)
         }
-        if let own = announced.first(where: { $0.node == directory.node }), !own.addresses.isEmpty {
-            return own.addresses
-        }
+        let own = announced.first { $0.node == directory.node }?.addresses ?? []
+        let dialable = own.filter { (try? HostPort(dialable: $0)) != nil }
+        if !dialable.isEmpty { return dialable }
         throw HansaError(
             .refused,
             "this node has no address that a newcomer could dial; start it with --advertise HOST:PORT, then invite"

@@ -21,19 +21,18 @@ package struct Settings: Codable, Hashable, Sendable {
     /// Reads the settings of a folder.
     ///
     /// - Parameter flags: What the command line said, by the names of the properties.
+    /// - Throws: ``HansaError`` with ``ExitCode/usage`` for a name that is none, a value of the wrong type, or an address that
+    ///   cannot be.
     package static func load(_ folder: DataFolder, flags: Settings.Flags = Flags()) async throws -> Settings {
         var providers: [any ConfigProvider] = [EnvironmentVariablesProvider().prefixKeys(with: "hansa")]
-        if FileManager.default.fileExists(atPath: folder.configuration) {
+        try checkEnvironment(ProcessInfo.processInfo.environment)
+        if let bytes = try folder.read(folder.configuration) {
+            // The reader passes over a name that it does not know, and a value of the wrong type; here they are said.
+            try checkFile(bytes, at: folder.configuration)
             do {
-                // The reader passes over a value of the wrong type; here it is said.
-                _ = try JSONDecoder().decode(Shape.self, from: Data(folder.read(folder.configuration) ?? []))
                 providers.append(try await FileProvider<JSONSnapshot>(filePath: FilePath(folder.configuration)))
             } catch {
-                throw HansaError(
-                    .usage,
-                    "\(folder.configuration) is not JSON of settings (\"listen\": \"HOST:PORT\", "
-                        + "\"advertise\": [\"HOST:PORT\"]); mend or delete it"
-                )
+                throw HansaError(.usage, "\(folder.configuration) cannot be read as settings (\(error)); \(fileForm)")
             }
         }
         let reader = ConfigReader(providers: providers)
@@ -45,18 +44,48 @@ package struct Settings: Codable, Hashable, Sendable {
         return settings
     }
 
-    /// What `config.json` may hold.
-    private struct Shape: Decodable {
-        let listen: String?
-        let advertise: [String]?
+    // MARK: - Checks
+
+    private static let names = ["listen", "advertise"]
+    private static let fileForm =
+        "write { \"listen\": \"HOST:PORT\", \"advertise\": [\"HOST:PORT\"] }, or delete the file"
+
+    private static func checkFile(_ bytes: [UInt8], at path: String) throws {
+        guard let content = try? JSONSerialization.jsonObject(with: Data(bytes)), let object = content as? [String: Any]
+        else { throw HansaError(.usage, "\(path) is not a JSON object of settings; \(fileForm)") }
+        for (name, value) in object.sorted(by: { $0.key < $1.key }) {
+            switch name {
+            case "listen" where value is String: break
+            case "listen": throw HansaError(.usage, "\(path): \"listen\" is not a text; \(fileForm)")
+            case "advertise" where value is [String]: break
+            case "advertise": throw HansaError(.usage, "\(path): \"advertise\" is not a list of texts; \(fileForm)")
+            default:
+                let hint = NearestName.of(name, in: names).map { "did you mean \"\($0)\"?" }
+                throw HansaError(
+                    .usage,
+                    "\(path): \"\(name)\" is no setting; \(hint ?? "there are \"listen\" and \"advertise\"")"
+                )
+            }
+        }
     }
 
-    /// Every address must be `HOST:PORT`, and there must not be too many.
+    /// Variables that begin like this program's own and that nobody reads are a mistake only where they resemble one.
+    private static func checkEnvironment(_ environment: [String: String]) throws {
+        let known = ["HANSA_LISTEN", "HANSA_ADVERTISE", "HANSA_DATA", "HANSA_PASSPHRASE"]
+        for name in environment.keys.sorted() where name.hasPrefix("HANSA_") && !known.contains(name) {
+            let word = String(name.dropFirst("HANSA_".count))
+            guard let near = NearestName.of(word, in: known.map { String($0.dropFirst("HANSA_".count)) }) else { continue }
+            throw HansaError(.usage, "the variable \(name) is no setting; did you mean HANSA_\(near)?")
+        }
+    }
+
+    /// The listening address must be one that a machine can have; the others must be such as others can dial, and there must
+    /// not be too many.
     ///
     /// - Throws: ``HansaError`` with ``ExitCode/usage``.
     package func check() throws {
-        _ = try HostPort(listen)
-        for address in advertise { _ = try HostPort(address) }
+        _ = try HostPort(listening: listen)
+        for address in advertise { _ = try HostPort(dialable: address) }
         guard advertise.count <= Announcement.addressesMax else {
             throw HansaError(.usage, "at most \(Announcement.addressesMax) addresses can be advertised")
         }
@@ -79,39 +108,4 @@ package struct Settings: Codable, Hashable, Sendable {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try folder.write(Array(encoder.encode(self)) + [0x0A], to: folder.configuration, mode: 0o644)
     }
-}
-
-/// `HOST:PORT`, with an IPv6 address in brackets.
-package struct HostPort: Hashable, Sendable, CustomStringConvertible {
-    package let host: String
-    package let port: Int
-
-    package init(host: String, port: Int) {
-        self.host = host
-        self.port = port
-    }
-
-    /// Reads `HOST:PORT`; the port is 0 to 65535.
-    package init(_ text: String) throws {
-        let parts: (host: String, port: String)?
-        if text.hasPrefix("["), let end = text.firstIndex(of: "]"), text[end...].hasPrefix("]:") {
-            parts = (String(text[text.index(after: text.startIndex)..<end]), String(text[end...].dropFirst(2)))
-        } else if let colon = text.lastIndex(of: ":"), !text[..<colon].contains(":") {
-            parts = (String(text[..<colon]), String(text[text.index(after: colon)...]))
-        } else {
-            parts = nil
-        }
-        guard let parts, !parts.host.isEmpty, let port = UInt16(parts.port),
-            parts.host.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-        else {
-            throw HansaError(.usage, "'\(text)' is not HOST:PORT (as in 127.0.0.1:4267 or [::1]:4267)")
-        }
-        host = parts.host
-        self.port = Int(port)
-    }
-
-    /// True for an address that stands for all of a machine's, which nobody can dial.
-    package var isWildcard: Bool { host == "0.0.0.0" || host == "::" }
-
-    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

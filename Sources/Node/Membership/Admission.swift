@@ -14,10 +14,11 @@ struct Admission: Sendable {
         let node: NodeKey
         let statements: [Statement]
         let announcement: Announcement?
-        let answer: Hansa_V0_JoinAnswer
+        let answer: JoinAnswerParts
     }
 
-    /// Binds the invitation to the newcomer's node key, signs the admission and stores both before it answers.
+    /// Binds the invitation to the newcomer's node key and its organization's, signs the admission and stores both before
+    /// it answers.
     ///
     /// - Throws: ``HansaError`` with ``ExitCode/refused`` and the reason, which the newcomer is told.
     func admit(_ request: Hansa_V0_JoinRequest, invitation key: Hash256) async throws -> Admitted {
@@ -27,7 +28,6 @@ struct Admission: Sendable {
         guard let enrolment = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography),
             case .enrolment(let organization, let organizationKey, let node, let voucher) = enrolment.body
         else { throw HansaError(.refused, "the request holds no valid enrolment") }
-        let roster = directory.roster
         var statements = [enrolment]
         var name = request.name
         if voucher != nil {
@@ -40,12 +40,6 @@ struct Admission: Sendable {
                 request.organizationKey == organizationKey.data
             else { throw HansaError(.refused, "the organization's id is not that of its key") }
             guard Statement.isName(name) else { throw HansaError(.refused, "the organization's name is not allowed") }
-            let folded = NameFolding.fold(name)
-            if let same = roster.members.values.first(where: {
-                NameFolding.fold($0.name) == folded && $0.id != organization
-            }) {
-                throw HansaError(.refused, "a member is called '\(same.name)' already; choose another name")
-            }
             let admission: [UInt8] = try Statement.admission(
                 name: name,
                 organizationKey: organizationKey,
@@ -60,46 +54,73 @@ struct Admission: Sendable {
             announcement = try? Announcement(verifying: bytes, alliance: alliance, cryptography: cryptography)
             if announcement?.node != node { announcement = nil }
         }
-        return try await finish(
-            invitation: key,
+        let newcomer = Newcomer(
             name: name,
+            organization: organization,
+            organizationKey: organizationKey,
             node: node,
             isOwn: voucher != nil,
             statements: statements,
             announcement: announcement
         )
+        return try await directory.onWriter { try finish(newcomer, invitation: key) }
     }
 
-    private func finish(
-        invitation key: Hash256,
-        name: String,
-        node: NodeKey,
-        isOwn: Bool,
-        statements: [Statement],
-        announcement: Announcement?
-    ) async throws -> Admitted {
-        let directory = directory
-        let answer = try await directory.onWriter { () -> Hansa_V0_JoinAnswer in
-            try directory.store.write { transaction in
-                let now = WallClock.milliseconds
-                try Self.check(try transaction.redeemInvitation(key, by: node, now: now), name: name, isOwn: isOwn)
-                try transaction.add(statements)
-                if let announcement { try transaction.set(announcement) }
-            }
-            var answer = Hansa_V0_JoinAnswer()
-            answer.charter = directory.charter.message
-            let held = try directory.store.read { (try $0.statements(), try $0.announcements()) }
-            answer.statements = try held.0.map { try Hansa_V0_SignedStatement(serializedBytes: $0) }
-            answer.announcements = try held.1.map { try Hansa_V0_SignedAnnouncement(serializedBytes: $0) }
-            return answer
+    /// What was asked for, in order by itself.
+    private struct Newcomer: Sendable {
+        let name: String
+        let organization: OrganizationID
+        let organizationKey: Hash256
+        let node: NodeKey
+        let isOwn: Bool
+        let statements: [Statement]
+        let announcement: Announcement?
+    }
+
+    /// On the writer's queue: what is judged here is judged by what was written before.
+    private func finish(_ newcomer: Newcomer, invitation key: Hash256) throws -> Admitted {
+        try directory.store.write { transaction in
+            let redemption = try transaction.redeemInvitation(
+                key,
+                by: newcomer.node,
+                of: newcomer.organizationKey,
+                now: WallClock.milliseconds
+            )
+            try Self.check(redemption, name: newcomer.name, isOwn: newcomer.isOwn)
+            if !newcomer.isOwn { try checkName(newcomer, transaction.reading) }
+            try transaction.add(newcomer.statements)
+            if let announcement = newcomer.announcement { try transaction.set(announcement) }
         }
+        let held = try directory.store.read { (try $0.statements(), try $0.announcements()) }
         return Admitted(
-            name: name,
-            node: node,
-            statements: statements,
-            announcement: announcement,
-            answer: answer
+            name: newcomer.name,
+            node: newcomer.node,
+            statements: newcomer.statements,
+            announcement: newcomer.announcement,
+            answer: JoinAnswerParts(charter: directory.charter, statements: held.0, announcements: held.1)
         )
+    }
+
+    /// Refuses a name that resembles a member's, or that of an organization that this node has vouched for: by the roster
+    /// that the engine knows, and by the statements on the disk, which may be ahead of it.
+    private func checkName(_ newcomer: Newcomer, _ reading: ReadTransaction) throws {
+        let folded = NameFolding.fold(newcomer.name)
+        let stored = try directory.storedRoster(reading)
+        for member in Array(directory.roster.members.values) + stored.roster.members.values
+        where NameFolding.fold(member.name) == folded && member.id != newcomer.organization {
+            throw HansaError(.refused, "a member is called '\(member.name)' already; choose another name")
+        }
+        for statement in stored.statements where statement.signer == directory.node.hash {
+            guard case .admission(let name, let organizationKey) = statement.body else { continue }
+            if organizationKey == newcomer.organizationKey {
+                // Another name would be another admission, of which the one with the lower id counts.
+                guard Array(name.utf8) == Array(newcomer.name.utf8) else {
+                    throw HansaError(.refused, "the organization was admitted as '\(name)'; join by that name")
+                }
+            } else if NameFolding.fold(name) == folded {
+                throw HansaError(.refused, "another newcomer is called '\(name)' already; choose another name")
+            }
+        }
     }
 
     private static func check(_ redemption: Redemption, name: String, isOwn: Bool) throws {
@@ -109,7 +130,8 @@ struct Admission: Sendable {
             if let expected = invitation.expectedName, NameFolding.fold(expected) != NameFolding.fold(name) {
                 throw HansaError(.refused, "the invitation is for '\(expected)'")
             }
-        case .takenByAnother: throw HansaError(.refused, "the invitation was used by another node")
+        case .takenByAnother:
+            throw HansaError(.refused, "the invitation was used by another node or for another organization")
         case .expired: throw HansaError(.refused, "the invitation has expired")
         case .revoked: throw HansaError(.refused, "the invitation was revoked")
         case .unknown: throw HansaError(.refused, "the invitation is not of this node")

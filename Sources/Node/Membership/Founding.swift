@@ -1,5 +1,5 @@
 package import Catalog
-import DeltaLog
+package import DeltaLog
 import OpenSSLKit
 import Store
 import SwiftProtobuf
@@ -75,12 +75,12 @@ package enum NodeFolder {
     }
 
     /// What a new folder begins with.
-    struct Contents {
-        let charter: Charter
-        let organization: OrganizationID
-        let node: NodeKey
-        let statements: [Statement]
-        let announcements: [Announcement]
+    package struct Contents {
+        package let charter: Charter
+        package let organization: OrganizationID
+        package let node: NodeKey
+        package let statements: [Statement]
+        package let announcements: [Announcement]
     }
 
     /// Writes the settings and the database in one transaction, and the organization's own record.
@@ -175,7 +175,7 @@ package enum NodeFolder {
         let addresses: [String]
         if !settings.advertise.isEmpty {
             addresses = settings.advertise
-        } else if listen.port == 0 || listen.isWildcard {
+        } else if listen.undialableReason != nil {
             return []
         } else {
             addresses = [listen.description]

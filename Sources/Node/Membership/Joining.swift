@@ -1,6 +1,5 @@
 import Catalog
 import DeltaLog
-import Foundation
 import OpenSSLKit
 import SwiftProtobuf
 import Transport
@@ -42,6 +41,7 @@ extension NodeFolder {
         guard let alliance = AllianceID(bytes: ticket.alliance), let inviter = NodeKey(bytes: ticket.inviter) else {
             throw HansaError(.usage, "the ticket is damaged")
         }
+        let addresses = try dialable(ticket.addresses)
         try prepare(folder)
         let cryptography = SystemCryptography()
         let nodeKey = try ownNodeKey(in: folder)
@@ -84,18 +84,16 @@ extension NodeFolder {
         }
         let answer = try await ask(
             request,
-            addresses: ticket.addresses,
+            addresses: addresses,
             inviter: inviter,
             oneTime: oneTime.key,
-            patience: patience
+            patience: patience,
+            empty: JoinAnswerIntake(alliance: alliance, cryptography: cryptography)
         )
-        let contents = try accept(
-            answer,
-            alliance: alliance,
+        let contents = try answer.contents(
             organization: organization,
             node: NodeKey(nodeKey.publicKey),
-            own: announcements,
-            cryptography: cryptography
+            own: announcements
         )
         let roster = Roster(
             charter: contents.charter,
@@ -120,78 +118,65 @@ extension NodeFolder {
         )
     }
 
-    /// Checks all that the inviting node said: it vouches for nothing that is not signed.
-    private static func accept(
-        _ answer: Hansa_V0_JoinAnswer,
-        alliance: AllianceID,
-        organization: OrganizationID,
-        node: NodeKey,
-        own: [Announcement],
-        cryptography: SystemCryptography
-    ) throws -> Contents {
-        guard let charter = Charter(answer.charter), charter.alliance(cryptography) == alliance else {
-            throw HansaError(.refused, "the inviting node showed the charter of another alliance than the ticket's")
+    /// The addresses of a ticket that can be dialled.
+    private static func dialable(_ addresses: [String]) throws -> [HostPort] {
+        guard !addresses.isEmpty else {
+            throw HansaError(.usage, "the ticket names no address to dial; ask for a new one, of a node with --advertise")
         }
-        let statements = answer.statements.compactMap { signed -> Statement? in
-            guard let bytes: [UInt8] = try? signed.serializedBytes() else { return nil }
-            return try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography)
+        var failure: HansaError?
+        var places: [HostPort] = []
+        for address in addresses {
+            do { places.append(try HostPort(dialable: address)) } catch let error as HansaError { failure = error }
         }
-        var announcements = AnnouncementSet()
-        for signed in answer.announcements {
-            guard let bytes: [UInt8] = try? signed.serializedBytes(),
-                let announcement = try? Announcement(
-                    verifying: bytes,
-                    alliance: alliance,
-                    cryptography: cryptography
-                )
-            else { continue }
-            _ = announcements.insert(announcement)
+        if places.isEmpty, let failure {
+            throw HansaError(
+                .usage,
+                "the ticket names no address that can be dialled (\(failure.message)); ask for a new one, "
+                    + "of a node started with --advertise HOST:PORT"
+            )
         }
-        for announcement in own { _ = announcements.insert(announcement) }
-        return Contents(
-            charter: charter,
-            organization: organization,
-            node: node,
-            statements: statements,
-            announcements: announcements.sorted
-        )
+        return places
     }
 
     /// Dials the addresses in turn until one answers or patience ends.
+    ///
+    /// - Parameter empty: Takes the answer; each attempt begins with it.
     private static func ask(
         _ request: Hansa_V0_JoinRequest,
-        addresses: [String],
+        addresses: [HostPort],
         inviter: NodeKey,
         oneTime: Ed25519PrivateKey,
-        patience: Duration
-    ) async throws -> Hansa_V0_JoinAnswer {
+        patience: Duration,
+        empty: JoinAnswerIntake
+    ) async throws -> JoinAnswerIntake {
         let identity = try NodeIdentity.make(for: oneTime)
-        let transport = PeerTransport(identity: { identity }, authorize: { $0.rawBytes == inviter.bytes })
+        let transport = PeerTransport(
+            identity: { identity },
+            admit: { $0.rawBytes == inviter.bytes ? PeerTerms() : nil }
+        )
         let deadline = ContinuousClock.now + patience
-        var last = "it names no address"
+        var last = ""
         repeat {
-            for address in addresses {
-                guard let place = try? HostPort(address) else { continue }
+            for place in addresses {
                 do {
                     let connection = try await transport.dial(
                         host: place.host,
                         port: place.port,
                         deadline: .seconds(5)
                     )
-                    let answer = try await exchange(request, over: connection)
+                    let answer = try await exchange(request, over: connection, empty: empty)
                     await transport.shutdown()
                     return answer
                 } catch let reason as CloseReason {
                     if case .refusedByPeer = reason {
                         throw HansaError(
                             .refused,
-                            "\(address) does not take this invitation: it was used or revoked, has expired, or is not that node's"
+                            "\(place) does not take this invitation: it was used or revoked, has expired, or is not that node's"
                         )
                     }
-                    last = "\(address): \(reason.words)"
+                    last = "\(place): \(reason.words)"
                 }
             }
-            guard !addresses.isEmpty else { break }
             try await Task.sleep(for: .milliseconds(300))
         } while ContinuousClock.now < deadline
         throw HansaError(
@@ -200,23 +185,28 @@ extension NodeFolder {
         )
     }
 
+    /// How long an answer may take in all. It ends sooner where nothing comes for a while.
+    private static let answerPatience = Duration.seconds(300)
+
     private static func exchange(
         _ request: Hansa_V0_JoinRequest,
-        over connection: PeerConnection
-    ) async throws -> Hansa_V0_JoinAnswer {
+        over connection: PeerConnection,
+        empty: JoinAnswerIntake
+    ) async throws -> JoinAnswerIntake {
         var frame = Hansa_V0_Frame()
         frame.joinRequest = request
         let bytes: [UInt8] = try frame.serializedBytes()
+        // Owned by this call: it is cancelled when the answer is here.
+        let deadline = Task {
+            try await Task.sleep(for: answerPatience)
+            connection.abort(.outlived)
+        }
+        defer { deadline.cancel() }
         try await connection.send(bytes)
-        for await reply in connection.inbound {
-            guard let answered = try? Hansa_V0_Frame(serializedBytes: reply),
-                case .joinAnswer(let answer) = answered.message
-            else {
-                throw HansaError(.unreachable, "the inviting node answered with something else; is it of this version?")
-            }
+        var intake = empty
+        for await reply in connection.inbound where try intake.take(reply) {
             connection.close()
-            guard answer.refused == 0 else { throw HansaError(.refused, answer.reason) }
-            return answer
+            return intake
         }
         throw await connection.closed()
     }

@@ -5,7 +5,7 @@ extension CloseReason {
     /// A few words for people; no key beyond its first digits.
     package var words: String {
         switch self {
-        case .connectFailed(let words): "cannot be connected to: \(words)"
+        case .connectFailed(let failure): failure.words
         case .dialTimedOut: "does not answer"
         case .cancelled: "given up"
         case .handshakeTimedOut: "TLS handshake not done in time"
@@ -17,7 +17,10 @@ extension CloseReason {
         case .certificateExpired(_, let validity), .certificateNotYetValid(_, let validity):
             PeerClock(of: validity).words
         case .unknownKey(let key): "key \(key.rawBytes.prefix(4).hexText) is not of this alliance"
-        case .tooManyConnections: "too many connections wait for their handshake"
+        case .tooManyConnections: "this node has as many connections as it takes"
+        case .madeRoom: "closed to make room for another connection"
+        case .accountFull(let count): "its organization or ticket has \(count) connections here, the most that one may have"
+        case .classFull(let name, let count): "this node has \(count) connections with \(name), the most that it takes"
         case .closedByPeer: "closed by the peer"
         case .refusedByPeer(.badCertificate), .refusedByPeer(.certificateExpired):
             "it does not take this node's certificate; most often one of the two clocks is wrong"
@@ -27,11 +30,69 @@ extension CloseReason {
         case .protocolError(let words): "TLS: \(words)"
         case .frameTooLong(let count): "a frame of \(count) bytes; 4 MiB is the most"
         case .emptyFrame: "a frame without content"
+        case .stalledFrame: "a message began and did not come to its end in time"
         case .idle: "nothing came for too long"
+        case .outlived: "not done in the time that it may take"
+        case .overBudget: "its messages take the most of this node's memory, which runs short"
         case .failed(let words): words
         case .localShutdown: "this node stops"
         case .slowReader: "the peer does not read what is sent to it"
+        case .unsendableFrame(let count):
+            "this node made a message of \(count) bytes, which no frame holds; please report this fault of the program"
         case .local(let words): words
+        }
+    }
+}
+
+extension SocketFailure {
+    /// A few words for people, behind the address.
+    package var words: String {
+        switch self {
+        case .refused: "nobody listens there"
+        case .noRoute: "no route leads there"
+        case .timedOut: "does not answer"
+        case .unknownName: "the name has no address"
+        case .reset: "the connection was reset"
+        case .notPermitted: "the system does not permit it"
+        case .addressNotAvailable: "this machine does not have that address"
+        case .familyNotSupported: "this machine does not speak that address's protocol (IPv6?)"
+        case .addressInUse: "the address is in use"
+        case .noDescriptors: "this process has no descriptors left; allow it more (LimitNOFILE, ulimit -n)"
+        case .failed(let words): words
+        }
+    }
+}
+
+extension ListenError {
+    /// The error as its operator meets it. What may pass by itself has ``ExitCode/inUse``, so that a service manager tries
+    /// again; what only another setting mends has ``ExitCode/usage``.
+    func error(at place: HostPort) -> HansaError {
+        guard case .failed(let failure) = self else { return HansaError(.unreachable, "this node stops") }
+        return switch failure {
+        case .addressInUse:
+            HansaError(
+                .inUse,
+                "port \(place.port) on \(place.host) is in use; stop what listens there, or choose another with --listen"
+            )
+        case .addressNotAvailable:
+            HansaError(
+                .inUse,
+                "cannot listen at \(place): this machine does not have that address now; wait until its network is up, "
+                    + "or choose another with --listen"
+            )
+        case .unknownName:
+            HansaError(
+                .inUse,
+                "cannot listen at \(place): the name has no address now; wait until names are resolved, "
+                    + "or name an IP address with --listen"
+            )
+        case .noDescriptors: HansaError(.inUse, "cannot listen at \(place): \(failure.words)")
+        case .notPermitted:
+            HansaError(
+                .usage,
+                "cannot listen at \(place): the system does not permit it; choose a port from 1024 on with --listen"
+            )
+        default: HansaError(.usage, "cannot listen at \(place): \(failure.words); choose another with --listen")
         }
     }
 }

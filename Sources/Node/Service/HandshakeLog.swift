@@ -2,25 +2,102 @@ import Logging
 import Synchronization
 import Transport
 
-/// Tells of strangers: who came to the port and did not get past the handshake.
+/// Tells of connections that the port did not take: the first few of each address and reason with a line each, the others
+/// of a minute with their number, so that nobody fills the log.
 final class HandshakeLog: Sendable {
+    private struct Kind: Hashable {
+        let address: AddressGroup
+        /// The reason without what differs between two of its kind.
+        let reason: String
+    }
+
+    private struct Tally {
+        var told = 0
+        var untold = 0
+        var words = ""
+    }
+
+    private struct State {
+        var count = 0
+        var begin = ContinuousClock.now
+        var told = 0
+        var kinds: [Kind: Tally] = [:]
+        /// Of kinds for which there was no room.
+        var others = 0
+    }
+
+    /// The time for which refusals are counted together.
+    static let interval = Duration.seconds(60)
+    /// Lines in an interval of one kind, and of all. Guesses: enough to see what is wrong.
+    private static let linesPerKind = 5
+    private static let linesMax = 60
+    /// Kinds that are told apart in an interval, and of which the number is told at its end.
+    private static let kindsMax = 1024
+    private static let summariesMax = 10
+
     private let logger: Logger
-    private let failed = Mutex(0)
+    private let state = Mutex(State())
 
     init(logger: Logger) {
         self.logger = logger
     }
 
-    /// Handshakes that failed since the node started.
-    var count: Int { failed.withLock { $0 } }
+    /// Connections that were not taken since the node started.
+    var count: Int { state.withLock { $0.count } }
 
     func refused(_ address: PeerAddress, _ reason: CloseReason) {
         // A node that stops refuses nobody.
         guard reason != .localShutdown else { return }
-        failed.withLock { $0 += 1 }
-        logger.notice(
-            "connection refused",
-            metadata: ["address": "\(address)", "reason": "\(reason.words)"]
-        )
+        tellRest(ifOlderThan: Self.interval)
+        let kind = Kind(address: AddressGroup(host: address.host), reason: reason.kind)
+        let words = reason.words
+        let isTold = state.withLock { state in
+            state.count += 1
+            guard state.kinds[kind] != nil || state.kinds.count < Self.kindsMax else {
+                state.others += 1
+                return false
+            }
+            var tally = state.kinds[kind] ?? Tally()
+            defer { state.kinds[kind] = tally }
+            tally.words = words
+            guard tally.told < Self.linesPerKind, state.told < Self.linesMax else {
+                tally.untold += 1
+                return false
+            }
+            tally.told += 1
+            state.told += 1
+            return true
+        }
+        guard isTold else { return }
+        if address.host.isEmpty {
+            logger.warning("connections cannot be accepted", metadata: ["reason": "\(words)"])
+        } else {
+            logger.notice("connection refused", metadata: ["address": "\(address)", "reason": "\(words)"])
+        }
     }
+
+    /// Tells how many were refused without a line of their own, and begins to count anew.
+    func tellRest(ifOlderThan age: Duration = .zero) {
+        let rest = state.withLock { state -> (kinds: [(Kind, Tally)], others: Int)? in
+            guard state.begin.duration(to: .now) >= age else { return nil }
+            defer { state = State(count: state.count) }
+            return (state.kinds.filter { $0.value.untold > 0 }.sorted { $0.value.untold > $1.value.untold }, state.others)
+        }
+        guard let rest else { return }
+        for (kind, tally) in rest.kinds.prefix(Self.summariesMax) {
+            logger.notice(
+                "more connections refused",
+                metadata: ["count": "\(tally.untold)", "address": "\(kind.address)", "last": "\(tally.words)"]
+            )
+        }
+        let others = rest.others + rest.kinds.dropFirst(Self.summariesMax).reduce(0) { $0 + $1.1.untold }
+        if others > 0 {
+            logger.notice("more connections refused", metadata: ["count": "\(others)", "address": "many others"])
+        }
+    }
+}
+
+extension CloseReason {
+    /// The case's name.
+    fileprivate var kind: String { String("\(self)".prefix { $0 != "(" }) }
 }

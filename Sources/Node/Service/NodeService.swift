@@ -32,6 +32,7 @@ package final class NodeService: Service {
     private let traffic = Traffic()
     private let handshakes: HandshakeLog
     private let clocks = PeerClocks()
+    private let newcomers: NewcomerSessions
     private let failure = Mutex<HansaError?>(nil)
     /// Peers' deltas that wait to be stored.
     private let unstored = Mutex(StoringLanes())
@@ -120,8 +121,6 @@ package final class NodeService: Service {
         driver = EngineDriver(engine)
         (dials, dial) = AsyncStream.makeStream()
         (stopped, stop) = AsyncStream.makeStream()
-        let gate = try Gate(directory: directory)
-        self.gate = gate
         var configuration = TransportConfiguration()
         // What a peer was promised by credit, a whole frontier and what is pushed meanwhile.
         configuration.outboundBytesMax = 32 * 1024 * 1024
@@ -129,16 +128,34 @@ package final class NodeService: Service {
         // What a held session keeps in memory, beside one frame.
         configuration.inboundBytesMax = 1024 * 1024
         configuration.wallSeconds = { Int64(WallClock.milliseconds / 1000) }
+        let limits = ConnectionLimits()
+        configuration.connectionsMax = limits.total
+        configuration.unauthenticatedMax = limits.strangers
+        let gate = try Gate(
+            directory: directory,
+            membersMax: limits.members,
+            outboundBytesMax: configuration.outboundBytesMax
+        )
+        self.gate = gate
         let handshakes = HandshakeLog(logger: logger)
         self.handshakes = handshakes
+        let driver = driver
+        newcomers = NewcomerSessions(
+            directory: directory,
+            gate: gate,
+            traffic: traffic,
+            logger: logger,
+            feed: { driver.feed($0) }
+        )
         transport = PeerTransport(
             configuration: configuration,
             identity: { gate.identity },
-            authorize: { gate.admits($0.rawBytes) },
+            admit: { gate.terms(of: $0.rawBytes) },
             refused: { [clocks] address, reason in
                 clocks.note(reason)
                 handshakes.refused(address, reason)
-            }
+            },
+            farewell: { gate.farewell(to: $0, $1) }
         )
     }
 
@@ -148,12 +165,12 @@ package final class NodeService: Service {
     ///
     /// - Throws: ``HansaError`` with ``ExitCode/inUse`` where the port is taken, and what the disk refuses.
     package func run() async throws {
-        let place = try HostPort(settings.listen)
+        let place = try HostPort(listening: settings.listen)
         let listener: PeerListener
         do {
             listener = try await transport.listen(host: place.host, port: place.port)
         } catch {
-            throw Self.translate(error, place: place)
+            throw error.error(at: place)
         }
         let bound = HostPort(host: place.host, port: listener.localAddress.port)
         address.withLock { $0 = bound }
@@ -185,6 +202,7 @@ package final class NodeService: Service {
         await listener.close()
         await transport.shutdown()
         saveContacts()
+        handshakes.tellRest()
         if let failure = failure.withLock({ $0 }) { throw failure }
     }
 
@@ -192,7 +210,10 @@ package final class NodeService: Service {
         driver.begin { [self] in perform($0) }
         await withDiscardingTaskGroup { group in
             group.addTask {
-                while (try? await Task.sleep(for: Self.contactsInterval)) != nil { self.saveContacts() }
+                while (try? await Task.sleep(for: Self.contactsInterval)) != nil {
+                    self.saveContacts()
+                    self.handshakes.tellRest()
+                }
             }
             group.addTask {
                 while (try? await Task.sleep(for: Self.idlePause)) != nil {
@@ -246,7 +267,7 @@ package final class NodeService: Service {
         let wanted: [String]
         if !settings.advertise.isEmpty {
             wanted = settings.advertise
-        } else if bound.isWildcard {
+        } else if bound.undialableReason != nil {
             wanted = []
             logger.warning(
                 "nobody is told where to dial this node; name an address with --advertise",
@@ -337,7 +358,7 @@ package final class NodeService: Service {
             links.withLock { table in
                 table.past = table.past.filter { roster.organization(of: $0.key) != nil }
             }
-            transport.closeSessions { [gate] in !gate.admits($0.rawBytes) }
+            transport.closeSessions { [gate] in gate.terms(of: $0.rawBytes) == nil }
         case .noteRefusal(let log, let sequence, let refusal, let node): noteRefusal(log, sequence, refusal, node)
         case .noteRefused(let log, let sequence, let code, let reason, let node):
             noteRefused(log, sequence, code, reason, node)
@@ -571,7 +592,7 @@ package final class NodeService: Service {
     private func serve(_ connection: PeerConnection) async {
         let key = connection.peerKey.rawBytes
         if gate.isInvitation(key) {
-            await serveNewcomer(connection)
+            await newcomers.serve(connection)
         } else {
             await run(connection)
         }
@@ -584,7 +605,7 @@ package final class NodeService: Service {
     /// answers is kept. All together have ``EngineSettings/dialDeadline``.
     private func dial(_ dial: Dial) async {
         let deadline = ContinuousClock.now + Duration.milliseconds(Int64(EngineSettings().dialDeadline.count))
-        let places = dial.addresses.compactMap { try? HostPort($0) }
+        let places = dial.addresses.compactMap { try? HostPort(dialable: $0) }
         var words = places.isEmpty ? "no address" : ""
         var found: (connection: PeerConnection, place: HostPort)?
         await withTaskGroup(of: (HostPort, Result<PeerConnection, CloseReason>)?.self) { group in
@@ -676,6 +697,9 @@ package final class NodeService: Service {
         if case .refusedByPeer = reason, let address {
             // TLS 1.3 tells a dialler only after its handshake that its key or its certificate is not taken.
             driver.feed(.dialFailed(node, reason: "\(address): \(reason.words)"))
+        }
+        if case .unsendableFrame = reason {
+            logger.error("a message was too long to be sent", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
         }
         giveUpQuestions(HansaError(.unreachable, "the connection with \(who(node)) has ended")) { $0.node == node }
         logger.info("session closed", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
@@ -791,45 +815,8 @@ package final class NodeService: Service {
         }
     }
 
-    // MARK: - Newcomers
-
     /// Invitations as they are in the store now; called when one was made.
     package func reloadInvitations() throws { try gate.reload() }
-
-    private func serveNewcomer(_ connection: PeerConnection) async {
-        var answer = Hansa_V0_JoinAnswer()
-        guard let key = Hash256(connection.peerKey.rawBytes) else { return }
-        for await frame in connection.inbound {
-            traffic.countReceived(.join, frameBytes: frame.count)
-            guard let decoded = try? Hansa_V0_Frame(serializedBytes: frame),
-                case .joinRequest(let request) = decoded.message
-            else {
-                answer.refused = 1
-                answer.reason = "a newcomer may only ask to join"
-                break
-            }
-            do {
-                let admitted = try await Admission(directory: directory).admit(request, invitation: key)
-                driver.feed(.stated(admitted.statements))
-                if let announcement = admitted.announcement { driver.feed(.announced(announcement)) }
-                logger.info("admitted", metadata: ["organization": "\(admitted.name)", "node": "\(admitted.node.hex)"])
-                answer = admitted.answer
-            } catch {
-                let error = HansaError(cause: error)
-                logger.warning("newcomer refused", metadata: ["reason": "\(error.message)"])
-                answer.refused = UInt32(error.code.rawValue)
-                answer.reason = error.message
-            }
-            break
-        }
-        var frame = Hansa_V0_Frame()
-        frame.joinAnswer = answer
-        if let bytes: [UInt8] = try? frame.serializedBytes(), (try? await connection.send(bytes)) != nil {
-            traffic.countSent(.join, frameBytes: bytes.count)
-        }
-        connection.close()
-        _ = await connection.closed()
-    }
 
     // MARK: - Comparing records
 
@@ -892,17 +879,6 @@ package final class NodeService: Service {
     private func answer(_ question: PeerMessage.DiffQuestion, _ link: LinkID) {
         readThen { [cryptography = directory.cryptography] reading in
             .diffAnswered(link, try RecordComparison.answer(question, reading: reading, hasher: cryptography))
-        }
-    }
-
-    private static func translate(_ error: any Error, place: HostPort) -> HansaError {
-        switch error as? ListenError {
-        case .addressInUse?:
-            HansaError(
-                .inUse,
-                "port \(place.port) on \(place.host) is in use; stop what listens there, or choose another with --listen"
-            )
-        default: HansaError(.usage, "cannot listen at \(place): \(error)")
         }
     }
 }

@@ -23,7 +23,8 @@ struct AddressOptions: ParsableArguments {
 
     func validate() throws {
         do {
-            for address in advertise + (listen.map { [$0] } ?? []) { _ = try HostPort(address) }
+            if let listen { _ = try HostPort(listening: listen) }
+            for address in advertise { _ = try HostPort(dialable: address) }
         } catch let error as HansaError {
             throw ValidationError(error.message)
         }

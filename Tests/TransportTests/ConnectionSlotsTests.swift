@@ -1,0 +1,226 @@
+import Simulator
+import Testing
+import Transport
+
+@Suite struct ConnectionSlotsTests {
+    private func address(_ number: Int) -> AddressGroup { AddressGroup(host: "10.0.\(number / 256).\(number % 256)") }
+
+    private func slots(total: Int = 1000, strangers: Int = 64, perAddress: Int = 16) -> ConnectionSlots {
+        ConnectionSlots(totalMax: total, strangersMax: strangers, strangersPerAddressMax: perAddress)
+    }
+
+    @Test func theOldestStrangerOfAFullAddressMakesRoom() throws {
+        var slots = slots(perAddress: 2)
+        let first = try #require(slots.arrive(from: address(1)).id)
+        _ = slots.arrive(from: address(2))
+        let second = try #require(slots.arrive(from: address(1)).id)
+        let third = slots.arrive(from: address(1))
+        #expect(third.id != nil && third.cut == [first])
+        #expect(slots.arrive(from: address(1)).cut == [second])
+        #expect(slots.strangerCount == 3)
+    }
+
+    /// Whatever six addresses send, one from a seventh keeps its place for as long as its handshake takes.
+    @Test func aFloodFromAFewAddressesNeverReachesTheConnectionOfAnother() throws {
+        var slots = slots()
+        for number in 0..<1000 {
+            for id in slots.arrive(from: address(number % 6)).cut { slots.remove(id) }
+        }
+        let honest = slots.arrive(from: address(100))
+        for id in honest.cut { slots.remove(id) }
+        let own = try #require(honest.id)
+        for number in 0..<100_000 {
+            let arrival = slots.arrive(from: address(number % 6))
+            #expect(arrival.id != nil && !arrival.cut.contains(own))
+            for id in arrival.cut { slots.remove(id) }
+        }
+        #expect(slots.settle(own, on: PeerTerms()) == .taken(cut: []))
+    }
+
+    /// With more addresses than room, the oldest goes: a connection lasts for as many arrivals as there is room for.
+    @Test func aFloodFromManyAddressesLeavesTheTimeOfAllPlaces() throws {
+        var slots = slots(strangers: 64)
+        for number in 0..<64 { _ = slots.arrive(from: address(number)) }
+        let honest = slots.arrive(from: address(100))
+        for id in honest.cut { slots.remove(id) }
+        for number in 0..<63 {
+            let arrival = slots.arrive(from: address(1000 + number))
+            #expect(!arrival.cut.contains(try #require(honest.id)))
+            for id in arrival.cut { slots.remove(id) }
+        }
+        #expect(slots.settle(try #require(honest.id), on: PeerTerms()) == .taken(cut: []))
+    }
+
+    @Test func anAccountAndAClassHaveTheirBounds() throws {
+        var slots = slots()
+        let some = PeerClass(name: "some", connectionsMax: 4, accountConnectionsMax: 3)
+        func settle(_ account: UInt8) throws -> ConnectionSlots.Settlement {
+            let id = try #require(slots.arrive(from: address(Int(account))).id)
+            let result = slots.settle(id, on: PeerTerms(some, account: [account]))
+            if case .taken = result { ids[account, default: []].append(id) } else { slots.end(id) }
+            return result
+        }
+        var ids: [UInt8: [ConnectionSlots.ID]] = [:]
+        for _ in 0..<3 { #expect(try settle(1) == .taken(cut: [])) }
+        #expect(try settle(1) == .accountFull)
+        #expect(try settle(2) == .taken(cut: []))
+        // The class is full. Whoever has one fewer than the fullest makes the oldest of that go, until they are even.
+        #expect(try settle(2) == .taken(cut: [try #require(ids[1]?[0])]))
+        #expect(try settle(2) == .classFull)
+        #expect(try settle(3) == .taken(cut: [try #require(ids[1]?[1])]))
+        #expect(try settle(4) == .taken(cut: [try #require(ids[2]?[0])]))
+        #expect(try settle(5) == .classFull)
+        // Where one ends there is room.
+        slots.end(try #require(ids[3]?[0]))
+        #expect(try settle(5) == .taken(cut: []))
+        // Another class has its own room; and what this node dials is not refused.
+        let id = try #require(slots.arrive(from: address(9)).id)
+        #expect(slots.settle(id, on: PeerTerms(.plain, account: [1])) == .taken(cut: []))
+        #expect(slots.settle(slots.dial(), on: PeerTerms(some, account: [1])) == .taken(cut: []))
+    }
+
+    @Test func inAClassOfShortConnectionsTheOldestGoes() throws {
+        var slots = slots()
+        let short = PeerClass(name: "short", connectionsMax: 3, accountConnectionsMax: 2, evictsOldest: true)
+        func settle(_ account: UInt8) throws -> (id: ConnectionSlots.ID, result: ConnectionSlots.Settlement) {
+            let id = try #require(slots.arrive(from: address(Int(account))).id)
+            return (id, slots.settle(id, on: PeerTerms(short, account: [account])))
+        }
+        let first = try settle(1)
+        let second = try settle(1)
+        #expect(try settle(1).result == .taken(cut: [first.id]))
+        let other = try settle(2)
+        #expect(other.result == .taken(cut: []))
+        // Account 1 has most.
+        #expect(try settle(3).result == .taken(cut: [second.id]))
+        // All are even: account 1's remaining one is the oldest.
+        let last = try settle(4)
+        guard case .taken(let cut) = last.result else {
+            Issue.record("\(last)")
+            return
+        }
+        #expect(cut.count == 1 && cut[0] < other.id)
+    }
+
+    @Test func whatIsEndingIsCutFirstWhereAllIsFull() throws {
+        var slots = slots(total: 20, strangers: 10)
+        var settled: [ConnectionSlots.ID] = []
+        for number in 0..<20 {
+            let id = try #require(slots.arrive(from: address(number)).id)
+            #expect(slots.settle(id, on: PeerTerms()) == .taken(cut: []))
+            settled.append(id)
+        }
+        #expect(slots.arrive(from: address(50)).id == nil)
+        slots.end(settled[7])
+        let arrival = slots.arrive(from: address(50))
+        #expect(arrival.id != nil && arrival.cut == [settled[7]])
+        // It is cut once, and then there is no more.
+        #expect(slots.arrive(from: address(51)).id == nil)
+        slots.remove(settled[7])
+        #expect(slots.settle(settled[7], on: PeerTerms()) == .gone)
+    }
+
+    /// Random comings and goings against plain counting.
+    @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
+    func theBoundsHoldAtEveryMoment(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let totalMax = 60
+        var slots = slots(total: totalMax, strangers: 20, perAddress: 6)
+        let classes = [
+            PeerClass(name: "a", connectionsMax: 15, accountConnectionsMax: 5),
+            PeerClass(name: "b", connectionsMax: 6, accountConnectionsMax: 2, evictsOldest: true),
+        ]
+        enum Phase: Equatable { case stranger(Int), settled(Int, UInt8), ending }
+        var model: [ConnectionSlots.ID: Phase] = [:]
+        func count(_ holds: (Phase) -> Bool) -> Int { model.values.count { holds($0) } }
+        for step in 0..<20_000 {
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0..<5:
+                let place = Int.random(in: 0..<8, using: &random)
+                let arrival = slots.arrive(from: address(place))
+                for id in arrival.cut { model[id] = .ending }
+                if let id = arrival.id { model[id] = .stranger(place) }
+            case 5, 6:
+                let candidates = model.filter { if case .stranger = $0.value { true } else { false } }.keys.sorted()
+                guard let id = candidates.randomElement(using: &random) else { break }
+                let which = Int.random(in: 0..<2, using: &random)
+                let account = UInt8.random(in: 0..<6, using: &random)
+                if case .taken(let cut) = slots.settle(id, on: PeerTerms(classes[which], account: [account])) {
+                    for victim in cut { model[victim] = .ending }
+                    model[id] = .settled(which, account)
+                } else {
+                    slots.end(id)
+                    model[id] = .ending
+                }
+            case 7:
+                guard let id = model.keys.sorted().randomElement(using: &random) else { break }
+                slots.end(id)
+                model[id] = .ending
+            default:
+                guard let id = model.keys.sorted().randomElement(using: &random) else { break }
+                slots.remove(id)
+                model[id] = nil
+            }
+            let where_ = "seed \(seed), step \(step)"
+            #expect(slots.total == model.count, "\(where_)")
+            #expect(slots.total <= totalMax + totalMax / 16 + 1, "\(where_)")
+            #expect(slots.strangerCount == count { if case .stranger = $0 { true } else { false } }, "\(where_)")
+            #expect(slots.strangerCount <= 20, "\(where_)")
+            for place in 0..<8 { #expect(count { $0 == .stranger(place) } <= 6, "\(where_)") }
+            for (which, peerClass) in classes.enumerated() {
+                let all = count { if case .settled(which, _) = $0 { true } else { false } }
+                #expect(all <= peerClass.connectionsMax, "\(where_)")
+                for account in 0..<6 as Range<UInt8> {
+                    #expect(count { $0 == .settled(which, account) } <= peerClass.accountConnectionsMax, "\(where_)")
+                }
+            }
+        }
+    }
+}
+
+@Suite struct AddressGroupTests {
+    @Test(arguments: [
+        ("10.0.0.1", "10.0.0.1"), ("::ffff:10.0.0.1", "10.0.0.1"), ("127.0.0.1", "127.0.0.1"),
+        ("2001:db8:0:1234::1", "2001:db8:0:1200::/56"), ("fe80::1%eth0", "fe80::/56"), ("::1", "::/56"),
+        ("", "unknown"), ("node.example", "unknown"),
+    ])
+    func anAddressIsOfItsGroup(host: String, group: String) {
+        #expect(AddressGroup(host: host).description == group)
+    }
+
+    @Test func networksOf56BitsCountAsOne() {
+        #expect(AddressGroup(host: "2001:db8:0:12ff::1") == AddressGroup(host: "2001:db8:0:1200:5::9"))
+        #expect(AddressGroup(host: "2001:db8:0:1300::1") != AddressGroup(host: "2001:db8:0:1200::1"))
+        #expect(AddressGroup(host: "10.0.0.1") != AddressGroup(host: "10.0.0.2"))
+    }
+}
+
+@Suite struct ByteBudgetTests {
+    private final class Holder {}
+
+    @Test func theLargestHolderOfTheLargestAccountMakesRoom() {
+        var budget = ByteBudget<Holder>(bytesMax: 99)
+        let (many, one) = ((0..<5).map { _ in Holder() }, Holder())
+        // The largest of all holders is not of the largest account.
+        #expect(budget.set(30, of: one, account: [1]) == nil)
+        for (number, holder) in many.enumerated() {
+            let victim = budget.set(12 + number, of: holder, account: [2])
+            #expect(number < 4 ? victim == nil : victim === many[4])
+        }
+        #expect(budget.total == 30 + 12 + 13 + 14 + 15)
+        // Where it changes, it counts anew; at nothing it is forgotten.
+        #expect(budget.set(20, of: many[0], account: [2]) == nil)
+        #expect(budget.total == 92)
+        for holder in many { _ = budget.set(0, of: holder, account: [2]) }
+        #expect(budget.total == 30)
+        budget.remove(ObjectIdentifier(one), account: [1])
+        #expect(budget.total == 0)
+    }
+
+    @Test func whoExceedsItAloneIsTheVictim() {
+        var budget = ByteBudget<Holder>(bytesMax: 100)
+        let holder = Holder()
+        #expect(budget.set(101, of: holder, account: []) === holder)
+        #expect(budget.total == 0)
+    }
+}
