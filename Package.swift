@@ -95,7 +95,8 @@ let package = Package(
         .target(
             name: "LocalAPI",
             dependencies: [
-                "Node", "Transport", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, logging, lifecycle, signals,
+                "Node", "Transport", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, logging, lifecycle,
+                signals,
             ],
             swiftSettings: settings
         ),

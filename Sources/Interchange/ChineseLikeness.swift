@@ -29,7 +29,10 @@ struct ChineseLikeness {
                 if byte &- 0x30 < 10 {
                     left = 2
                 } else {
-                    points = max(-Self.pointsMax, min(Self.pointsMax, points + Int(Self.points[Int(first) << 8 | Int(byte)])))
+                    points = max(
+                        -Self.pointsMax,
+                        min(Self.pointsMax, points + Int(Self.points[Int(first) << 8 | Int(byte)]))
+                    )
                 }
             } else if byte >= 0x80 {
                 lead = byte
@@ -70,7 +73,11 @@ struct ChineseLikeness {
         guard let converter = try? Transcoder(MemorySource(bytes), from: .gb18030), let text = try? converter.readAll()
         else { return [] }
         let wanted = Set(commonText.unicodeScalars)
-        return Set(zip(codes, String(decoding: text, as: UTF8.self).unicodeScalars).lazy.filter { wanted.contains($1) }.map(\.0))
+        return Set(
+            zip(codes, String(decoding: text, as: UTF8.self).unicodeScalars).lazy.filter { wanted.contains($1) }.map(
+                \.0
+            )
+        )
     }
 
     /// 500 of the most common characters of Chinese: three of four in running text, as in the names and descriptions of catalogs.

@@ -16,7 +16,9 @@ package indirect enum JSONDocument: Sendable {
         let read = Array(text.utf8).withUnsafeBufferPointer { bytes -> JSONDocument? in
             guard let base = bytes.baseAddress else { return nil }
             var scanner = JSONScanner(base, from: 0, to: bytes.count, isValid: true)
-            guard let tree = try? Self.read(&scanner), scanner.peek() == 0, scanner.index == bytes.count else { return nil }
+            guard let tree = try? Self.read(&scanner), scanner.peek() == 0, scanner.index == bytes.count else {
+                return nil
+            }
             return tree
         }
         guard let read else { return nil }

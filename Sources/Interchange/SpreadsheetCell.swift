@@ -59,7 +59,9 @@ enum SpreadsheetCell {
     /// True for a minus and digits, with a point among them at most.
     private static func isNegativeNumber(_ text: String) -> Bool {
         let digits = text.utf8.dropFirst()
-        guard text.utf8.first == UInt8(ascii: "-"), let first = digits.first, let last = digits.last else { return false }
+        guard text.utf8.first == UInt8(ascii: "-"), let first = digits.first, let last = digits.last else {
+            return false
+        }
         func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
         return isDigit(first) && isDigit(last) && digits.count { !isDigit($0) } <= 1
             && digits.allSatisfy { isDigit($0) || $0 == UInt8(ascii: ".") }

@@ -2,8 +2,8 @@ import Catalog
 import DeltaLog
 import Gossip
 
-/// How a member's node misbehaves. What it does is done by whoever carries out its engine's actions; the engine is the
-/// same as everybody's.
+/// How a member misbehaves. The first twelve roles change what one node's engine sends, or add to it; the engine is the
+/// same as everybody's. The others are the work of an ``Adversary``, which uses all keys of its organization.
 package enum HostileRole: String, CaseIterable, Hashable, Sendable {
     /// Changes bytes of deltas, also in the middle of a run of good ones.
     case forger
@@ -29,6 +29,56 @@ package enum HostileRole: String, CaseIterable, Hashable, Sendable {
     case deceiver
     /// Reads, and sends, one byte a second.
     case dripper
+    /// Sends numbers at the ends of their ranges wherever a message has one.
+    case extremeNumbers = "extreme-numbers"
+    /// Promises heads by the thousand: of logs by nobody, of own logs that do not exist, and of honest logs with
+    /// sequences far ahead.
+    case headFlooder = "head-flooder"
+    /// Announces dead addresses for all its keys, and new versions of that again and again.
+    case addressFlooder = "address-flooder"
+    /// Opens as many connections as it is let, by all its keys, and keeps them open; asks to be a neighbour on some, and
+    /// passes nothing on.
+    case sessionHoarder = "session-hoarder"
+    /// Writes ever new field paths, and records with ever more live operations.
+    case pathFlooder = "path-flooder"
+    /// Asks and tells what costs much and has no price, as fast as the link takes it.
+    case unpricedQuestions = "unpriced-questions"
+
+    /// The roles that swarms draw from; the number of them is part of what a seed means.
+    static let ofSwarms: [HostileRole] = [
+        .forger, .babbler, .liar, .replayer, .forker, .postdater, .citer, .flooder, .grafter, .shuffler, .deceiver,
+        .dripper,
+    ]
+
+    /// True for roles that an ``Adversary`` plays.
+    package var isAdversary: Bool { !Self.ofSwarms.contains(self) }
+
+    /// True for roles that add messages to those of an engine.
+    var floodsBesideItsEngine: Bool { [.flooder, .grafter, .shuffler, .deceiver].contains(self) }
+
+    /// A line for people.
+    package var summary: String {
+        switch self {
+        case .forger: "changes bytes of deltas"
+        case .babbler: "sends frames that are no messages"
+        case .liar: "promises heads that do not exist"
+        case .replayer: "sends again what it sent before"
+        case .forker: "signs two deltas for each place in its log"
+        case .postdater: "dates its deltas years ahead"
+        case .citer: "cites what does not exist"
+        case .flooder: "tells of heads without end"
+        case .grafter: "asks for logs without end"
+        case .shuffler: "shuffles views of strangers"
+        case .deceiver: "answers comparisons falsely"
+        case .dripper: "reads and sends a byte a second"
+        case .extremeNumbers: "sends numbers at the ends of their ranges"
+        case .headFlooder: "promises heads by the thousand"
+        case .addressFlooder: "announces dead addresses for hundreds of keys"
+        case .sessionHoarder: "opens sessions by hundreds of keys, and keeps them"
+        case .pathFlooder: "writes ever new paths, and records that only grow"
+        case .unpricedQuestions: "asks for work without a price"
+        }
+    }
 
     /// Why a message of this node does not decode; nil where it does.
     func malformation(of message: PeerMessage, using random: inout SplitMix64) -> String? {
@@ -45,15 +95,18 @@ struct HostileMemory {
     var sent: [PeerMessage] = []
     /// When each link was last flooded.
     var floodedAt: [LinkID: UInt64] = [:]
+    /// How far an adversary has pushed its logs to this node.
+    var pushed: [LogID: UInt64] = [:]
 }
 
 extension Simulation {
     /// Makes a node hostile from now on.
     func take(_ role: HostileRole, at place: Int) {
-        guard nodes[place].place == nodes[place].number else { return }
+        guard nodes[place].place == nodes[place].number, !nodes[place].isPuppet else { return }
         nodes[place].role = role
         if role == .dripper { network.clogged[place] = 1 }
         if role == .postdater { nodes[place].clockAheadMilliseconds = 10 * 365 * 86_400_000 }
+        if role.isAdversary { beginAttack(role, at: place) }
     }
 
     /// What a hostile node sends instead.
@@ -97,6 +150,10 @@ extension Simulation {
             }
             return .ranges(lies)
         case .babbler, .postdater, .citer, .flooder, .grafter, .shuffler, .dripper: return message
+        case .extremeNumbers:
+            guard UInt8.random(in: 0..<4, using: &attackRandom) == 0 else { return message }
+            return message.withExtremeNumbers(using: &attackRandom)
+        case .headFlooder, .addressFlooder, .sessionHoarder, .pathFlooder, .unpricedQuestions: return message
         }
     }
 
@@ -147,7 +204,7 @@ extension Simulation {
                     .ranges([FrontierRange(upper: .end, content: .fingerprint($0))])
                 }
             }
-        case .forger, .babbler, .liar, .replayer, .forker, .postdater, .citer, .dripper: return []
+        default: return []
         }
     }
 

@@ -12,6 +12,12 @@ package struct MixHash: Hashable, Sendable {
         low = 0x8BB8_4B93_962E_ACC9 &+ seed
     }
 
+    /// The hash of some bytes.
+    package init(of bytes: [UInt8]) {
+        self.init()
+        add(bytes)
+    }
+
     @inline(__always)
     private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)

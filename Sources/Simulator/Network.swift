@@ -15,6 +15,8 @@ package struct NetworkSettings: Hashable, Sendable {
     package var bytesPerSecond: UInt64?
     /// Milliseconds after which a dial that nobody answers has failed.
     package var dialTimeoutMilliseconds: UInt64 = 3_000
+    /// Connections that a node's machine can hold: beyond them a dial gets no answer. Nil for any number.
+    package var connectionsMax: Int?
 
     package init() {}
 }
@@ -27,6 +29,16 @@ final class Parcel {
     init(message: PeerMessage, byteCount: Int) {
         self.message = message
         self.byteCount = byteCount
+    }
+
+    /// Why the bytes of its frame are no message of the protocol; nil where they are one.
+    var malformation: String? {
+        do throws(MalformedMessage) {
+            _ = try PeerMessage(decoding: message.encoded())
+            return nil
+        } catch {
+            return error.what
+        }
     }
 }
 
@@ -46,9 +58,25 @@ final class Connection {
         var outstandingBytes = 0
         /// What a block holds back.
         var held: [Parcel] = []
+        /// What has come and is not handled yet.
+        var inbox = Inbox()
+        /// Nothing is read before then, in nanoseconds since the start.
+        var readsAgainAt: UInt64 = 0
+        /// What a puppet remembers of the session; nil at any other node.
+        var session: PuppetSession?
 
         init(node: Int) {
             self.node = node
+        }
+
+        /// Forgets what has come and is not handled, as a socket does that is closed.
+        func discardUnread() {
+            while let event = inbox.events.popFirst() {
+                if case .arrival(_, _, let parcel) = event { outstandingBytes -= parcel.byteCount }
+            }
+            let isInTurn = inbox.isInTurn
+            inbox = Inbox()
+            inbox.isInTurn = isInTurn
         }
     }
 
@@ -82,6 +110,8 @@ struct Network {
     /// The first wait for an acknowledgement (RFC 6298, section 2, with the lower bound that Linux uses).
     private static let retransmissionNanoseconds: UInt64 = 200_000_000
     private static let packetBytes = 1_400
+    /// How long an address has before the next one of its node is tried beside it, in nanoseconds.
+    static let addressPause: UInt64 = 1_000_000_000
 
     init(settings: NetworkSettings, seed: UInt64) {
         self.settings = settings

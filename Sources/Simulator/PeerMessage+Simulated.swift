@@ -41,6 +41,21 @@ extension PeerMessage {
         }
     }
 
+    /// The same message, in which heads of authors that nobody has enrolled pass for those of its node's own organization: so
+    /// they are remembered.
+    func adopting(at node: VirtualNode) -> PeerMessage {
+        func adopted(_ log: LogID) -> LogID {
+            guard node.box?.engine.roster.organization(of: log.author) == nil else { return log }
+            return LogID(author: node.adoptive, incarnation: log.incarnation)
+        }
+        func adopted(_ head: LogHead) -> LogHead { LogHead(log: adopted(head.log), head: head.head) }
+        switch self {
+        case .have(let heads): return .have(heads.map { adopted($0) })
+        case .iHave(let heads): return .iHave(heads.map { HopHead(head: adopted($0.head), hops: $0.hops) })
+        default: return self
+        }
+    }
+
     /// Calls `body` with each head that the sender says it holds.
     func forEachPromisedHead(_ body: (LogHead) -> Void) {
         switch self {

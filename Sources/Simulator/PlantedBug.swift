@@ -18,6 +18,28 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     case forgetHave = "forget-have"
     /// After a restart the old log is continued, whatever the token says.
     case ignoreToken = "ignore-token"
+    /// Nothing that peers' messages take is charged to anybody.
+    case freeWork = "free-work"
+    /// A link is read on, though its organization has overdrawn its account.
+    case readOn = "read-on"
+    /// Neighbours are chosen without regard to their organizations.
+    case crowdedNeighbours = "crowded-neighbours"
+    /// An organization may have any number of sessions.
+    case endlessSessions = "endless-sessions"
+    /// All dials wait for the same two slots, and a dead address holds one for its whole time.
+    case sharedDials = "shared-dials"
+    /// Any number of heads is remembered that a peer tells of.
+    case endlessHeads = "endless-heads"
+    /// Heads of authors that nobody has enrolled are remembered.
+    case strangersHeads = "strangers-heads"
+    /// At each message it is planned anew what to ask for, by a pass over all heads.
+    case planAnew = "plan-anew"
+    /// Statements and announcements are passed on as fast as they come.
+    case relayAtOnce = "relay-at-once"
+    /// Who promised a delta has 20 seconds to give it, and nobody else is asked meanwhile.
+    case trustPromises = "trust-promises"
+    /// A peer that says nothing for a second is taken for dead.
+    case impatience = "impatience"
 
     /// A few words for people.
     package var summary: String {
@@ -30,6 +52,45 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         case .loseWaitingCitation: "a citation that waits for its operation is forgotten"
         case .forgetHave: "announcements of new heads are lost"
         case .ignoreToken: "a folder put back continues its old log"
+        case .freeWork: "peers' messages cost them nothing"
+        case .readOn: "a link that is to be held is read on"
+        case .crowdedNeighbours: "neighbours are chosen without regard to organizations"
+        case .endlessSessions: "an organization has any number of sessions"
+        case .sharedDials: "all dials share two slots"
+        case .endlessHeads: "any number of heads is remembered"
+        case .strangersHeads: "heads of unknown authors are remembered"
+        case .planAnew: "each message has all wants planned anew"
+        case .relayAtOnce: "statements and announcements are passed on without a pace"
+        case .trustPromises: "who promised a delta holds others up for 20 s"
+        case .impatience: "a peer that is silent for a second is dropped"
+        }
+    }
+
+    /// Changes the settings of a run, where the bug is a bound that is missing.
+    func change(_ settings: inout Simulation.Settings) {
+        switch self {
+        case .freeWork:
+            settings.engine.budget.workPerSecond = 1_000_000_000
+            settings.engine.budget.workBurst = 1_000_000_000
+        case .crowdedNeighbours: settings.engine.overlay.organizationParts = 1
+        case .endlessSessions:
+            settings.engine.linksPerOrganizationMax = .max
+            settings.engine.linksMax = .max
+        case .endlessHeads, .strangersHeads:
+            settings.engine.headsMax = .max
+            settings.engine.headsPerAuthorMax = .max
+            settings.engine.headsPerOrganizationMax = .max
+        case .planAnew: settings.costs?.headAhead = 1_500
+        case .relayAtOnce:
+            settings.engine.relaysPerSecond = 1_000_000
+            settings.engine.relaysBurst = 1_000_000
+        case .trustPromises: settings.engine.wantLateAfter = 60_000
+        case .impatience:
+            settings.engine.suspectAfter = 1_000
+            settings.engine.silenceMax = 1_000
+        case .skipSuperseded, .sendBeforeDurable, .dropGraft, .ackBeforeStoring, .applyTwice, .loseWaitingCitation,
+            .forgetHave, .ignoreToken, .readOn, .sharedDials:
+            break
         }
     }
 }

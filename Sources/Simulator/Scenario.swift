@@ -31,85 +31,93 @@ package struct Scenario: Sendable {
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 
     /// Every scenario there is.
-    package static let all: [Scenario] = [
-        Scenario(
-            name: "smoke",
-            summary: "a few nodes, a few edits, a partition and a crash",
-            nodes: 5,
-            nodesAllowed: 3...100,
-            body: { $0.smoke() }
-        ),
-        Scenario(
-            name: "swarm",
-            summary: "faults and work of all kinds drawn from the seed, then all must agree",
-            nodes: nil,
-            nodesAllowed: 2...100,
-            body: { $0.swarm() }
-        ),
-        Scenario(
-            name: "one-sender",
-            summary: "one node sends 100 messages over links of 50 ms: copies and hops",
-            nodes: 100,
-            nodesAllowed: 2...5_000,
-            body: { $0.oneSender() }
-        ),
-        Scenario(
-            name: "burst",
-            summary: "all nodes send at once: copies and hops",
-            nodes: 100,
-            nodesAllowed: 2...5_000,
-            body: { $0.burst() }
-        ),
-        Scenario(
-            name: "thousand",
-            summary: "1,000 nodes send once each while 2 % is lost: all arrives",
-            nodes: 1_000,
-            nodesAllowed: 2...5_000,
-            body: { $0.thousand() }
-        ),
-        Scenario(
-            name: "split-hour",
-            summary: "two halves apart for an hour, 10,000 edits in each: equal soon after",
-            nodes: 100,
-            nodesAllowed: 2...1_000,
-            body: { $0.splitHour() }
-        ),
-        Scenario(
-            name: "in-step",
-            summary: "two nodes that hold the same: bytes of a comparison",
-            nodes: 2,
-            nodesAllowed: 2...2,
-            body: { $0.inStep() }
-        ),
-        Scenario(
-            name: "one-missing",
-            summary: "two nodes with 1,000 logs, one delta lacking: round trips and bytes",
-            nodes: 2,
-            nodesAllowed: 2...2,
-            body: { $0.oneMissing() }
-        ),
-        Scenario(
-            name: "dead-third",
-            summary: "30 of 100 nodes dead or silent: the others hear as soon as before",
-            nodes: 100,
-            nodesAllowed: 10...1_000,
-            body: { $0.deadThird() }
-        ),
-        Scenario(
-            name: "mend",
-            summary: "15 % of what is pushed and told of is lost: the tree is mended before anybody compares",
-            nodes: 24,
-            nodesAllowed: 14...500,
-            body: { $0.mend() }
-        ),
-        Scenario(
-            name: "idle",
-            summary: "ten minutes with an edit a second: what that costs",
-            nodes: 100,
-            nodesAllowed: 2...5_000,
-            body: { $0.idle() }
-        ),
-    ]
+    package static let all: [Scenario] =
+        [
+            Scenario(
+                name: "smoke",
+                summary: "a few nodes, a few edits, a partition and a crash",
+                nodes: 5,
+                nodesAllowed: 3...100,
+                body: { $0.smoke() }
+            ),
+            Scenario(
+                name: "swarm",
+                summary: "faults and work of all kinds drawn from the seed, then all must agree",
+                nodes: nil,
+                nodesAllowed: 2...100,
+                body: { $0.swarm() }
+            ),
+            Scenario(
+                name: "one-sender",
+                summary: "one node sends 100 messages over links of 50 ms: copies and hops",
+                nodes: 100,
+                nodesAllowed: 2...5_000,
+                body: { $0.oneSender() }
+            ),
+            Scenario(
+                name: "burst",
+                summary: "all nodes send at once: copies and hops",
+                nodes: 100,
+                nodesAllowed: 2...5_000,
+                body: { $0.burst() }
+            ),
+            Scenario(
+                name: "thousand",
+                summary: "1,000 nodes send once each while 2 % is lost: all arrives",
+                nodes: 1_000,
+                nodesAllowed: 2...5_000,
+                body: { $0.thousand() }
+            ),
+            Scenario(
+                name: "split-hour",
+                summary: "two halves apart for an hour, 10,000 edits in each: equal soon after",
+                nodes: 100,
+                nodesAllowed: 2...1_000,
+                body: { $0.splitHour() }
+            ),
+            Scenario(
+                name: "in-step",
+                summary: "two nodes that hold the same: bytes of a comparison",
+                nodes: 2,
+                nodesAllowed: 2...2,
+                body: { $0.inStep() }
+            ),
+            Scenario(
+                name: "one-missing",
+                summary: "two nodes with 1,000 logs, one delta lacking: round trips and bytes",
+                nodes: 2,
+                nodesAllowed: 2...2,
+                body: { $0.oneMissing() }
+            ),
+            Scenario(
+                name: "dead-third",
+                summary: "30 of 100 nodes dead or silent: the others hear as soon as before",
+                nodes: 100,
+                nodesAllowed: 10...1_000,
+                body: { $0.deadThird() }
+            ),
+            Scenario(
+                name: "mend",
+                summary: "15 % of what is pushed and told of is lost: the tree is mended before anybody compares",
+                nodes: 24,
+                nodesAllowed: 14...500,
+                body: { $0.mend() }
+            ),
+            Scenario(
+                name: "idle",
+                summary: "ten minutes with an edit a second: what that costs",
+                nodes: 100,
+                nodesAllowed: 2...5_000,
+                body: { $0.idle() }
+            ),
+            Scenario(
+                name: "busy",
+                summary: "nodes get the processor in slices while all write: all agree, and nobody is blamed",
+                nodes: nil,
+                nodesAllowed: 2...100,
+                body: { $0.busy() }
+            ),
+        ] + HostileRole.allCases.map(\.scenario)
 }
 
 /// A run of a scenario, under way.
@@ -120,6 +128,8 @@ package struct Trial {
     package internal(set) var plan = Plan()
     /// The last events, and who holds what where nodes did not come to agree.
     package internal(set) var tail: [String] = []
+    /// Edits that took too long, in words.
+    var late: [String] = []
     var random: SplitMix64
 
     /// Runs a scenario once.

@@ -26,6 +26,9 @@ extension Simulation {
         case .storeAnnouncement(let announcement): begin(.announcement(announcement), at: place)
         case .read(let range, let link, let bytesMax):
             let deltas = read(range, bytesMax: bytesMax, at: place)
+            if let costs = settings.costs {
+                charge(costs.reading + UInt64(deltas.reduce(0) { $0 + $1.bytes.count }) * costs.readByte, to: node)
+            }
             let event = Event.input(node: place, epoch: node.epoch, .deltasRead(link, range, deltas))
             if node.isStalling {
                 node.stalledReads.append(event)
@@ -34,6 +37,7 @@ extension Simulation {
             }
         case .readHeaders(let range, let purpose):
             let headers = readHeaders(range, at: place)
+            if let costs = settings.costs { charge(costs.reading + UInt64(headers.count) * costs.element, to: node) }
             schedule(
                 after: UInt64.random(in: 0...3_000_000, using: &diskRandom),
                 .input(node: place, epoch: node.epoch, .headersRead(range, purpose: purpose, headers))
@@ -49,18 +53,26 @@ extension Simulation {
             }
         case .noteRefused(_, _, _, let reason, _): node.notes.refused.append(reason)
         case .noteOverBudget: node.notes.overBudget += 1
-        case .noteSession: node.notes.sessions += 1
+        case .noteSession(let peer, _):
+            node.notes.sessions += 1
+            if settings.costs != nil { node.contacts[peer] = contact(peer) }
         case .noteViolation(let peer, let what):
             node.notes.violations.append(what)
             note(1, "node \(place) says that \(self.place(of: peer)) breaks the protocol: \(what)")
             if isHonest(peer), node.role == nil, !node.ignoresBroadcast {
                 violate("node \(place) says that an honest one breaks the protocol: \(what)")
             }
-        case .hold: node.notes.holds += 1
+        case .hold(let link, let until): hold(link, until: until, at: place)
         case .setTimer(let instant):
             node.timerAt = instant
             events.add(.timer(node: place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
         }
+    }
+
+    /// What a node remembers of one that it has a session with.
+    private func contact(_ peer: NodeKey) -> KnownContact {
+        let address = nodes.first { $0.key == peer }.map { VirtualAlliance.address(of: $0.place) }
+        return KnownContact(node: peer, time: now, address: address)
     }
 
     /// The first place where a key is at home, for people.
@@ -81,6 +93,9 @@ extension Simulation {
             case .sums(let token), .records(let token, _, _): token
             }
         let answer = PeerMessage.DiffAnswer(token: token, frontier: box.engine.fingerprint, digest: node.disk.digest)
+        if let costs = settings.costs {
+            charge(costs.reading + UInt64(node.disk.shownCount) * costs.record, to: node)
+        }
         schedule(after: 1_000_000, .input(node: place, epoch: node.epoch, .diffAnswered(link, answer)))
     }
 
@@ -98,20 +113,21 @@ extension Simulation {
             note(UInt64(byteCount))
         }
         if byteCount > Self.frameBytesMax { violate("node \(place) sends a frame of \(byteCount) bytes") }
-        if settings.roundTripEvery == 1 || sampleRandom.next() % settings.roundTripEvery == 0 {
-            checkRoundTrip(message, byteCount: byteCount, at: place)
-        }
+        let isSampled = settings.roundTripEvery == 1 || sampleRandom.next() % settings.roundTripEvery == 0
+        // Extreme numbers may read as no message at all.
+        if isSampled, node.role != .extremeNumbers { checkRoundTrip(message, byteCount: byteCount, at: place) }
         if node.role == nil { checkPromises(message, at: place) }
         node.notes.messagesSent += 1
         node.notes.firstSentAt = node.notes.firstSentAt ?? now
         node.notes.bytesSent += byteCount
+        if let costs = settings.costs { charge(costs.sending + UInt64(byteCount) * costs.sendingByte, to: node) }
         if !message.carriedDeltas.isEmpty { node.notes.deltaBytesSent += byteCount }
         if isForgotten(message) { return }
         let connection = Network.connection(of: link)
         guard network.connections[connection][Network.side(of: link)].isUp else { return }
         let side = 1 - Network.side(of: link)
         transmit(Parcel(message: message, byteCount: byteCount), connection: connection, to: side)
-        if let role = node.role, !isRefusal(message), mayFlood(link, at: place) {
+        if let role = node.role, role.floodsBesideItsEngine, !isRefusal(message), mayFlood(link, at: place) {
             for flood in floods(by: role, at: place) {
                 transmit(Parcel(message: flood, byteCount: note(flood)), connection: connection, to: side)
             }
@@ -173,7 +189,18 @@ extension Simulation {
             node.backlog.append(.arrival(connection: connection, side: side, parcel))
             return
         }
+        take(.arrival(connection: connection, side: side, parcel), on: connection, side: side)
+    }
+
+    /// A node has read a message.
+    func hear(_ parcel: Parcel, connection: Int, side: Int) {
+        let link = network.connections[connection]
+        guard !link.isBroken else { return }
+        let receiver = link[side]
+        let sender = link[1 - side].node
+        let node = nodes[receiver.node]
         receiver.outstandingBytes -= parcel.byteCount
+        if node.isPuppet { return hearAsPuppet(parcel.message, on: Network.link(connection, side: side), at: node) }
         guard receiver.isUp, node.box != nil else { return }
         if node.ignoresBroadcast, parcel.message.isBroadcast { return }
         let from = nodes[sender]
@@ -188,17 +215,33 @@ extension Simulation {
         if let malformed = from.role?.malformation(of: parcel.message, using: &faultRandom) {
             return .malformed(link, malformed)
         }
-        let deltas = bytes.map { pool.received($0) }
+        if case .deltas = parcel.message, settings.costs != nil, node.box?.engine.expectsDeltas(on: link) == false {
+            return .unaskedDeltas(link, byteCount: parcel.byteCount)
+        }
+        if from.role == .extremeNumbers, let malformed = parcel.malformation { return .malformed(link, malformed) }
+        let deltas = bytes.map { received($0, at: node) }
         if !deltas.isEmpty {
             node.notes.payloadsReceived += deltas.count
             node.notes.firstPayloadAt = node.notes.firstPayloadAt ?? now
-            node.notes.signatureChecks += deltas.count
+            node.notes.signatureChecks += deltas.count { if case .known = $0 { false } else { true } }
         }
         for (delta, bytes) in zip(deltas, bytes) {
             guard case .verified = delta, let index = pool.index(of: bytes) else { continue }
             spread.received(index, at: node.place, from: from.place)
         }
-        return parcel.message.input(on: link, checked: deltas, byteCount: parcel.byteCount)
+        let message = settings.plant == .strangersHeads ? parcel.message.adopting(at: node) : parcel.message
+        return message.input(on: link, checked: deltas, byteCount: parcel.byteCount)
+    }
+
+    /// Checks a delta as a node does: where processor time counts, one that is held is not worth checking its signature.
+    private func received(_ bytes: [UInt8], at node: VirtualNode) -> ReceivedDelta {
+        if settings.costs != nil, let index = pool.index(of: bytes) {
+            let delta = pool.entries[Int(index)].delta
+            if node.box?.engine.holds(delta.log, delta.head) == true {
+                return .known(log: delta.log, sequence: delta.header.sequence)
+            }
+        }
+        return pool.received(bytes)
     }
 
     // MARK: - What is checked

@@ -7,28 +7,49 @@ import Gossip
 extension Simulation {
     func dial(_ key: NodeKey, addresses: [String], from place: Int) {
         let node = nodes[place]
-        let target = addresses.lazy.compactMap(VirtualAlliance.place(of:)).first { nodes.indices.contains($0) }
-        guard let target, nodes[target].key == key else {
-            schedule(after: 1_000_000, .input(node: place, epoch: node.epoch, .dialFailed(key)))
+        let places = addresses.map { VirtualAlliance.place(of: $0).flatMap { nodes.indices.contains($0) ? $0 : nil } }
+        let target = places.lazy.compactMap { $0 }.first
+        // An address where nobody is gives no answer; the next one is tried beside it after a while.
+        let dead = UInt64(places.prefix { $0 == nil }.count)
+        let timeout = network.settings.dialTimeoutMilliseconds * 1_000_000
+        let start = settings.plant == .sharedDials ? slot(for: dead * timeout, at: node) : now
+        let deadline = settings.plant == .sharedDials ? start + (dead + 1) * timeout : start + timeout
+        let begin = start + dead * (settings.plant == .sharedDials ? timeout : Network.addressPause)
+        node.notes.dials += 1
+        guard let target, nodes[target].key == key, begin < deadline else {
+            let time = dead > 0 ? deadline : now + 1_000_000
+            events.add(.input(node: place, epoch: node.epoch, .dialFailed(key, reason: "no answer")), at: time)
             return
         }
-        let deadline = now + network.settings.dialTimeoutMilliseconds * 1_000_000
-        schedule(
-            after: network.delay(from: place, to: target),
-            .dial(from: place, epoch: node.epoch, to: target, deadline: deadline)
+        events.add(
+            .dial(from: place, epoch: node.epoch, to: target, deadline: deadline),
+            at: begin + network.delay(from: place, to: target)
         )
+    }
+
+    /// The moment at which one of two slots is free, which a dial then takes for so long.
+    private func slot(for nanoseconds: UInt64, at node: VirtualNode) -> UInt64 {
+        let index = node.dialSlots[0] <= node.dialSlots[1] ? 0 : 1
+        let start = max(now, node.dialSlots[index])
+        node.dialSlots[index] = start + nanoseconds
+        return start
     }
 
     /// Connects two nodes where the network lets them; TLS lets in only whom the roster names. The one who dialled knows
     /// after two round trips, the other half of one later.
     func answerDial(from: Int, to: Int, deadline: UInt64) {
         let target = nodes[to]
-        let isOpen = !network.isBlocked(from: from, to: to) && !network.isBlocked(from: to, to: from)
+        let isFull = network.settings.connectionsMax.map { target.connections.count >= $0 } ?? false
+        let isOpen = !network.isBlocked(from: from, to: to) && !network.isBlocked(from: to, to: from) && !isFull
         let back = network.delay(from: to, to: from)
-        guard isOpen, !target.isPaused, target.box?.engine.roster.organization(of: nodes[from].key) != nil else {
-            // A machine whose node is down says so; where nothing passes, or a stopped process holds the port, nobody does.
+        guard isOpen, !target.isPaused, now <= deadline, lets(nodes[from], in: target) else {
+            // A machine whose node is down says so; where nothing passes, a stopped process holds the port, or there is no
+            // room for a connection, nobody does.
             let time = isOpen && !target.isPaused ? now + back : max(deadline, now)
-            events.add(.input(node: from, epoch: nodes[from].epoch, .dialFailed(target.key)), at: time)
+            events.add(
+                .input(node: from, epoch: nodes[from].epoch, .dialFailed(target.key, reason: "refused")),
+                at: time
+            )
             return
         }
         let index = network.connections.count
@@ -44,21 +65,30 @@ extension Simulation {
         schedule(after: second, .up(connection: index, side: 1, epochs: epochs))
     }
 
+    /// True where a node's TLS lets a peer in: the roster names it.
+    private func lets(_ peer: VirtualNode, in node: VirtualNode) -> Bool {
+        node.isPuppet ? node.role != nil : node.box?.engine.roster.organization(of: peer.key) != nil
+    }
+
     func goUp(connection index: Int, side: Int, epochs: [UInt64]) {
         let connection = network.connections[index]
         let node = nodes[connection[side].node]
         let peer = nodes[connection[1 - side].node]
-        guard node.epoch == epochs[side], node.box != nil else { return }
+        guard node.epoch == epochs[side], node.box != nil || node.isPuppet else { return }
         guard !node.isPaused else {
             node.backlog.append(.up(connection: index, side: side, epochs: epochs))
             return
         }
         guard !connection.isBroken, peer.epoch == epochs[1 - side] else {
-            if side == 0 { feed(.dialFailed(peer.key), to: node.place) }
+            if side == 0 { feed(.dialFailed(peer.key, reason: "broken off"), to: node.place) }
             return
         }
         network.connections[index][side].isUp = true
         note(UInt64(index), "node \(node.place) is connected with \(peer.place)")
+        guard !node.isPuppet else {
+            network.connections[index][side].session = PuppetSession()
+            return
+        }
         let links = node.connections.count {
             let other = network.connections[$0]
             return other[other[0].node == node.place ? 0 : 1].isUp && other.joins(peer.place)
@@ -66,7 +96,9 @@ extension Simulation {
         if links > settings.engine.linksPerNodeMax + 1 {
             violate("node \(node.place) has \(links) connections with a peer")
         }
-        feed(.linkUp(Network.link(index, side: side), node: peer.key, dialled: side == 0), to: node.place)
+        let address = side == 0 ? VirtualAlliance.address(of: peer.place) : nil
+        let link = Network.link(index, side: side)
+        feed(.linkUp(link, node: peer.key, dialled: side == 0, address: address), to: node.place)
     }
 
     func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at place: Int) {
@@ -75,10 +107,12 @@ extension Simulation {
         guard network.connections[index][side].isUp else { return }
         if let refusal {
             note(UInt64(refusal.code), "node \(place) ends a session: \(refusal.reason)")
+            if !refusal.isOrderly { nodes[place].notes.ends[refusal.code, default: 0] += 1 }
             let message = PeerMessage.refusal(refusal)
             transmit(Parcel(message: message, byteCount: note(message)), connection: index, to: 1 - side)
         }
         network.connections[index][side].isUp = false
+        network.connections[index][side].discardUnread()
         nodes[place].connections.removeAll { $0 == index }
         // The other side learns of the end after all that was sent before it.
         let other = network.connections[index][1 - side].node

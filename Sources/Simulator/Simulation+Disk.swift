@@ -7,6 +7,7 @@ import Gossip
 extension Simulation {
     /// Gives the disk something to do; it has its turn after all that the disk was given before.
     func begin(_ transaction: Transaction, at place: Int) {
+        guard settings.costs == nil else { return beginInTurn(transaction, at: place) }
         let node = nodes[place]
         let range = node.storingMilliseconds ?? settings.storingMilliseconds
         let time = UInt64.random(in: range.lowerBound * 1_000_000...range.upperBound * 1_000_000, using: &diskRandom)
@@ -17,6 +18,7 @@ extension Simulation {
 
     /// Carries out the next transaction.
     func commitNext(at place: Int) {
+        guard settings.costs == nil else { return endTransaction(at: place) }
         let node = nodes[place]
         guard node.nextTransaction < node.transactions.count else { return }
         let transaction = node.transactions[node.nextTransaction]
@@ -31,7 +33,10 @@ extension Simulation {
     /// Carries out a transaction, and gives what the engine is to hear of it.
     func commit(_ transaction: Transaction, at place: Int) -> EngineInput? {
         let node = nodes[place]
-        if case .write = transaction {} else { keepHistory(node) }
+        switch transaction {
+        case .write, .change: break
+        case .store, .statement, .announcement: keepHistory(node)
+        }
         switch transaction {
         case .store(let token, let deltas, _):
             for delta in deltas { node.storingBytes -= delta.byteCount }
@@ -42,12 +47,16 @@ extension Simulation {
         case .statement(let statement, _):
             var ignored: Hash256?
             _ = node.governance.insert(statement, replaced: &ignored)
+            node.seenStatements.insert(MixHash(of: statement.encoded))
             return nil
         case .announcement(let announcement):
             _ = node.announcements.insert(announcement)
             return nil
         case .write(let delta):
             keep(delta, at: node)
+            return nil
+        case .change(let changes, let askedAt):
+            change(place, changes, askedAt: askedAt)
             return nil
         }
     }

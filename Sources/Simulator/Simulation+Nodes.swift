@@ -8,8 +8,9 @@ extension Simulation {
     /// Starts a node from its disk.
     package func start(_ place: Int) {
         let node = nodes[place]
-        guard node.box == nil, !node.hasLeft else { return }
+        guard node.box == nil, !node.hasLeft, !node.isPuppet else { return }
         note(UInt64(place), "node \(place) starts")
+        node.startedAt = now
         checkAcknowledged(node)
         node.epoch += 1
         node.diskFreeAt = now
@@ -30,6 +31,7 @@ extension Simulation {
             announcements: node.announcements,
             frontier: node.disk.frontier,
             summary: node.summary,
+            contacts: node.contacts.values.sorted { $0.node < $1.node },
             cryptography: alliance.cryptography,
             random: SplitMix64(seed: engineRandom.next())
         )
@@ -77,17 +79,20 @@ extension Simulation {
         if node.nextTransaction < node.transactions.count, Bool.random(using: &faultRandom) {
             _ = commit(node.transactions[node.nextTransaction], at: place)
         }
+        abandonWriter(at: place)
         node.box = nil
         node.epoch += 1
         node.timerAt = nil
         node.isPaused = false
         node.backlog = []
         node.stalledReads = []
+        node.processor.stop()
         for index in node.connections where !network.connections[index].isBroken {
             let connection = network.connections[index]
             let side = connection[0].node == place ? 0 : 1
             connection.isBroken = true
             connection[side].isUp = false
+            connection[side].discardUnread()
             guard isClean else { continue }
             schedule(
                 after: network.delay(from: place, to: connection[1 - side].node),
@@ -168,6 +173,7 @@ extension Simulation {
         let backlog = node.backlog
         node.backlog = []
         for event in backlog { schedule(after: 0, event) }
+        work(at: place)
     }
 
     /// Adds an organization with a node that a sponsor admits; it starts with what the sponsor tells a newcomer.
@@ -205,6 +211,9 @@ extension Simulation {
         nodes[place].stalledReads = []
         for read in reads { schedule(after: 1_000_000, read) }
     }
+
+    /// When a node gets the processor; nil for always. Only where work takes time.
+    package func setSlices(_ slices: Slices?, at place: Int) { nodes[place].processor.slices = slices }
 
     /// How long storing takes a node, in milliseconds.
     package func setStoring(_ place: Int, _ time: ClosedRange<UInt64>?) { nodes[place].storingMilliseconds = time }

@@ -23,10 +23,17 @@ extension Simulation {
         change(place, names.map { RecordChange(localID: $0.localID, name: $0.name) })
     }
 
+    /// Asks for a change, which waits for the disk like everything else that is written.
+    package func ask(_ place: Int, _ changes: [RecordChange]) {
+        begin(.change(changes, askedAt: now), at: place)
+    }
+
     /// Changes records of the node's own organization, as one delta. Returns its number in the pool once it is on disk;
     /// nil where there was nothing to write, the node does not run, or it crashed meanwhile.
+    ///
+    /// - Parameter askedAt: When it was asked for, in nanoseconds since the start; nil for now.
     @discardableResult
-    package func change(_ place: Int, _ changes: [RecordChange]) -> Int32? {
+    package func change(_ place: Int, _ changes: [RecordChange], askedAt: UInt64? = nil) -> Int32? {
         let node = nodes[place]
         guard node.isRunning, let box = node.box else { return nil }
         let drafts = hostile(changes.compactMap { draft($0, at: node) }, by: node.role)
@@ -52,7 +59,7 @@ extension Simulation {
         )
         let index = pool.add(delta)
         fork(delta, at: node)
-        spread.begun(index, at: place, now: now)
+        spread.begun(index, at: place, now: askedAt ?? now)
         commitOwn(delta, at: node)
         return node.box == nil ? nil : index
     }

@@ -25,6 +25,10 @@ package final class Simulation {
         package var eventsKept = 0
         /// The run stands still at the first violation.
         package var stopsAtViolation = false
+        /// The processor time that work takes; nil where work takes none.
+        package var costs: HandlingCosts?
+        /// Further enrolled keys of the last organization, which an adversary's program uses (``Adversary``).
+        package var puppets = 0
 
         package init() {}
     }
@@ -40,6 +44,12 @@ package final class Simulation {
         case down(connection: Int, side: Int)
         case fault(Int)
         case work(Int)
+        /// A node's processor has ended a turn.
+        case worked(node: Int, epoch: UInt64, Processor.Source, isDone: Bool)
+        /// A link may be read again.
+        case readOn(connection: Int, side: Int)
+        /// The adversary's next move.
+        case attack
     }
 
     package let settings: Settings
@@ -61,6 +71,8 @@ package final class Simulation {
     package internal(set) var plan = Plan()
     /// True from ``recover()`` on: what the plan still has of faults does not come.
     var areFaultsOver = false
+    /// Who runs the puppets; nil before an attack.
+    var adversary: Adversary?
 
     // One stream of random numbers for each concern, so that a run with fewer faults is otherwise much the same.
     var diskRandom: SplitMix64
@@ -68,11 +80,19 @@ package final class Simulation {
     var faultRandom: SplitMix64
     var engineRandom: SplitMix64
     var sampleRandom: SplitMix64
+    var attackRandom: SplitMix64
 
     /// A run of founders that know each other's addresses. None of the nodes runs before ``start(_:)``.
     package init(nodes count: Int, seed: UInt64, settings: Settings = Settings()) {
+        var settings = settings
+        settings.plant?.change(&settings)
         let organizations = min(settings.organizations ?? count, count)
-        let alliance = VirtualAlliance(founders: organizations, nodes: count, cryptography: settings.cryptography)
+        let alliance = VirtualAlliance(
+            founders: organizations,
+            nodes: count,
+            further: settings.puppets,
+            cryptography: settings.cryptography
+        )
         let pool = DeltaPool(alliance: alliance.id, cryptography: alliance.cryptography)
         self.settings = settings
         self.alliance = alliance
@@ -85,19 +105,25 @@ package final class Simulation {
         faultRandom = SplitMix64(seed: random.next())
         engineRandom = SplitMix64(seed: random.next())
         sampleRandom = SplitMix64(seed: random.next())
+        attackRandom = SplitMix64(seed: random.next())
         eventLog = EventLog(capacity: settings.eventsKept)
         let governance = alliance.governance(alliance.enrolments)
         var announcements = AnnouncementSet()
-        for number in 0..<count { _ = announcements.insert(alliance.announcement(of: number)) }
-        nodes = (0..<count).map {
+        for number in 0..<count + settings.puppets { _ = announcements.insert(alliance.announcement(of: number)) }
+        nodes = (0..<count + settings.puppets).map {
             VirtualNode(
                 place: $0,
                 number: $0,
                 alliance: alliance,
                 pool: pool,
                 governance: governance,
-                announcements: announcements
+                announcements: announcements,
+                isPuppet: $0 >= count
             )
+        }
+        if settings.costs != nil {
+            let seen = Set(governance.statements.values.map { MixHash(of: $0.encoded) })
+            for node in nodes where !node.isPuppet { node.seenStatements = seen }
         }
         if let plant = settings.plant.flatMap(StoragePlant.init) {
             // Some nodes only: where all made the same mistake they would agree.
@@ -112,6 +138,26 @@ package final class Simulation {
     package func box(_ place: Int) -> EngineBox? { nodes[place].box }
     package func storage(_ place: Int) -> VirtualDisk { nodes[place].disk }
     package func notes(_ place: Int) -> Notes { nodes[place].notes }
+    /// The organization of a node.
+    package func organizationNumber(_ place: Int) -> Int { nodes[place].organization }
+    /// When a node last started, in nanoseconds since the start of the run.
+    package func startedAt(_ place: Int) -> UInt64 { nodes[place].startedAt }
+    /// Processor time that a node's work took, in nanoseconds; 0 where work takes none.
+    package func workedNanoseconds(_ place: Int) -> UInt64 { nodes[place].processor.worked }
+    /// Bytes that are under way to a node, or came and are not handled yet.
+    package func unreadBytes(_ place: Int) -> Int {
+        nodes[place].connections.reduce(0) { sum, index in
+            let connection = network.connections[index]
+            return sum + connection[connection[0].node == place ? 0 : 1].outstandingBytes
+        }
+    }
+    /// How much of a node's room for neighbours one organization takes.
+    package func neighbourShare(of organization: Int, at place: Int) -> Double {
+        guard let topology = nodes[place].box?.engine.topology() else { return 0 }
+        let keys = Set(nodes.filter { $0.organization == organization }.map(\.key))
+        let hostile = topology.active.count { keys.contains($0.node) }
+        return Double(hostile) / Double(max(settings.engine.overlay.neighboursMax, topology.active.count))
+    }
     package var running: [Int] { nodes.indices.filter { nodes[$0].box != nil } }
     package var violations: [String] { checkers.violations.map(\.what) }
     /// A hash over everything that happened.
@@ -142,7 +188,8 @@ package final class Simulation {
             let heads = node.disk.frontier.sorted.map {
                 "\($0.log.author.short)/\(Hex.string($0.log.incarnation).prefix(4)):\($0.head.sequence)"
             }
-            let peers = node.box?.engine.peerStatuses(now: Instant(nanoseconds: now)).map(\.standing.rawValue) ?? ["down"]
+            let peers =
+                node.box?.engine.peerStatuses(now: Instant(nanoseconds: now)).map(\.standing.rawValue) ?? ["down"]
             return "\(node.place): \(heads.joined(separator: " ")) \(peers)"
         }.joined(separator: "\n") + violations.prefix(5).map { "\n" + $0 }.joined()
     }
@@ -175,23 +222,44 @@ package final class Simulation {
 
     func handle(_ event: Event) {
         switch event {
-        case .input(let place, let epoch, let input):
+        case .input(let place, let epoch, _):
             guard isCurrent(place, epoch, event) else { return }
-            feed(input, to: place)
+            take(event, at: place)
         case .timer(let place, let epoch, let instant):
             guard isCurrent(place, epoch, event), nodes[place].timerAt == instant else { return }
-            feed(.timer, to: place)
+            take(event, at: place)
         case .arrival(let connection, let side, let parcel): arrive(parcel, connection: connection, side: side)
         case .transaction(let place, let epoch):
             guard isCurrent(place, epoch, event) else { return }
             commitNext(at: place)
-        case .dial(let from, let epoch, let to, let deadline):
+        case .dial(let from, let epoch, let to, _):
             guard isCurrent(from, epoch, event) else { return }
-            answerDial(from: from, to: to, deadline: deadline)
-        case .up(let connection, let side, let epochs): goUp(connection: connection, side: side, epochs: epochs)
-        case .down(let connection, let side): goDown(connection: connection, side: side)
+            if nodes[to].isRunning { take(event, at: to) } else { execute(event) }
+        case .up(let connection, let side, _), .down(let connection, let side):
+            take(event, on: connection, side: side)
         case .fault(let index): if !areFaultsOver { perform(plan.faults[index].fault) }
         case .work(let index): perform(plan.work[index])
+        case .worked(let place, let epoch, let source, let isDone):
+            guard isCurrent(place, epoch, event) else { return }
+            endTurn(source, isDone: isDone, at: place)
+        case .readOn(let connection, let side): readOn(connection: connection, side: side)
+        case .attack: attack()
+        }
+    }
+
+    /// Carries out what the processor had to have time for.
+    func execute(_ event: Event) {
+        switch event {
+        case .input(let place, let epoch, let input):
+            if nodes[place].epoch == epoch { feed(input, to: place) }
+        case .timer(let place, let epoch, let instant):
+            if nodes[place].epoch == epoch, nodes[place].timerAt == instant { feed(.timer, to: place) }
+        case .arrival(let connection, let side, let parcel): hear(parcel, connection: connection, side: side)
+        case .dial(let from, let epoch, let to, let deadline):
+            if nodes[from].epoch == epoch { answerDial(from: from, to: to, deadline: deadline) }
+        case .up(let connection, let side, let epochs): goUp(connection: connection, side: side, epochs: epochs)
+        case .down(let connection, let side): goDown(connection: connection, side: side)
+        case .transaction, .fault, .work, .worked, .readOn, .attack: break
         }
     }
 

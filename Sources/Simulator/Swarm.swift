@@ -91,7 +91,7 @@ package struct Swarm {
         drawNetworkFaults()
         if isOn(2) {
             for _ in 0..<number(1...2) {
-                let role = HostileRole.allCases[Int.random(in: 0..<HostileRole.allCases.count, using: &random)]
+                let role = HostileRole.ofSwarms[Int.random(in: 0..<HostileRole.ofSwarms.count, using: &random)]
                 add(.role(place(), role), at: number(0...milliseconds / 2))
             }
         }

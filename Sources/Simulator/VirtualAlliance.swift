@@ -10,14 +10,18 @@ package struct VirtualAlliance: Sendable {
     /// The enrolments of the nodes that are there from the start.
     package let enrolments: [Statement]
     private let founders: Int
+    /// Nodes that are dealt to the organizations in turn; those after them belong to the last one.
+    private let dealt: Int
 
     /// - Parameters:
     ///   - founders: The organizations 0 to `founders` - 1.
     ///   - nodes: The nodes from 0 on, dealt to the organizations in turn; as many as organizations where it isn't given.
+    ///   - further: Nodes after those, all of the last organization.
     ///   - name: Two alliances with different names are foreign to each other, with the same keys.
     package init(
         founders: Int,
         nodes: Int? = nil,
+        further: Int = 0,
         name: String = "test",
         cryptography kind: SimulatedCryptography.Kind = .mixed
     ) {
@@ -34,8 +38,11 @@ package struct VirtualAlliance: Sendable {
         self.charter = charter
         self.id = id
         self.founders = founders
-        enrolments = (0..<(nodes ?? founders)).map {
-            Self.enrolment(of: $0, at: $0 % founders, alliance: id, cryptography: cryptography)
+        let dealt = nodes ?? founders
+        self.dealt = dealt
+        enrolments = (0..<dealt + further).map {
+            let organization = $0 < dealt ? $0 % founders : founders - 1
+            return Self.enrolment(of: $0, at: organization, alliance: id, cryptography: cryptography)
         }
     }
 
@@ -59,7 +66,9 @@ package struct VirtualAlliance: Sendable {
     package func node(_ number: Int) -> NodeKey { NodeKey(signer(number).publicKey) }
 
     /// The number of the organization that a node belongs to; a node that comes later has one of its own.
-    package func organizationNumber(of node: Int) -> Int { node < enrolments.count ? node % founders : node }
+    package func organizationNumber(of node: Int) -> Int {
+        node < dealt ? node % founders : node < enrolments.count ? founders - 1 : node
+    }
 
     /// The organization with that number.
     package func organization(_ number: Int) -> OrganizationID {
@@ -127,6 +136,35 @@ package struct VirtualAlliance: Sendable {
             node: signer(number)
         )
         return try! Announcement(verifying: bytes, alliance: id, cryptography: cryptography)
+    }
+
+    /// A node's announcement of any addresses.
+    package func announcement(of number: Int, addresses: [String], version: UInt64) -> Announcement {
+        let bytes = try! Announcement.sign(
+            addresses: addresses,
+            version: version,
+            alliance: id,
+            node: signer(number)
+        )
+        return try! Announcement(verifying: bytes, alliance: id, cryptography: cryptography)
+    }
+
+    /// The bytes of a proof that a node has forked a log of its own: two headers that it signed with one sequence.
+    package func forkProof(by number: Int, incarnation: UInt64, sequence: UInt64) -> [UInt8] {
+        let branches = (0..<2).map { branch -> (header: [UInt8], signature: [UInt8]) in
+            let header = Header(
+                alliance: id,
+                log: LogID(author: node(number), incarnation: incarnation),
+                sequence: sequence,
+                previous: sequence > 1 ? cryptography.hash([1]) : nil,
+                root: cryptography.hash([UInt8(branch)]),
+                count: 1,
+                stamp: Stamp(milliseconds: 1, counter: 0),
+                organization: organization(organizationNumber(of: number))
+            ).encoded()
+            return (header, try! signer(number).sign(SignatureTag.header.message(header)))
+        }
+        return try! Statement.forkProof(alliance: id, branches[0], branches[1]).serializedBytes()
     }
 
     /// The address of a place.

@@ -20,13 +20,19 @@ final class VirtualNode {
     let number: Int
     let key: NodeKey
     let organization: Int
+    /// A key that an adversary's program uses: no engine runs here.
+    let isPuppet: Bool
 
     // On disk.
     var disk: VirtualDisk
     var governance: GovernanceSet
+    /// Hashes of statements that were in ``governance`` at some time.
+    var seenStatements: Set<MixHash> = []
     var announcements: AnnouncementSet
     /// The log that was last written to.
     var lastLog: LogID?
+    /// Nodes that it had sessions with; kept only where processor time counts, as in a node of today.
+    var contacts: [NodeKey: KnownContact] = [:]
 
     // In volatile memory of the machine.
     var boot: UInt64 = 0
@@ -49,6 +55,12 @@ final class VirtualNode {
     var log: LogID?
     var clock = HybridLogicalClock()
     var connections: [Int] = []
+    /// When each of two slots for dials is free, where all dials share them by mistake.
+    var dialSlots: [UInt64] = [0, 0]
+    /// When it started.
+    var startedAt: UInt64 = 0
+    var processor = Processor()
+    var writer = Writer()
 
     // How it behaves.
     var storingMilliseconds: ClosedRange<UInt64>?
@@ -92,16 +104,24 @@ final class VirtualNode {
         alliance: VirtualAlliance,
         pool: DeltaPool,
         governance: GovernanceSet,
-        announcements: AnnouncementSet
+        announcements: AnnouncementSet,
+        isPuppet: Bool = false
     ) {
         self.place = place
         self.number = number
         key = alliance.node(number)
         organization = alliance.organizationNumber(of: number)
+        self.isPuppet = isPuppet
         disk = VirtualDisk(pool: pool)
         self.governance = governance
         self.announcements = announcements
     }
+
+    /// The last of the enrolled keys, which is another node's.
+    var adoptive: NodeKey { box?.engine.roster.organizations.keys.filter { $0 != key }.max() ?? key }
+
+    /// True if the node has held a statement with these bytes.
+    func hasSeen(_ statement: [UInt8]) -> Bool { seenStatements.contains(MixHash(of: statement)) }
 
     /// True while it can take an input.
     var isRunning: Bool { box != nil && !isPaused }
@@ -147,6 +167,8 @@ enum Transaction {
     case statement(Statement, replaced: Hash256?)
     case announcement(Announcement)
     case write(VerifiedDelta)
+    /// A change that somebody asked for at a moment, in nanoseconds since the start.
+    case change([RecordChange], askedAt: UInt64)
 }
 
 /// What engines reported, and what a node cost.
@@ -155,10 +177,15 @@ package struct Notes: Sendable, Equatable {
     package var refused: [String] = []
     package var violations: [String] = []
     package var sessions = 0
+    package var dials = 0
+    /// Reasons for which sessions were ended, by their codes; orderly ends are not among them.
+    package var ends: [UInt32: Int] = [:]
     /// Authors found to write more than is pushed on for them.
     package var overBudget = 0
     /// Times that a link was to be read no further for a while.
     package var holds = 0
+    /// Of them, those of nodes that never misbehaved.
+    package var holdsOfHonest = 0
     package var rosters = 0
     package var messagesSent = 0
     /// When the first message was sent, and when the first delta came, in nanoseconds.

@@ -34,7 +34,8 @@ struct EncodingTests {
             encodings: ["BIG5"],
             sentences: [
                 "三軸振動試驗台，最大推力五十千牛頓", "熱真空艙，有效直徑四公尺", "本設備可對外開放使用，請提前兩週預約", "臺北市大安區羅斯福路", "陳怡君", "林志明，實驗室主任",
-                "負責人：黃淑芬", "檢測報告由國家認可的實驗室出具", "高解析度衛星遙測影像", "新竹科學園區", "噪音與振動現場量測", "電子顯微鏡", "無人機航拍資料處理服務", "每年一月至三月停機檢修",
+                "負責人：黃淑芬", "檢測報告由國家認可的實驗室出具", "高解析度衛星遙測影像", "新竹科學園區", "噪音與振動現場量測", "電子顯微鏡", "無人機航拍資料處理服務",
+                "每年一月至三月停機檢修",
                 "水質自動監測站", "材料力學性能試驗", "地下管線探測", "食品藥物檢驗中心", "可提供技術人員現場支援", "收費標準依協議辦理",
             ]
         ),
@@ -42,8 +43,10 @@ struct EncodingTests {
             name: "Japanese",
             encodings: ["CP932", "EUC-JP"],
             sentences: [
-                "三軸振動試験機、最大加振力50kN", "熱真空チャンバー", "外部の方もご利用いただけます", "東京都千代田区丸の内", "佐藤 健一", "鈴木さん、研究室長", "担当：高橋", "検査成績書を発行します",
-                "衛星画像データ", "つくば研究学園都市", "騒音・振動の現地測定", "電子顕微鏡", "ドローン空撮の処理", "毎年一月から三月まで休止", "ｶﾌﾞｼｷｶﾞｲｼﾔ ﾔﾏﾀﾞ", "材料強度試験", "地下埋設管の探査",
+                "三軸振動試験機、最大加振力50kN", "熱真空チャンバー", "外部の方もご利用いただけます", "東京都千代田区丸の内", "佐藤 健一", "鈴木さん、研究室長", "担当：高橋",
+                "検査成績書を発行します",
+                "衛星画像データ", "つくば研究学園都市", "騒音・振動の現地測定", "電子顕微鏡", "ドローン空撮の処理", "毎年一月から三月まで休止", "ｶﾌﾞｼｷｶﾞｲｼﾔ ﾔﾏﾀﾞ", "材料強度試験",
+                "地下埋設管の探査",
                 "食品衛生検査所", "技術者を派遣できます", "料金は別途ご相談ください",
             ]
         ),
@@ -51,44 +54,58 @@ struct EncodingTests {
             name: "German",
             encodings: ["CP1252"],
             sentences: [
-                "Rütteltisch für große Prüfstücke", "Zürich", "Thermovakuumkammer, Länge drei Meter", "Öffnungszeiten nach Vereinbarung", "Müller", "Gerät außer Betrieb",
-                "Prüfstand für Elektromotoren", "Schwingungsmessung vor Ort", "Höchstdrehzahl 6.000 min", "Mädchenschule Köln", "Straße des Friedens", "Übergabe durch Frau Schäfer",
-                "kühlbar bis −40 Grad", "Lüftungsanlage geprüft", "Behörde für Gewässerschutz", "Förderung möglich", "Gehäuse und Zubehör", "zurückgestellt", "Düsseldorf", "häufig benutzt",
+                "Rütteltisch für große Prüfstücke", "Zürich", "Thermovakuumkammer, Länge drei Meter",
+                "Öffnungszeiten nach Vereinbarung", "Müller", "Gerät außer Betrieb",
+                "Prüfstand für Elektromotoren", "Schwingungsmessung vor Ort", "Höchstdrehzahl 6.000 min",
+                "Mädchenschule Köln", "Straße des Friedens", "Übergabe durch Frau Schäfer",
+                "kühlbar bis −40 Grad", "Lüftungsanlage geprüft", "Behörde für Gewässerschutz", "Förderung möglich",
+                "Gehäuse und Zubehör", "zurückgestellt", "Düsseldorf", "häufig benutzt",
             ]
         ),
         Language(
             name: "French",
             encodings: ["CP1252"],
             sentences: [
-                "Chambre à vide modèle ancien", "Orléans", "Pot vibrant à trois axes", "Réservé aux élèves", "François Lefèvre", "Matériel prêté sur demande", "Été comme hiver",
-                "Détecteur de fumée", "Mesures acoustiques réalisées sur site", "Centre d'études techniques", "Forêt domaniale de Compiègne", "Élevage et pêche", "Salle équipée",
-                "Contrôle qualité des eaux", "Hôpital général", "À côté de l'entrée", "Câble de dix mètres", "Société créée en 1987", "Noël", "garçon",
+                "Chambre à vide modèle ancien", "Orléans", "Pot vibrant à trois axes", "Réservé aux élèves",
+                "François Lefèvre", "Matériel prêté sur demande", "Été comme hiver",
+                "Détecteur de fumée", "Mesures acoustiques réalisées sur site", "Centre d'études techniques",
+                "Forêt domaniale de Compiègne", "Élevage et pêche", "Salle équipée",
+                "Contrôle qualité des eaux", "Hôpital général", "À côté de l'entrée", "Câble de dix mètres",
+                "Société créée en 1987", "Noël", "garçon",
             ]
         ),
         Language(
             name: "Spanish",
             encodings: ["CP1252"],
             sentences: [
-                "Mesa vibratoria de tres ejes", "Cámara de vacío térmico", "Málaga", "Muñoz", "Año de fabricación", "Medición de ruido en el sitio", "Teléfono del señor Peña",
-                "Equipo dañado, en reparación", "Estación meteorológica", "Laboratorio químico", "Préstamo según acuerdo", "Niños y jóvenes", "Vehículo eléctrico", "Información técnica",
-                "Depósito de agua caliente", "Único en la región", "Avión no tripulado", "Córdoba", "El próximo jueves", "Sólo con cita previa",
+                "Mesa vibratoria de tres ejes", "Cámara de vacío térmico", "Málaga", "Muñoz", "Año de fabricación",
+                "Medición de ruido en el sitio", "Teléfono del señor Peña",
+                "Equipo dañado, en reparación", "Estación meteorológica", "Laboratorio químico",
+                "Préstamo según acuerdo", "Niños y jóvenes", "Vehículo eléctrico", "Información técnica",
+                "Depósito de agua caliente", "Único en la región", "Avión no tripulado", "Córdoba", "El próximo jueves",
+                "Sólo con cita previa",
             ]
         ),
         Language(
             name: "Polish",
             encodings: ["CP1250", "ISO-8859-2"],
             sentences: [
-                "Wstrząsarka trójosiowa", "Komora próżniowa, długość trzy metry", "Łódź", "Święto państwowe", "Żółw błotny", "Urządzenie wyłączone z użytku", "Pomiar hałasu na miejscu",
-                "Kraków, ulica Długa", "Stół probierczy", "Mąka żytnia", "Środa śląska", "Gdańsk", "Władysław Szczęsny", "Wypożyczenie według umowy", "Źródło zasilania", "Część zamienna",
-                "Ćwiczenia laboratoryjne", "Zażółć gęślą jaźń", "Jakość wód powierzchniowych", "Państwowa straż pożarna",
+                "Wstrząsarka trójosiowa", "Komora próżniowa, długość trzy metry", "Łódź", "Święto państwowe",
+                "Żółw błotny", "Urządzenie wyłączone z użytku", "Pomiar hałasu na miejscu",
+                "Kraków, ulica Długa", "Stół probierczy", "Mąka żytnia", "Środa śląska", "Gdańsk", "Władysław Szczęsny",
+                "Wypożyczenie według umowy", "Źródło zasilania", "Część zamienna",
+                "Ćwiczenia laboratoryjne", "Zażółć gęślą jaźń", "Jakość wód powierzchniowych",
+                "Państwowa straż pożarna",
             ]
         ),
         Language(
             name: "Swedish",
             encodings: ["CP1252"],
             sentences: [
-                "Skakbord för tre axlar", "Vakuumkammare, längd tre meter", "Göteborg", "Malmö", "Ångström", "Öppet efter överenskommelse", "Mätning på plats", "Fältstation vid sjön",
-                "Trädgård och växthus", "Hållfasthetsprovning", "Åsa Sjöberg", "Försvarets materielverk", "Kärnkraft", "Räddningstjänst", "Går att låna", "Östersund", "Däck till lastbil",
+                "Skakbord för tre axlar", "Vakuumkammare, längd tre meter", "Göteborg", "Malmö", "Ångström",
+                "Öppet efter överenskommelse", "Mätning på plats", "Fältstation vid sjön",
+                "Trädgård och växthus", "Hållfasthetsprovning", "Åsa Sjöberg", "Försvarets materielverk", "Kärnkraft",
+                "Räddningstjänst", "Går att låna", "Östersund", "Däck till lastbil",
                 "Två år gammal", "Förråd", "Näringsliv",
             ]
         ),
@@ -96,23 +113,28 @@ struct EncodingTests {
             name: "Czech and Hungarian",
             encodings: ["CP1250"],
             sentences: [
-                "Příliš žluťoučký kůň úpěl ďábelské ódy", "Brno, náměstí Svobody", "Měření hluku", "Zkušební zařízení", "Dvořák", "Plzeň", "Žádost o zapůjčení", "Šířka tři metry",
-                "Győr", "Rázóasztal három tengelyhez", "Őszi karbantartás", "Műszaki egyetem", "Székesfehérvár", "Mérés a helyszínen", "Vízminőség", "Szűcs",
+                "Příliš žluťoučký kůň úpěl ďábelské ódy", "Brno, náměstí Svobody", "Měření hluku", "Zkušební zařízení",
+                "Dvořák", "Plzeň", "Žádost o zapůjčení", "Šířka tři metry",
+                "Győr", "Rázóasztal három tengelyhez", "Őszi karbantartás", "Műszaki egyetem", "Székesfehérvár",
+                "Mérés a helyszínen", "Vízminőség", "Szűcs",
             ]
         ),
         Language(
             name: "Russian",
             encodings: ["CP1251", "KOI8-R"],
             sentences: [
-                "Вибростенд трёхосный", "Москва", "Термовакуумная камера", "Иванов Пётр", "Оборудование на ремонте", "Измерение шума на месте", "Санкт-Петербург", "Технический университет",
-                "Качество воды", "По договорённости", "Лаборатория", "Электронный микроскоп", "Спутниковые снимки", "Ёлка", "Лесное хозяйство", "Телефон",
+                "Вибростенд трёхосный", "Москва", "Термовакуумная камера", "Иванов Пётр", "Оборудование на ремонте",
+                "Измерение шума на месте", "Санкт-Петербург", "Технический университет",
+                "Качество воды", "По договорённости", "Лаборатория", "Электронный микроскоп", "Спутниковые снимки",
+                "Ёлка", "Лесное хозяйство", "Телефон",
             ]
         ),
         Language(
             name: "Korean",
             encodings: ["EUC-KR"],
             sentences: [
-                "삼축 진동 시험기", "열진공 챔버", "서울특별시 강남구", "김민수", "외부에 개방하는 장비입니다", "대전 연구단지", "소음 측정", "전자 현미경", "수질 자동 측정소", "재료 강도 시험", "지하 관로 탐사",
+                "삼축 진동 시험기", "열진공 챔버", "서울특별시 강남구", "김민수", "외부에 개방하는 장비입니다", "대전 연구단지", "소음 측정", "전자 현미경", "수질 자동 측정소",
+                "재료 강도 시험", "지하 관로 탐사",
                 "식품 의약품 검사", "기술자 파견 가능", "요금은 협의", "위성 영상 자료", "농업 기상 관측",
             ]
         ),
@@ -222,7 +244,9 @@ struct EncodingTests {
             let lines = (error?.message ?? "").split(separator: "\n").map(String.init)
             try #require(lines.count == 6, "\(lines)")
             #expect(lines[0].hasPrefix("the encoding of t.csv is in doubt; line "))
-            #expect(lines[1...4].map { $0.prefix(14).trimmingBlanks } == ["GB18030", "Big5", "Shift_JIS", "Windows-1252"])
+            #expect(
+                lines[1...4].map { $0.prefix(14).trimmingBlanks } == ["GB18030", "Big5", "Shift_JIS", "Windows-1252"]
+            )
             #expect(lines[1...4].contains(row), "\(lines)")
             #expect(lines[5] == "say which is right, as in --encoding windows-1252, or save the file as UTF-8")
             // Said, it is taken.

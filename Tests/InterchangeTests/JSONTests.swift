@@ -148,10 +148,14 @@ struct JSONTests {
     func `documents of other members are read strictly, or not at all`() {
         let wrong = [
             "", "{", "[1,]", "{\"a\":1,\"a\":2}", "\"\\ud800\"", "[1] x", "NaN", "{\"a\":1,\"\\u0061\":2}",
-            String(repeating: "[", count: 65) + String(repeating: "]", count: 65), String(repeating: "[", count: 100_000),
+            String(repeating: "[", count: 65) + String(repeating: "]", count: 65),
+            String(repeating: "[", count: 100_000),
         ]
         for text in wrong { #expect(JSONDocument(text) == nil, "\(text.prefix(40))") }
-        for text in ["null", "[]", "{\"a\":[1e999999999,{}]}", String(repeating: "[", count: 64) + String(repeating: "]", count: 64)] {
+        for text in [
+            "null", "[]", "{\"a\":[1e999999999,{}]}",
+            String(repeating: "[", count: 64) + String(repeating: "]", count: 64),
+        ] {
             #expect(JSONDocument(text) != nil, "\(text.prefix(40))")
         }
     }

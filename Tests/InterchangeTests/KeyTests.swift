@@ -50,7 +50,8 @@ struct KeyTests {
 
     @Test(arguments: [
         ("EQ-7", "EQ-7 ", "'EQ-7⟨SPACE⟩' looks like 'EQ-7'"), (" EQ-7", "EQ-7", "'EQ-7' looks like '⟨SPACE⟩EQ-7'"),
-        ("EQ-7\u{A0}", " EQ-7", "'⟨SPACE⟩EQ-7' looks like 'EQ-7⟨NBSP⟩'"), ("EQ-7", "E\u{200B}Q-7", "'E⟨U+200B⟩Q-7' looks like 'EQ-7'"),
+        ("EQ-7\u{A0}", " EQ-7", "'⟨SPACE⟩EQ-7' looks like 'EQ-7⟨NBSP⟩'"),
+        ("EQ-7", "E\u{200B}Q-7", "'E⟨U+200B⟩Q-7' looks like 'EQ-7'"),
         ("A B", "A\u{A0}B", "'A⟨NBSP⟩B' looks like 'A B'"), ("\u{E9}t", "e\u{301}t", "'e⟨U+0301⟩t' looks like 'ét'"),
         ("10K", "10\u{212A}", "'10⟨U+212A⟩' looks like '10K'"), ("罐1", "罐1\u{3000}", "'罐1⟨U+3000⟩' looks like '罐1'"),
         ("\u{AC00}", "\u{1100}\u{1161}", "looks like '\u{AC00}'"),
@@ -71,7 +72,10 @@ struct KeyTests {
 
     @Test
     func `keys that look different are different`() throws {
-        let keys = ["a", "A", "ａ", "0012", "12", "１２", "A B", "AB", "A  B", "m²", "m2", "é", "e", "ﬁ", "fi", "北京", "北 京", "LAB/07"]
+        let keys = [
+            "a", "A", "ａ", "0012", "12", "１２", "A B", "AB", "A  B", "m²", "m2", "é", "e", "ﬁ", "fi", "北京", "北 京",
+            "LAB/07",
+        ]
         let file = "id,name\n" + keys.map { "\"\($0)\",n" }.joined(separator: "\n")
         #expect(try events(file, .csv, options()).compactMap(\.reject) == [])
         #expect(keys.allSatisfy { KeyFold.folded($0) == nil || $0 == "ﬁ" })

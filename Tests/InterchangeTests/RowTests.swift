@@ -21,7 +21,8 @@ struct RowTests {
     }
 
     @Test(arguments: [
-        (",,", 1), (" , ,\t", 1), ("\"\",\"\",\"\"", 1), ("\u{A0},\u{3000},\u{200B}", 1), ("\u{FEFF},,", 1), ("\"\n\",,", 1), (",", 1),
+        (",,", 1), (" , ,\t", 1), ("\"\",\"\",\"\"", 1), ("\u{A0},\u{3000},\u{200B}", 1), ("\u{FEFF},,", 1),
+        ("\"\n\",,", 1), (",", 1),
         (",,,,,,,,", 1), ("   ", 1), ("", 1), (",,\n\n,,", 3), ("\u{2003},\u{2060},\u{AD}", 1),
     ])
     func `rows of blanks are skipped and counted`(_ blank: String, _ count: Int) throws {
@@ -51,7 +52,9 @@ struct RowTests {
         #expect(blank == 0)
     }
 
-    @Test(arguments: ["{}", "{ \"No\" : null }", "{\"No\":\"\",\"name\":\" \",\"tags\":[],\"x\":{}}", "  ", "\t", "\u{A0}"])
+    @Test(arguments: [
+        "{}", "{ \"No\" : null }", "{\"No\":\"\",\"name\":\" \",\"tags\":[],\"x\":{}}", "  ", "\t", "\u{A0}",
+    ])
     func `empty objects and lines are skipped and counted`(_ line: String) throws {
         let file = "{\"No\":1,\"name\":\"a\"}\n\(line)\n{\"No\":2,\"name\":\"b\"}\n"
         let (events, blank) = try read(file, .jsonLines)
@@ -95,8 +98,10 @@ struct RowTests {
     }
 
     @Test(arguments: [
-        ("=\"0012\"", "0012"), ("\"=\"\"0012\"\"\"", "0012"), ("\"=\"\"a,b\"\"\"", "a,b"), ("\"=\"\"a\"\"\"\"b\"\"\"", "a\"b"), ("'=1+1", "=1+1"),
-        ("'+49 30 55", "+49 30 55"), ("''=1", "'=1"), ("'tis", "'tis"), ("=1+1", "=1+1"), ("=\"a\"&\"b\"", "=\"a\"&\"b\""),
+        ("=\"0012\"", "0012"), ("\"=\"\"0012\"\"\"", "0012"), ("\"=\"\"a,b\"\"\"", "a,b"),
+        ("\"=\"\"a\"\"\"\"b\"\"\"", "a\"b"), ("'=1+1", "=1+1"),
+        ("'+49 30 55", "+49 30 55"), ("''=1", "'=1"), ("'tis", "'tis"), ("=1+1", "=1+1"),
+        ("=\"a\"&\"b\"", "=\"a\"&\"b\""),
         ("'", "'"), ("'-5", "-5"), ("=", "="), ("=\"", "=\""), ("' =x", " =x"), ("'\u{FF1D}x", "\u{FF1D}x"),
     ])
     func `what spreadsheets put around a text is undone`(_ cell: String, _ expected: String) throws {
@@ -112,8 +117,10 @@ struct RowTests {
     }
 
     @Test(arguments: [
-        ("=HYPERLINK(\"http://x\")", "\"'=HYPERLINK(\"\"http://x\"\")\""), ("@SUM(1+1)", "'@SUM(1+1)"), ("-2+3", "'-2+3"),
-        ("+49 30 5550", "'+49 30 5550"), ("\tx", "'\tx"), ("\rx", "\"'\rx\""), (" =1", "' =1"), ("\u{FF1D}1", "'\u{FF1D}1"),
+        ("=HYPERLINK(\"http://x\")", "\"'=HYPERLINK(\"\"http://x\"\")\""), ("@SUM(1+1)", "'@SUM(1+1)"),
+        ("-2+3", "'-2+3"),
+        ("+49 30 5550", "'+49 30 5550"), ("\tx", "'\tx"), ("\rx", "\"'\rx\""), (" =1", "' =1"),
+        ("\u{FF1D}1", "'\u{FF1D}1"),
         ("-5", "-5"), ("-5.25", "-5.25"), ("-5.", "'-5."), ("-5e3", "'-5e3"), ("x=1", "x=1"), ("5", "5"), ("-", "'-"),
     ])
     func `an export for spreadsheets makes harmless what they would compute`(_ value: String, _ cell: String) throws {
@@ -134,15 +141,19 @@ struct RowTests {
             let options = ImportOptions(kind: "need", map: try ColumnMap())
             return try #require(try events(file, .csv, options).first)
         }
-        let row = try #require(try found(#"{"ext/a":5,"tags":["x",{"y":1}],"name/zh":"北","unit":null,"sectors":"s"}"#).row)
+        let row = try #require(
+            try found(#"{"ext/a":5,"tags":["x",{"y":1}],"name/zh":"北","unit":null,"sectors":"s"}"#).row
+        )
         #expect(row["ext/a"] == .value(.integer(5)))
         #expect(row["tags"] == .elements([.text("x"), .json(#"{"y":1}"#)]))
         #expect(row["name/zh"] == text("北"))
         #expect(row["unit"] == .absent)
         #expect(row["sectors"] == texts("s"))
         for (more, code) in [
-            ("{", RejectCode.badJSON), ("[]", .badJSON), ("{} x", .badJSON), ("{\"a\":1,\"a\":2}", .badJSON), ("{\"@\":1}", .badField),
-            ("{\"name/und\":\"m\"}", .fieldRepeated), ("{\"\":1}", .badField), ("{\"visibility\":\"private\"}", .badVisibility),
+            ("{", RejectCode.badJSON), ("[]", .badJSON), ("{} x", .badJSON), ("{\"a\":1,\"a\":2}", .badJSON),
+            ("{\"@\":1}", .badField),
+            ("{\"name/und\":\"m\"}", .fieldRepeated), ("{\"\":1}", .badField),
+            ("{\"visibility\":\"private\"}", .badVisibility),
         ] {
             #expect(try found(more).reject?.code == code, "\(more)")
         }

@@ -47,13 +47,16 @@ import Testing
         let label = String(repeating: "a", count: 63)
         _ = try HostPort("\(label).example:1")
         #expect(throws: HansaError.self) { try HostPort("\(label)a.example:1") }
-        #expect(throws: HansaError.self) { try HostPort(Array(repeating: label, count: 4).joined(separator: ".") + ":1") }
+        #expect(throws: HansaError.self) {
+            try HostPort(Array(repeating: label, count: 4).joined(separator: ".") + ":1")
+        }
     }
 }
 
 @Suite struct NearestNameTests {
     @Test(arguments: [
-        ("lsiten", "listen"), ("Listen", "listen"), ("listn", "listen"), ("listens", "listen"), ("advertize", "advertise"),
+        ("lsiten", "listen"), ("Listen", "listen"), ("listn", "listen"), ("listens", "listen"),
+        ("advertize", "advertise"),
         ("advertised", "advertise"), ("adress", nil), ("", nil), ("x", nil), ("port", nil),
     ])
     func `a slip of the fingers is understood, another word is not`(name: String, meant: String?) {

@@ -46,7 +46,8 @@ struct StructuredValueTests {
             key: identity.key(directory.cryptography),
             over: nil,
             changes: [
-                (FieldPath(unchecked: "name/und"), .set(.text("odd \(id)"))), (FieldPath(unchecked: "ext/x"), .set(value)),
+                (FieldPath(unchecked: "name/und"), .set(.text("odd \(id)"))),
+                (FieldPath(unchecked: "ext/x"), .set(value)),
                 (FieldPath(unchecked: "tags"), .elements([value])),
             ],
             settling: .settles
@@ -61,7 +62,8 @@ struct StructuredValueTests {
     /// Too deep, or not read alike by all programs: shown as text.
     private static let shownAsText = [
         nested(65), nested(500), nested(509), nested(511), nested(512), nested(20_000), nested(509, "{\"a\":[", "]}"),
-        nested(300, "{\"a\":", "}"), String(repeating: "[", count: 60_000), "{\"a\":1,\"a\":2}", "\"\\ud800\"", "[\"\\udfff\"]",
+        nested(300, "{\"a\":", "}"), String(repeating: "[", count: 60_000), "{\"a\":1,\"a\":2}", "\"\\ud800\"",
+        "[\"\\udfff\"]",
         "1e999999999", "123456789012345678901234567890", "", "nonsense", "[1,]",
     ]
     private static let shownByParts = [

@@ -193,7 +193,9 @@ extension ProcessTests {
             var local = (0..<80).compactMap { _ in LocalSocket(path: path) }
             #expect(eventually(seconds: 30) { node.descriptorCount == 60 })
             let stranger = try HostilePeer(port: node.port)
-            #expect(eventually(seconds: 30) { node.logLines.contains { $0.contains("connections cannot be accepted") } })
+            #expect(
+                eventually(seconds: 30) { node.logLines.contains { $0.contains("connections cannot be accepted") } }
+            )
             #expect(local.count > 30)
             local = []
             stranger.close()

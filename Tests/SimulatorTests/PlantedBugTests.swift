@@ -6,9 +6,20 @@ struct PlantedBugTests {
     /// Seeds within which each is found.
     private static let seeds: ClosedRange<UInt64> = 1...40
 
-    /// What only shows where the broadcast must mend itself has a scenario of its own.
+    /// What only shows where the broadcast must mend itself, one member is hostile or nodes are late has a scenario of its
+    /// own.
     private static func scenario(for bug: PlantedBug) -> String {
-        [.dropGraft, .forgetHave].contains(bug) ? "mend" : "swarm"
+        switch bug {
+        case .dropGraft, .forgetHave: "mend"
+        case .freeWork, .readOn: "hostile-unpriced-questions"
+        case .crowdedNeighbours, .endlessSessions: "hostile-session-hoarder"
+        case .sharedDials, .relayAtOnce: "hostile-address-flooder"
+        case .endlessHeads, .strangersHeads, .planAnew: "hostile-head-flooder"
+        case .trustPromises: "hostile-flooder"
+        case .impatience: "busy"
+        case .skipSuperseded, .sendBeforeDurable, .ackBeforeStoring, .applyTwice, .loseWaitingCitation, .ignoreToken:
+            "swarm"
+        }
     }
 
     @Test(arguments: 1...3 as ClosedRange<UInt64>)

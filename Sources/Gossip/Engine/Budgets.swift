@@ -116,6 +116,13 @@ enum Price {
     /// A graft that was answered by nothing: the wait, and a second question.
     static let vainGraft: UInt64 = 2_000
 
+    /// 1,024 bytes of an answer to a question: beside the processor it takes a share of this node's line, which others
+    /// need too. So one organization can have 2 MB a second of answers.
+    static let sentKibibyte: UInt64 = 120
+
+    /// The cost of so many bytes of an answer, a begun KiB counting whole.
+    static func sent(_ count: Int) -> UInt64 { (UInt64(max(0, count)) + 1023) / 1024 * sentKibibyte }
+
     /// The cost of so many bytes, a begun KiB counting whole.
     static func bytes(_ count: Int) -> UInt64 { (UInt64(max(0, count)) + 1023) / 1024 * kibibyte }
 

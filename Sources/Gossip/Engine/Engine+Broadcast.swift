@@ -274,11 +274,12 @@ extension Engine {
         }
     }
 
-    /// Logs that are being fetched: those asked of peers that lately gave something, or were asked a moment ago.
+    /// Logs that are being fetched: those asked of peers that lately gave something, or were asked a moment ago. What is
+    /// late does not count.
     private func logsComing(now: Instant) -> Set<LogID> {
         var coming: Set<LogID> = []
         for link in links.values {
-            for (log, want) in link.wants {
+            for (log, want) in link.wants where !want.isLate {
                 let patience = want.isGraft ? settings.broadcast.graftRetry : settings.graftDeadline
                 if now < max(want.begunAt, link.movedAt ?? want.begunAt) + patience { coming.insert(log) }
             }

@@ -70,7 +70,7 @@ extension Engine {
                 defer { size += UInt64(header.header.count + header.signature.count + 16) }
                 return size < settings.messageBytes
             }
-            charge(UInt64(fitting.count) * Price.header + Price.bytes(Int(size)), to: id, now: now)
+            charge(UInt64(fitting.count) * Price.header + Price.sent(Int(size)), to: id, now: now)
             send(id, .headers(log: range.log, from: range.from, Array(fitting)))
         case .compare(let id, let theirs): compare(range, own: own, theirs: theirs, on: id, now: now)
         case .cut: cutRead(range, own, now: now)

@@ -88,7 +88,7 @@ extension Engine {
     // MARK: - Peers' frontiers
 
     /// The head of a log that is on disk or on its way there.
-    func accepted(_ log: LogID) -> Head? { inFlight[log] ?? durable[log] }
+    package func accepted(_ log: LogID) -> Head? { inFlight[log] ?? durable[log] }
 
     /// True if a delta of a log is held already, so that checking its signature would be work in vain.
     package func holds(_ log: LogID, _ head: Head) -> Bool {
@@ -114,12 +114,12 @@ extension Engine {
             }
         }
         guard sequence > held else { return }
-        guard roster.organization(of: log.author) != nil else {
+        guard let organization = roster.organization(of: log.author) else {
             // Not kept: anybody can make any number of them. When the author is enrolled, frontiers are compared.
             link.hasUnknownAuthors = true
             return
         }
-        if link.setAhead(log, sequence, settings: settings) { unplanned.insert(log) }
+        if link.setAhead(log, sequence, of: organization, settings: settings) { unplanned.insert(log) }
     }
 
     // MARK: - Comparing

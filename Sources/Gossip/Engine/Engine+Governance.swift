@@ -45,7 +45,7 @@ extension Engine {
         let held = sortedStatements()
         let missing = held.filter { !knownSet.contains($0.id) }
         let size = missing.reduce(answer ? held.count * Hash256.byteCount : 0) { $0 + $1.encoded.count }
-        charge(UInt64(held.count) * Price.statementHeld + Price.bytes(size), to: id, now: now)
+        charge(UInt64(held.count) * Price.statementHeld + Price.sent(size), to: id, now: now)
         sendStatements(missing, known: answer ? held.map(\.id) : [], to: id)
     }
 
@@ -58,7 +58,7 @@ extension Engine {
     }
 
     /// Sends statements, in as many messages as they take; the first one tells what is known here.
-    private mutating func sendStatements(_ statements: [Statement], known: [Hash256], to id: LinkID) {
+    mutating func sendStatements(_ statements: [Statement], known: [Hash256], to id: LinkID) {
         if !known.isEmpty { send(id, .governance(known: knownShare(known), statements: [], answer: false)) }
         for part in Parts(statements.map(\.encoded), bytesMax: Int(settings.messageBytes)) {
             send(id, .governance(known: [], statements: part, answer: false))
@@ -88,7 +88,7 @@ extension Engine {
             if store || replaced != nil { actions.append(.storeStatement(statement, replaced: replaced)) }
         }
         let held = taken.map(\.statement).filter { governance.statements[$0.id] != nil }
-        for link in openLinks where link.id != source { sendStatements(held, known: [], to: link.id) }
+        relay(held, except: source, now: now)
         var concerned: Set<NodeKey> = []
         let oldForks = forks
         forks = governance.forks
@@ -175,7 +175,7 @@ extension Engine {
 
     /// Takes in announcements; new ones are stored and told to the other peers.
     mutating func adopt(_ fresh: [Announcement], except source: LinkID?, store: Bool, now: Instant) {
-        var adopted: [[UInt8]] = []
+        var adopted: [Announcement] = []
         var strangers = fresh.isEmpty ? 0 : announcements.latest.keys.count { roster.organization(of: $0) == nil }
         for announcement in fresh {
             let node = announcement.node
@@ -187,12 +187,12 @@ extension Engine {
             if isStranger, held == nil { strangers += 1 }
             if let held { heldAnnouncements.remove(held.encoded) }
             heldAnnouncements.insert(announcement.encoded)
-            adopted.append(announcement.encoded)
+            adopted.append(announcement)
             if store { actions.append(.storeAnnouncement(announcement)) }
             if held?.addresses != announcement.addresses { hasten(node, now: now) }
         }
         if !adopted.isEmpty { announcementsFingerprint = nil }
-        for link in openLinks where link.id != source { sendAnnouncements(adopted, to: link.id) }
+        relay(adopted, except: source, now: now)
     }
 
     /// A new address is worth a try soon, though not as often as somebody signs one: in a full mesh the node with the

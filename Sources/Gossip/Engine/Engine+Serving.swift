@@ -79,7 +79,7 @@ extension Engine {
         link.acquaintance.served &+= UInt64(wanted.count)
         let due = heldDeltas.multipliedReportingOverflow(by: settings.servedTimesFree)
         if !due.overflow, link.acquaintance.served > due.partialValue &+ settings.servedFree {
-            charge(Price.lookup + Price.bytes(size), to: id, now: now)
+            charge(Price.lookup + Price.sent(size), to: id, now: now)
         }
         serve(id)
     }

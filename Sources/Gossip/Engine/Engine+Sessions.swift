@@ -239,9 +239,14 @@ extension Engine {
         actions.append(.noteSession(link.node, program: hello.program))
         link.acquaintance.program = hello.program
         link.acquaintance.refusal = nil
-        if hello.governance != currentGovernanceFingerprint() { askGovernance(id) }
+        if hello.governance != currentGovernanceFingerprint() {
+            charge(Price.sent(governance.statements.count * Hash256.byteCount), to: id, now: now)
+            askGovernance(id)
+        }
         if hello.announcements != currentAnnouncementsFingerprint() {
-            sendAnnouncements(announcements.sorted.map(\.encoded), to: id)
+            let encoded = announcements.sorted.map(\.encoded)
+            charge(Price.sent(encoded.reduce(0) { $0 + $1.count }), to: id, now: now)
+            sendAnnouncements(encoded, to: id)
         }
         // Of the two sides, which both see at once whether they differ, one begins to compare.
         if hello.state.frontier != fingerprint, link.node < node { links[id]?.comparedAt = now }

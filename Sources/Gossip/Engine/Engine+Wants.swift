@@ -33,15 +33,22 @@ extension Engine {
         let held = accepted(log)?.sequence ?? 0
         let limit = limit(of: log)
         guard limit > held, !isResting(log, now: now) else { return }
+        // While one peer is late another organization's may be asked too, for little.
+        var late: Link?
+        for link in links.values {
+            guard let want = link.wants[log] else { continue }
+            guard want.isLate, late == nil else { return }
+            late = link
+        }
         var best: (link: Link, target: UInt64)?
         var full: [Link] = []
-        for link in links.values where !link.ahead.isEmpty || !link.wants.isEmpty {
-            if link.wants[log] != nil { return }
+        for link in links.values where !link.ahead.isEmpty {
             guard let theirs = link.ahead[log], link.isOpen, !link.isSuspect, link.distrusted[log] == nil else {
                 continue
             }
             let target = min(theirs, limit)
             guard target > held else { continue }
+            if let late, target - held > settings.lateDeltasMax || areKin(late, link) { continue }
             guard isFree(link) else {
                 full.append(link)
                 continue
@@ -58,6 +65,11 @@ extension Engine {
         let range = LogRange(log: log, from: held + 1, to: best.target)
         let patience = best.link.brokenPromises > 0 ? settings.graftDeadline : settings.wantDeadline
         want(range, of: best.link.id, patience: patience, now: now)
+    }
+
+    /// True if both peers are of one organization.
+    private func areKin(_ one: Link, _ other: Link) -> Bool {
+        roster.organization(of: one.node) == roster.organization(of: other.node)
     }
 
     /// Marks all logs that a peer told of, where what can be asked of it has changed.
@@ -86,12 +98,13 @@ extension Engine {
             to: range.to,
             isGraft: isGraft,
             begunAt: now,
+            movedAt: now,
             deadline: deadline,
             patience: patience,
             order: link.nextOrder
         )
         link.nextOrder += 1
-        let check = min(link.wantsCheckAt ?? deadline, deadline)
+        let check = min(link.wantsCheckAt ?? deadline, deadline, now + settings.wantLateAfter)
         link.wantsCheckAt = check
         due(check)
         link.lastUsed = now
@@ -128,6 +141,10 @@ extension Engine {
                 link.distrustCheckAt = link.distrusted.isEmpty ? nil : now + settings.distrustCheck
             }
             guard let check = link.wantsCheckAt, check <= now else { continue }
+            for (log, want) in link.wants where !want.isLate && want.movedAt + settings.wantLateAfter <= now {
+                link.wants[log]?.isLate = true
+                unplanned.insert(log)
+            }
             for (log, want) in link.wants where want.deadline <= now {
                 if link.creditGiven <= 0 {
                     // It is this node's own disk that holds everything up.
@@ -141,7 +158,10 @@ extension Engine {
                     distrust(log, on: link.id, for: settings.wantDeadline, now: now)
                 }
             }
-            link.wantsCheckAt = link.wants.values.map(\.deadline).min()
+            link.wantsCheckAt =
+                link.wants.values.map { want in
+                    want.isLate ? want.deadline : min(want.deadline, want.movedAt + settings.wantLateAfter)
+                }.min()
         }
     }
 
@@ -164,6 +184,13 @@ extension Engine {
         else { return }
         link.wants[log]?.from = sequence + 1
         link.wants[log]?.hasMoved = true
+        link.wants[log]?.movedAt = now
+        if want.isLate {
+            link.wants[log]?.isLate = false
+            let check = now + settings.wantLateAfter
+            link.wantsCheckAt = min(link.wantsCheckAt ?? check, check)
+            due(check)
+        }
         link.movedAt = now
         link.brokenPromises = max(0, link.brokenPromises - 1)
         for (other, later) in link.wants where later.order >= want.order {

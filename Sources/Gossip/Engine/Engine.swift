@@ -58,6 +58,8 @@ package struct Engine: ~Copyable {
     /// that are to be planned then.
     var resting: [OrganizationID: (until: Instant, logs: Set<LogID>)] = [:]
     var restingUntil: Instant?
+    /// Statements and announcements that wait to be passed on.
+    var relays = Relays()
     /// Questions of peers that wait to be looked up, and those that are, with their organizations.
     var waitingLookups: [(link: LinkID, action: EngineAction)] = []
     var runningLookups: [LinkID: OrganizationID] = [:]
@@ -271,6 +273,7 @@ package struct Engine: ~Copyable {
             }
         }
         endRests(now: now)
+        relayWaiting(now: now)
         graftOverdue(now: now)
         if overlay.deadline.map({ $0 <= now }) ?? false { wakeOverlay(now: now) }
         if let announceAt, announceAt <= now { announce(now: now) }
@@ -330,6 +333,7 @@ package struct Engine: ~Copyable {
         consider(broadcast.deadline)
         consider(linksDueAt)
         consider(restingUntil)
+        consider(relays.deadline)
         return earliest
     }
 

@@ -50,6 +50,11 @@ package struct EngineSettings: Hashable, Sendable {
     package var dialCourtesy: Milliseconds = 1_000
     /// How long a stretch of a log that was asked for may make no progress before it is asked from somebody else.
     package var wantDeadline: Milliseconds = 20_000
+    /// How long nothing of a stretch may come before another peer that has a little more of the log is asked too: whoever
+    /// promises what it does not have holds nobody up for longer. A guess: a few round trips to the far side of the earth.
+    package var wantLateAfter: Milliseconds = 1_500
+    /// How many deltas such a second question may ask for: if both answer, so much comes twice.
+    package var lateDeltasMax: UInt64 = 16
     /// The same for a delta that the broadcast has missed: small, and asked of somebody who has just told of it.
     package var graftDeadline: Milliseconds = 3_000
     /// Bytes of deltas that one peer may have under way to this node: asked for and not yet durable, or promised.
@@ -67,6 +72,12 @@ package struct EngineSettings: Hashable, Sendable {
     package var servedWantsMax = 1024
     /// Bytes of deltas waiting to be stored beyond which a push is dropped; anti-entropy brings it later.
     package var storingBytesMax: UInt64 = 32 * 1024 * 1024
+    /// Statements and announcements of one organization that this node passes on in a second, and how many it may save up:
+    /// the nodes that it enrols at a time. What is beyond waits for `relayPause`. More lets one member have the others
+    /// send each other more; less delays an organization that enrols hundreds of nodes.
+    package var relaysPerSecond: UInt64 = 4
+    package var relaysBurst: UInt64 = 256
+    package var relayPause: Milliseconds = 1_000
     /// Announcements kept of nodes that no statement received so far has enrolled; and for each peer, statements that
     /// do not count so far.
     package var strangersMax = 256
@@ -85,6 +96,8 @@ package struct EngineSettings: Hashable, Sendable {
     package var headsMax = 20_000
     /// Of them, logs of one author. Each start of a machine may begin one.
     package var headsPerAuthorMax = 256
+    /// Of them, logs of one organization's authors together, however many keys it has.
+    package var headsPerOrganizationMax = 2_048
     /// Headers compared in one step of a search for a fork.
     package var headersPerInquiry: UInt64 = 256
     /// Searches for forks under way with one peer.

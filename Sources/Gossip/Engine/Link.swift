@@ -31,8 +31,10 @@ final class Link {
     var isSynced = false
     /// Logs of which the peer holds more than this node has accepted, and how far.
     private(set) var ahead: [LogID: UInt64] = [:]
-    /// How many of them each author has.
-    private var aheadCounts: [NodeKey: Int] = [:]
+    /// How many of them each author has, with the organization that they count for.
+    private var aheadAuthors: [NodeKey: (count: Int, organization: OrganizationID)] = [:]
+    /// How many of them count for each organization.
+    private var aheadTotals: [OrganizationID: Int] = [:]
     /// True once the peer told of logs for which ``ahead`` had no room: a comparison brings them again.
     var hasMoreAhead = false
     /// True once the peer told of logs whose authors this node does not know.
@@ -124,30 +126,44 @@ final class Link {
 
     /// Notes how far the peer holds a log that it holds further than this node.
     ///
+    /// - Parameter organization: The author's.
     /// - Returns: False where there is no room for it.
-    func setAhead(_ log: LogID, _ sequence: UInt64, settings: EngineSettings) -> Bool {
+    func setAhead(
+        _ log: LogID,
+        _ sequence: UInt64,
+        of organization: OrganizationID,
+        settings: EngineSettings
+    ) -> Bool {
         if let index = ahead.index(forKey: log) {
             ahead.values[index] = max(ahead.values[index], sequence)
             return true
         }
-        let count = aheadCounts[log.author] ?? 0
-        guard ahead.count < settings.headsMax, count < settings.headsPerAuthorMax else {
+        let author = aheadAuthors[log.author] ?? (0, organization)
+        let total = aheadTotals[author.organization] ?? 0
+        guard ahead.count < settings.headsMax, author.count < settings.headsPerAuthorMax,
+            total < settings.headsPerOrganizationMax
+        else {
             hasMoreAhead = true
             return false
         }
         ahead[log] = sequence
-        aheadCounts[log.author] = count + 1
+        aheadAuthors[log.author] = (author.count + 1, author.organization)
+        aheadTotals[author.organization] = total + 1
         return true
     }
 
     func removeAhead(_ log: LogID) {
-        guard ahead.removeValue(forKey: log) != nil, let count = aheadCounts[log.author] else { return }
-        aheadCounts[log.author] = count > 1 ? count - 1 : nil
+        guard ahead.removeValue(forKey: log) != nil, let (count, organization) = aheadAuthors[log.author],
+            let total = aheadTotals[organization]
+        else { return }
+        aheadAuthors[log.author] = count > 1 ? (count - 1, organization) : nil
+        aheadTotals[organization] = total > 1 ? total - 1 : nil
     }
 
     func clearAhead() {
         ahead = [:]
-        aheadCounts = [:]
+        aheadAuthors = [:]
+        aheadTotals = [:]
         backlog = Backlog()
         hasMoreAhead = false
     }
@@ -229,6 +245,10 @@ struct Want {
     let begunAt: Instant
     /// True once something of it has come.
     var hasMoved = false
+    /// When something of it last came, or it was asked for.
+    var movedAt: Instant
+    /// True while nothing of it has come for so long that somebody else may be asked too.
+    var isLate = false
     /// When something must have come.
     var deadline: Instant
     /// How long each further step may take.

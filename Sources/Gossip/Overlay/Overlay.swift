@@ -91,13 +91,13 @@ struct Overlay: Sendable {
     /// How many neighbours an organization's nodes may be.
     private func share(of organization: OrganizationID?) -> Int {
         guard !isMesh else { return Int.max }
-        let slots = settings.neighboursMax
+        let (slots, parts) = (settings.neighboursMax, settings.organizationParts)
         let isOwn = organization == organizations[node]
         let others = sizes.keys.count { $0 != organizations[node] }
-        guard others > 0 else { return slots }
-        // A third is for others at least.
-        if isOwn { return max(1, slots - slots / 3) }
-        return others < 3 ? (slots + others - 1) / others : max(1, slots / 3)
+        guard others > 0, parts > 1 else { return slots }
+        // One part is for others at least.
+        if isOwn { return max(1, slots - slots / parts) }
+        return others < parts ? (slots + others - 1) / others : max(1, slots / parts)
     }
 
     /// How many of some nodes belong to an organization.
@@ -434,7 +434,7 @@ struct Overlay: Sendable {
     /// False where a third of the passive view is the node's organization's.
     private func hasPassiveRoom(for node: NodeKey) -> Bool {
         guard let organization = organizations[node], sizes.count > 2 else { return true }
-        return count(organization, in: passive) < max(1, settings.passiveMax / 3)
+        return count(organization, in: passive) < max(1, settings.passiveMax / settings.organizationParts)
     }
 
     private mutating func keepPassive(_ peer: NodeKey) {

@@ -9,6 +9,10 @@ package struct OverlaySettings: Hashable, Sendable {
     /// Neighbours that a node takes in; beyond it only who has none is let in, in another's place. More: fewer refusals,
     /// and more links.
     package var neighboursMax = 8
+    /// The places of neighbours and of the passive view are in so many parts, at least 1; no organization but the node's own
+    /// takes more than one of them, unless there are fewer organizations. More parts: less that one organization can
+    /// withhold, and more that several together can.
+    package var organizationParts = 3
     /// Nodes in the passive view. The paper has 30 for 10,000 nodes.
     package var passiveMax = 30
     /// How often neighbours are looked for where some are lacking.

@@ -25,7 +25,10 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         guard let parts, let port = UInt16(parts.port), parts.port.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             Self.kind(of: parts.host) != nil, text.hasPrefix("[") == parts.host.contains(":")
         else {
-            throw HansaError(.usage, "'\(text)' is not HOST:PORT (as in node.example.org:4267, 192.0.2.7:4267, [2001:db8::7]:4267)")
+            throw HansaError(
+                .usage,
+                "'\(text)' is not HOST:PORT (as in node.example.org:4267, 192.0.2.7:4267, [2001:db8::7]:4267)"
+            )
         }
         host = parts.host
         self.port = Int(port)

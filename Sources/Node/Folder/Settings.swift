@@ -74,7 +74,9 @@ package struct Settings: Codable, Hashable, Sendable {
         let known = ["HANSA_LISTEN", "HANSA_ADVERTISE", "HANSA_DATA", "HANSA_PASSPHRASE"]
         for name in environment.keys.sorted() where name.hasPrefix("HANSA_") && !known.contains(name) {
             let word = String(name.dropFirst("HANSA_".count))
-            guard let near = NearestName.of(word, in: known.map { String($0.dropFirst("HANSA_".count)) }) else { continue }
+            guard let near = NearestName.of(word, in: known.map { String($0.dropFirst("HANSA_".count)) }) else {
+                continue
+            }
             throw HansaError(.usage, "the variable \(name) is no setting; did you mean HANSA_\(near)?")
         }
     }

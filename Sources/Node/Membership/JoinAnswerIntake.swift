@@ -64,7 +64,9 @@ package struct JoinAnswerIntake: Sendable {
     ///
     /// - Parameter own: The newcomer's announcements.
     /// - Throws: ``HansaError`` where nothing has been taken.
-    package func contents(organization: OrganizationID, node: NodeKey, own: [Announcement]) throws -> NodeFolder.Contents {
+    package func contents(organization: OrganizationID, node: NodeKey, own: [Announcement]) throws
+        -> NodeFolder.Contents
+    {
         guard let charter else { throw HansaError(.unreachable, "the inviting node has not answered") }
         var announcements = announcements
         for announcement in own { _ = announcements.insert(announcement) }

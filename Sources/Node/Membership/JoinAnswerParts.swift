@@ -50,13 +50,17 @@ package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
         charter = nil
         var byteCount = 0
         var count = 0
-        while let entry = entries.first, count < Self.countMax, count == 0 || byteCount + entry.byteCount <= Self.bytesMax {
+        while let entry = entries.first, count < Self.countMax,
+            count == 0 || byteCount + entry.byteCount <= Self.bytesMax
+        {
             _ = entries.popFirst()
             count += 1
             byteCount += entry.byteCount
             switch entry {
             case .statement(let bytes):
-                if let signed = try? Hansa_V0_SignedStatement(serializedBytes: bytes) { answer.statements.append(signed) }
+                if let signed = try? Hansa_V0_SignedStatement(serializedBytes: bytes) {
+                    answer.statements.append(signed)
+                }
             case .announcement(let bytes):
                 if let signed = try? Hansa_V0_SignedAnnouncement(serializedBytes: bytes) {
                     answer.announcements.append(signed)

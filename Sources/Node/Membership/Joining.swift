@@ -121,7 +121,10 @@ extension NodeFolder {
     /// The addresses of a ticket that can be dialled.
     private static func dialable(_ addresses: [String]) throws -> [HostPort] {
         guard !addresses.isEmpty else {
-            throw HansaError(.usage, "the ticket names no address to dial; ask for a new one, of a node with --advertise")
+            throw HansaError(
+                .usage,
+                "the ticket names no address to dial; ask for a new one, of a node with --advertise"
+            )
         }
         var failure: HansaError?
         var places: [HostPort] = []

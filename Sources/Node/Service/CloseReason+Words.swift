@@ -19,7 +19,8 @@ extension CloseReason {
         case .unknownKey(let key): "key \(key.rawBytes.prefix(4).hexText) is not of this alliance"
         case .tooManyConnections: "this node has as many connections as it takes"
         case .madeRoom: "closed to make room for another connection"
-        case .accountFull(let count): "its organization or ticket has \(count) connections here, the most that one may have"
+        case .accountFull(let count):
+            "its organization or ticket has \(count) connections here, the most that one may have"
         case .classFull(let name, let count): "this node has \(count) connections with \(name), the most that it takes"
         case .closedByPeer: "closed by the peer"
         case .refusedByPeer(.badCertificate), .refusedByPeer(.certificateExpired):

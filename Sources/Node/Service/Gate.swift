@@ -28,7 +28,8 @@ package final class Gate: Sendable {
 
         /// When its holder is no longer let in.
         var end: UInt64 {
-            redeemed.map { min(expires, $0.addingReportingOverflow(Gate.returningMilliseconds).partialValue) } ?? expires
+            redeemed.map { min(expires, $0.addingReportingOverflow(Gate.returningMilliseconds).partialValue) }
+                ?? expires
         }
     }
 

@@ -81,7 +81,9 @@ final class HandshakeLog: Sendable {
         let rest = state.withLock { state -> (kinds: [(Kind, Tally)], others: Int)? in
             guard state.begin.duration(to: .now) >= age else { return nil }
             defer { state = State(count: state.count) }
-            return (state.kinds.filter { $0.value.untold > 0 }.sorted { $0.value.untold > $1.value.untold }, state.others)
+            return (
+                state.kinds.filter { $0.value.untold > 0 }.sorted { $0.value.untold > $1.value.untold }, state.others
+            )
         }
         guard let rest else { return }
         for (kind, tally) in rest.kinds.prefix(Self.summariesMax) {

@@ -36,6 +36,8 @@ package final class NodeService: Service {
     private let failure = Mutex<HansaError?>(nil)
     /// Peers' deltas that wait to be stored.
     private let unstored = Mutex(StoringLanes())
+    /// Small writes that wait: what comes meanwhile goes into the same transaction, which costs more than what is in it.
+    private let unwritten = Mutex<[Unwritten]>([])
     /// True while steps of tidying are queued, so that there is one at a time.
     private let isTidying = Mutex(false)
     /// True while the log has told of another program's lock and not yet of its end.
@@ -52,6 +54,12 @@ package final class NodeService: Service {
     private struct Question {
         let node: NodeKey
         let continuation: CheckedContinuation<PeerMessage.DiffAnswer, any Error>
+    }
+
+    /// A write of the node's own that waits for its transaction.
+    private struct Unwritten: Sendable {
+        let body: @Sendable (inout WriteTransaction) throws -> Void
+        let then: @Sendable () -> Void
     }
 
     private struct LinkTable {
@@ -475,10 +483,23 @@ package final class NodeService: Service {
         _ body: @escaping @Sendable (inout WriteTransaction) throws -> Void,
         then: @escaping @Sendable () -> Void = {}
     ) {
+        let isFirst = unwritten.withLock { writes in
+            writes.append(Unwritten(body: body, then: then))
+            return writes.count == 1
+        }
+        guard isFirst else { return }
         directory.enqueueOnWriter { [self] in
+            let writes = unwritten.withLock { writes in
+                defer { writes = [] }
+                return writes
+            }
             do {
-                try directory.awaitingLock { try directory.store.write(body) }
-                then()
+                try directory.awaitingLock {
+                    try directory.store.write { transaction in
+                        for write in writes { try write.body(&transaction) }
+                    }
+                }
+                for write in writes { write.then() }
             } catch {
                 failUnlessStopping(error)
             }
@@ -699,7 +720,10 @@ package final class NodeService: Service {
             driver.feed(.dialFailed(node, reason: "\(address): \(reason.words)"))
         }
         if case .unsendableFrame = reason {
-            logger.error("a message was too long to be sent", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])
+            logger.error(
+                "a message was too long to be sent",
+                metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"]
+            )
         }
         giveUpQuestions(HansaError(.unreachable, "the connection with \(who(node)) has ended")) { $0.node == node }
         logger.info("session closed", metadata: ["peer": "\(who(node))", "reason": "\(reason.words)"])

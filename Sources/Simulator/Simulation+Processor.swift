@@ -1,0 +1,122 @@
+import Gossip
+
+// Work that takes processor time, link by link in turn; and links that a node does not read from for a while.
+
+extension Simulation {
+    // MARK: - What comes
+
+    /// Handles an event of a node itself: at once, or when the processor has time for it.
+    func take(_ event: Event, at place: Int) {
+        guard settings.costs != nil else { return execute(event) }
+        nodes[place].processor.own.events.append(event)
+        if !nodes[place].processor.own.isInTurn {
+            nodes[place].processor.own.isInTurn = true
+            nodes[place].processor.turns.append(.own)
+        }
+        work(at: place)
+    }
+
+    /// Handles an event of a connection: at once, or when all that came on it before is handled.
+    func take(_ event: Event, on connection: Int, side number: Int) {
+        let side = network.connections[connection][number]
+        let isFree = settings.costs == nil || nodes[side.node].box == nil
+        if isFree, side.inbox.events.isEmpty, side.readsAgainAt <= now { return execute(event) }
+        side.inbox.events.append(event)
+        readOn(connection: connection, side: number)
+    }
+
+    /// Goes on reading a link, unless it is not to be read yet.
+    func readOn(connection: Int, side number: Int) {
+        let side = network.connections[connection][number]
+        guard side.readsAgainAt <= now, !side.inbox.events.isEmpty else { return }
+        guard settings.costs != nil, nodes[side.node].box != nil else {
+            while side.readsAgainAt <= now, let event = side.inbox.events.popFirst() { execute(event) }
+            return
+        }
+        guard !side.inbox.isInTurn else { return }
+        side.inbox.isInTurn = true
+        nodes[side.node].processor.turns.append(.link(connection: connection, side: number))
+        work(at: side.node)
+    }
+
+    /// Reads nothing more from a link until then. What comes waits in order, and counts as under way, so that the
+    /// sender's window closes as with a full socket.
+    func hold(_ link: LinkID, until instant: Instant, at place: Int) {
+        let (connection, number) = (Network.connection(of: link), Network.side(of: link))
+        let side = network.connections[connection][number]
+        guard side.isUp, instant.nanoseconds > now, settings.plant != .readOn else { return }
+        nodes[place].notes.holds += 1
+        let peer = nodes[network.connections[connection][1 - number].node]
+        if peer.role == nil { nodes[place].notes.holdsOfHonest += 1 }
+        note(instant.nanoseconds, "node \(place) reads nothing of link \(link.number) for a while")
+        side.readsAgainAt = instant.nanoseconds
+        events.add(.readOn(connection: connection, side: number), at: instant.nanoseconds)
+    }
+
+    // MARK: - Working
+
+    /// Begins the next turn, unless one is under way.
+    func work(at place: Int) {
+        let node = nodes[place]
+        guard let costs = settings.costs, node.isRunning, !node.processor.isWorking,
+            let source = node.processor.turns.popFirst()
+        else { return }
+        var left = left(of: source, at: node, costs)
+        let part = min(left.checking, costs.quantum)
+        left.checking -= part
+        let isDone = left.checking == 0
+        let time = node.processor.debt + part + (isDone ? left.step : 0)
+        node.processor.debt = 0
+        node.processor.worked += time
+        node.processor.isWorking = true
+        set(left, of: source, at: node)
+        let end = node.processor.slices?.end(of: time, from: now) ?? now + time
+        events.add(.worked(node: place, epoch: node.epoch, source, isDone: isDone), at: end)
+    }
+
+    /// Ends a turn: the engine gets an input that is worked off.
+    func endTurn(_ source: Processor.Source, isDone: Bool, at place: Int) {
+        let node = nodes[place]
+        let epoch = node.epoch
+        if isDone, let event = popFirst(of: source, at: node) { execute(event) }
+        guard node.epoch == epoch else { return }
+        node.processor.isWorking = false
+        switch source {
+        case .own:
+            node.processor.own.isInTurn = !node.processor.own.events.isEmpty
+            if node.processor.own.isInTurn { node.processor.turns.append(source) }
+        case .link(let connection, let number):
+            let side = network.connections[connection][number]
+            side.inbox.isInTurn = !side.inbox.events.isEmpty && side.readsAgainAt <= now
+            if side.inbox.isInTurn { node.processor.turns.append(source) }
+        }
+        work(at: place)
+    }
+
+    private func left(of source: Processor.Source, at node: VirtualNode, _ costs: HandlingCosts) -> InputCost {
+        let inbox =
+            switch source {
+            case .own: node.processor.own
+            case .link(let connection, let side): network.connections[connection][side].inbox
+            }
+        return inbox.left ?? inbox.events.first.map { cost(of: $0, at: node, costs) } ?? InputCost(checking: 0, step: 0)
+    }
+
+    private func set(_ left: InputCost, of source: Processor.Source, at node: VirtualNode) {
+        switch source {
+        case .own: node.processor.own.left = left
+        case .link(let connection, let side): network.connections[connection][side].inbox.left = left
+        }
+    }
+
+    private func popFirst(of source: Processor.Source, at node: VirtualNode) -> Event? {
+        switch source {
+        case .own:
+            node.processor.own.left = nil
+            return node.processor.own.events.popFirst()
+        case .link(let connection, let side):
+            network.connections[connection][side].inbox.left = nil
+            return network.connections[connection][side].inbox.events.popFirst()
+        }
+    }
+}

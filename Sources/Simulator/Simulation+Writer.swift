@@ -1,0 +1,154 @@
+import Catalog
+import DeltaLog
+import Gossip
+
+// The writer of a node whose work takes time: one transaction at a time, in the order in which they were asked for, as in
+// a node. Peers' deltas wait in a lane for each organization, and the lanes take turns; statements and announcements that
+// wait are written together.
+
+/// What waits to be written.
+struct Writer {
+    /// A change, the statements and announcements that wait, or the next transaction of peers' deltas.
+    enum Job {
+        case change(Transaction)
+        case signed
+        case peersDeltas
+    }
+
+    /// Deltas that the engine wants stored together.
+    struct Batch {
+        let token: UInt64
+        let deltas: [VerifiedDelta]
+        let link: LinkID
+    }
+
+    private var jobs = Fifo<Job>()
+    private var lanes: [OrganizationID: Fifo<Batch>] = [:]
+    /// The lanes in the order of their turns; each has something.
+    private var turns = Fifo<OrganizationID>()
+    private var isStoring = false
+    private var signed: [Transaction] = []
+    /// What is in the transaction that is under way.
+    private(set) var underway: [Transaction] = []
+    /// The batches of peers' deltas in it.
+    private(set) var batches: [Batch] = []
+    /// True while a transaction is under way.
+    private(set) var isWorking = false
+
+    mutating func append(_ transaction: Transaction) {
+        switch transaction {
+        case .store(let token, let deltas, let link):
+            guard let organization = deltas.first?.header.organization else { return }
+            if lanes[organization] == nil { turns.append(organization) }
+            lanes[organization, default: Fifo()].append(Batch(token: token, deltas: deltas, link: link))
+            if !isStoring { jobs.append(.peersDeltas) }
+            isStoring = true
+        case .statement, .announcement:
+            if signed.isEmpty { jobs.append(.signed) }
+            signed.append(transaction)
+        case .write, .change: jobs.append(.change(transaction))
+        }
+    }
+
+    /// Begins the next transaction; false where none waits, or one is under way.
+    mutating func begin(cost: (Batch) -> UInt64) -> Bool {
+        guard !isWorking, let job = jobs.popFirst() else { return false }
+        isWorking = true
+        switch job {
+        case .change(let transaction): underway = [transaction]
+        case .signed: (underway, signed) = (signed, [])
+        case .peersDeltas: takeBatches(cost: cost)
+        }
+        return true
+    }
+
+    private mutating func takeBatches(cost: (Batch) -> UInt64) {
+        var time: UInt64 = 0
+        while let organization = turns.first, var lane = lanes[organization], let batch = lane.first {
+            time += cost(batch)
+            if !batches.isEmpty, time > Self.patience { break }
+            batches.append(batch)
+            _ = lane.popFirst()
+            _ = turns.popFirst()
+            lanes[organization] = lane.isEmpty ? nil : lane
+            if !lane.isEmpty { turns.append(organization) }
+        }
+    }
+
+    /// Ends the transaction that is under way.
+    mutating func end() {
+        if !batches.isEmpty {
+            isStoring = !turns.isEmpty
+            if isStoring { jobs.append(.peersDeltas) }
+        }
+        (isWorking, underway, batches) = (false, [], [])
+    }
+
+    /// How long a transaction of peers' deltas may go on, in nanoseconds.
+    private static let patience: UInt64 = 250_000_000
+}
+
+extension Simulation {
+    /// Has something written when its turn comes.
+    func beginInTurn(_ transaction: Transaction, at place: Int) {
+        nodes[place].writer.append(transaction)
+        beginNext(at: place)
+    }
+
+    private func beginNext(at place: Int) {
+        let node = nodes[place]
+        guard let costs = settings.costs,
+            node.writer.begin(cost: { storingCost(of: $0.deltas, at: node, costs) })
+        else { return }
+        let range = node.storingMilliseconds ?? settings.storingMilliseconds
+        var time = UInt64.random(in: range.lowerBound * 1_000_000...range.upperBound * 1_000_000, using: &diskRandom)
+        for batch in node.writer.batches { time += storingCost(of: batch.deltas, at: node, costs) }
+        schedule(after: time, .transaction(node: place, epoch: node.epoch))
+    }
+
+    /// Ends the transaction under way, and tells the engine what became of it.
+    func endTransaction(at place: Int) {
+        let node = nodes[place]
+        let (transactions, batches) = (node.writer.underway, node.writer.batches)
+        node.writer.end()
+        for transaction in transactions { _ = commit(transaction, at: place) }
+        for batch in batches {
+            let excess = excess(of: batch, at: node)
+            guard
+                case .stored(let token, let outcomes, let summary, _)? = commit(
+                    .store(token: batch.token, batch.deltas, from: batch.link),
+                    at: place
+                )
+            else { continue }
+            answer(.stored(token: token, outcomes, summary: summary, excess: excess), at: place)
+        }
+        beginNext(at: place)
+    }
+
+    /// Microseconds that deltas take beyond what such deltas usually take.
+    private func excess(of batch: Writer.Batch, at node: VirtualNode) -> UInt64 {
+        guard let costs = settings.costs else { return 0 }
+        return batch.deltas.reduce(0) { sum, delta in
+            let time = storingCost(of: [delta], at: node, costs) / 1_000
+            let usual = 1_000 + 100 * UInt64(delta.operations.count) + UInt64(delta.byteCount) / 10
+            return sum + (time > usual ? time - usual : 0)
+        }
+    }
+
+    /// A node stops: what its writer had begun is there whole or not at all, the rest is forgotten.
+    func abandonWriter(at place: Int) {
+        let node = nodes[place]
+        guard settings.costs != nil else { return }
+        if node.writer.isWorking, Bool.random(using: &faultRandom) {
+            for batch in node.writer.batches {
+                _ = commit(.store(token: batch.token, batch.deltas, from: batch.link), at: place)
+            }
+            // A change that nobody was told of may be there or not; here it is not.
+            for transaction in node.writer.underway {
+                if case .change = transaction { continue }
+                _ = commit(transaction, at: place)
+            }
+        }
+        node.writer = Writer()
+    }
+}

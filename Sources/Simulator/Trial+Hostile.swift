@@ -1,0 +1,178 @@
+import Gossip
+
+// Runs in which one organization is hostile, on links that lose nothing: what it costs the others.
+
+extension HostileRole {
+    /// The scenario that shows what a role costs.
+    var scenario: Scenario {
+        Scenario(
+            name: "hostile-\(rawValue)",
+            summary: "one member \(summary): honest edits arrive within 5 s all the while",
+            nodes: 10,
+            nodesAllowed: 6...100,
+            body: { $0.hostile(self) }
+        )
+    }
+
+    /// Node keys without an engine that the hostile organization has enrolled.
+    fileprivate var puppets: Int {
+        switch self {
+        case .addressFlooder, .sessionHoarder: 300
+        case .extremeNumbers, .headFlooder, .pathFlooder, .unpricedQuestions: 60
+        default: 0
+        }
+    }
+}
+
+/// What honest nodes send, hold and compute while one member is hostile: the bounds that scenarios keep them to.
+struct CostBounds {
+    /// Milliseconds from an honest edit to the last honest node's disk.
+    var edit: Double = 5_000
+    /// Bytes a second.
+    var sentPerSecond: Double = 2_000_000
+    /// Of one core.
+    var processorShare: Double = 0.5
+    var heads = 50_000
+    var links = 64
+    var unreadBytes = 32 * 1024 * 1024
+}
+
+extension Trial {
+    private static let calmMilliseconds: UInt64 = 15_000
+    private static let editPause: UInt64 = 500
+    /// Edits while the attack goes on.
+    private static let edits = 50
+    /// Two honest nodes are killed at this edit, and start again some edits later.
+    private static let killedAt = 12
+    private static let startedAt = 16
+
+    /// The most that was seen of something at one honest node.
+    private struct Peaks {
+        var links = 0
+        /// Heads that peers told of.
+        var heads = 0
+        var signed = 0
+        var unreadBytes = 0
+        var neighbourShare = 0.0
+
+        mutating func add(_ simulation: Simulation, _ places: [Int], hostile: Int) {
+            for place in places {
+                guard let sizes = simulation.box(place)?.engine.sizes else { continue }
+                if let excess = sizes.excess(over: simulation.settings.engine) {
+                    simulation.violate("node \(place) keeps \(excess)")
+                }
+                links = max(links, sizes.links)
+                heads = max(heads, sizes.headsAhead + sizes.headsMissing)
+                signed = max(signed, sizes.statements + sizes.announcements)
+                unreadBytes = max(unreadBytes, simulation.unreadBytes(place))
+                neighbourShare = max(neighbourShare, simulation.neighbourShare(of: hostile, at: place))
+            }
+        }
+    }
+
+    mutating func hostile(_ role: HostileRole) {
+        let organizations = max(3, nodes * 2 / 3)
+        var settings = Simulation.Settings()
+        settings.network.latency = .uniform(1...40)
+        settings.network.connectionsMax = 400
+        settings.network.dialTimeoutMilliseconds = 10_000
+        settings.storingMilliseconds = 1...5
+        settings.organizations = organizations
+        settings.puppets = role.puppets
+        settings.costs = HandlingCosts()
+        settings.roundTripEvery = 32
+        let simulation = simulation(nodes: nodes, settings)
+        let hostile = (0..<nodes).filter { $0 % organizations == organizations - 1 }
+        let honest = (0..<nodes).filter { $0 % organizations != organizations - 1 }
+        simulation.spread.placeCount = nodes
+        simulation.startAll()
+        simulation.run(milliseconds: Self.calmMilliseconds)
+        for place in 0..<nodes {
+            simulation.write(place, (0..<20).map { ("r\($0)", "first") })
+        }
+        simulation.run(milliseconds: Self.calmMilliseconds)
+        let before = honest.map { simulation.notes($0).bytesSent }
+        let worked = honest.map { simulation.workedNanoseconds($0) }
+        simulation.spread.isWatching = true
+        for place in hostile { simulation.perform(.role(place, role)) }
+        let peaks = attack(simulation, honest: honest, hostile: hostile)
+        let seconds = Double(UInt64(Self.edits) * Self.editPause) / 1e3
+        judge(simulation, honest, CostBounds(), peaks)
+        let sent = zip(honest, before).map { simulation.notes($0).bytesSent - $1 }.max() ?? 0
+        report.gate("bytes an honest node sends a second", Double(sent) / seconds, atMost: CostBounds().sentPerSecond)
+        let share = zip(honest, worked).map { Double(simulation.workedNanoseconds($0) - $1) / 1e9 / seconds }.max() ?? 0
+        report.gate("processor share of an honest node", share, atMost: CostBounds().processorShare)
+        simulation.endAttack()
+        let isEqual = simulation.run(atMost: 120_000) { $0.areEqual(honest) }
+        report.gate("honest nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        close(simulation)
+        tail += late.prefix(20)
+        if !isEqual { tail += simulation.summary.split(separator: "\n").map(String.init) }
+    }
+
+    /// Honest nodes write while the attack goes on; two of them, who do not write, are killed and start again.
+    private func attack(_ simulation: Simulation, honest: [Int], hostile: [Int]) -> Peaks {
+        var peaks = Peaks()
+        let organization = simulation.organizationNumber(hostile[0])
+        let restarted = honest.prefix(2)
+        let authors = Array(honest.dropFirst(2))
+        for edit in 0..<Self.edits {
+            if edit == Self.killedAt { for place in restarted { simulation.crash(place) } }
+            if edit == Self.startedAt { for place in restarted { simulation.start(place) } }
+            let change = RecordChange(localID: "r\(edit % 5)", name: "\(edit)")
+            simulation.ask(authors[edit % authors.count], [change])
+            if edit.isMultiple(of: 2) { for place in hostile { simulation.ask(place, [change]) } }
+            simulation.run(milliseconds: Self.editPause)
+            peaks.add(simulation, honest, hostile: organization)
+        }
+        // The last edits have their time.
+        simulation.run(milliseconds: 6_000)
+        return peaks
+    }
+
+    /// Gates how long honest edits took to honest nodes. Names those that took too long.
+    private mutating func judgeEdits(_ simulation: Simulation, _ honest: [Int], _ bounds: CostBounds) {
+        let courses = simulation.spread.courses.filter { honest.contains($0.author) }
+        report.gate("honest edits that were never made", Self.edits - courses.count, atMost: 0)
+        var slowest = 0.0
+        var sum = 0.0
+        var missing = 0
+        for course in courses {
+            var last = 0.0
+            for place in honest {
+                // Who was down when it was written has as long from its start.
+                let from = max(course.begunAt, simulation.startedAt(place))
+                let at = course.storedAt[place] ?? simulation.now
+                let time = at > from ? Double(at - from) / 1e6 : 0
+                if course.storedAt[place] == nil { missing += 1 }
+                last = max(last, time)
+                guard course.storedAt[place] == nil || time > bounds.edit else { continue }
+                let what = course.storedAt[place] == nil ? "is not at" : "took \(Report.text(time)) ms to"
+                late.append(
+                    "the edit of node \(course.author) at \(course.begunAt / 1_000_000) ms \(what) node \(place)"
+                )
+            }
+            slowest = max(slowest, last)
+            sum += last
+        }
+        report.gate("slowest honest edit, ms", missing == 0 ? slowest : nil, atMost: bounds.edit)
+        report.add("mean honest edit", sum / Double(max(1, courses.count)), "ms")
+        report.add("deliveries missed", missing, "")
+    }
+
+    private mutating func judge(_ simulation: Simulation, _ honest: [Int], _ bounds: CostBounds, _ peaks: Peaks) {
+        judgeEdits(simulation, honest, bounds)
+        report.gate("heads an honest node remembers", peaks.heads, atMost: bounds.heads)
+        report.gate("links of an honest node", peaks.links, atMost: bounds.links)
+        report.gate("unread bytes of an honest node", peaks.unreadBytes, atMost: bounds.unreadBytes)
+        report.gate("share of neighbours that are hostile", peaks.neighbourShare, atMost: 0.34)
+        report.add("statements and announcements held", peaks.signed, "")
+        report.add("holds", honest.reduce(0) { $0 + simulation.notes($1).holds }, "")
+        let unjust = honest.reduce(0) { $0 + simulation.notes($1).holdsOfHonest }
+        report.gate("times that an honest node was not read", unjust, atMost: 0)
+        report.add("dials", honest.reduce(0) { $0 + simulation.notes($1).dials }, "")
+        var ends: [UInt32: Int] = [:]
+        for place in honest { ends.merge(simulation.notes(place).ends) { $0 + $1 } }
+        for code in ends.keys.sorted() { report.add("sessions ended with code \(code)", ends[code] ?? 0, "") }
+    }
+}
