@@ -1,3 +1,4 @@
+import Gossip
 import Catalog
 
 /// A mistake that nodes make on purpose, outside the engine, so that it can be shown that the checkers find it.

@@ -11,19 +11,22 @@ extension ReadTransaction {
         owner: OrganizationID,
         _ body: (_ localID: String, _ row: Int64) throws -> Void
     ) throws {
-        for group in try groups(kind: kind, owner: owner) {
-            let sql = try session(
-                """
-                SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record
-                WHERE shown = 1 AND kind = ? AND owner = ? ORDER BY id
-                """
-            )
-            sql.bind(1, group.kind).bind(2, group.owner)
-            defer { sql.reset() }
-            while try sql.step() {
-                let row = try RecordRow(sql)
-                if let localID = try localID(row) { try body(localID, row.row) }
-            }
+        let numbers = (
+            kind: try session("SELECT number FROM kind WHERE name = ?").bind(1, Array(kind.utf8)).first { $0.int(0) },
+            owner: try session("SELECT number FROM organization WHERE id = ?").bind(1, owner.bytes).first { $0.int(0) }
+        )
+        guard let kind = numbers.kind, let owner = numbers.owner else { return }
+        let sql = try session(
+            """
+            SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record
+            WHERE shown = 1 AND kind = ? AND owner = ? ORDER BY id
+            """
+        )
+        sql.bind(1, kind).bind(2, owner)
+        defer { sql.reset() }
+        while try sql.step() {
+            let row = try RecordRow(sql)
+            if let localID = try localID(row) { try body(localID, row.row) }
         }
     }
 
@@ -51,7 +54,7 @@ extension ReadTransaction {
                     return identity.localID
                 }
             }
-            let values = try OperationRow.existing(at: live.location, session).values(of: [write])
+            let values = try OperationBytes(OperationRow.existing(at: live.location, session)).values(of: [write])
             if case .identity(let identity)? = values[write.number] { return identity.localID }
         }
         return nil
