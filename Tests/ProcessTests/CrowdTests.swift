@@ -182,24 +182,5 @@ extension ProcessTests {
             #expect(crowd.contains { $0.hasBeenClosed(within: 0) })
             try withExtendedLifetime(crowd) { try expectService("Crow") }
         }
-
-        /// The system refuses to accept for a while; nobody stops listening over it.
-        @Test
-        func `a node that runs out of descriptors goes on when there are some again`() throws {
-            #expect(node.stop() == 0)
-            node.runWrapper = ["prlimit", "--nofile=60:60"]
-            #expect(try node.start())
-            let path = try LocalSocket.path(of: node)
-            var local = (0..<80).compactMap { _ in LocalSocket(path: path) }
-            #expect(eventually(seconds: 30) { node.descriptorCount == 60 })
-            let stranger = try HostilePeer(port: node.port)
-            #expect(
-                eventually(seconds: 30) { node.logLines.contains { $0.contains("connections cannot be accepted") } }
-            )
-            #expect(local.count > 30)
-            local = []
-            stranger.close()
-            try expectService("Crow")
-        }
     }
 }
