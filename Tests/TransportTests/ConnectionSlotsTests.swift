@@ -161,17 +161,17 @@ import Transport
                 slots.remove(id)
                 model[id] = nil
             }
-            let where_ = "seed \(seed), step \(step)"
-            #expect(slots.total == model.count, "\(where_)")
-            #expect(slots.total <= totalMax + totalMax / 16 + 1, "\(where_)")
-            #expect(slots.strangerCount == count { if case .stranger = $0 { true } else { false } }, "\(where_)")
-            #expect(slots.strangerCount <= 20, "\(where_)")
-            for place in 0..<8 { #expect(count { $0 == .stranger(place) } <= 6, "\(where_)") }
+            let moment = "seed \(seed), step \(step)"
+            #expect(slots.total == model.count, "\(moment)")
+            #expect(slots.total <= totalMax + totalMax / 16 + 1, "\(moment)")
+            #expect(slots.strangerCount == count { if case .stranger = $0 { true } else { false } }, "\(moment)")
+            #expect(slots.strangerCount <= 20, "\(moment)")
+            for place in 0..<8 { #expect(count { $0 == .stranger(place) } <= 6, "\(moment)") }
             for (which, peerClass) in classes.enumerated() {
                 let all = count { if case .settled(which, _) = $0 { true } else { false } }
-                #expect(all <= peerClass.connectionsMax, "\(where_)")
+                #expect(all <= peerClass.connectionsMax, "\(moment)")
                 for account in 0..<6 as Range<UInt8> {
-                    #expect(count { $0 == .settled(which, account) } <= peerClass.accountConnectionsMax, "\(where_)")
+                    #expect(count { $0 == .settled(which, account) } <= peerClass.accountConnectionsMax, "\(moment)")
                 }
             }
         }
