@@ -225,7 +225,12 @@ final class Run {
             guard node.epoch == epoch else { return }
             CrashNote.at(node: place, "a transaction")
             guarding(node) {
-                if let input = try node.workOff(wallMilliseconds: wallMilliseconds) { feed(input, to: node) }
+                let input = try node.workOff(
+                    wallMilliseconds: wallMilliseconds,
+                    honest: Set(nodes.map(\.organization)),
+                    random: &worldRandom
+                )
+                if let input { feed(input, to: node) }
             }
         case .read(let place, let epoch, let action):
             guard nodes[place].epoch == epoch else { return }
