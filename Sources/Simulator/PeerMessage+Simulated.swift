@@ -44,9 +44,10 @@ extension PeerMessage {
     /// The same message, in which heads of authors that nobody has enrolled pass for those of its node's own organization: so
     /// they are remembered.
     func adopting(at node: VirtualNode) -> PeerMessage {
+        let adoptive = node.adoptive
         func adopted(_ log: LogID) -> LogID {
             guard node.box?.engine.roster.organization(of: log.author) == nil else { return log }
-            return LogID(author: node.adoptive, incarnation: log.incarnation)
+            return LogID(author: adoptive, incarnation: log.incarnation)
         }
         func adopted(_ head: LogHead) -> LogHead { LogHead(log: adopted(head.log), head: head.head) }
         switch self {

@@ -150,7 +150,7 @@ extension ProcessTests {
             #expect(doubted.errors.contains("  Windows-1252  A,Werk Zürich"))
             #expect(try node.records() == 1)
             let said = try node.done(["import", file, "--encoding", "windows-1252"] + Self.load)
-            #expect(said.output.contains("read as Windows-1252, as you say"))
+            #expect(said.output.contains("read as Windows-1252, as given"))
             #expect(try node.fields(of: "Acme/need/A")?["name/und"]?.string == "Werk Zürich")
 
             // GB18030: 北京大学 中国.

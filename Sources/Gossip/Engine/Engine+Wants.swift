@@ -142,8 +142,13 @@ extension Engine {
             }
             guard let check = link.wantsCheckAt, check <= now else { continue }
             for (log, want) in link.wants where !want.isLate && want.movedAt + settings.wantLateAfter <= now {
-                link.wants[log]?.isLate = true
-                unplanned.insert(log)
+                if link.creditGiven <= 0 {
+                    // It is this node's own disk that holds everything up.
+                    link.wants[log]?.movedAt = now
+                } else {
+                    link.wants[log]?.isLate = true
+                    unplanned.insert(log)
+                }
             }
             for (log, want) in link.wants where want.deadline <= now {
                 if link.creditGiven <= 0 {

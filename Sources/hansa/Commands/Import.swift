@@ -97,7 +97,7 @@ struct Import: AsyncParsableCommand {
         let by: ShownText =
             switch answer.encodingBy {
             case "mark": "by its mark"
-            case "given": "as you say"
+            case "given": "as given"
             default: "detected"
             }
         let blank: ShownText = answer.blank > 0 ? "; \(Words.count(answer.blank, "blank row")) skipped" : ""
