@@ -47,7 +47,9 @@ package enum RecordText {
         if !isWhole {
             let what: ShownText =
                 hidden > 0 ? "and \(Words.count(hidden, "field")) more; " : "what ends in … is longer; "
-            lines += ["", (what + "all of it is in: hansa get \(Words.short(record.id)) --json").styled(.faint)]
+            let further = record.furtherFields
+            let all: ShownText = further > 0 ? "all but \(Words.count(further, "field")) of it is in" : "all of it is in"
+            lines += ["", (what + all + ": hansa get \(Words.short(record.id)) --json").styled(.faint)]
         }
         if !record.conflicts.isEmpty {
             let shown = record.conflicts.prefix(conflictsMax).map { "\($0)" as ShownText }

@@ -40,9 +40,10 @@ struct ErrorReport {
     /// Prints what is wrong with the command line, and how it is used.
     func printUsage(_ message: String, full: String) -> Int32 {
         if isJSON { return print(HansaError(.usage, message)) }
-        let prefix = "Error: "
-        let text = full.hasPrefix(prefix) ? String(full.dropFirst(prefix.count)) : full
-        Console.printError("hansa: " + ShownText(lines: text))
+        // The message may repeat a user's words; only the usage behind it has lines of its own.
+        let beginning = "Error: \(message)"
+        let usage = full.hasPrefix(beginning) ? String(full.dropFirst(beginning.count)) : ""
+        Console.printError("hansa: \(message, columns: Self.columnsMax)" + ShownText(lines: usage))
         return Node.ExitCode.usage.rawValue
     }
 }
