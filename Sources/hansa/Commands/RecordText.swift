@@ -48,7 +48,7 @@ package enum RecordText {
             let what: ShownText =
                 hidden > 0 ? "and \(Words.count(hidden, "field")) more; " : "what ends in … is longer; "
             let further = record.furtherFields
-            let all: ShownText = further > 0 ? "all but \(Words.count(further, "field")) of it is in" : "all of it is in"
+            let all: ShownText = further > 0 ? "all but \(Words.count(further, "field")) is in" : "all of it is in"
             lines += ["", (what + all + ": hansa get \(Words.short(record.id)) --json").styled(.faint)]
         }
         if !record.conflicts.isEmpty {
