@@ -28,8 +28,8 @@ extension HostileRole {
 struct CostBounds {
     /// Milliseconds from an honest edit to the last honest node's disk.
     var edit: Double = 5_000
-    /// Bytes a second.
-    var sentPerSecond: Double = 2_000_000
+    /// Bytes a second: what the price of answers lets one organization have, 2.1 MB, and the rest.
+    var sentPerSecond: Double = 2_500_000
     /// Of one core.
     var processorShare: Double = 0.5
     var heads = 50_000
