@@ -1,5 +1,5 @@
-import Gossip
 import Catalog
+import Gossip
 
 /// A mistake that nodes make on purpose, outside the engine, so that it can be shown that the checkers find it.
 package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
