@@ -75,12 +75,12 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
             settings.engine.budget.workBurst = 1_000_000_000
         case .crowdedNeighbours: settings.engine.overlay.organizationParts = 1
         case .endlessSessions:
-            settings.engine.linksPerOrganizationMax = .max
-            settings.engine.linksMax = .max
+            settings.engine.linksPerOrganizationMax = 1_000_000_000
+            settings.engine.linksMax = 1_000_000_000
         case .endlessHeads, .strangersHeads:
-            settings.engine.headsMax = .max
-            settings.engine.headsPerAuthorMax = .max
-            settings.engine.headsPerOrganizationMax = .max
+            settings.engine.headsMax = 1_000_000_000
+            settings.engine.headsPerAuthorMax = 1_000_000_000
+            settings.engine.headsPerOrganizationMax = 1_000_000_000
         case .planAnew: settings.costs?.headAhead = 1_500
         case .relayAtOnce:
             settings.engine.relaysPerSecond = 1_000_000
