@@ -275,11 +275,12 @@ extension Engine {
     }
 
     /// Logs that are being fetched: those asked of peers that lately gave something, or were asked a moment ago. What is
-    /// late does not count, where it is little enough to be asked twice.
+    /// late does not count, where nothing of it has come and it is little enough to be asked twice.
     private func logsComing(now: Instant) -> Set<LogID> {
         var coming: Set<LogID> = []
         for link in links.values {
-            for (log, want) in link.wants where !want.isLate || want.to - want.from >= settings.lateDeltasMax {
+            for (log, want) in link.wants
+            where !want.isLate || want.hasMoved || want.to - want.from >= settings.lateDeltasMax {
                 let patience = want.isGraft ? settings.broadcast.graftRetry : settings.graftDeadline
                 if now < max(want.begunAt, link.movedAt ?? want.begunAt) + patience { coming.insert(log) }
             }
