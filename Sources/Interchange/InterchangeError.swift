@@ -32,16 +32,19 @@ package struct InterchangeError: Error, Equatable, CustomStringConvertible {
 
     /// The reason, for programs.
     package let code: Code
-    /// The reason and the remedy, for people.
+    /// The reason and the remedy, for people: one line.
     package let message: String
+    /// Further lines, such as a line of the file in several encodings.
+    package let details: [String]
     /// The physical line it concerns, from 1; nil where there is none.
     package let line: Int?
     /// The byte column in that line, from 1; nil where there is none.
     package let column: Int?
 
-    package init(_ code: Code, _ message: String, line: Int? = nil, column: Int? = nil) {
+    package init(_ code: Code, _ message: String, line: Int? = nil, column: Int? = nil, details: [String] = []) {
         self.code = code
         self.message = message
+        self.details = details
         self.line = line
         self.column = column
     }

@@ -174,12 +174,13 @@ extension InputFile {
             guard let converter = try? Transcoder(MemorySource(bytes), from: encoding) else { continue }
             let text = String(decoding: try converter.readAll(), as: UTF8.self)
             let padding = String(repeating: " ", count: width - encoding.rawValue.utf8.count)
-            rows.append("  \(encoding.rawValue)\(padding)  \(VisibleText.escaped(text))")
+            rows.append("\(encoding.rawValue)\(padding)  \(VisibleText.escaped(text))")
         }
         return InterchangeError(
             .badEncoding,
-            "the encoding of \(name) is in doubt; line \(line) reads\n" + rows.joined(separator: "\n")
-                + "\nsay which is right, as in --encoding windows-1252, or save the file as UTF-8"
+            "the encoding of \(name) is in doubt; say in which of these line \(line) is right, as in "
+                + "--encoding windows-1252, or save the file as UTF-8",
+            details: rows
         )
     }
 

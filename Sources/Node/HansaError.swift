@@ -98,6 +98,6 @@ extension HansaError {
             case .noRoom: .disk
             default: .rejected
             }
-        self.init(code, error.description)
+        self.init(code, error.description, details: error.details)
     }
 }

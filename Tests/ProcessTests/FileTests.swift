@@ -146,8 +146,11 @@ extension ProcessTests {
             let file = try cluster.folder.file("west.csv", zurich)
             let doubted = try node.command(["import", file] + Self.load)
             #expect(doubted.code == 1)
-            #expect(doubted.errors.contains("the encoding of \(file) is in doubt; line 2 reads"))
-            #expect(doubted.errors.contains("  Windows-1252  A,Werk Zürich"))
+            let told = doubted.errors.split(separator: "\n")
+            let sentence = "hansa: the encoding of \(file) is in doubt; say in which of these line 2 "
+            #expect(told.first?.hasPrefix(sentence) == true)
+            // A line for each encoding, and none run into another.
+            #expect(told.count == 5 && told.contains("  Windows-1252  A,Werk Zürich"), "\(told)")
             #expect(try node.records() == 1)
             let said = try node.done(["import", file, "--encoding", "windows-1252"] + Self.load)
             #expect(said.output.contains("read as Windows-1252, as given"))

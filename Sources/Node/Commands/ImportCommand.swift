@@ -196,7 +196,7 @@ private final class ImportRun: @unchecked Sendable {
         do {
             output = try await survey(output)
         } catch let error as HansaError where !error.message.contains(command.displayName) {
-            throw HansaError(error.code, "\(command.displayName): \(error.message)")
+            throw HansaError(error.code, "\(command.displayName): \(error.message)", details: error.details)
         }
     }
 
