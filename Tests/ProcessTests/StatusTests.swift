@@ -108,6 +108,8 @@ extension ProcessTests {
             let cluster = try Cluster()
             let (first, second) = (cluster.node("first"), cluster.node("second"))
             let relays = [try Relay(to: first.port), try Relay(to: second.port)]
+            // Without a later use they would be let go of, and closed, before the nodes have met through them again.
+            defer { for relay in relays { relay.end() } }
             first.runArguments = ["--advertise", "127.0.0.1:\(relays[0].port)"]
             second.runArguments = ["--advertise", "127.0.0.1:\(relays[1].port)"]
             try first.found(organization: "Acme")
@@ -130,6 +132,8 @@ extension ProcessTests {
                 #expect(["silent", "unreachable"].contains(other?.state.string ?? ""))
                 #expect(other?.behindBy == .null)
             }
+            for relay in relays { relay.passOn() }
+            for node in [first, second] { #expect(try eventually(seconds: 120) { try node.isInStep() }) }
         }
 
         @Test
