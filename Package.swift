@@ -196,7 +196,7 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "hansa", "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator", "TestSupport", "Wire",
+                "hansa", "hansa-bench", "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator", "TestSupport", "Wire",
                 protobuf, sqlite,
             ],
             exclude: ["kill-seeds.txt"],

@@ -6,7 +6,7 @@ package struct MemoryStorage: DeltaStorage {
     package private(set) var records: [RecordID: StoredRecord] = [:]
     package private(set) var totals: [OrganizationID: (digest: CatalogDigest, shown: Int)] = [:]
     /// By the delta that they wait for, then by the operation's index.
-    private var waitingByDelta: [LogID: [UInt64: [UInt32: [WaitingCitation]]]] = [:]
+    private var waitingCitations = WaitingCitations()
     package private(set) var aside: [Dot: (record: RecordID, why: SetAside)] = [:]
     package private(set) var fields = FieldTable()
     private var operations: [VerifiedOperation] = []
@@ -41,32 +41,21 @@ package struct MemoryStorage: DeltaStorage {
     }
 
     package mutating func addWaiting(_ citation: WaitingCitation) {
-        let dot = citation.supersession.citation.dot
-        waitingByDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
+        waitingCitations.add(citation)
     }
 
-    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingByDelta[log]?[sequence] != nil }
+    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingCitations.has(log, sequence) }
 
     package mutating func takeWaiting(
         log: LogID,
         sequence: UInt64,
         where isWanted: (WaitingCitation) -> Bool
     ) -> [UInt32: [WaitingCitation]] {
-        (waitingByDelta[log]?.removeValue(forKey: sequence) ?? [:]).mapValues { $0.filter(isWanted) }
+        waitingCitations.take(log, sequence).mapValues { $0.filter(isWanted) }
     }
 
     /// The citations that wait, by the operation that they wait for.
-    package var waiting: [Dot: [WaitingCitation]] {
-        var waiting: [Dot: [WaitingCitation]] = [:]
-        for (log, sequences) in waitingByDelta {
-            for (sequence, indices) in sequences {
-                for (index, citations) in indices {
-                    waiting[Dot(log: log, sequence: sequence, index: index)] = citations
-                }
-            }
-        }
-        return waiting
-    }
+    package var waiting: [Dot: [WaitingCitation]] { waitingCitations.byDot }
 
     /// The digest over all organizations.
     package var digest: CatalogDigest {

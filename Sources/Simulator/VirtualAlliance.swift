@@ -183,6 +183,18 @@ package struct VirtualAlliance: Sendable {
         return set
     }
 
+    /// A log of so many deltas, each about a record of its own.
+    ///
+    /// - Parameter tag: How the records' ids and names begin.
+    package func log(by number: Int, incarnation: UInt64 = 1, count: Int, tag: String = "x") -> [VerifiedDelta] {
+        var deltas: [VerifiedDelta] = []
+        for index in 0..<count {
+            let name = "\(tag)\(index)"
+            deltas.append(delta(by: number, incarnation: incarnation, after: deltas.last?.head, names: [(name, name)]))
+        }
+        return deltas
+    }
+
     /// The next delta of a log: each record gets a name.
     ///
     /// - Parameters:

@@ -23,7 +23,7 @@ package struct VirtualDisk: DeltaStorage {
     /// The number of the state of each record, by the record's number; -1 where it never was.
     private var states: [Int32] = []
     private var totals: [Totals] = []
-    private var waitingByDelta: [LogID: [UInt64: [UInt32: [WaitingCitation]]]] = [:]
+    private var waitingCitations = WaitingCitations()
     package private(set) var aside: [Dot: SetAside] = [:]
     /// The digest over all organizations.
     package private(set) var digest = CatalogDigest()
@@ -121,7 +121,7 @@ package struct VirtualDisk: DeltaStorage {
 
     /// The citations that wait.
     package var waiting: [WaitingCitation] {
-        waitingByDelta.values.flatMap { $0.values.flatMap { $0.values.joined() } }
+        waitingCitations.byDot.values.flatMap { $0 }
     }
 
     // MARK: - Merging
@@ -172,18 +172,17 @@ package struct VirtualDisk: DeltaStorage {
 
     package mutating func addWaiting(_ citation: WaitingCitation) {
         if plant?.losesCitation() == true { return }
-        let dot = citation.supersession.citation.dot
-        waitingByDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
+        waitingCitations.add(citation)
     }
 
-    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingByDelta[log]?[sequence] != nil }
+    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingCitations.has(log, sequence) }
 
     package mutating func takeWaiting(
         log: LogID,
         sequence: UInt64,
         where isWanted: (WaitingCitation) -> Bool
     ) -> [UInt32: [WaitingCitation]] {
-        (waitingByDelta[log]?.removeValue(forKey: sequence) ?? [:]).mapValues { $0.filter(isWanted) }
+        waitingCitations.take(log, sequence).mapValues { $0.filter(isWanted) }
     }
 
     private mutating func add(_ change: TotalsChange, of organization: OrganizationID) {

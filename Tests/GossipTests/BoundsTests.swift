@@ -182,6 +182,37 @@ struct BoundsTests {
     }
 
     @Test
+    func `more statements or announcements than a message may have are no message`() {
+        let lone = LoneEngine()
+        let statement = lone.alliance.enrolments[0].encoded
+        let announcement = lone.alliance.announcement(of: 1).encoded
+        func isRead(_ message: PeerMessage) -> Bool { (try? PeerMessage(decoding: message.encoded())) != nil }
+        func statements(_ count: Int) -> PeerMessage {
+            .governance(known: [], statements: Array(repeating: statement, count: count), answer: false)
+        }
+        #expect(isRead(statements(PeerMessage.statementsMax)))
+        #expect(!isRead(statements(PeerMessage.statementsMax + 1)))
+        #expect(isRead(.announcements(Array(repeating: announcement, count: PeerMessage.announcementsMax))))
+        #expect(!isRead(.announcements(Array(repeating: announcement, count: PeerMessage.announcementsMax + 1))))
+    }
+
+    @Test
+    func `an overdraft holds all links of the organization`() {
+        let (alliance, statements) = Self.crowd(3)
+        var lone = LoneEngine(alliance: alliance)
+        lone.step(.stated(statements))
+        let crowd = (5..<8).map { lone.open($0) }
+        let honest = lone.open(1)
+        var held: Set<LinkID> = []
+        for _ in 0..<1_000 where held.isEmpty {
+            let actions = lone.step(.unaskedDeltas(crowd[0], byteCount: 1_000_000))
+            for case .hold(let link, _) in actions { held.insert(link) }
+        }
+        #expect(held == Set(crowd))
+        #expect(!held.contains(honest))
+    }
+
+    @Test
     func `deltas that nobody asked for are not checked, and are paid for`() {
         var lone = LoneEngine()
         let link = lone.open(1)

@@ -102,18 +102,7 @@ struct LoneEngine {
 
     /// A log of so many deltas.
     func log(by number: Int, incarnation: UInt64 = 1, count: Int, tag: String = "x") -> [VerifiedDelta] {
-        var deltas: [VerifiedDelta] = []
-        for index in 0..<count {
-            deltas.append(
-                alliance.delta(
-                    by: number,
-                    incarnation: incarnation,
-                    after: deltas.last?.head,
-                    names: [("\(tag)\(index)", "\(tag)\(index)")]
-                )
-            )
-        }
-        return deltas
+        alliance.log(by: number, incarnation: incarnation, count: count, tag: tag)
     }
 }
 

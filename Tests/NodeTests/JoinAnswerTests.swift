@@ -102,6 +102,18 @@ import Wire
         #expect((63...64).contains(count))
     }
 
+    @Test func `a frame of millions of empty statements is not decoded`() throws {
+        var frame = Hansa_V0_Frame()
+        frame.joinAnswer.charter = charter.message
+        frame.joinAnswer.statements = Array(
+            repeating: Hansa_V0_SignedStatement(),
+            count: JoinAnswerIntake.elementsMax + 1
+        )
+        let bytes: [UInt8] = try frame.serializedBytes()
+        var intake = intake
+        #expect(throws: HansaError(.unreachable, "")) { _ = try intake.take(bytes) }
+    }
+
     @Test func `a refusal, another alliance and nonsense are told apart`() throws {
         var intake = intake
         #expect(throws: HansaError(.refused, "")) {

@@ -260,7 +260,7 @@ final class MessageCostTests {
 
     private func announcements(versions: Range<UInt64>) -> [[[UInt8]]] {
         versions.map { version in
-            (0..<1_000).map { alliance.announcement(of: 3 + $0 % 10, version: version * 1_000 + UInt64($0)).encoded }
+            (0..<512).map { alliance.announcement(of: 3 + $0 % 10, version: version * 1_000 + UInt64($0)).encoded }
         }
     }
 
@@ -293,44 +293,44 @@ final class MessageCostTests {
                 (0..<5).map { _ in .governance(known: [], statements: [], answer: true) }
             )
         )
-        let held = alliance.enrolments.prefix(700).map(\.encoded)
+        let held = alliance.enrolments.prefix(256).map(\.encoded)
         rows.append(
             try measure(
-                "governance: 700 statements held",
+                "governance: 256 statements held",
                 on: link,
                 (0..<5).map { _ in .governance(known: [], statements: held, answer: false) }
             )
         )
         let fresh = (0..<3).map { part in
-            (0..<700).map { alliance.enrolment(of: 2_000 + part * 700 + $0, at: 5).encoded }
+            (0..<256).map { alliance.enrolment(of: 2_000 + part * 700 + $0, at: 5).encoded }
         }
         rows.append(
             try measure(
-                "governance: 700 new statements",
+                "governance: 256 new statements",
                 on: link,
                 fresh.map { .governance(known: [], statements: $0, answer: false) }
             )
         )
         let strangers = (0..<3).map { part in
-            (0..<700).map { alliance.enrolment(of: 10_000 + part * 700 + $0, at: 500 + $0).encoded }
+            (0..<256).map { alliance.enrolment(of: 10_000 + part * 700 + $0, at: 500 + $0).encoded }
         }
         rows.append(
             try measure(
-                "governance: 700 statements of strangers",
+                "governance: 256 statements of strangers",
                 on: link,
                 strangers.map { .governance(known: [], statements: $0, answer: false) }
             )
         )
         rows.append(
             try measure(
-                "announcements: 1,000 new versions",
+                "announcements: 512 new versions",
                 on: link,
                 announcements(versions: 5..<8).map { .announcements($0) }
             )
         )
-        let old = announcements.prefix(1_000).map(\.encoded)
+        let old = announcements.prefix(512).map(\.encoded)
         rows.append(
-            try measure("announcements: 1,000 held or older", on: link, (0..<3).map { _ in .announcements(old) })
+            try measure("announcements: 512 held or older", on: link, (0..<3).map { _ in .announcements(old) })
         )
 
         let entries = FrontierRange(
@@ -450,7 +450,7 @@ final class MessageCostTests {
                 }
             )
         )
-        let small = Self.chain(alliance, by: 30, count: 200)
+        let small = alliance.log(by: 30, incarnation: 7, count: 200)
         rows.append(
             try measure(
                 "push: 200 deltas that leave a gap",
@@ -458,7 +458,7 @@ final class MessageCostTests {
                 (0..<3).map { _ in .push(small.dropFirst().map { $0.encoded() }, hops: 255) }
             )
         )
-        let known = Self.chain(alliance, by: 31, incarnation: 1, count: 5).map { $0.encoded() }
+        let known = alliance.log(by: 31, count: 5).map { $0.encoded() }
         rows.append(
             try measure(
                 "push: 200 deltas held",
@@ -493,22 +493,5 @@ final class MessageCostTests {
             let bytes = [UInt8(place >> 8), UInt8(place & 0xFF)]
             return RangeBound(bytes: bytes[1] == 0 ? [bytes[0]] : bytes)
         } + [.end]
-    }
-
-    private static func chain(_ alliance: VirtualAlliance, by number: Int, incarnation: UInt64 = 7, count: Int)
-        -> [VerifiedDelta]
-    {
-        var deltas: [VerifiedDelta] = []
-        for index in 0..<count {
-            deltas.append(
-                alliance.delta(
-                    by: number,
-                    incarnation: incarnation,
-                    after: deltas.last?.head,
-                    names: [("x\(index)", "y")]
-                )
-            )
-        }
-        return deltas
     }
 }

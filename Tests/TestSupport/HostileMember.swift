@@ -160,7 +160,9 @@ package struct HostileMember {
         var part: [[UInt8]] = []
         for statement in statements {
             part.append(statement)
-            guard part.count == 500 || part.reduce(0, { $0 + $1.count }) > 200_000 else { continue }
+            guard part.count == PeerMessage.statementsMax || part.reduce(0, { $0 + $1.count }) > 200_000 else {
+                continue
+            }
             try peer.send(.governance(known: [], statements: part, answer: false))
             part = []
         }

@@ -5,38 +5,38 @@ import DeltaLog
 
 extension Engine {
     /// Charges work that was or will be done for a peer to the account of its organization. Where that is overdrawn, nothing
-    /// more is read from the peer for a while: it is slowed down, and nobody is blamed.
+    /// more is read from the organization's nodes for a while: they are slowed down, and nobody is blamed.
     ///
     /// - Parameter work: Microseconds, by ``Price``.
     mutating func charge(_ work: UInt64, to id: LinkID, now: Instant) {
         guard work > 0, let link = links[id], let organization = roster.organization(of: link.node) else { return }
+        link.charged &+= work
+        guard let until = overdraft(work, of: organization, now: now) else { return }
+        for link in links.values where roster.organization(of: link.node) == organization {
+            guard until > link.heldUntil ?? now else { continue }
+            if link.heldUntil.map({ $0 <= now }) ?? true { counters.holds += 1 }
+            link.heldUntil = until
+            actions.append(.hold(link.id, until: until))
+        }
+    }
+
+    /// Takes work from an organization's account.
+    ///
+    /// - Returns: Until when the account is overdrawn, at most ``BudgetSettings/holdMax`` from now; nil where it is not.
+    private mutating func overdraft(_ work: UInt64, of organization: OrganizationID, now: Instant) -> Instant? {
         let budget = settings.budget
         var account =
             accounts[organization]
             ?? TokenBucket(perSecond: budget.workPerSecond, burst: budget.workBurst, now: now)
         let wait = account.charge(work, now: now)
         accounts[organization] = account
-        link.charged &+= work
-        guard wait > 0 else { return }
-        let until = now + min(Milliseconds(wait), budget.holdMax)
-        guard until > link.heldUntil ?? now else { return }
-        if link.heldUntil.map({ $0 <= now }) ?? true { counters.holds += 1 }
-        link.heldUntil = until
-        actions.append(.hold(id, until: until))
+        return wait > 0 ? now + min(Milliseconds(wait), budget.holdMax) : nil
     }
 
     /// Charges the excess work of storing an organization's deltas to its account. Where that is overdrawn no more of them are
     /// taken for a while: this node asks for them afterwards.
     mutating func chargeStoring(_ work: UInt64, of organization: OrganizationID, now: Instant) {
-        guard work > 0 else { return }
-        let budget = settings.budget
-        var account =
-            accounts[organization]
-            ?? TokenBucket(perSecond: budget.workPerSecond, burst: budget.workBurst, now: now)
-        let wait = account.charge(work, now: now)
-        accounts[organization] = account
-        guard wait > 0 else { return }
-        let until = now + min(Milliseconds(wait), budget.holdMax)
+        guard work > 0, let until = overdraft(work, of: organization, now: now) else { return }
         if resting[organization] == nil { counters.rests += 1 }
         resting[organization] = (until, resting[organization]?.logs ?? [])
         restingUntil = min(restingUntil ?? until, until)

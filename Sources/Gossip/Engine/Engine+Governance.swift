@@ -60,7 +60,12 @@ extension Engine {
     /// Sends statements, in as many messages as they take; the first one tells what is known here.
     mutating func sendStatements(_ statements: [Statement], known: [Hash256], to id: LinkID) {
         if !known.isEmpty { send(id, .governance(known: knownShare(known), statements: [], answer: false)) }
-        for part in Parts(statements.map(\.encoded), bytesMax: Int(settings.messageBytes)) {
+        let parts = Parts(
+            statements.map(\.encoded),
+            bytesMax: Int(settings.messageBytes),
+            countMax: PeerMessage.statementsMax
+        )
+        for part in parts {
             send(id, .governance(known: [], statements: part, answer: false))
         }
     }
@@ -207,6 +212,9 @@ extension Engine {
     }
 
     mutating func sendAnnouncements(_ encoded: [[UInt8]], to id: LinkID) {
-        for part in Parts(encoded, bytesMax: Int(settings.messageBytes)) { send(id, .announcements(part)) }
+        let bytesMax = Int(settings.messageBytes)
+        for part in Parts(encoded, bytesMax: bytesMax, countMax: PeerMessage.announcementsMax) {
+            send(id, .announcements(part))
+        }
     }
 }

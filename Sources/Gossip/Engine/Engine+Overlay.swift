@@ -73,8 +73,8 @@ extension Engine {
         {
             return false
         }
+        guard !dialling.contains(peer) else { return false }
         guard let acquaintance else { return true }
-        if acquaintance.isDialling { return false }
         if let shunned = acquaintance.shunnedUntil, shunned > now { return false }
         return acquaintance.nextDial.map { $0 <= now } ?? true
     }
@@ -86,7 +86,7 @@ extension Engine {
     @discardableResult
     private mutating func dial(_ peer: NodeKey, isOrdered: Bool = false) -> Bool {
         guard var addresses = announcements.latest[peer]?.addresses, !addresses.isEmpty,
-            let organization = roster.organization(of: peer), dialling[peer] == nil,
+            roster.organization(of: peer) != nil, !dialling.contains(peer),
             isOrdered || dialling.count < settings.dialsMax
         else { return false }
         let acquaintance = acquaintance(peer)
@@ -94,9 +94,8 @@ extension Engine {
             addresses.remove(at: position)
             addresses.insert(known, at: 0)
         }
-        acquaintance.isDialling = true
         acquaintance.nextDial = nil
-        dialling[peer] = organization
+        dialling.insert(peer)
         actions.append(.dial(peer, addresses: addresses))
         return true
     }

@@ -69,7 +69,12 @@ extension Engine {
             }
         }
         var size = 0
-        for part in Parts(wanted.map(\.bytes), bytesMax: Int(settings.messageBytes)) {
+        let parts = Parts(
+            wanted.map(\.bytes),
+            bytesMax: Int(settings.messageBytes),
+            countMax: PeerMessage.deltasMax
+        )
+        for part in parts {
             let message = PeerMessage.deltas(part)
             size += message.encodedDeltasByteCount
             link.credit -= Int64(message.encodedDeltasByteCount)
@@ -97,21 +102,21 @@ extension Engine {
 struct Parts: Sequence, IteratorProtocol {
     private let items: [[UInt8]]
     private let bytesMax: Int
+    private let countMax: Int
     private var position = 0
 
-    /// The most items in one part: as many as a message may have (``PeerMessage/deltasMax``).
-    static let countMax = PeerMessage.deltasMax
-
-    init(_ items: [[UInt8]], bytesMax: Int) {
+    /// - Parameter countMax: The most items in one part.
+    init(_ items: [[UInt8]], bytesMax: Int, countMax: Int) {
         self.items = items
         self.bytesMax = bytesMax
+        self.countMax = countMax
     }
 
     mutating func next() -> [[UInt8]]? {
         guard position < items.count else { return nil }
         var size = items[position].count
         var end = position + 1
-        while end < items.count, end - position < Self.countMax, size + items[end].count <= bytesMax {
+        while end < items.count, end - position < countMax, size + items[end].count <= bytesMax {
             size += items[end].count
             end += 1
         }

@@ -5,14 +5,12 @@ import DeltaLog
 
 extension Engine {
     mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, address: String?, now: Instant) {
-        if dialled { dialling[peer] = nil }
+        if dialled { dialling.remove(peer) }
         guard let organization = roster.organization(of: peer), peer != node else {
-            acquaintances[peer]?.isDialling = false
             actions.append(.disconnect(id, .notAMember))
             return
         }
         let acquaintance = acquaintance(peer)
-        acquaintance.isDialling = false
         guard !isShunned(peer, now: now) else {
             actions.append(.disconnect(id, .shunned))
             return
@@ -125,9 +123,8 @@ extension Engine {
     }
 
     mutating func dialFailed(_ peer: NodeKey, reason: String, now: Instant) {
-        dialling[peer] = nil
+        dialling.remove(peer)
         let acquaintance = acquaintance(peer)
-        acquaintance.isDialling = false
         if !acquaintance.isProven, let organization = roster.organization(of: peer) {
             let pause =
                 unprovenPauses[organization].map { min(Milliseconds($0.pause.count * 2), settings.dialPauseMax) }

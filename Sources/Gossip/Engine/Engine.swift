@@ -70,8 +70,8 @@ package struct Engine: ~Copyable {
     var heldAnnouncements: Set<[UInt8]> = []
     /// ``governance`` in order; nil where it has changed since it was last needed.
     var statementsInOrder: [Statement]?
-    /// Nodes that are being dialled, with their organizations.
-    var dialling: [NodeKey: OrganizationID] = [:]
+    /// Nodes that are being dialled.
+    var dialling: Set<NodeKey> = []
     /// Of organizations of which a node that never answered was dialled in vain: how long the next such dial waits.
     var unprovenPauses: [OrganizationID: (pause: Milliseconds, until: Instant)] = [:]
     /// A lower bound of all deadlines that links have. Those that are put off need not be told.

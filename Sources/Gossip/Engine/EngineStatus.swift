@@ -150,7 +150,7 @@ extension Engine {
 
     /// True while a node is being dialled, or a session with it is being opened.
     package func isContacting(_ peer: NodeKey) -> Bool {
-        acquaintances[peer]?.isDialling == true || links.values.contains { $0.node == peer }
+        dialling.contains(peer) || links.values.contains { $0.node == peer }
     }
 
     /// The announcements and statements that a newcomer is told.

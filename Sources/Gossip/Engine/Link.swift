@@ -296,5 +296,4 @@ final class Acquaintance {
     var dialFailure: PeerStatus.DialFailure?
     var nextDial: Instant?
     var pause: Milliseconds?
-    var isDialling = false
 }

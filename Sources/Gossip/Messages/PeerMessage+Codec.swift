@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Foundation
 import SwiftProtobuf
-import Wire
+package import Wire
 
 /// A frame that is no message of the protocol.
 package struct MalformedMessage: Error, Hashable, Sendable {
@@ -57,6 +57,11 @@ extension PeerMessage {
     /// The most deltas of a message. A delta has some 300 bytes at least, so 256 KiB hold fewer.
     package static let deltasMax = 1_024
 
+    /// The most statements and the most announcements of a message: checking them takes some tens of milliseconds, in which
+    /// the node's engine does nothing else.
+    package static let statementsMax = 256
+    package static let announcementsMax = 512
+
     /// The longest frame of a message, and the most elements in it: whoever keeps to the protocol sends less of each. A frame
     /// beyond it is refused before it is decoded, since decoding takes more room than its bytes.
     ///
@@ -66,8 +71,8 @@ extension PeerMessage {
         switch field {
         case 1, 2, 11, 43, 44: return (8 * KiB, 80)
         // 65,536 ids, and statements of 256 KiB or one fork proof.
-        case 3: return (3 * 1024 * KiB, 65_536 + 4_096)
-        case 4: return (512 * KiB, 4_096)
+        case 3: return (3 * 1024 * KiB, 65_536 + statementsMax + 1)
+        case 4: return (512 * KiB, announcementsMax)
         case 6, 8, 12, 14, 40, 41, 42, 47, 48: return (small, 16)
         case deltasField: return (1024 * KiB + 16 * KiB, deltasMax)
         // 10,000 heads of some 90 bytes.
@@ -118,7 +123,9 @@ extension PeerMessage {
 
     /// The fields of the message in a frame, which hold nothing but numbers, bytes and messages; of ranges also the fields
     /// within.
-    private static func countElements(_ bytes: [UInt8]) throws(WireError) -> Int {
+    ///
+    /// - Throws: ``WireError`` for what is no frame with one message.
+    package static func countElements(_ bytes: [UInt8]) throws(WireError) -> Int {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
         let (field, type) = try reader.field(after: &last)
@@ -294,13 +301,15 @@ extension PeerMessage {
         case .refusal(let refusal):
             .refusal(SessionRefusal(code: refusal.code, reason: String(refusal.reason.prefix(500))))
         case .governance(let governance):
-            all(governance.known, Hash256.init(_:)).map { known in
-                .governance(
-                    known: known,
-                    statements: governance.statements.compactMap { try? $0.serializedBytes() },
-                    answer: governance.answer
-                )
-            }
+            governance.statements.count > statementsMax
+                ? nil
+                : all(governance.known, Hash256.init(_:)).map { known in
+                    .governance(
+                        known: known,
+                        statements: governance.statements.compactMap { try? $0.serializedBytes() },
+                        answer: governance.answer
+                    )
+                }
         case .announcements(let message):
             .announcements(message.announcements.compactMap { try? $0.serializedBytes() })
         case .ranges(let message): FrontierRange.ranges(message.ranges).map(PeerMessage.ranges)

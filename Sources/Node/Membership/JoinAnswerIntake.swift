@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+import Gossip
 import SwiftProtobuf
 import Wire
 
@@ -10,6 +11,10 @@ package struct JoinAnswerIntake: Sendable {
     package static let bytesMax = 64 * 1024 * 1024
     /// Frames that are taken, likewise.
     package static let framesMax = 4096
+
+    /// Elements of one frame that are decoded: each takes far more room than its bytes. A frame of 4 MiB with true statements
+    /// has fewer.
+    package static let elementsMax = 32_768
 
     private let alliance: AllianceID
     private let cryptography: SystemCryptography
@@ -29,7 +34,8 @@ package struct JoinAnswerIntake: Sendable {
     ///
     /// - Throws: ``HansaError`` where the answer is no, or none.
     package mutating func take(_ frame: [UInt8]) throws -> Bool {
-        guard let decoded = try? Hansa_V0_Frame(serializedBytes: frame), case .joinAnswer(let answer) = decoded.message
+        guard let elements = try? PeerMessage.countElements(frame), elements <= Self.elementsMax,
+            let decoded = try? Hansa_V0_Frame(serializedBytes: frame), case .joinAnswer(let answer) = decoded.message
         else {
             throw HansaError(.unreachable, "the inviting node answered with something else; is it of this version?")
         }

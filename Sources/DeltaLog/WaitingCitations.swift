@@ -1,0 +1,34 @@
+package import Catalog
+
+/// The citations that wait for operations, as storages in memory hold them.
+package struct WaitingCitations: Hashable, Sendable {
+    private var byDelta: [LogID: [UInt64: [UInt32: [WaitingCitation]]]] = [:]
+
+    package init() {}
+
+    /// By the operation that they wait for.
+    package var byDot: [Dot: [WaitingCitation]] {
+        var waiting: [Dot: [WaitingCitation]] = [:]
+        for (log, sequences) in byDelta {
+            for (sequence, indices) in sequences {
+                for (index, citations) in indices {
+                    waiting[Dot(log: log, sequence: sequence, index: index)] = citations
+                }
+            }
+        }
+        return waiting
+    }
+
+    package mutating func add(_ citation: WaitingCitation) {
+        let dot = citation.supersession.citation.dot
+        byDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
+    }
+
+    /// True if citations wait for operations of that delta.
+    package func has(_ log: LogID, _ sequence: UInt64) -> Bool { byDelta[log]?[sequence] != nil }
+
+    /// Takes out those that wait for operations of a delta, by the operation's index.
+    package mutating func take(_ log: LogID, _ sequence: UInt64) -> [UInt32: [WaitingCitation]] {
+        byDelta[log]?.removeValue(forKey: sequence) ?? [:]
+    }
+}
