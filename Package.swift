@@ -196,7 +196,8 @@ let package = Package(
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "hansa", "hansa-bench", "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator", "TestSupport", "Wire",
+                "hansa", "hansa-bench", "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator",
+                "TestSupport", "Wire",
                 protobuf, sqlite,
             ],
             exclude: ["kill-seeds.txt"],

@@ -26,7 +26,13 @@ extension String {
 
 extension String {
     /// The order of the bytes of UTF-8, which is that of the code points.
-    package func precedesByBytes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
+    package func precedesByBytes(_ other: String) -> Bool {
+        // Fields of every record shown are sorted by it.
+        var (one, two) = (self, other)
+        return one.withUTF8 { one in
+            two.withUTF8 { UnsafeRawBufferPointer(one).precedes(UnsafeRawBufferPointer($0)) }
+        }
+    }
 
     /// The parts between a separator of ASCII, at most so many: the last one holds the rest. A separator counts whatever
     /// follows it, also a combining mark, which Swift would take for a part of the same character.
@@ -67,6 +73,25 @@ extension UnsafeRawBufferPointer {
             offset += 1
         }
         return true
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The order of the bytes, of which the shorter ones come first where they are the beginning of the others.
+    fileprivate func precedes(_ other: UnsafeRawBufferPointer) -> Bool {
+        let shared = Swift.min(count, other.count)
+        var offset = 0
+        while offset + 8 <= shared {
+            let one = UInt64(bigEndian: loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            let two = UInt64(bigEndian: other.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            if one != two { return one < two }
+            offset += 8
+        }
+        while offset < shared {
+            if self[offset] != other[offset] { return self[offset] < other[offset] }
+            offset += 1
+        }
+        return count < other.count
     }
 }
 

@@ -65,4 +65,37 @@ package struct TaggedFields {
     package mutating func append(_ number: UInt64) {
         withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
     }
+
+    /// Fields of fixed sizes, many at once, written without a check of the array's room for each.
+    ///
+    /// - Parameter byteCountMax: More bytes than `body` writes, or as many; a further one is a trap.
+    mutating func append(byteCountMax: Int, _ body: (inout Fixed) -> Void) {
+        bytes += Array(unsafeUninitializedCapacity: byteCountMax) { buffer, count in
+            var fixed = Fixed(buffer: UnsafeMutableRawBufferPointer(buffer))
+            body(&fixed)
+            count = fixed.count
+        }
+    }
+
+    /// Memory to which fields are written one after the other, in the same form.
+    struct Fixed {
+        fileprivate let buffer: UnsafeMutableRawBufferPointer
+        fileprivate(set) var count = 0
+
+        mutating func append(_ field: Hash256) {
+            append(UInt32(Hash256.byteCount))
+            field.withUnsafeBytes { bytes in
+                UnsafeMutableRawBufferPointer(rebasing: buffer[count..<count + Hash256.byteCount]).copyMemory(
+                    from: bytes
+                )
+            }
+            count += Hash256.byteCount
+        }
+
+        mutating func append<Number: FixedWidthInteger>(_ number: Number) {
+            precondition(count + MemoryLayout<Number>.size <= buffer.count)
+            buffer.storeBytes(of: number.bigEndian, toByteOffset: count, as: Number.self)
+            count += MemoryLayout<Number>.size
+        }
+    }
 }

@@ -194,22 +194,31 @@ package struct RecordState: Hashable, Sendable {
     }
 
     /// The registers that several live writes set: only in these can values conflict. A field with a live add is a set,
-    /// and not among them. Linear in the live writes.
+    /// and not among them. Linear in the live writes, which are sorted by their fields.
     package var contestedFields: Set<FieldNumber> {
         guard !hasAscendingFields else { return [] }
-        var written: Set<FieldNumber> = []
-        var contested: Set<FieldNumber> = []
-        var sets: Set<FieldNumber> = []
+        // Each field's number, with the mode in the lowest bit. Sorting costs less than a set, since most writes ascend.
+        var written: [UInt64] = []
+        written.reserveCapacity(operations.count)
         for operation in operations {
             for write in operation.writes where write.field > .identity {
-                if write.mode == .add {
-                    sets.insert(write.field)
-                } else if !written.insert(write.field).inserted {
-                    contested.insert(write.field)
-                }
+                written.append(UInt64(UInt32(bitPattern: write.field.rawValue)) << 1 | (write.mode == .add ? 1 : 0))
             }
         }
-        return contested.subtracting(sets)
+        written.sort()
+        var contested: Set<FieldNumber> = []
+        var start = written.startIndex
+        while start < written.endIndex {
+            let field = written[start] >> 1
+            var end = start + 1
+            while end < written.endIndex, written[end] >> 1 == field { end += 1 }
+            // Adds come last among the writes of a field.
+            if end - start > 1, written[end - 1] & 1 == 0 {
+                contested.insert(FieldNumber(rawValue: Int32(bitPattern: UInt32(field))))
+            }
+            start = end
+        }
+        return contested
     }
 
     /// True if the live writes are of ascending fields, so that none is written twice: most records are as one import
@@ -326,17 +335,20 @@ package struct RecordState: Hashable, Sendable {
     /// operation's hash covers them. Linear in the live writes.
     package func canonicalHash(of record: RecordID, hasher: some CatalogHasher) -> Hash256? {
         guard !operations.isEmpty else { return nil }
-        var fields = TaggedFields("hansa/state", capacity: 48 + operations.reduce(0) { $0 + 96 + 4 * $1.writes.count })
+        let byteCount = operations.reduce(64) { $0 + 96 + 4 * $1.writes.count }
+        var fields = TaggedFields("hansa/state", capacity: byteCount)
         fields.append(record.hash)
         fields.append(UInt32(operations.count))
-        for operation in operations {
-            fields.append(operation.dot.log.author.hash)
-            fields.append(operation.dot.log.incarnation)
-            fields.append(operation.dot.sequence)
-            fields.append(operation.dot.index)
-            fields.append(operation.hash)
-            fields.append(UInt32(operation.writes.count))
-            for write in operation.writes { fields.append(write.number) }
+        fields.append(byteCountMax: byteCount) { bytes in
+            for operation in operations {
+                bytes.append(operation.dot.log.author.hash)
+                bytes.append(operation.dot.log.incarnation)
+                bytes.append(operation.dot.sequence)
+                bytes.append(operation.dot.index)
+                bytes.append(operation.hash)
+                bytes.append(UInt32(operation.writes.count))
+                for write in operation.writes { bytes.append(write.number) }
+            }
         }
         return hasher.hash(fields.bytes)
     }

@@ -117,30 +117,51 @@ package struct RecordView: Sendable {
         path: (FieldNumber) throws -> FieldPath,
         values: (LiveOperation) throws -> [UInt32: Value]
     ) rethrows {
-        var byField: [FieldNumber: [Candidate]] = [:]
+        // Most records are as one import wrote them, with ascending fields: those need neither a dictionary nor sorting.
+        var written: [(field: FieldNumber, candidate: Candidate)] = []
+        var areAscending = true
         for operation in state.operations {
             let values = try values(operation)
+            written.reserveCapacity(written.count + operation.writes.count)
             for write in operation.writes {
-                let candidate = Candidate(operation, write, values[write.number])
-                byField[write.field, default: []].append(candidate)
+                if let last = written.last, last.field > write.field { areAscending = false }
+                written.append((write.field, Candidate(operation, write, values[write.number])))
             }
         }
-        for key in byField.keys { byField[key]?.sort(by: Candidate.precedes) }
+        if !areAscending { written.sort { $0.field < $1.field } }
+        var identityWrites: [Candidate] = []
+        var marks: [Candidate] = []
+        var fields: [Field] = []
+        fields.reserveCapacity(written.count)
+        var start = written.startIndex
+        while start < written.endIndex {
+            let number = written[start].field
+            let end = written[start...].firstIndex { $0.field != number } ?? written.endIndex
+            var candidates = written[start..<end].map(\.candidate)
+            if candidates.count > 1 { candidates.sort(by: Candidate.precedes) }
+            switch number {
+            case .identity: identityWrites = candidates
+            case .mark: marks = candidates
+            default:
+                fields.append(
+                    Field(
+                        path: try path(number),
+                        candidates: candidates,
+                        isSet: candidates.contains { $0.mode == .add },
+                        isOfWideRecord: isWide
+                    )
+                )
+            }
+            start = end
+        }
         self.init(
             id: id,
             owner: owner,
             key: key,
             state: state,
-            identityWrites: byField.removeValue(forKey: .identity) ?? [],
-            marks: byField.removeValue(forKey: .mark) ?? [],
-            fields: try byField.map { number, candidates in
-                Field(
-                    path: try path(number),
-                    candidates: candidates,
-                    isSet: candidates.contains { $0.mode == .add },
-                    isOfWideRecord: isWide
-                )
-            },
+            identityWrites: identityWrites,
+            marks: marks,
+            fields: fields,
             furtherFieldCount: 0
         )
     }

@@ -11,13 +11,15 @@ final class CancellationFlag: Sendable {
         if isSet { throw CancellationError() }
     }
 
+    func set() { flag.store(true, ordering: .relaxed) }
+
     /// Runs a body with a flag that is set when this task is cancelled.
     static func during<Result>(_ body: (CancellationFlag) async throws -> Result) async throws -> Result {
         let flag = CancellationFlag()
         return try await withTaskCancellationHandler {
             try await body(flag)
         } onCancel: {
-            flag.flag.store(true, ordering: .relaxed)
+            flag.set()
         }
     }
 }

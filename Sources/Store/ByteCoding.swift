@@ -1,18 +1,36 @@
-/// Appends the numbers that rows hold, seven bits a byte, the low ones first.
+/// Writes the numbers that rows hold, seven bits a byte, the low ones first, into memory that has room for all of them.
 struct ByteWriter {
-    var bytes: [UInt8] = []
+    /// Bytes of the longest number.
+    static let varintBytesMax = 10
+
+    private let buffer: UnsafeMutableRawBufferPointer
+    private(set) var count = 0
+
+    init(_ buffer: UnsafeMutableRawBufferPointer) { self.buffer = buffer }
 
     mutating func varint(_ number: UInt64) {
         var rest = number
         while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            put(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        bytes.append(UInt8(rest))
+        put(UInt8(rest))
     }
 
     mutating func fixed(_ number: UInt64) {
-        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: number.bigEndian) { fixed($0) }
+    }
+
+    mutating func fixed(_ bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count <= buffer.count - count)
+        UnsafeMutableRawBufferPointer(rebasing: buffer[count..<count + bytes.count]).copyMemory(from: bytes)
+        count += bytes.count
+    }
+
+    private mutating func put(_ byte: UInt8) {
+        precondition(count < buffer.count)
+        buffer[count] = byte
+        count += 1
     }
 }
 

@@ -105,11 +105,11 @@ struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
 }
 
 /// A value that another thread computes.
-final class Pending<Value: Sendable>: Sendable {
+package final class Pending<Value: Sendable>: Sendable {
     private let result = Mutex<Value?>(nil)
     private let group: DispatchGroup
 
-    init(_ work: @escaping @Sendable () -> Value) {
+    package init(_ work: @escaping @Sendable () -> Value) {
         let group = DispatchGroup()
         self.group = group
         DispatchQueue.global(qos: .userInitiated).async(group: group) { [self] in
@@ -118,8 +118,11 @@ final class Pending<Value: Sendable>: Sendable {
         }
     }
 
+    /// True once it is there, so that ``value()`` does not wait.
+    package var isDone: Bool { result.withLock { $0 != nil } }
+
     /// Waits for it.
-    func value() -> Value {
+    package func value() -> Value {
         group.wait()
         // The group is empty once the value is there.
         return result.withLock { $0! }

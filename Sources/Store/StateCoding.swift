@@ -9,8 +9,21 @@ import DeltaLog
 /// the one before: then the distance follows. A write of a usual field so takes one byte.
 enum StateCoding {
     static func encode(_ state: RecordState, log: (LogID) throws -> Int64) rethrows -> [UInt8] {
-        var writer = ByteWriter()
-        writer.bytes.reserveCapacity(state.operations.count * 72)
+        let byteCountMax = state.operations.reduce(0) {
+            $0 + 5 * ByteWriter.varintBytesMax + 8 + Hash256.byteCount + 2 * ByteWriter.varintBytesMax * $1.writes.count
+        }
+        return try Array(unsafeUninitializedCapacity: byteCountMax) { buffer, count in
+            var writer = ByteWriter(UnsafeMutableRawBufferPointer(buffer))
+            defer { count = writer.count }
+            try encode(state, log: log, to: &writer)
+        }
+    }
+
+    private static func encode(
+        _ state: RecordState,
+        log: (LogID) throws -> Int64,
+        to writer: inout ByteWriter
+    ) rethrows {
         // Operations of one log lie side by side.
         var last: (id: LogID, number: Int64)?
         for operation in state.operations {
@@ -22,7 +35,7 @@ enum StateCoding {
             writer.varint(operation.dot.sequence)
             writer.varint(UInt64(operation.dot.index))
             writer.fixed(operation.stamp.rawValue)
-            operation.hash.withUnsafeBytes { writer.bytes.append(contentsOf: $0) }
+            operation.hash.withUnsafeBytes { writer.fixed($0) }
             writer.varint(UInt64(operation.writes.count))
             var next: UInt32 = 0
             for write in operation.writes {
@@ -33,7 +46,6 @@ enum StateCoding {
                 next = write.number &+ 1
             }
         }
-        return writer.bytes
     }
 
     static func decode(_ bytes: UnsafeRawBufferPointer, log: (Int64) throws -> LogID) throws -> RecordState {

@@ -334,7 +334,7 @@ package struct WriteTransaction: DeltaStorage {
         if let deferred = scratch.deferred[id] { return deferred.record }
         scratch.found = try RecordRow.find(id, session)
         guard let row = scratch.found else { return nil }
-        let state = try decode(row)
+        let state = try cache.savedState(of: id, byteCount: row.state.count) ?? decode(row)
         let key: RecordKey
         if let held = row.key {
             key = held
@@ -418,8 +418,13 @@ package struct WriteTransaction: DeltaStorage {
         scratch.deferredOperations = 0
         for entry in deferred {
             let row = try write(entry.record, over: entry.found, entry.before, hasher: entry.hasher)
-            let live = Set(entry.record.state.operations.map(\.location))
-            for location in entry.arrived where !live.contains(location) { try touch(row, location) }
+            // Most are live, and few are looked for: all live ones are gathered only for many.
+            let operations = entry.record.state.operations
+            let live = entry.arrived.count > 4 ? Set(operations.map(\.location)) : nil
+            for location in entry.arrived {
+                let isLive = live?.contains(location) ?? operations.contains { $0.location == location }
+                if !isLive { try touch(row, location) }
+            }
             for location in entry.touched { try touch(row, location) }
         }
     }
@@ -501,7 +506,7 @@ package struct WriteTransaction: DeltaStorage {
         )
         .bind(1, try cache.rowNumber(of: record.id, session)).bind(2, RecordRow.short(of: record.id))
         .bind(3, try cache.organizationNumber(record.owner, session)).bind(4, kind).bind(5, isShown ? 1 : 0)
-        .bind(6, trouble.rawValue).bind(7, RecordRow.rest(of: record.id)).bind(8, try encode(record.state))
+        .bind(6, trouble.rawValue).bind(7, RecordRow.rest(of: record.id)).bind(8, try encode(record))
         .bind(9, record.state.isEmpty ? record.key.bytes : nil).run()
         return session.lastInsertedRow
     }
@@ -513,7 +518,7 @@ package struct WriteTransaction: DeltaStorage {
         kind: Int64,
         trouble: RecordRow.Trouble
     ) throws {
-        let state = try encode(record.state)
+        let state = try encode(record)
         let key: RecordKey? = record.state.isEmpty ? record.key : nil
         // Naming a column in an update rewrites the entries of its indexes, changed or not.
         if found.kind == kind, found.isShown == isShown, found.trouble == trouble, found.key == key {
@@ -525,9 +530,10 @@ package struct WriteTransaction: DeltaStorage {
         }
     }
 
-    private func encode(_ state: RecordState) throws -> [UInt8] {
-        let bytes = try StateCoding.encode(state) { try cache.logNumber($0, session) }
+    private func encode(_ record: StoredRecord) throws -> [UInt8] {
+        let bytes = try StateCoding.encode(record.state) { try cache.logNumber($0, session) }
         cache.work.stateBytesWritten += bytes.count
+        cache.noteSaved(record.state, of: record.id, byteCount: bytes.count)
         return bytes
     }
 

@@ -31,6 +31,8 @@ final class WriterCache {
     static let kindBytesMax = 256 * 1024
     /// Live operations of a record from which on its canonical hash is kept.
     private static let hashedOperationsMin = 64
+    /// Live operations of a record whose state is kept: at most some 9 MiB.
+    private static let wideOperations = 1024...65_536
 
     let numbering: Numbering
     let fields = FieldNames()
@@ -45,6 +47,9 @@ final class WriterCache {
     private var lastShape: (bytes: [UInt8], number: Int64)?
     /// Canonical hashes of records with many live operations, as they were saved last.
     private var hashes = BoundedCache<RecordID, Hash256>(weightMax: entriesMax)
+    /// The last state saved that has many operations, with the number of its bytes: a record that changes often is not decoded
+    /// for each change.
+    private var wide: (id: RecordID, state: RecordState, byteCount: Int)?
     /// Heads of the logs as merged so far, while what is derived is made anew; else nil.
     var mergedHeads: [LogID: Head]?
     /// Where entries of the index for search are only added up, to be compared; else nil.
@@ -256,6 +261,21 @@ final class WriterCache {
         let last = try lastSurplusRow ?? session("SELECT max(id) FROM source.record").first { $0.int(0) } ?? 0
         lastSurplusRow = last &+ 1
         return lastSurplusRow
+    }
+
+    /// Notes how a record was saved.
+    func noteSaved(_ state: RecordState, of id: RecordID, byteCount: Int) {
+        if Self.wideOperations.contains(state.operations.count) {
+            wide = (id, state, byteCount)
+        } else if wide?.id == id {
+            wide = nil
+        }
+    }
+
+    /// The state of a record as it was saved last, where it is kept, and has so many bytes.
+    func savedState(of id: RecordID, byteCount: Int) -> RecordState? {
+        guard let wide, wide.id == id, wide.byteCount == byteCount else { return nil }
+        return wide.state
     }
 
     /// The canonical hash of a record's state. Linear in its live writes, unless it is as it was saved.

@@ -121,15 +121,11 @@ package final class PeerTransport: Sendable {
         return listener
     }
 
-    /// How long nothing is accepted after the system has refused it, for want of descriptors mostly.
-    private static let acceptPause = TimeAmount.milliseconds(100)
-
     /// On the listening channel's event loop.
     private func setUpListening(_ channel: any Channel) throws {
         try channel.pipeline.syncOperations.addHandler(
-            AcceptBackoffHandler(shouldForwardIOErrorCaught: false) { [refused] error in
+            AcceptPause { [refused] error in
                 refused(PeerAddress(host: "", port: 0), .connectFailed(SocketFailure(error)))
-                return Self.acceptPause
             }
         )
     }

@@ -182,5 +182,37 @@ extension ProcessTests {
             #expect(crowd.contains { $0.hasBeenClosed(within: 0) })
             try withExtendedLifetime(crowd) { try expectService("Crow") }
         }
+
+        /// The share of a processor that the node takes for a while.
+        private func load(during seconds: Double) throws -> Double {
+            let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
+            func used() throws -> Double {
+                let process = try #require(node.processIdentifier)
+                let text = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+                // The program's name, in brackets, may have blanks in it; utime and stime are the 12th and 13th field behind it.
+                let fields = text[try #require(text.lastIndex(of: ")"))...].split(separator: " ")
+                return try (#require(Double(fields[12])) + #require(Double(fields[13]))) / ticks
+            }
+            let before = try used()
+            let begin = ContinuousClock.now
+            usleep(UInt32(seconds * 1e6))
+            return try (used() - before) / (begin.duration(to: .now) / .seconds(1))
+        }
+
+        @Test
+        func `a node that gets no descriptor from the system waits for one instead of spinning`() throws {
+            let process = try #require(node.processIdentifier)
+            func allow(_ descriptors: Int) throws {
+                let words = ["--pid", "\(process)", "--nofile=\(descriptors):1024"]
+                #expect(try ChildProcess("prlimit", words, environment: node.environment).wait() == 0)
+            }
+            // No number is free below those that are open.
+            try allow(try #require(node.descriptorCount))
+            let waiting = try (0..<40).map { _ in try HostilePeer(port: node.port) }
+            #expect(waiting.allSatisfy { !$0.hasBeenClosed(within: 0) })
+            #expect(try load(during: 3) < 0.5)
+            try allow(1024)
+            try withExtendedLifetime(waiting) { try expectService("Crow") }
+        }
     }
 }

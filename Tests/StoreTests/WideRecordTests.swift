@@ -326,7 +326,7 @@ import Testing
         }
         let store = try Store.create(in: folder.path)
         for deltas in try author.load(count) { try report("load of 2000") { try author.apply([deltas], to: store) } }
-        for _ in 0..<5 {
+        for _ in 0..<20 {
             let delta = try author.delta([author.draft([author.set("ext/more", .text("y"))])])
             try report("further delta") { try author.apply([delta], to: store) }
         }

@@ -26,24 +26,47 @@ final class HeldKeys {
     private let directory: Directory
     private let kind: String
     /// The rows of records whose ids are not their own form, by a hash of that form.
-    private let unusual: [Int: Int64]
+    private let reading: Pending<Result<[Int: Int64], any Error>>
+    private let isEnded: CancellationFlag
+    /// The same, once it has been taken.
+    private var unusual: [Int: Int64]?
+    /// Keys that came while the ids were read, in their order.
+    private var early: [(key: String, line: Int)] = []
     private var waiting: [Candidate] = []
 
     /// Candidates that are looked up in one transaction.
     private static let waitingMax = 500
+    /// Keys that are kept until all ids have been read; a further one waits for that.
+    private static let earlyMax = 65_536
 
-    /// Reads the ids held. Linear in the records of the kind; 8 to 40 bytes of memory for each id that is not its own form.
-    init(_ directory: Directory, kind: String, flag: CancellationFlag) throws {
+    /// Begins to read the ids held, beside the caller, who ends it with ``end()``. Linear in the records of the kind; 8 to 40
+    /// bytes of memory for each id that is not its own form.
+    init(_ directory: Directory, kind: String, flag: CancellationFlag) {
         self.directory = directory
         self.kind = kind
-        unusual = try directory.store.read { reading in
-            var unusual: [Int: Int64] = [:]
-            try reading.forEachLocalID(kind: kind, owner: directory.organization) { localID, row in
-                if row.isMultiple(of: 1024) { try flag.check() }
-                if let folded = KeyFold.folded(localID) { unusual[Self.hash(of: folded)] = row }
+        let isEnded = CancellationFlag()
+        self.isEnded = isEnded
+        reading = Pending {
+            Result {
+                try directory.store.read { reading in
+                    var unusual: [Int: Int64] = [:]
+                    try reading.forEachLocalID(kind: kind, owner: directory.organization) { localID, row in
+                        if row.isMultiple(of: 1024) {
+                            try flag.check()
+                            try isEnded.check()
+                        }
+                        if let folded = KeyFold.folded(localID) { unusual[Self.hash(of: folded)] = row }
+                    }
+                    return unusual
+                }
             }
-            return unusual
         }
+    }
+
+    /// Waits until no id is read any more.
+    func end() {
+        isEnded.set()
+        _ = reading.value()
     }
 
     private static func hash(of text: String) -> Int {
@@ -54,14 +77,36 @@ final class HeldKeys {
 
     /// Takes the key of a row; clashes of this one and others before it, as far as they were looked up now.
     func add(_ key: String, line: Int) throws -> [Clash] {
-        let folded = KeyFold.folded(key)
-        guard folded != nil || !unusual.isEmpty && unusual[Self.hash(of: key)] != nil else { return [] }
-        waiting.append(Candidate(line: line, key: key, folded: folded))
-        return waiting.count < Self.waitingMax ? [] : try finish()
+        if unusual == nil, !reading.isDone, early.count < Self.earlyMax {
+            early.append((key, line))
+            return []
+        }
+        return try takeEarly() + compare(key, line: line)
     }
 
     /// The clashes that are left.
-    func finish() throws -> [Clash] {
+    func finish() throws -> [Clash] { try takeEarly() + lookUp() }
+
+    private func takeEarly() throws -> [Clash] {
+        guard unusual == nil else { return [] }
+        unusual = try reading.value().get()
+        defer { early = [] }
+        return try early.flatMap { try compare($0.key, line: $0.line) }
+    }
+
+    private func compare(_ key: String, line: Int) throws -> [Clash] {
+        let folded = KeyFold.folded(key)
+        guard folded != nil || row(ofForm: key) != nil else { return [] }
+        waiting.append(Candidate(line: line, key: key, folded: folded))
+        return waiting.count < Self.waitingMax ? [] : try lookUp()
+    }
+
+    private func row(ofForm form: String) -> Int64? {
+        guard let unusual, !unusual.isEmpty else { return nil }
+        return unusual[Self.hash(of: form)]
+    }
+
+    private func lookUp() throws -> [Clash] {
         guard !waiting.isEmpty else { return [] }
         defer { waiting = [] }
         return try directory.store.read { reading in try waiting.compactMap { try clash($0, reading) } }
@@ -76,7 +121,7 @@ final class HeldKeys {
         if try isHeld(candidate.key) { return nil }
         let form = candidate.folded ?? candidate.key
         var held: String?
-        if let row = unusual[Self.hash(of: form)], let localID = try reading.localID(ofShownRow: row),
+        if let row = row(ofForm: form), let localID = try reading.localID(ofShownRow: row),
             KeyFold.folded(localID)?.hasSameBytes(as: form) == true
         {
             held = localID

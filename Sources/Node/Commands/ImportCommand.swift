@@ -212,6 +212,8 @@ private final class ImportRun: @unchecked Sendable {
                 }
                 return encoding
             }
+            let held = HeldKeys(directory, kind: command.kind, flag: flag)
+            defer { held.end() }
             let hasher = HasherBox()
             input.onRawBytes = { hasher.update($0) }
             let survey = try input.survey(encoding: wanted)
@@ -221,7 +223,6 @@ private final class ImportRun: @unchecked Sendable {
             output.encodingBy = survey.origin.rawValue
             let reader = try SourceReader(file: input, survey: survey, format: format, options: options)
             first = ReaderBox(reader)
-            let held = try HeldKeys(directory, kind: command.kind, flag: flag)
             while let event = try reader.next() {
                 switch event {
                 case .reject(let found): reject(found.description, &output)

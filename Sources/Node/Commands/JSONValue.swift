@@ -10,7 +10,7 @@ package enum JSONValue: Codable, Hashable, Sendable {
     case number(Double)
     case string(String)
     case array([JSONValue])
-    case object(NamedValues<JSONValue>)
+    case object(NamedValues)
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
@@ -28,7 +28,7 @@ package enum JSONValue: Codable, Hashable, Sendable {
         } else if let elements = try? container.decode([JSONValue].self) {
             self = .array(elements)
         } else {
-            self = .object(try container.decode(NamedValues<JSONValue>.self))
+            self = .object(try container.decode(NamedValues.self))
         }
     }
 

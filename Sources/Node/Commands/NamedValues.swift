@@ -3,15 +3,16 @@ import Catalog
 /// Values by name, as a part of an answer: names are told apart by their bytes, and ascend by them.
 ///
 /// An answer is encoded by Foundation, which gathers an object's members in a dictionary of Swift's strings: of two names that
-/// differ in their bytes and are canonically equivalent one would be lost. So each name is encoded behind its number, in a
-/// form that no other name has; ``plainNames(in:)`` takes the numbers out of what people and scripts get.
-package struct NamedValues<Value: Codable & Hashable & Sendable>: Hashable, Sendable {
+/// differ in their bytes and are canonically equivalent one would be lost. So where a name is not ASCII each name is encoded
+/// behind its number, in a form that no other name has; ``plainNames(in:)`` takes the numbers out of what people and scripts
+/// get. Names of ASCII alone differ as strings where their bytes do, and most answers have no others.
+package struct NamedValues: Hashable, Sendable {
     package struct Entry: Hashable, Sendable {
         private let key: ByteText
-        package let value: Value
+        package let value: JSONValue
         package var name: String { key.text }
 
-        fileprivate init(_ name: String, _ value: Value) {
+        fileprivate init(_ name: String, _ value: JSONValue) {
             key = ByteText(name)
             self.value = value
         }
@@ -21,56 +22,54 @@ package struct NamedValues<Value: Codable & Hashable & Sendable>: Hashable, Send
     package let entries: [Entry]
 
     /// - Parameter pairs: With different names, in any order.
-    package init(_ pairs: some Sequence<(String, Value)>) {
+    package init(_ pairs: some Sequence<(String, JSONValue)>) {
         entries = pairs.map { Entry($0.0, $0.1) }.sorted { $0.name.precedesByBytes($1.name) }
     }
 
     package var isEmpty: Bool { entries.isEmpty }
-    package var values: [Value] { entries.map(\.value) }
+    package var values: [JSONValue] { entries.map(\.value) }
 
     /// The value of a name with these bytes.
-    package subscript(name: String) -> Value? {
+    package subscript(name: String) -> JSONValue? {
         entries.first { $0.name.hasSameBytes(as: name) }?.value
     }
 }
 
+/// Coded as a dictionary of strings, which Foundation codes in one step: with a key for each member that takes half as long again.
 extension NamedValues: Codable {
     package func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: NumberedName.self)
+        let isPlain = entries.allSatisfy { NumberedName.isPlain($0.name) }
+        var members: [String: JSONValue] = Dictionary(minimumCapacity: entries.count)
         for (number, entry) in entries.enumerated() {
-            try container.encode(entry.value, forKey: NumberedName(number: number, name: entry.name))
+            members[isPlain ? entry.name : NumberedName.text(number, entry.name)] = entry.value
         }
+        var container = encoder.singleValueContainer()
+        try container.encode(members)
     }
 
     package init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: NumberedName.self)
-        self.init(try container.allKeys.map { ($0.name, try container.decode(Value.self, forKey: $0)) })
+        let members = try decoder.singleValueContainer().decode([String: JSONValue].self)
+        self.init(members.lazy.map { (NumberedName.name(in: $0.key), $0.value) })
     }
 }
 
 /// A name behind its number: a zero character, eight digits and a colon.
-private struct NumberedName: CodingKey {
+private enum NumberedName {
     static let digitCount = 8
 
-    let stringValue: String
-    let name: String
-    var intValue: Int? { nil }
+    /// True for a name that needs no number: of ASCII alone, and without the character that marks numbers.
+    static func isPlain(_ name: String) -> Bool { name.utf8.allSatisfy { $0 > 0 && $0 < 0x80 } }
 
-    init(number: Int, name: String) {
+    static func text(_ number: Int, _ name: String) -> String {
         let digits = String(number)
-        stringValue =
-            "\0" + String(repeating: "0", count: max(0, Self.digitCount - digits.utf8.count)) + digits + ":" + name
-        self.name = name
+        return "\0" + String(repeating: "0", count: max(0, digitCount - digits.utf8.count)) + digits + ":" + name
     }
 
-    init?(stringValue: String) {
-        let start = Self.digitCount + 2
-        guard stringValue.utf8.first == 0, stringValue.utf8.count >= start else { return nil }
-        self.stringValue = stringValue
-        name = String(stringValue[stringValue.utf8.index(stringValue.startIndex, offsetBy: start)...])
+    /// The name in a text, which may be a plain name.
+    static func name(in text: String) -> String {
+        guard text.utf8.first == 0, text.utf8.count >= digitCount + 2 else { return text }
+        return String(text.utf8.dropFirst(digitCount + 2)) ?? text
     }
-
-    init?(intValue: Int) { nil }
 }
 
 /// JSON with the names of ``NamedValues`` as they are.

@@ -16,7 +16,7 @@ package struct RecordAnswer: Codable, Sendable {
     package let name: String
     package let deleted: Bool
     /// A value, or a list of elements, by path.
-    package let fields: NamedValues<JSONValue>
+    package let fields: NamedValues
     /// Fields that are left out here, since the record has more live in it than is shown.
     package let furtherFields: Int
     /// Paths of registers in which different values wait to be settled.

@@ -469,7 +469,14 @@ package struct MembersCommand: Command {
         package let sponsors: [String]
         package let nodes: [String]
         /// Records shown, by kind.
-        package let records: NamedValues<Int>
+        package let records: NamedValues
+
+        /// Records shown, of all kinds.
+        package var recordCount: Int64 {
+            records.values.reduce(0) { sum, count in
+                if case .integer(let count) = count { sum + count } else { sum }
+            }
+        }
     }
 
     package struct Output: Codable, Sendable {
@@ -490,7 +497,7 @@ package struct MembersCommand: Command {
                     founder: member.isFounder,
                     sponsors: member.sponsors.map { directory.name(of: $0) },
                     nodes: member.nodes.map(\.hex),
-                    records: NamedValues(own.map { ($0.kind, $0.shown) })
+                    records: NamedValues(own.map { ($0.kind, .integer(Int64($0.shown))) })
                 )
             }
         )

@@ -625,7 +625,8 @@ package final class NodeService: Service {
     /// Dials a node's addresses, one after the other and each beside those that have not answered yet; the first that
     /// answers is kept. All together have ``EngineSettings/dialDeadline``.
     private func dial(_ dial: Dial) async {
-        let deadline = ContinuousClock.now + Duration.milliseconds(Int64(driver.withEngine { $0.settings.dialDeadline.count }))
+        let deadline =
+            ContinuousClock.now + Duration.milliseconds(Int64(driver.withEngine { $0.settings.dialDeadline.count }))
         let places = dial.addresses.compactMap { try? HostPort(dialable: $0) }
         var words = places.isEmpty ? "no address" : ""
         var found: (connection: PeerConnection, place: HostPort)?

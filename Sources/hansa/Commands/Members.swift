@@ -16,7 +16,7 @@ struct Members: AsyncParsableCommand {
             table.add([
                 member.organization, Words.short(member.id),
                 member.founder ? "founder" : "by " + member.sponsors.joined(separator: ", "),
-                Words.grouped(member.nodes.count), Words.grouped(member.records.values.reduce(0, +)),
+                Words.grouped(member.nodes.count), Words.grouped(Int(member.recordCount)),
             ])
         }
         return ("\(answer.alliance)" as ShownText).styled(.bold) + "\n\n" + table.text()
