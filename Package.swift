@@ -70,8 +70,13 @@ let package = Package(
         .target(name: "Catalog", dependencies: [collections], swiftSettings: settings),
         .target(name: "DeltaLog", dependencies: ["Catalog", "Wire", protobuf], swiftSettings: settings),
         .target(
+            name: "Governance",
+            dependencies: ["DeltaLog", "Catalog", "Wire", protobuf],
+            swiftSettings: settings
+        ),
+        .target(
             name: "Gossip",
-            dependencies: ["DeltaLog", "Catalog", "Wire", protobuf, collections],
+            dependencies: ["Governance", "DeltaLog", "Catalog", "Wire", protobuf, collections],
             swiftSettings: settings
         ),
 
@@ -79,44 +84,75 @@ let package = Package(
         .target(name: "Interchange", dependencies: ["Catalog", "CZlib"], swiftSettings: settings),
 
         // The world: disk, cryptography, network.
-        .target(name: "Store", dependencies: ["DeltaLog", "Catalog", grdb, sqlite], swiftSettings: settings),
+        .target(
+            name: "Store",
+            dependencies: ["Governance", "DeltaLog", "Catalog", grdb, sqlite],
+            swiftSettings: settings
+        ),
         .target(name: "OpenSSLKit", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(name: "Transport", dependencies: ["OpenSSLKit", nioCore, nioPosix], swiftSettings: settings),
 
-        // Where they meet.
+        // Where they meet: one organization's copy, its exchange with peers, and what users ask of both.
         .target(
-            name: "Node",
+            name: "Replica",
             dependencies: [
-                "Catalog", "Wire", "DeltaLog", "Gossip", "Store", "Interchange", "OpenSSLKit", "Transport",
-                protobuf, logging, lifecycle, configuration, systemPackage,
+                "Catalog", "Wire", "DeltaLog", "Governance", "Store", "Interchange", "OpenSSLKit", protobuf,
+                configuration, systemPackage,
             ],
             swiftSettings: settings
         ),
         .target(
-            name: "LocalAPI",
+            name: "PeerService",
             dependencies: [
-                "Node", "Transport", hummingbird, hummingbirdCore, nioCore, nioPosix, nioHTTP1, logging, lifecycle,
-                signals,
+                "Replica", "Gossip", "Transport", "Catalog", "Wire", "DeltaLog", "Governance", "Store", "OpenSSLKit",
+                protobuf, logging, lifecycle,
             ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Commands",
+            dependencies: [
+                "PeerService", "Replica", "Interchange", "Gossip", "Transport", "Catalog", "DeltaLog", "Governance",
+                "Store",
+            ],
+            swiftSettings: settings
+        ),
+
+        // How users reach them.
+        .target(
+            name: "Server",
+            dependencies: [
+                "Commands", "PeerService", "Replica", "Transport", hummingbird, hummingbirdCore, nioCore, nioHTTP1,
+                logging,
+                lifecycle,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Client",
+            dependencies: ["Commands", "Replica", "Transport", nioCore, nioPosix, nioHTTP1],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "hansa",
-            dependencies: ["LocalAPI", "Node", argumentParser, logging, lifecycle],
+            dependencies: [
+                "Client", "Server", "Commands", "PeerService", "Replica", argumentParser, logging, lifecycle, signals,
+            ],
             swiftSettings: settings
         ),
 
         // Beside: virtual time, network and disks for the engine, and real nodes measured.
         .target(
             name: "Simulator",
-            dependencies: ["Gossip", "DeltaLog", "Catalog", "Wire", "OpenSSLKit", protobuf],
+            dependencies: ["Gossip", "Governance", "DeltaLog", "Catalog", "Wire", "OpenSSLKit", protobuf],
             swiftSettings: settings
         ),
         .executableTarget(name: "hansa-sim", dependencies: ["Simulator", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "hansa-fuzz",
             dependencies: [
-                "Node", "Store", "Gossip", "DeltaLog", "Catalog", "Wire", "Simulator", "TestSupport", protobuf,
+                "PeerService", "Replica", "Store", "Gossip", "Governance", "DeltaLog", "Catalog", "Wire", "Simulator",
+                "TestSupport", protobuf,
                 argumentParser,
             ],
             swiftSettings: settings
@@ -124,7 +160,8 @@ let package = Package(
         .executableTarget(
             name: "hansa-bench",
             dependencies: [
-                "LocalAPI", "Node", "OpenSSLKit", "Simulator", "Store", "TestSupport", argumentParser, sqlite,
+                "Client", "Commands", "PeerService", "Replica", "OpenSSLKit", "Simulator", "Store", "TestSupport",
+                argumentParser, sqlite,
             ],
             swiftSettings: settings
         ),
@@ -133,7 +170,9 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator", "Wire", protobuf,
+                "Catalog", "DeltaLog", "Governance", "Gossip", "PeerService", "Replica", "OpenSSLKit", "Simulator",
+                "Wire",
+                protobuf,
             ],
             path: "Tests/TestSupport",
             swiftSettings: settings
@@ -145,23 +184,25 @@ let package = Package(
         ),
         .testTarget(
             name: "DeltaLogTests",
-            dependencies: ["Catalog", "DeltaLog", "Wire", "Simulator", "TestSupport", protobuf],
+            dependencies: ["Catalog", "DeltaLog", "Governance", "Wire", "Simulator", "TestSupport", protobuf],
             swiftSettings: settings
         ),
         .testTarget(
             name: "GossipTests",
-            dependencies: ["Catalog", "DeltaLog", "Gossip", "Wire", "Simulator", "TestSupport", protobuf],
+            dependencies: [
+                "Catalog", "DeltaLog", "Governance", "Gossip", "Wire", "Simulator", "TestSupport", protobuf,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["hansa-sim", "Catalog", "DeltaLog", "Gossip", "Simulator", "TestSupport"],
+            dependencies: ["hansa-sim", "Catalog", "DeltaLog", "Governance", "Gossip", "Simulator", "TestSupport"],
             exclude: ["seeds.txt"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "StoreTests",
-            dependencies: ["Catalog", "DeltaLog", "Store", "Simulator", "TestSupport", grdb, sqlite],
+            dependencies: ["Catalog", "DeltaLog", "Governance", "Store", "Simulator", "TestSupport", grdb, sqlite],
             swiftSettings: settings
         ),
         .testTarget(
@@ -182,7 +223,8 @@ let package = Package(
         .testTarget(
             name: "NodeTests",
             dependencies: [
-                "Node", "Catalog", "DeltaLog", "Gossip", "OpenSSLKit", "Simulator", "Store", "TestSupport", "Wire",
+                "Commands", "PeerService", "Replica", "Catalog", "DeltaLog", "Governance", "Gossip", "OpenSSLKit",
+                "Simulator", "Store", "TestSupport", "Wire",
                 protobuf,
             ],
             swiftSettings: settings
@@ -190,13 +232,14 @@ let package = Package(
         .testTarget(name: "FuzzTests", dependencies: ["hansa-fuzz", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "ConsoleTests",
-            dependencies: ["hansa", "Node", "TestSupport", logging],
+            dependencies: ["hansa", "Commands", "Replica", "TestSupport", logging],
             swiftSettings: settings
         ),
         .testTarget(
             name: "ProcessTests",
             dependencies: [
-                "hansa", "hansa-bench", "Catalog", "DeltaLog", "Gossip", "Node", "OpenSSLKit", "Simulator",
+                "hansa", "hansa-bench", "Catalog", "DeltaLog", "Governance", "Gossip", "Commands", "PeerService",
+                "Replica", "OpenSSLKit", "Simulator",
                 "TestSupport", "Wire",
                 protobuf, sqlite,
             ],

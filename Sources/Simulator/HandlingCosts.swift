@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Governance
 
 /// The processor time that a node's work takes, in nanoseconds: a table by kind and size.
 ///

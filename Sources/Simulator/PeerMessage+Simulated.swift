@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Governance
 import Wire
 
 // What a run has to know of messages: which may be lost, what they carry and promise, and how long they are. A kind

@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Governance
 
 // What an adversary says, by its role.
 

@@ -1,6 +1,6 @@
 import Catalog
-import DeltaLog
 import Gossip
+import Governance
 
 // Connections that come up, are held back and break.
 

@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Governance
 
 // What disks do: transactions one after the other, whole or not at all.
 

@@ -1,6 +1,6 @@
 import Catalog
-import DeltaLog
 import Gossip
+import Governance
 
 // Plans carried out, and the end of all faults.
 

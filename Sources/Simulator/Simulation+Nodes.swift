@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Governance
 
 // Nodes that start, crash, pause, come late and leave.
 

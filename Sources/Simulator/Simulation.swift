@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 package import Gossip
+import Governance
 
 /// Nodes that run real engines over virtual disks, in virtual time, on a network that delays, holds back, loses and
 /// breaks.

@@ -1,5 +1,4 @@
 import Catalog
-import DeltaLog
 import Gossip
 
 // Scenarios about finding out what differs.

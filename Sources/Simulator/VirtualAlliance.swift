@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+package import Governance
 import SwiftProtobuf
 
 /// The keys and papers of an alliance for simulations and tests: organizations and their nodes, whose keys are numbers.

@@ -1,6 +1,7 @@
 import Catalog
 package import DeltaLog
 package import Gossip
+import Governance
 
 /// Where an engine lives while it runs.
 package final class EngineBox {

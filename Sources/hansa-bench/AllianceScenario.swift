@@ -1,7 +1,7 @@
+import Client
+import Commands
 import Foundation
 import Glibc
-import LocalAPI
-import Node
 import TestSupport
 
 /// Edits spread over an alliance of many nodes: how long each takes until a search on another node finds it, while all

@@ -1,6 +1,6 @@
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
 import TestSupport
 
 /// A large table loaded on one node while two others catch up, and by a fourth that comes later.

@@ -1,7 +1,7 @@
+import Client
+import Commands
 import Foundation
 import Glibc
-import LocalAPI
-import Node
 import TestSupport
 
 /// One edit after the other, and how long until it is on disk, and found elsewhere, among all the records.

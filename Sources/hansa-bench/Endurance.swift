@@ -1,8 +1,6 @@
 import ArgumentParser
 import Foundation
 import Glibc
-import LocalAPI
-import Node
 import TestSupport
 
 /// What goes wrong in the middle of a scenario, where it is asked for.

@@ -1,6 +1,6 @@
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
 import OpenSSLKit
 import TestSupport
 

@@ -1,6 +1,4 @@
 import Foundation
-import LocalAPI
-import Node
 import TestSupport
 
 /// Loading files and getting them from another node.

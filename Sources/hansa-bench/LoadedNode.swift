@@ -1,6 +1,6 @@
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
 import TestSupport
 
 /// What the scenarios of one run share: the records, the raw cost of holding them, and a node that has loaded them, each

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Node
+import Replica
 import TestSupport
 
 @main

@@ -1,6 +1,8 @@
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
+import PeerService
+import Replica
 import TestSupport
 
 /// Real nodes in one folder, and how they are asked without starting a process each time.

@@ -1,6 +1,6 @@
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
 import TestSupport
 
 /// What a record's past costs: many changes of one field each, and what they take on disk.

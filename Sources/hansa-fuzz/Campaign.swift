@@ -1,6 +1,6 @@
 import Foundation
 import Gossip
-import Node
+import Replica
 import Simulator
 
 /// Seeds one after the other, for a while; and what they leave behind in memory.

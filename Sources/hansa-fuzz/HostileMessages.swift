@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Governance
 import Simulator
 
 /// Makes messages of every kind as a hostile member may send them to a node, with what it knows of that node.

@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Gossip
+import Governance
 import Simulator
 import SwiftProtobuf
 import Wire

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Node
+import Replica
 
 /// Runs the command line and turns every outcome into its exit code: 0 done, 1 a seed failed, 2 usage.
 @main

@@ -2,7 +2,9 @@ import Catalog
 import DeltaLog
 import Foundation
 import Gossip
-import Node
+import Governance
+import PeerService
+import Replica
 import Simulator
 import Store
 

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+import Replica
 
 /// The program.
 struct Hansa: AsyncParsableCommand {

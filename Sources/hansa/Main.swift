@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Node
+import Replica
 
 /// Runs the command line and turns every outcome into its exit code.
 @main

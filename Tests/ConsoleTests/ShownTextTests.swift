@@ -1,5 +1,5 @@
+import Commands
 import Foundation
-import Node
 import TestSupport
 import Testing
 import hansa

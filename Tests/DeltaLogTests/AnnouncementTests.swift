@@ -1,5 +1,5 @@
 import Catalog
-import DeltaLog
+import Governance
 import Simulator
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
 import Catalog
 import DeltaLog
 import Foundation
+import Governance
 import Simulator
 import SwiftProtobuf
 import TestSupport

@@ -2,6 +2,7 @@ import Catalog
 import DeltaLog
 import Foundation
 import Gossip
+import Governance
 import Simulator
 import TestSupport
 import Testing

@@ -1,5 +1,4 @@
 import Catalog
-import DeltaLog
 import Gossip
 import Simulator
 import TestSupport

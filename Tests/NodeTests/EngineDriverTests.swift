@@ -2,7 +2,8 @@ import Catalog
 import DeltaLog
 import Dispatch
 import Gossip
-import Node
+import Governance
+import PeerService
 import Simulator
 import Synchronization
 import Testing

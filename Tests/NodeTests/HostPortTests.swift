@@ -1,4 +1,5 @@
-import Node
+import PeerService
+import Replica
 import Testing
 
 @Suite struct HostPortTests {

@@ -1,7 +1,8 @@
 import Catalog
-import DeltaLog
-import Node
+import Governance
 import OpenSSLKit
+import PeerService
+import Replica
 import SwiftProtobuf
 import TestSupport
 import Testing

@@ -3,7 +3,8 @@ import DeltaLog
 import Foundation
 import Glibc
 import Gossip
-import Node
+import Governance
+import PeerService
 import Simulator
 import Store
 import TestSupport

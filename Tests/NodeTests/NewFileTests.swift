@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Node
+import Replica
 import TestSupport
 import Testing
 

@@ -1,8 +1,8 @@
 import Catalog
-import DeltaLog
+import Commands
 import Foundation
 import Glibc
-import Node
+import Replica
 import TestSupport
 import Testing
 
@@ -10,7 +10,7 @@ import Testing
 @Suite("Structured values of any shape")
 struct StructuredValueTests {
     private let scratch: TemporaryFolder
-    private let directory: Directory
+    private let replica: Replica
 
     init() async throws {
         scratch = try TemporaryFolder()
@@ -22,14 +22,14 @@ struct StructuredValueTests {
             protection: .none,
             in: folder
         )
-        directory = try Directory(opening: folder)
+        replica = try Replica(opening: folder)
     }
 
     /// Runs a command as the socket's server does, and reads the answer as the program does.
     private func answer<C: Command>(_ command: C) async throws -> C.Output {
         let handler = try #require(CommandTable.handlers[C.name])
         let decoded = try handler(try CommandTable.encode(command))
-        let data = try await decoded.run(CommandContext(directory: directory, service: nil))
+        let data = try await decoded.run(CommandContext(replica: replica, service: nil))
         let output = try JSONDecoder().decode(C.Output.self, from: data)
         // As the program prints it.
         let encoder = JSONEncoder()
@@ -43,7 +43,7 @@ struct StructuredValueTests {
         let identity = RecordIdentity(kind: "need", localID: id)
         let draft = Planner.upsert(
             identity,
-            key: identity.key(directory.cryptography),
+            key: identity.key(replica.cryptography),
             over: nil,
             changes: [
                 (FieldPath(unchecked: "name/und"), .set(.text("odd \(id)"))),
@@ -52,7 +52,7 @@ struct StructuredValueTests {
             ],
             settling: .settles
         )
-        _ = try await directory.commit { _ in (draft.map { [$0] } ?? [], { _ in }) }
+        _ = try await replica.commit { _ in (draft.map { [$0] } ?? [], { _ in }) }
     }
 
     private static func nested(_ depth: Int, _ open: String = "[", _ close: String = "]") -> String {
@@ -74,8 +74,8 @@ struct StructuredValueTests {
     @Test("Every command answers, and the answer can be read", arguments: shownAsText + shownByParts)
     func answers(_ text: String) async throws {
         defer {
-            directory.close()
-            if let token = VolatileToken(folder: directory.folder, hasher: SystemCryptography()) { unlink(token.file) }
+            replica.close()
+            if let token = VolatileToken(folder: replica.folder, hasher: SystemCryptography()) { unlink(token.file) }
         }
         try await write(.json(text), of: "r")
         let name = "O/need/r"

@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Foundation
 import Glibc
-import Node
+import Replica
 import TestSupport
 import Testing
 

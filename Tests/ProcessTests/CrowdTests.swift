@@ -1,6 +1,6 @@
 import Foundation
 import Gossip
-import Node
+import PeerService
 import Synchronization
 import TestSupport
 import Testing

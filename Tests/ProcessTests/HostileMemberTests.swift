@@ -1,10 +1,11 @@
 import Catalog
+import Commands
 import DeltaLog
 import Foundation
 import Glibc
 import Gossip
-import Node
 import OpenSSLKit
+import Replica
 import Simulator
 import Synchronization
 import TestSupport

@@ -1,5 +1,4 @@
 import Foundation
-import Node
 import OpenSSLKit
 import SwiftProtobuf
 import Synchronization

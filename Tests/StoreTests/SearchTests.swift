@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Search") struct SearchTests {
     /// One author's directory whose records are texts, with a plain list beside it.
-    final class Directory {
+    final class Replica {
         let folder = ScratchFolder()
         let store: Store
         let applier = DeltaApplier(alliance: AllianceID(Hash256(1, 1, 1, 1)), hasher: KeyedHashCryptography())
@@ -127,21 +127,21 @@ import Testing
         text.lowercased().split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }.map(String.init)
     }
 
-    private func check(_ directory: Directory) throws {
+    private func check(_ replica: Replica) throws {
         for one in Self.han {
             for other in Self.han {
                 let pair = String([one, other])
-                let wanted = Set(directory.texts.filter { $0.value.contains { $0.contains(pair) } }.keys)
-                #expect(try directory.find(pair) == wanted, "\(pair)")
+                let wanted = Set(replica.texts.filter { $0.value.contains { $0.contains(pair) } }.keys)
+                #expect(try replica.find(pair) == wanted, "\(pair)")
             }
-            let wanted = Set(directory.texts.filter { $0.value.contains { $0.contains(one) } }.keys)
-            #expect(try directory.find(String(one)) == wanted, "\(one)")
+            let wanted = Set(replica.texts.filter { $0.value.contains { $0.contains(one) } }.keys)
+            #expect(try replica.find(String(one)) == wanted, "\(one)")
         }
-        for text in directory.texts.values.joined() {
+        for text in replica.texts.values.joined() {
             let run = text.split { !Self.han.contains($0) }.map(String.init).max { $0.count < $1.count } ?? ""
             guard run.count > 2 else { continue }
-            let wanted = Set(directory.texts.filter { $0.value.contains { $0.contains(run) } }.keys)
-            #expect(try directory.find(run) == wanted, "\(run)")
+            let wanted = Set(replica.texts.filter { $0.value.contains { $0.contains(run) } }.keys)
+            #expect(try replica.find(run) == wanted, "\(run)")
         }
         var prefixes: Set<String> = []
         for word in Self.words {
@@ -149,31 +149,31 @@ import Testing
         }
         for prefix in prefixes {
             let wanted = Set(
-                directory.texts.filter { $0.value.contains { words(of: $0).contains { $0.hasPrefix(prefix) } } }.keys
+                replica.texts.filter { $0.value.contains { words(of: $0).contains { $0.hasPrefix(prefix) } } }.keys
             )
-            #expect(try directory.find(prefix) == wanted, "\(prefix)")
-            #expect(try directory.find(prefix.uppercased()) == wanted, "\(prefix)")
+            #expect(try replica.find(prefix) == wanted, "\(prefix)")
+            #expect(try replica.find(prefix.uppercased()) == wanted, "\(prefix)")
         }
     }
 
     @Test("every pair of characters and every beginning of a word is found, and nothing of what was edited or deleted")
     func againstNaiveSearch() throws {
-        let directory = try Directory()
+        let replica = try Replica()
         var random = SplitMix64(seed: 11)
-        for number in 0..<60 { try directory.set(number, name: text(&random), description: text(&random)) }
-        try check(directory)
+        for number in 0..<60 { try replica.set(number, name: text(&random), description: text(&random)) }
+        try check(replica)
         for _ in 0..<120 {
             let number = Int.random(in: 0..<60, using: &random)
             if Int.random(in: 0..<3, using: &random) == 0 {
-                try directory.delete(number)
+                try replica.delete(number)
             } else {
-                try directory.set(number, name: text(&random), description: text(&random))
+                try replica.set(number, name: text(&random), description: text(&random))
             }
         }
-        try check(directory)
-        for number in 0..<60 { try directory.delete(number) }
-        for query in ["p", "水", "水泵", "id", "id1"] { #expect(try directory.find(query).isEmpty) }
-        let report = try directory.store.verify(deep: true, applier: directory.applier)
+        try check(replica)
+        for number in 0..<60 { try replica.delete(number) }
+        for query in ["p", "水", "水泵", "id", "id1"] { #expect(try replica.find(query).isEmpty) }
+        let report = try replica.store.verify(deep: true, applier: replica.applier)
         #expect(report.isSound)
     }
 
@@ -187,10 +187,10 @@ import Testing
         ]
     )
     func forms(text: String, query: String) throws {
-        let directory = try Directory()
-        try directory.set(1, name: "", description: text)
-        try directory.set(2, name: "", description: "zzz 其他")
-        #expect(try directory.find(query) == [directory.id(directory.identity(1))])
+        let replica = try Replica()
+        try replica.set(1, name: "", description: text)
+        try replica.set(2, name: "", description: "zzz 其他")
+        #expect(try replica.find(query) == [replica.id(replica.identity(1))])
     }
 
     @Test(
@@ -200,139 +200,139 @@ import Testing
         ]
     )
     func oddQueries(query: String) throws {
-        let directory = try Directory()
-        try directory.set(1, name: "plain", description: "plain")
-        _ = try directory.find(query)
-        #expect(try directory.find("plain").count == 1)
+        let replica = try Replica()
+        try replica.set(1, name: "plain", description: "plain")
+        _ = try replica.find(query)
+        #expect(try replica.find("plain").count == 1)
     }
 
     @Test("names come first, exact ones before all; kinds and owners filter; pages do not overlap")
     func ranking() throws {
-        let directory = try Directory()
-        try directory.set(1, name: "other", description: "pump")
-        try directory.set(2, name: "pumpkin seed oil", description: "")
-        try directory.set(3, name: "pump", description: "")
-        try directory.set(4, name: "big pump", description: "", kind: "need")
+        let replica = try Replica()
+        try replica.set(1, name: "other", description: "pump")
+        try replica.set(2, name: "pumpkin seed oil", description: "")
+        try replica.set(3, name: "pump", description: "")
+        try replica.set(4, name: "big pump", description: "", kind: "need")
         func hits(_ query: SearchQuery) throws -> [String] {
-            try directory.store.read { try $0.search(query) }.hits.map { $0.identity!.localID }
+            try replica.store.read { try $0.search(query) }.hits.map { $0.identity!.localID }
         }
         #expect(try hits(SearchQuery(text: "pump")) == ["id3", "id4", "id2", "id1"])
         #expect(try hits(SearchQuery(text: "pump", limit: 2, offset: 1)) == ["id4", "id2"])
         #expect(try hits(SearchQuery(text: "pump", kind: "need")) == ["id4"])
         #expect(try hits(SearchQuery(text: "pump", kind: "event")) == [])
-        #expect(try hits(SearchQuery(text: "pump", owner: directory.owner)).count == 4)
+        #expect(try hits(SearchQuery(text: "pump", owner: replica.owner)).count == 4)
         #expect(try hits(SearchQuery(text: "pump", owner: OrganizationID(.zero))) == [])
-        let result = try directory.store.read { try $0.search(SearchQuery(text: "pump", limit: 1)) }
+        let result = try replica.store.read { try $0.search(SearchQuery(text: "pump", limit: 1)) }
         #expect(result.total == 4 && result.isTotalExact)
     }
 
     @Test("values that claim a length that no memory has are stored as they are, and found by nobody")
     func hostileLengths() throws {
-        let directory = try Directory()
+        let replica = try Replica()
         let ends: [[UInt8]] = [
             Array(repeating: 0xFF, count: 8) + [0x7F], Array(repeating: 0xFF, count: 9) + [0x01],
             [0x80, 0x80, 0x80, 0x80, 0x08], [0x02, 0x61], [0x01], [],
         ]
         let values = [1, 5, 15].flatMap { field in ends.map { Value.unknown([field << 3 | 2] + $0) } }
-        try directory.write(
-            values.enumerated().map { number, value in try directory.setting(number, "description/und", value) }
+        try replica.write(
+            values.enumerated().map { number, value in try replica.setting(number, "description/und", value) }
         )
-        try directory.write([directory.setting(100, "description/und", values[0])])
-        #expect(try directory.find("id100").count == 1)
-        #expect(try directory.find("a").isEmpty)
-        #expect(try directory.isSound())
-        for number in 0..<values.count { try directory.set(number, name: "plain", description: "plain") }
-        #expect(try directory.find("plain").count == values.count)
-        #expect(try directory.isSound())
+        try replica.write([replica.setting(100, "description/und", values[0])])
+        #expect(try replica.find("id100").count == 1)
+        #expect(try replica.find("a").isEmpty)
+        #expect(try replica.isSound())
+        for number in 0..<values.count { try replica.set(number, name: "plain", description: "plain") }
+        #expect(try replica.find("plain").count == values.count)
+        #expect(try replica.isSound())
     }
 
     @Test("an index that is brought into fewer pieces finds the same")
     func tidying() throws {
-        let directory = try Directory()
-        for number in 0..<60 { try directory.set(number, name: "marmot \(number)", description: "水泵") }
-        for number in 0..<10 { try directory.delete(number) }
-        #expect(try !directory.store.tidy(ifIdleFor: .seconds(3600)))
-        while try directory.store.tidy(ifIdleFor: .zero) {}
-        #expect(try directory.find("marmot").count == 50)
-        #expect(try directory.find("水泵").count == 50)
-        #expect(try directory.isSound())
+        let replica = try Replica()
+        for number in 0..<60 { try replica.set(number, name: "marmot \(number)", description: "水泵") }
+        for number in 0..<10 { try replica.delete(number) }
+        #expect(try !replica.store.tidy(ifIdleFor: .seconds(3600)))
+        while try replica.store.tidy(ifIdleFor: .zero) {}
+        #expect(try replica.find("marmot").count == 50)
+        #expect(try replica.find("水泵").count == 50)
+        #expect(try replica.isSound())
     }
 
     @Test("after a load and the tidying behind it the index is written to and found in as before")
     func tidyingAfterLoad() throws {
-        let directory = try Directory()
+        let replica = try Replica()
         let count = 1_200
-        try directory.write((0..<count).map { try directory.setting($0, "name/und", .text("marmot")) })
-        while try directory.store.tidy(ifIdleFor: .zero) {}
-        for number in 0..<10 { try directory.set(number, name: "badger", description: "水泵") }
-        for number in 10..<20 { try directory.delete(number) }
-        while try directory.store.tidy(ifIdleFor: .zero) {}
-        #expect(try directory.find("badger").count == 10)
-        #expect(try directory.find("水泵").count == 10)
-        #expect(try directory.find("marmot").count == count - 20)
-        #expect(try directory.isSound())
+        try replica.write((0..<count).map { try replica.setting($0, "name/und", .text("marmot")) })
+        while try replica.store.tidy(ifIdleFor: .zero) {}
+        for number in 0..<10 { try replica.set(number, name: "badger", description: "水泵") }
+        for number in 10..<20 { try replica.delete(number) }
+        while try replica.store.tidy(ifIdleFor: .zero) {}
+        #expect(try replica.find("badger").count == 10)
+        #expect(try replica.find("水泵").count == 10)
+        #expect(try replica.find("marmot").count == count - 20)
+        #expect(try replica.isSound())
     }
 
     @Test("what comes to a record of very many terms can be taken out again")
     func manyTerms() throws {
-        let directory = try Directory()
+        let replica = try Replica()
         let long = String(repeating: "水泵监测中心", count: 1_700)
-        try directory.write([directory.setting(0, "description/zh", .text(long))])
+        try replica.write([replica.setting(0, "description/zh", .text(long))])
         // In a delta whose terms are made ahead.
-        try directory.write((0..<10).map { try directory.setting($0, "description/en", .text("marmot")) })
-        #expect(try directory.isSound())
-        #expect(try directory.find("marmot").count == 9)
-        for number in 0..<10 { try directory.delete(number) }
-        #expect(try directory.find("marmot").isEmpty)
-        #expect(try directory.find("水泵").isEmpty)
-        #expect(try directory.isSound())
+        try replica.write((0..<10).map { try replica.setting($0, "description/en", .text("marmot")) })
+        #expect(try replica.isSound())
+        #expect(try replica.find("marmot").count == 9)
+        for number in 0..<10 { try replica.delete(number) }
+        #expect(try replica.find("marmot").isEmpty)
+        #expect(try replica.find("水泵").isEmpty)
+        #expect(try replica.isSound())
     }
 
     @Test("a word longer than the index takes is found by its beginning")
     func longWord() throws {
-        let directory = try Directory()
-        try directory.set(1, name: String(repeating: "a", count: 40_000), description: "")
-        #expect(try directory.find("aaaa").count == 1)
-        #expect(try directory.isSound())
-        try directory.delete(1)
-        #expect(try directory.find("aaaa").isEmpty)
-        #expect(try directory.isSound())
+        let replica = try Replica()
+        try replica.set(1, name: String(repeating: "a", count: 40_000), description: "")
+        #expect(try replica.find("aaaa").count == 1)
+        #expect(try replica.isSound())
+        try replica.delete(1)
+        #expect(try replica.find("aaaa").isEmpty)
+        #expect(try replica.isSound())
     }
 
     @Test("operations that mean other fields under another header have the terms of these")
     func sameOperationsOtherFields() throws {
-        let directory = try Directory()
-        let drafts = try (0..<10).map { try directory.setting($0, "name/und", .text("marmot")) }
-        let others = try (0..<10).map { try directory.setting($0, "ext/note", .text("marmot")) }
+        let replica = try Replica()
+        let drafts = try (0..<10).map { try replica.setting($0, "name/und", .text("marmot")) }
+        let others = try (0..<10).map { try replica.setting($0, "ext/note", .text("marmot")) }
         func encode(_ drafts: [OperationDraft]) throws -> EncodedOperations {
             try EncodedOperations(
                 drafts,
                 salts: drafts.map { _ in Array(repeating: 7, count: Content.saltByteCount) },
-                alliance: directory.applier.alliance,
-                organization: directory.owner,
-                log: LogID(author: NodeKey(directory.signer.publicKey), incarnation: 1),
-                hasher: directory.applier.hasher
+                alliance: replica.applier.alliance,
+                organization: replica.owner,
+                log: LogID(author: NodeKey(replica.signer.publicKey), incarnation: 1),
+                hasher: replica.applier.hasher
             )
         }
         let (named, noted) = (try encode(drafts), try encode(others))
         // Paths are named by number, so the operations are the same, and so are their trees.
         try #require(named.root == noted.root)
-        directory.store.prepare(noted.operations, root: noted.root)
+        replica.store.prepare(noted.operations, root: noted.root)
         let delta = try VerifiedDelta(
             signing: named,
             as: VerifiedDelta.Authorship(
-                alliance: directory.applier.alliance,
-                organization: directory.owner,
+                alliance: replica.applier.alliance,
+                organization: replica.owner,
                 log: named.log,
                 head: nil,
                 stamp: Stamp(milliseconds: 1, counter: 0),
                 importMark: nil
             ),
-            signer: directory.signer,
-            hasher: directory.applier.hasher
+            signer: replica.signer,
+            hasher: replica.applier.hasher
         )
-        let owner = directory.owner
-        _ = try directory.store.applyBatch([delta], organization: { _ in owner }, applier: directory.applier)
-        #expect(try directory.isSound())
+        let owner = replica.owner
+        _ = try replica.store.applyBatch([delta], organization: { _ in owner }, applier: replica.applier)
+        #expect(try replica.isSound())
     }
 }

@@ -2,8 +2,9 @@ package import Catalog
 import DeltaLog
 import Foundation
 package import Gossip
-package import Node
+import Governance
 package import OpenSSLKit
+package import Replica
 import SwiftProtobuf
 package import Wire
 

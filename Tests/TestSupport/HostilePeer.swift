@@ -1,6 +1,5 @@
 import Glibc
 package import Gossip
-import Node
 package import OpenSSLKit
 
 /// A peer in the hands of a test: a TCP socket from any address of 127.0.0.0/8, TLS under any key, frames and raw bytes.

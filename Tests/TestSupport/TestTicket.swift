@@ -1,5 +1,5 @@
-import DeltaLog
-import Node
+import Governance
+import Replica
 import Wire
 
 /// Tickets changed by hand.

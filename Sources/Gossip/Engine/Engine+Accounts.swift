@@ -1,5 +1,5 @@
 import Catalog
-import DeltaLog
+import Governance
 
 // What peers' messages cost, charged to their organizations in one place.
 

@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+package import Governance
 
 /// A connection with a peer, numbered by whoever runs the engine; never used twice.
 package struct LinkID: Hashable, Comparable, Sendable {

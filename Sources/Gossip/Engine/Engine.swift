@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+package import Governance
 
 /// The gossip engine of one node. Inputs and the present moment go in, actions come out, in one order
 /// for one history; it has no clock, socket, database or randomness of its own.
@@ -253,7 +254,7 @@ package struct Engine: ~Copyable {
         close(id, refusal ?? .violation(what), now: now)
     }
 
-    mutating func close(_ id: LinkID, _ refusal: SessionRefusal?, now: Instant) {
+    package mutating func close(_ id: LinkID, _ refusal: SessionRefusal?, now: Instant) {
         guard links[id] != nil else { return }
         actions.append(.disconnect(id, refusal))
         linkDown(id, now: now)

@@ -1,5 +1,6 @@
 import Catalog
 import DeltaLog
+import Governance
 
 extension Engine {
     /// How much an engine keeps for its peers, to be held against its bounds.

@@ -1,5 +1,6 @@
 package import Catalog
 import DeltaLog
+import Governance
 
 /// What an engine can tell of the alliance's nodes.
 package struct PeerStatus: Hashable, Sendable {

@@ -1,5 +1,4 @@
 package import Catalog
-import DeltaLog
 
 /// Where a range of logs ends and the next one begins: the first bytes of a log's name (author, then incarnation), so
 /// many as are needed to lie between two logs; what is missing counts as zero bytes. Or the end of all.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+import Commands
 
 struct Conflicts: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Node
+import Commands
+import Replica
 
 struct Diff: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

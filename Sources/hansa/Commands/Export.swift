@@ -1,7 +1,8 @@
 import ArgumentParser
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
+import Replica
 
 struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -42,7 +43,7 @@ struct Export: AsyncParsableCommand {
         let interruption = Interruption()
         interruption.onFirst { [temporary = target.temporaryPath] in
             if let temporary { unlink(temporary) }
-            _exit(interruption.exitCode ?? Node.ExitCode.internal.rawValue)
+            _exit(interruption.exitCode ?? ErrorCode.internal.rawValue)
         }
         do {
             try await write(to: target)

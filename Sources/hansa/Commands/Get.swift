@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+import Commands
 
 struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,8 @@
 import ArgumentParser
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
+import Replica
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -62,7 +63,7 @@ struct Import: AsyncParsableCommand {
         )
         let answer = try await interruption.cancelling { [shared] in try await shared.ask(command) }
         if answer.interrupted {
-            guard let code = interruption.exitCode else { throw HansaError(.unreachable, LocalClient.stoppedMessage) }
+            guard let code = interruption.exitCode else { throw HansaError(.unreachable, LocalProtocol.stoppedMessage) }
             if shared.json { shared.show(answer, text) } else { interrupted(answer).forEach(Console.printError) }
             throw Stop(signal: code)
         }

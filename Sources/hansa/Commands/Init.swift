@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+import Replica
 
 struct Init: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,6 @@
 import ArgumentParser
-import LocalAPI
-import Node
+import Client
+import Commands
 
 struct Invite: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
-import Node
+import PeerService
+import Replica
 
 struct Join: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

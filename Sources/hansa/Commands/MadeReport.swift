@@ -1,4 +1,4 @@
-import Node
+import Replica
 
 /// Tells what `init` or `join` made, and what comes next.
 struct MadeReport: Encodable {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+import Commands
 
 struct Members: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List the alliance's members.")

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Node
+import Commands
+import PeerService
 
 struct Peers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
+package import Commands
 import Foundation
-package import Node
 
 /// A record for people.
 package enum RecordText {

@@ -1,8 +1,6 @@
 import ArgumentParser
 import Dispatch
-import LocalAPI
 import Logging
-import Node
 
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+import Commands
 
 struct Search: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

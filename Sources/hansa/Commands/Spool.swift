@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Node
+import Replica
 
 /// A copy of what comes on a pipe, in the data folder, for the time of an import: the import reads its input twice, and
 /// a running node cannot read this process's.
@@ -72,7 +72,7 @@ struct Spool {
         interruption.onFirst {
             unlink(path)
             Console.printError("hansa: interrupted, nothing was written")
-            _exit(interruption.exitCode ?? Node.ExitCode.internal.rawValue)
+            _exit(interruption.exitCode ?? ErrorCode.internal.rawValue)
         }
         defer { interruption.onFirst(nil) }
         var buffer = [UInt8](repeating: 0, count: Self.blockBytes)

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Node
+import Commands
+import Replica
 
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
-import Node
+import Commands
+import PeerService
 
 /// The status for people: the verdict first, then who, then what needs attention.
 struct StatusText {

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Commands
 import Foundation
-import Node
 
 struct Topology: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
+import Commands
 import Foundation
-import Node
+import Replica
 
 struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Node
+import Replica
 
 /// Where a node listens and is dialled.
 struct AddressOptions: ParsableArguments {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import Glibc
-import Node
+import Replica
 
 /// Where the passphrase of the organization's key comes from. Never from the command line, where others see it.
 struct PassphraseOptions: ParsableArguments {

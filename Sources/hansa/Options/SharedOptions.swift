@@ -1,7 +1,8 @@
 import ArgumentParser
+import Client
+import Commands
 import Foundation
-import LocalAPI
-import Node
+import Replica
 
 /// What every command takes.
 struct SharedOptions: ParsableArguments {

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Node
+import Replica
 
 /// Files that a person names on the command line and that are read whole: tickets and passphrases.
 enum SmallFile {

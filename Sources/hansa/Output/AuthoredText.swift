@@ -1,4 +1,4 @@
-import Node
+import Commands
 
 /// A value, and under it who wrote it and when.
 enum AuthoredText {

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Node
+import Replica
 
 /// Standard output and standard error, and the only place that writes to them. Nothing is buffered.
 package enum Console {

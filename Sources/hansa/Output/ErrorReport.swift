@@ -1,11 +1,11 @@
 import Foundation
-import Node
+import Replica
 
 /// Ends a command whose answer was printed with a code that is no error.
 struct Stop: Error {
     let code: Int32
 
-    init(_ code: Node.ExitCode) {
+    init(_ code: ErrorCode) {
         self.code = code.rawValue
     }
 
@@ -44,6 +44,6 @@ struct ErrorReport {
         let beginning = "Error: \(message)"
         let usage = full.hasPrefix(beginning) ? String(full.dropFirst(beginning.count)) : ""
         Console.printError("hansa: \(message, columns: Self.columnsMax)" + ShownText(lines: usage))
-        return Node.ExitCode.usage.rawValue
+        return ErrorCode.usage.rawValue
     }
 }

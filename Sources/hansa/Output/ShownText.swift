@@ -1,5 +1,5 @@
+import Commands
 import Foundation
-import Node
 
 /// Text that may reach a terminal. ``Console`` prints nothing else.
 ///

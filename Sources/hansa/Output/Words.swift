@@ -1,5 +1,6 @@
+import Commands
 import Foundation
-import Node
+import Replica
 
 /// Ids, times and amounts as people read them.
 enum Words {

@@ -1,0 +1,125 @@
+import Catalog
+import DeltaLog
+package import Foundation
+import Governance
+import OpenSSLKit
+import PeerService
+package import Replica
+import Store
+import SwiftProtobuf
+import Wire
+
+/// Makes an invitation.
+package struct InviteCommand: Command {
+    package static let name = "invite"
+    /// A hundred years.
+    private static let expiresSecondsMax: UInt64 = 36_525 * 86_400
+    /// Seconds until it expires.
+    package let expiresSeconds: UInt64
+    package let expectedName: String?
+    /// The seed of the one-time key, and the bytes of a SignedVoucher for it: given for a further node of the own
+    /// organization, whose key only the asking process has.
+    package let ownSeed: Data?
+    package let ownVoucher: Data?
+
+    package init(expiresSeconds: UInt64, expectedName: String?, ownSeed: Data? = nil, ownVoucher: Data? = nil) {
+        self.expiresSeconds = expiresSeconds
+        self.expectedName = expectedName
+        self.ownSeed = ownSeed
+        self.ownVoucher = ownVoucher
+    }
+
+    package struct Output: Codable, Sendable {
+        package let ticket: String
+        /// ISO 8601.
+        package let expires: String
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let replica = context.replica
+        let addresses = try await addresses(context)
+        let seed = try ownSeed.map { Array($0) } ?? SystemRandom.bytes(count: 32)
+        let key = KeySigner(try Ed25519PrivateKey(seed: seed))
+        let now = WallClock.milliseconds
+        guard expiresSeconds <= Self.expiresSecondsMax else {
+            throw HansaError(.usage, "an invitation can be good for \(Self.expiresSecondsMax / 86_400) days at most")
+        }
+        let expires = now + expiresSeconds * 1000
+        var ticket = Hansa_V0_Ticket()
+        ticket.alliance = replica.alliance.data
+        ticket.allianceName = replica.charter.name
+        ticket.inviter = replica.node.data
+        ticket.addresses = addresses
+        ticket.oneTimeSeed = seed.data
+        ticket.expires = expires / 1000
+        ticket.expectedName = expectedName ?? ""
+        if let ownVoucher {
+            guard let voucher = try? Hansa_V0_SignedVoucher(serializedBytes: ownVoucher) else {
+                throw HansaError(.usage, "the voucher is damaged")
+            }
+            ticket.voucher = voucher
+        }
+        let invitation = Invitation(
+            oneTimeKey: key.publicKey,
+            expires: expires,
+            expectedName: expectedName,
+            isOwn: ownVoucher != nil,
+            createdAt: now
+        )
+        try await replica.onWriter { try replica.store.write { try $0.add(invitation) } }
+        try context.service?.reloadInvitations()
+        return Output(
+            ticket: try TicketText.encode(ticket, hasher: replica.cryptography),
+            expires: TimeText.iso(milliseconds: expires)
+        )
+    }
+
+    /// Where the newcomer finds this node: what it has announced, or what its settings say.
+    private func addresses(_ context: CommandContext) async throws -> [String] {
+        let replica = context.replica
+        let bytes = try await replica.read { try $0.announcements() }
+        let announced = bytes.compactMap {
+            try? Announcement(verifying: $0, alliance: replica.alliance, cryptography: replica.cryptography)
+        }
+        let own = announced.first { $0.node == replica.node }?.addresses ?? []
+        let dialable = own.filter { (try? HostPort(dialable: $0)) != nil }
+        if !dialable.isEmpty { return dialable }
+        throw HansaError(
+            .refused,
+            "this node has no address that a newcomer could dial; start it with --advertise HOST:PORT, then invite"
+        )
+    }
+}
+
+/// Makes a voucher with the organization's key, in the process of whoever knows the passphrase.
+package enum OwnInvitation {
+    /// - Parameters:
+    ///   - alliance: The alliance's id, 64 hexadecimal digits.
+    ///   - organization: The own organization's id, likewise.
+    package static func command(
+        folder: DataFolder,
+        passphrase: [UInt8]?,
+        alliance: String,
+        organization: String,
+        expiresSeconds: UInt64
+    ) throws -> InviteCommand {
+        guard let alliance = AllianceID(hex: alliance), let organization = OrganizationID(hex: organization) else {
+            throw HansaError(.internal, "the node gave ids that are none")
+        }
+        let key = try folder.loadOrganizationKey(passphrase: passphrase)
+        let seed = try SystemRandom.bytes(count: 32)
+        let oneTime = KeySigner(try Ed25519PrivateKey(seed: seed))
+        let voucher = try Statement.voucher(
+            for: oneTime.publicKey,
+            organization: organization,
+            alliance: alliance,
+            organizationKey: key
+        )
+        return InviteCommand(
+            expiresSeconds: expiresSeconds,
+            expectedName: nil,
+            ownSeed: seed.data,
+            ownVoucher: try voucher.serializedData()
+        )
+    }
+}

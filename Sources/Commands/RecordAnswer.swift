@@ -1,0 +1,46 @@
+package import Catalog
+import DeltaLog
+import Foundation
+package import Replica
+import Store
+
+/// A record, as commands give it.
+package struct RecordAnswer: Codable, Sendable {
+    /// The record's id, 64 hexadecimal digits.
+    package let id: String
+    package let kind: String?
+    /// The owner's name.
+    package let owner: String
+    package let ownerID: String
+    package let localId: String?
+    /// How it is called.
+    package let name: String
+    package let deleted: Bool
+    /// A value, or a list of elements, by path.
+    package let fields: NamedValues
+    /// Fields that are left out here, since the record has more live in it than is shown.
+    package let furtherFields: Int
+    /// Paths of registers in which different values wait to be settled.
+    package let conflicts: [String]
+    /// When any value shown was written, by its author's clock; ISO 8601.
+    package let updated: String?
+
+    package init(_ view: RecordView, replica: Replica) {
+        id = view.id.hex
+        kind = view.identity?.kind
+        owner = replica.name(of: view.owner)
+        ownerID = view.owner.hex
+        localId = view.identity?.localID
+        name = view.displayName()
+        deleted = view.isDeleted
+        fields = NamedValues(
+            (view.isDeleted ? [] : view.fields).compactMap { field in
+                guard field.isSet else { return field.winner.map { (field.path.text, JSONValue($0)) } }
+                return (field.path.text, .array(field.elements.map(JSONValue.init)))
+            }
+        )
+        furtherFields = view.furtherFieldCount
+        conflicts = view.conflicts.map(\.path.text) + (view.isEditedWhileDeleted ? ["deleted"] : [])
+        updated = view.allCandidates.map(\.stamp).max().map { TimeText.iso(milliseconds: $0.milliseconds) }
+    }
+}

@@ -1,0 +1,347 @@
+import Catalog
+import DeltaLog
+import Foundation
+import Interchange
+import Replica
+import Store
+
+/// Shows one record.
+package struct GetCommand: Command {
+    package static let name = "get"
+    package let id: String
+
+    package init(id: String) { self.id = id }
+
+    package var isBrief: Bool { true }
+
+    package func run(in context: CommandContext) async throws -> RecordAnswer {
+        let replica = context.replica
+        let view = try await replica.existingView(replica.resolve(id))
+        try await replica.requireLive(
+            view,
+            help: view.isEditedWhileDeleted
+                ? "it was edited since: see 'hansa conflicts \(id)'" : "'hansa why \(id)' tells what it held"
+        )
+        return RecordAnswer(view, replica: replica)
+    }
+}
+
+/// Searches the whole directory.
+package struct SearchCommand: Command {
+    package static let name = "search"
+    package let text: String
+    package let kind: String?
+    package let owner: String?
+    package let limit: Int
+
+    package init(text: String, kind: String?, owner: String?, limit: Int) {
+        self.text = text
+        self.kind = kind
+        self.owner = owner
+        self.limit = limit
+    }
+
+    package struct Output: Codable, Sendable {
+        package let hits: [RecordAnswer]
+        package let total: Int
+        /// False where there are more than `total`.
+        package let exact: Bool
+        package let milliseconds: Double
+    }
+
+    /// Longest list that is encoded where requests are read.
+    private static let hitsBriefMax = 20
+
+    package var isBrief: Bool { limit <= Self.hitsBriefMax }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let replica = context.replica
+        if let kind { try await replica.checkKind(kind) }
+        let query = SearchQuery(
+            text: text,
+            kind: kind,
+            owner: try owner.map { try replica.member($0) },
+            limit: limit
+        )
+        let start = ContinuousClock.now
+        let result = try await replica.read { try $0.search(query) }
+        let elapsed = start.duration(to: .now) / .milliseconds(1)
+        return Output(
+            hits: result.hits.map { RecordAnswer($0, replica: replica) },
+            total: result.total,
+            exact: result.isTotalExact,
+            milliseconds: (elapsed * 100).rounded() / 100
+        )
+    }
+}
+
+/// One word of `edit`: `field=value`, `field+=element` or `field-=element`.
+package struct EditWord: Codable, Hashable, Sendable {
+    package enum Operation: String, Codable, Sendable {
+        case set = "="
+        case add = "+="
+        case remove = "-="
+    }
+
+    package let field: String
+    package let operation: Operation
+    package let value: String
+
+    /// Reads a word; nil where it has no `=`.
+    package init?(_ text: String) {
+        // By bytes: a value may begin with a mark that Swift would take for a part of the character before it.
+        let bytes = text.utf8
+        guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > bytes.startIndex else { return nil }
+        let before = bytes.index(before: equals)
+        switch bytes[before] {
+        case UInt8(ascii: "+"): operation = .add
+        case UInt8(ascii: "-"): operation = .remove
+        default: operation = .set
+        }
+        field = String(operation == .set ? text[..<equals] : text[..<before])
+        value = String(text[bytes.index(after: equals)...])
+        if field.isEmpty { return nil }
+    }
+}
+
+/// What writing a record gives.
+package struct WrittenAnswer: Codable, Sendable {
+    package let id: String
+    package let name: String
+    /// `created`, `updated`, `unchanged` or `deleted`.
+    package let action: String
+    /// Author's log, incarnation and sequence of the delta; nil where nothing was written.
+    package let sequence: UInt64?
+    package let delta: String?
+
+    init(_ id: RecordID, name: String, action: String, deltas: [VerifiedDelta]) {
+        self.id = id.hex
+        self.name = name
+        self.action = deltas.isEmpty ? "unchanged" : action
+        sequence = deltas.last?.header.sequence
+        delta = deltas.last?.hash.hex
+    }
+}
+
+/// Changes one own record.
+package struct EditCommand: Command {
+    package static let name = "edit"
+    package let id: String
+    package let words: [EditWord]
+    /// True if a record that is not there shall be made.
+    package let create: Bool
+
+    package init(id: String, words: [EditWord], create: Bool) {
+        self.id = id
+        self.words = words
+        self.create = create
+    }
+
+    package var isBrief: Bool { true }
+
+    package func run(in context: CommandContext) async throws -> WrittenAnswer {
+        let replica = context.replica
+        if create, let (owner, identity) = try replica.recordName(id) {
+            try replica.requireOwn(owner)
+            try CatalogChecks.check(identity)
+            return try await write(identity, in: replica, mayCreate: true)
+        }
+        let view = try await replica.existingView(replica.resolve(id))
+        try replica.requireOwn(view.owner)
+        try await replica.requireLive(view, help: "import it again, or use --create, to bring it back")
+        guard let identity = view.identity else {
+            throw HansaError(.rejected, "what the record is called has not arrived here yet")
+        }
+        return try await write(identity, in: replica, mayCreate: false)
+    }
+
+    private func write(
+        _ identity: RecordIdentity,
+        in replica: Replica,
+        mayCreate: Bool
+    ) async throws -> WrittenAnswer {
+        let words = try words.map { word -> (FieldPath, EditWord) in
+            (try CatalogChecks.path(word, kind: identity.kind), word)
+        }
+        let key = identity.key(replica.cryptography)
+        let id = replica.recordID(owner: replica.organization, identity)
+        let (deltas, written) = try await replica.commit { transaction in
+            let view = try transaction.view(of: id)
+            if view?.isDeleted ?? true { try Self.checkLook(of: identity, in: replica, over: transaction) }
+            let changes = try CatalogChecks.changes(words, over: view)
+            try CatalogChecks.checkNaming(changes, over: view)
+            let draft = Planner.upsert(identity, key: key, over: view, changes: changes, settling: .settles)
+            if let draft { try CatalogChecks.check(draft) }
+            let isNew = view == nil || view?.isDeleted == true
+            return (
+                draft.map { [$0] } ?? [],
+                { (name: try $0.view(of: id)?.displayName() ?? id.short, action: isNew ? "created" : "updated") }
+            )
+        }
+        return WrittenAnswer(id, name: written.name, action: written.action, deltas: deltas)
+    }
+
+    /// A new record's own id does not only look like that of another one, by blanks or invisible characters in it.
+    private static func checkLook(
+        of identity: RecordIdentity,
+        in replica: Replica,
+        over transaction: WriteTransaction
+    ) throws {
+        guard let folded = KeyFold.folded(identity.localID) else { return }
+        let plain = RecordIdentity(kind: identity.kind, localID: folded)
+        let id = replica.recordID(owner: replica.organization, plain)
+        guard let view = try transaction.view(of: id), !view.isDeleted else { return }
+        throw HansaError(
+            .refused,
+            "the own id '\(VisibleText.distinct(identity.localID))' looks like '\(VisibleText.distinct(folded))', which is held, "
+                + "and is another one; use that, or one that differs visibly"
+        )
+    }
+}
+
+/// Deletes one own record.
+package struct DeleteCommand: Command {
+    package static let name = "delete"
+    package let id: String
+
+    package init(id: String) { self.id = id }
+
+    package var isBrief: Bool { true }
+
+    package func run(in context: CommandContext) async throws -> WrittenAnswer {
+        let replica = context.replica
+        let id = try await replica.resolve(id)
+        let view = try await replica.existingView(id)
+        try replica.requireOwn(view.owner)
+        let (deltas, _) = try await replica.commit { transaction in
+            guard let view = try transaction.view(of: id), !view.isDeleted, !view.allCandidates.isEmpty else {
+                return ([], { _ in })
+            }
+            return ([Planner.deletion(of: view)], { _ in })
+        }
+        let name = view.isDeleted ? try await replica.formerName(of: view) : view.displayName()
+        return WrittenAnswer(id, name: name, action: "deleted", deltas: deltas)
+    }
+}
+
+/// Checks on what this node writes.
+enum CatalogChecks {
+    package static func check(_ identity: RecordIdentity) throws {
+        guard CatalogRules.kinds.contains(identity.kind) else {
+            throw HansaError(
+                .usage,
+                "there is no kind '\(identity.kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+            )
+        }
+        guard (1...CatalogRules.Limits.localIDBytesMax).contains(identity.localID.utf8.count) else {
+            throw HansaError(.usage, "a local id has 1 to \(CatalogRules.Limits.localIDBytesMax) bytes")
+        }
+    }
+
+    /// The path that a user means; `tag` is understood as `tags`.
+    static func path(named field: String) throws -> FieldPath {
+        var name = field
+        if !CatalogRules.setFields.contains(name), CatalogRules.setFields.contains(name + "s") { name += "s" }
+        guard let path = FieldPath(written: name) else {
+            throw HansaError(.usage, "'\(field)' cannot be a field's name")
+        }
+        return path
+    }
+
+    /// The path that a word of `edit` means. A name that no field of the kind has is a slip, not a new field.
+    static func path(_ word: EditWord, kind: String) throws -> FieldPath {
+        let path = try path(named: word.field)
+        guard path.base == "ext" || CatalogRules.fields(of: kind).contains(String(path.base)) else {
+            throw HansaError(
+                .usage,
+                "'\(word.field)' is no field of a \(kind); for a column of your own write ext/\(word.field)"
+            )
+        }
+        if path.text == "visibility", word.value != "alliance" {
+            throw HansaError(.refused, "records can only be visible to the whole alliance yet")
+        }
+        if word.operation != .set, path.base != "ext", !CatalogRules.isSet(path) {
+            throw HansaError(.usage, "\(path) holds one value, not a set; write \(word.field)=VALUE")
+        }
+        return path
+    }
+
+    /// A record keeps a name or a description, as an import demands of it: without one it could not be loaded again.
+    static func checkNaming(_ changes: [(FieldPath, FieldChange)], over view: RecordView?) throws {
+        var named = Set(
+            (view?.isDeleted == false ? view?.fields ?? [] : []).map(\.path)
+                .filter { CatalogRules.namingFields.contains(String($0.base)) }
+        )
+        let hadName = !named.isEmpty
+        for (path, change) in changes where CatalogRules.namingFields.contains(String(path.base)) {
+            switch change {
+            case .set, .add: named.insert(path)
+            case .elements(let elements):
+                if elements.isEmpty { named.remove(path) } else { named.insert(path) }
+            case .clear, .remove: named.remove(path)
+            }
+        }
+        let isNew = view == nil || view?.isDeleted == true
+        guard named.isEmpty, isNew || hadName else { return }
+        throw HansaError(.usage, "a record needs a name or a description; add name=… (or title=…, description=…)")
+    }
+
+    static func changes(_ words: [(FieldPath, EditWord)], over view: RecordView?) throws -> [(FieldPath, FieldChange)] {
+        var byPath: [FieldPath: (set: Set<Value>, isSet: Bool)] = [:]
+        var order: [FieldPath] = []
+        var changes: [FieldPath: FieldChange] = [:]
+        for (path, word) in words {
+            let field = view?[path]
+            guard word.value.utf8.count <= CatalogRules.Limits.fieldBytesMax else {
+                throw HansaError(.usage, "the value of \(word.field) is longer than 64 KiB")
+            }
+            if changes[path] == nil, byPath[path] == nil { order.append(path) }
+            if word.operation == .set, !CatalogRules.isSet(path) {
+                changes[path] = word.value.isEmpty ? .clear : .set(typed(word.value, like: field?.winner))
+                continue
+            }
+            if field.map({ !$0.isSet && !$0.candidates.isEmpty }) == true, word.operation != .set {
+                throw HansaError(.usage, "\(path) holds one value, not a set; write \(word.field)=VALUE")
+            }
+            var elements = byPath[path]?.set ?? Set(field?.distinctValues ?? [])
+            switch word.operation {
+            case .set:
+                // As in an import: elements stand between semicolons, blanks around them do not count.
+                let parts = word.value.split { $0 == ";" || $0 == "；" }
+                elements = Set(parts.map { $0.trimmed }.filter { !$0.isEmpty }.map { .text($0) })
+            case .add: elements.insert(.text(word.value))
+            case .remove: elements.remove(.text(word.value))
+            }
+            byPath[path] = (elements, true)
+        }
+        return order.map { path in
+            if let change = changes[path] { return (path, change) }
+            let elements = (byPath[path]?.set ?? []).sorted { $0.displayText.precedesByBytes($1.displayText) }
+            return (path, .elements(elements))
+        }
+    }
+
+    /// A number stays a number and a flag a flag where the new text is one.
+    private static func typed(_ text: String, like old: Value?) -> Value {
+        switch old {
+        case .integer: Int64(text).map(Value.integer) ?? .text(text)
+        case .boolean: text == "true" ? .boolean(true) : text == "false" ? .boolean(false) : .text(text)
+        default: .text(text)
+        }
+    }
+
+    package static func check(_ draft: OperationDraft) throws {
+        guard draft.estimatedSize <= CatalogRules.Limits.recordBytesMax + 4096 else {
+            throw HansaError(.usage, "the record would be larger than 256 KiB")
+        }
+    }
+}
+
+extension Substring {
+    /// Without blanks at its ends.
+    fileprivate var trimmed: String {
+        let start = firstIndex { !$0.isWhitespace } ?? endIndex
+        let end = lastIndex { !$0.isWhitespace }.map(index(after:)) ?? endIndex
+        return String(self[start..<Swift.max(start, end)])
+    }
+}

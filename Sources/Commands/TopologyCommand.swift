@@ -1,0 +1,113 @@
+import Catalog
+import Gossip
+import Governance
+import PeerService
+import Replica
+
+/// Tells the node's place in the overlay: its views, its edges of the broadcast tree, and what the broadcast costs.
+package struct TopologyCommand: Command {
+    package static let name = "topology"
+
+    package init() {}
+
+    package struct Neighbour: Codable, Sendable {
+        package let organization: String
+        package let id: String
+        /// True where new deltas are pushed to it at once: an edge of the broadcast tree.
+        package let eager: Bool
+        /// From a question to its answer, in milliseconds, last measured; null before the first answer.
+        package let roundTripMilliseconds: Double?
+
+        private enum CodingKeys: String, CodingKey {
+            case organization, id, eager, roundTripMilliseconds
+        }
+
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(organization, forKey: .organization)
+            try container.encode(id, forKey: .id)
+            try container.encode(eager, forKey: .eager)
+            try container.encode(roundTripMilliseconds, forKey: .roundTripMilliseconds)
+        }
+    }
+
+    package struct Other: Codable, Sendable {
+        package let organization: String
+        package let id: String
+    }
+
+    /// What was sent, received and delivered since the node started.
+    package struct Counts: Codable, Sendable {
+        /// Deltas that came by push, those held already included.
+        package let pushesReceived: UInt64
+        package let duplicates: UInt64
+        package let delivered: UInt64
+        /// Deltas that came because they were asked for.
+        package let fetched: UInt64
+        package let pushesSent: UInt64
+        package let headsTold: UInt64
+        package let grafts: UInt64
+        package let prunes: UInt64
+        /// Messages of comparisons of frontiers.
+        package let comparisons: UInt64
+        package let shuffles: UInt64
+
+        fileprivate init(_ counters: GossipCounters) {
+            pushesReceived = counters.pushesReceived
+            duplicates = counters.duplicates
+            delivered = counters.delivered
+            fetched = counters.fetched
+            pushesSent = counters.pushesSent
+            headsTold = counters.headsAnnounced
+            grafts = counters.graftsSent
+            prunes = counters.prunesSent
+            comparisons = counters.rangeMessagesSent
+            shuffles = counters.shufflesSent
+        }
+    }
+
+    package struct Output: Codable, Sendable {
+        /// True where everybody is everybody's neighbour.
+        package let mesh: Bool
+        /// How many neighbours the node looks for.
+        package let wanted: Int
+        package let active: [Neighbour]
+        package let passive: [Other]
+        /// Deltas received by push that were held already, for each one that was new; 0 where all were new.
+        package let redundancy: Double
+        /// Links that a pushed delta has passed since its author, on average; null before the first.
+        package let hopsAverage: Double?
+        package let hopsMax: UInt32
+        package let counters: Counts
+        /// Authors who write more than is pushed on for them.
+        package let pullOnly: [Other]
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let replica = context.replica
+        let (topology, counters, pullOnly) = try context.runningNode().topology()
+        func other(_ node: NodeKey) -> Other {
+            let organization = replica.roster.organization(of: node).map { replica.name(of: $0) }
+            return Other(organization: organization ?? "unknown", id: node.hex)
+        }
+        let delivered = counters.delivered
+        return Output(
+            mesh: topology.isMesh,
+            wanted: topology.activeWanted,
+            active: topology.active.map { neighbour in
+                Neighbour(
+                    organization: other(neighbour.node).organization,
+                    id: neighbour.node.hex,
+                    eager: neighbour.isEager,
+                    roundTripMilliseconds: neighbour.roundTripMicroseconds.map { Double($0) / 1000 }
+                )
+            },
+            passive: topology.passive.map(other),
+            redundancy: delivered == 0 ? 0 : Double(counters.duplicates) / Double(delivered),
+            hopsAverage: delivered == 0 ? nil : Double(counters.hopsTotal) / Double(delivered),
+            hopsMax: counters.hopsMax,
+            counters: Counts(counters),
+            pullOnly: pullOnly.map(other)
+        )
+    }
+}

@@ -1,0 +1,69 @@
+import Catalog
+import Foundation
+import Replica
+import Store
+
+/// Checks the data folder, and makes anew what is derived from the log.
+package struct VerifyCommand: Command {
+    package static let name = "verify"
+    /// True to recompute every record and the digest from the log.
+    package let isDeep: Bool
+    /// True to replace everything derived.
+    package let rebuilds: Bool
+
+    package init(isDeep: Bool, rebuilds: Bool) {
+        self.isDeep = isDeep
+        self.rebuilds = rebuilds
+    }
+
+    package struct Finding: Codable, Sendable {
+        package let place: String
+        package let what: String
+    }
+
+    package struct Output: Codable, Sendable {
+        package let sound: Bool
+        package let deep: Bool
+        package let rebuilt: Bool
+        package let deltas: Int
+        package let operations: Int
+        package let derivedRows: Int
+        package let findingCount: Int
+        package let findings: [Finding]
+        package let digest: String
+        package let seconds: Double
+    }
+
+    package func run(in context: CommandContext) async throws -> Output {
+        let replica = context.replica
+        let start = ContinuousClock.now
+        let (isDeep, rebuilds) = (isDeep, rebuilds)
+        if rebuilds {
+            try await replica.onWriter {
+                try replica.store.rebuild(applier: replica.applier)
+            }
+        }
+        let report = try await CancellationFlag.during { flag in
+            let report = try await replica.onReaders {
+                try Replica.translating {
+                    try replica.store.verify(deep: isDeep, applier: replica.applier) { _ in try flag.check() }
+                }
+            }
+            // An examination that was given up is no answer.
+            try flag.check()
+            return report
+        }
+        return Output(
+            sound: report.isSound,
+            deep: isDeep,
+            rebuilt: rebuilds,
+            deltas: report.deltaCount,
+            operations: report.operationCount,
+            derivedRows: report.derivedRowCount,
+            findingCount: report.findingCount,
+            findings: report.findings.map { Finding(place: $0.place, what: $0.what) },
+            digest: try replica.totals().digest.hex,
+            seconds: ((start.duration(to: .now) / .seconds(1)) * 1000).rounded() / 1000
+        )
+    }
+}

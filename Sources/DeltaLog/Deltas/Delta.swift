@@ -1,0 +1,571 @@
+package import Catalog
+import Wire
+
+/// An operation whose bytes were checked against its delta's signature.
+package struct VerifiedOperation: Sendable {
+    package let envelope: Envelope
+    /// The record that it is about.
+    package let record: RecordID
+    package let hash: Hash256
+    /// Bytes that hold the operation; all operations of its delta share them.
+    private let bytes: [UInt8]
+    private let place: OperationPlace
+
+    fileprivate init(envelope: Envelope, record: RecordID, hash: Hash256, bytes: [UInt8], place: OperationPlace) {
+        self.envelope = envelope
+        self.record = record
+        self.hash = hash
+        self.bytes = bytes
+        self.place = place
+    }
+
+    /// The exact bytes, as signed.
+    package var envelopeBytes: ArraySlice<UInt8> { bytes[place.envelope] }
+    /// The exact bytes, as signed.
+    package var contentBytes: ArraySlice<UInt8> { bytes[place.content] }
+    /// The bytes of envelope and content.
+    package var byteCount: Int { place.envelope.count + place.content.count }
+    /// The content, read from its bytes each time.
+    package var content: Content {
+        // They were walked over when the operation was checked, or written here.
+        try! Content(decoding: contentBytes)
+    }
+}
+
+extension VerifiedOperation: Hashable {
+    package static func == (left: VerifiedOperation, right: VerifiedOperation) -> Bool {
+        left.record == right.record && left.hash == right.hash && left.envelopeBytes == right.envelopeBytes
+            && left.contentBytes == right.contentBytes
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+}
+
+/// Where an operation's parts lie among bytes.
+struct OperationPlace {
+    let envelope: Range<Int>
+    let content: Range<Int>
+}
+
+/// An operation's hash: SHA-256 of "hansa/operation\0", SHA-256 of the envelope and SHA-256 of the content.
+package func operationHash(envelope: Hash256, content: Hash256, hasher: some CatalogHasher) -> Hash256 {
+    withUnsafeTemporaryAllocation(byteCount: operationTag.count + 2 * Hash256.byteCount, alignment: 8) { bytes in
+        bytes.copyBytes(from: operationTag)
+        envelope.withUnsafeBytes { bytes[operationTag.count...].copyBytes(from: $0) }
+        content.withUnsafeBytes { bytes[(operationTag.count + Hash256.byteCount)...].copyBytes(from: $0) }
+        return hasher.hash(UnsafeRawBufferPointer(bytes))
+    }
+}
+
+private let operationTag: [UInt8] = Array("hansa/operation".utf8) + [0]
+
+/// A delta whose encoding, sizes, signature and Merkle root are right. Whether it continues its log is for whoever
+/// knows the log's head; only these are given to the engine and the storage.
+package struct VerifiedDelta: Sendable {
+    package let header: Header
+    package let headerBytes: [UInt8]
+    package let signature: [UInt8]
+    /// The hash of the header with its signature, which the next header names.
+    package let hash: Hash256
+    package let operations: [VerifiedOperation]
+    /// The operations' fields of the Delta message, as received or written.
+    private let operationBytes: ArraySlice<UInt8>
+    /// The bytes of a Delta message.
+    package let byteCount: Int
+
+    /// The log's head once this delta is applied.
+    package var head: Head { Head(sequence: header.sequence, hash: hash) }
+    package var log: LogID { header.log }
+
+    /// The dot of the operation at an index.
+    package func dot(_ index: Int) -> Dot {
+        Dot(log: header.log, sequence: header.sequence, index: UInt32(index))
+    }
+
+    /// The bytes of a Delta message, made of the exact bytes received.
+    package func encoded() -> [UInt8] {
+        var writer = DeltaWriter(capacity: byteCount)
+        writer.append(header: headerBytes, signature: signature)
+        writer.append(operations: operationBytes)
+        return writer.bytes
+    }
+}
+
+extension VerifiedDelta: Hashable {
+    package static func == (left: VerifiedDelta, right: VerifiedDelta) -> Bool {
+        left.hash == right.hash && left.headerBytes == right.headerBytes && left.signature == right.signature
+            && left.operationBytes == right.operationBytes
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+}
+
+/// The parts of a Delta message, none of them looked into.
+package struct RawDelta {
+    package var header: ArraySlice<UInt8>
+    package var signature: ArraySlice<UInt8>
+    package var operations: [(envelope: ArraySlice<UInt8>, content: ArraySlice<UInt8>)]
+
+    package init(
+        header: ArraySlice<UInt8>,
+        signature: ArraySlice<UInt8>,
+        operations: [(envelope: ArraySlice<UInt8>, content: ArraySlice<UInt8>)]
+    ) {
+        self.header = header
+        self.signature = signature
+        self.operations = operations
+    }
+
+    /// Takes a Delta message apart.
+    package init(decoding bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
+        let layout = try DeltaLayout(of: bytes)
+        self.init(
+            header: bytes[layout.header],
+            signature: bytes[layout.signature],
+            operations: layout.operations.map { (bytes[$0.envelope], bytes[$0.content]) }
+        )
+    }
+
+    /// The bytes of a Delta message.
+    package func encoded() -> [UInt8] {
+        var size = wireSize(of: header.count) + wireSize(of: signature.count)
+        for operation in operations {
+            size += wireSize(of: wireSize(of: operation.envelope.count) + wireSize(of: operation.content.count))
+        }
+        var writer = DeltaWriter(capacity: size)
+        writer.append(header: Array(header), signature: Array(signature))
+        for operation in operations {
+            operation.envelope.withUnsafeBytes { envelope in
+                operation.content.withUnsafeBytes { writer.append(envelope: envelope, content: $0) }
+            }
+        }
+        return writer.bytes
+    }
+}
+
+/// Writes a Delta message: header and signature, then the operations.
+package struct DeltaWriter {
+    private var writer: WireWriter
+
+    /// What is written so far.
+    package var bytes: [UInt8] { writer.bytes }
+
+    /// - Parameter capacity: Bytes that room is made for at first.
+    package init(capacity: Int) { writer = WireWriter(capacity: capacity) }
+
+    /// Writes header and signature; once, before anything else.
+    package mutating func append(header: [UInt8], signature: [UInt8]) {
+        writer.field(1, bytes: header)
+        writer.field(2, bytes: signature)
+    }
+
+    /// Writes an operation.
+    package mutating func append(envelope: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer) {
+        writer.key(3, .lengthDelimited)
+        writer.varint(UInt64(wireSize(of: envelope.count) + wireSize(of: content.count)))
+        writer.field(1, bytes: envelope)
+        writer.field(2, bytes: content)
+    }
+
+    /// Operations that were written before.
+    mutating func append(operations: ArraySlice<UInt8>) {
+        operations.withUnsafeBytes { writer.raw($0) }
+    }
+}
+
+/// Where the parts of a Delta message lie among its bytes.
+struct DeltaLayout {
+    private(set) var header = 0..<0
+    private(set) var signature = 0..<0
+    private(set) var operations: [OperationPlace] = []
+
+    /// Takes a Delta message apart.
+    init(of bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
+        guard bytes.count <= CatalogRules.Limits.deltaBytesMax else { throw .tooLarge }
+        do throws(WireError) {
+            var reader = WireReader(bytes)
+            var last: UInt32 = 0
+            (header, signature) = try Self.readHead(&reader, &last)
+            while !reader.isAtEnd {
+                guard try reader.field(after: &last) == (3, .lengthDelimited) else {
+                    throw WireError("unknown field \(last)")
+                }
+                guard operations.count < CatalogRules.Limits.operationsMax else {
+                    throw WireError("too many operations")
+                }
+                var inner = try reader.message()
+                var innerLast: UInt32 = 0
+                guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else {
+                    throw WireError("no envelope")
+                }
+                let envelope = try inner.stretch()
+                guard try inner.field(after: &innerLast) == (2, .lengthDelimited) else { throw WireError("no content") }
+                let content = try inner.stretch()
+                guard inner.isAtEnd else { throw WireError("operation: more than envelope and content") }
+                operations.append(OperationPlace(envelope: envelope, content: content))
+            }
+        } catch {
+            throw .malformed("delta: " + error.reason)
+        }
+    }
+
+    static func readHead(
+        _ reader: inout WireReader,
+        _ last: inout UInt32
+    ) throws(WireError) -> (header: Range<Int>, signature: Range<Int>) {
+        guard try reader.field(after: &last) == (1, .lengthDelimited) else { throw WireError("no header") }
+        let header = try reader.stretch()
+        guard try reader.field(after: &last) == (2, .lengthDelimited) else { throw WireError("no signature") }
+        return (header, try reader.stretch())
+    }
+}
+
+extension VerifiedDelta {
+    /// The header of a Delta message and the hash that the next one would name it by. Neither size, signature nor
+    /// operations are checked.
+    package static func head(
+        of bytes: [UInt8],
+        hasher: some CatalogHasher
+    ) throws(DeltaRefusal) -> (header: Header, hash: Hash256) {
+        let places: (header: Range<Int>, signature: Range<Int>)
+        do throws(WireError) {
+            var reader = WireReader(bytes)
+            var last: UInt32 = 0
+            places = try DeltaLayout.readHead(&reader, &last)
+        } catch {
+            throw .malformed("delta: " + error.reason)
+        }
+        let hash = Header.hash(header: bytes[places.header], signature: bytes[places.signature], hasher: hasher)
+        return (try Header(decoding: bytes[places.header]), hash)
+    }
+
+    /// Checks a Delta message: sizes, then the signature, and only then what it signs.
+    ///
+    /// - Parameter bytes: The exact bytes received.
+    /// - Throws: The first rule it breaks.
+    /// - Complexity: Linear in the bytes; one signature check and three hashes an operation.
+    package init(
+        verifying bytes: ArraySlice<UInt8>,
+        alliance: AllianceID,
+        cryptography: some Cryptography
+    ) throws(DeltaRefusal) {
+        let layout = try DeltaLayout(of: bytes)
+        let headerBytes = bytes[layout.header]
+        let header = try Header(decoding: headerBytes)
+        guard header.alliance == alliance else { throw .foreignAlliance }
+        let signature = Array(bytes[layout.signature])
+        guard signature.count == signatureByteCount,
+            cryptography.isValid(
+                signature,
+                of: SignatureTag.header.message(headerBytes),
+                by: header.log.author.hash
+            )
+        else { throw .badSignature }
+        guard header.count > 0, Int(header.count) == layout.operations.count else { throw .badCount }
+
+        // Most often the very array, which is shared and not copied.
+        let start = bytes.startIndex
+        let whole = Array(bytes)
+        let places = layout.operations.map { $0.moved(by: -start) }
+        let hashes = places.map { Self.hash(of: $0, in: whole, cryptography) }
+        guard MerkleTree.root(of: hashes, hasher: cryptography) == header.root else { throw .badRoot }
+
+        var operations: [VerifiedOperation] = []
+        operations.reserveCapacity(hashes.count)
+        var before: (bytes: ArraySlice<UInt8>, envelope: Envelope)?
+        var demands = ContentDemands(of: [])
+        for (index, place) in places.enumerated() {
+            do throws(WireError) {
+                let bytes = whole[place.envelope]
+                let envelope = try Envelope(decoding: bytes, in: header, like: before)
+                if before.map({ !$0.envelope.writes.isSameStorage(as: envelope.writes) }) ?? true {
+                    demands = ContentDemands(of: envelope.writes)
+                }
+                before = (bytes, envelope)
+                try demands.check(whole[place.content], for: envelope, hasher: cryptography)
+                operations.append(
+                    VerifiedOperation(
+                        envelope: envelope,
+                        record: envelope.record(by: header.organization, in: alliance, hasher: cryptography),
+                        hash: hashes[index],
+                        bytes: whole,
+                        place: place
+                    )
+                )
+            } catch {
+                throw .malformed("operation \(index): " + error.reason)
+            }
+        }
+        self.init(
+            header: header,
+            headerBytes: Array(headerBytes),
+            signature: signature,
+            hash: Header.hash(header: headerBytes, signature: signature[...], hasher: cryptography),
+            operations: operations,
+            operationBytes: whole[(layout.signature.upperBound - start)...],
+            byteCount: bytes.count
+        )
+    }
+
+    fileprivate static func hash(of place: OperationPlace, in bytes: [UInt8], _ hasher: some CatalogHasher) -> Hash256 {
+        bytes.withUnsafeBytes { bytes in
+            operationHash(
+                envelope: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[place.envelope])),
+                content: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[place.content])),
+                hasher: hasher
+            )
+        }
+    }
+}
+
+/// What an operation's content must hold, by the writes of its envelope; found once for all that write the same.
+private struct ContentDemands {
+    /// How many writes have a value.
+    private var valueCount = 0
+    /// The values that must be the record's identity, ascending, each with whether its write sets it.
+    private var identities: [(position: Int, isSet: Bool)] = []
+
+    init(of writes: [Write]) {
+        for write in writes where write.hasValue {
+            if write.field == .identity { identities.append((valueCount, write.mode == .set)) }
+            valueCount += 1
+        }
+    }
+
+    /// The bytes are a Content message. There is a value for every write that has one, and an identity gives the key that
+    /// the operation names.
+    package func check(_ content: ArraySlice<UInt8>, for envelope: Envelope, hasher: some CatalogHasher)
+        throws(WireError)
+    {
+        var isKnown = true
+        if case .unknown = envelope.kind { isKnown = false }
+        let start = content.startIndex
+        let problem = content.withUnsafeBytes { bytes -> WireError? in
+            do throws(WireError) {
+                var reader = try ContentReader(bytes)
+                var count = 0
+                var expected = 0
+                while let range = try reader.next() {
+                    if isKnown, expected < identities.count, identities[expected].position == count {
+                        let value = content[start + range.lowerBound..<start + range.upperBound]
+                        guard identities[expected].isSet, Self.key(of: value, hasher) == envelope.key else {
+                            throw WireError("an identity that does not give the key")
+                        }
+                        expected += 1
+                    }
+                    count += 1
+                }
+                guard isKnown, count != valueCount else { return nil }
+                return WireError(count < valueCount ? "fewer values than writes" : "more values than writes")
+            } catch {
+                return error
+            }
+        }
+        if let problem { throw problem }
+    }
+
+    /// The key that a value gives which is an identity.
+    private static func key(of value: ArraySlice<UInt8>, _ hasher: some CatalogHasher) -> RecordKey? {
+        guard let (kind, localID) = Value.identityBytes(of: value) else { return nil }
+        return kind.withUnsafeBytes { kind in
+            localID.withUnsafeBytes { RecordKey(ofKind: kind, localID: $0, hasher: hasher) }
+        }
+    }
+}
+
+extension OperationPlace {
+    func moved(by distance: Int) -> OperationPlace {
+        OperationPlace(
+            envelope: envelope.lowerBound + distance..<envelope.upperBound + distance,
+            content: content.lowerBound + distance..<content.upperBound + distance
+        )
+    }
+}
+
+extension VerifiedDelta {
+    /// What an author needs to know to sign the next delta of its log.
+    package struct Authorship: Sendable {
+        package let alliance: AllianceID
+        package let organization: OrganizationID
+        package let log: LogID
+        /// The log's head; nil where it has none yet.
+        package let head: Head?
+        package let stamp: Stamp
+        package let importMark: ImportMark?
+
+        package init(
+            alliance: AllianceID,
+            organization: OrganizationID,
+            log: LogID,
+            head: Head?,
+            stamp: Stamp,
+            importMark: ImportMark?
+        ) {
+            self.alliance = alliance
+            self.organization = organization
+            self.log = log
+            self.head = head
+            self.stamp = stamp
+            self.importMark = importMark
+        }
+    }
+
+    /// Signs drafts as the next delta of an own log.
+    ///
+    /// - Parameters:
+    ///   - drafts: 1 to 4,096, together at most 1 MiB when encoded; the caller sees to that by ``DeltaPacker``.
+    ///   - salts: 16 random bytes for each draft.
+    /// - Throws: ``DeltaRefusal`` where everybody would refuse the delta, since signing it would end the log: a draft
+    ///   that is too large, that cites too many logs, or that is malformed; and what the signer throws.
+    package init(
+        signing drafts: [OperationDraft],
+        salts: [[UInt8]],
+        as authorship: Authorship,
+        signer: some Signer,
+        hasher: some CatalogHasher
+    ) throws {
+        let encoded = try EncodedOperations(
+            drafts,
+            salts: salts,
+            alliance: authorship.alliance,
+            organization: authorship.organization,
+            log: authorship.log,
+            hasher: hasher
+        )
+        try self.init(signing: encoded, as: authorship, signer: signer, hasher: hasher)
+    }
+
+    /// Signs operations that were encoded for the author's log, as its next delta. The cost does not depend on how many
+    /// there are.
+    ///
+    /// - Throws: As above.
+    package init(
+        signing encoded: EncodedOperations,
+        as authorship: Authorship,
+        signer: some Signer,
+        hasher: some CatalogHasher
+    ) throws {
+        // Records' names depend on the organization, which is one for a node's life.
+        precondition(encoded.log == authorship.log)
+        let header = Header(
+            alliance: authorship.alliance,
+            log: authorship.log,
+            sequence: (authorship.head?.sequence ?? 0) + 1,
+            previous: authorship.head?.hash,
+            root: encoded.root,
+            count: UInt32(encoded.operations.count),
+            stamp: authorship.stamp,
+            importMark: authorship.importMark,
+            cited: encoded.cited,
+            organization: authorship.organization,
+            fields: encoded.fields
+        )
+        let headerBytes = header.encoded()
+        let signature = try signer.sign(SignatureTag.header.message(headerBytes))
+        let byteCount = wireSize(of: headerBytes.count) + wireSize(of: signature.count) + encoded.bytes.count
+        guard byteCount <= CatalogRules.Limits.deltaBytesMax else { throw DeltaRefusal.tooLarge }
+        self.init(
+            header: header,
+            headerBytes: headerBytes,
+            signature: signature,
+            hash: Header.hash(header: headerBytes[...], signature: signature[...], hasher: hasher),
+            operations: encoded.operations,
+            operationBytes: encoded.bytes[...],
+            byteCount: byteCount
+        )
+    }
+}
+
+extension Envelope {
+    /// The record that an operation of an author of that organization is about.
+    fileprivate func record(
+        by organization: OrganizationID,
+        in alliance: AllianceID,
+        hasher: some CatalogHasher
+    ) -> RecordID {
+        RecordID(alliance: alliance, owner: owner ?? organization, key: key, hasher: hasher)
+    }
+}
+
+/// Drafts encoded and hashed for one log: all of a delta that can be made before it is known which place it takes there.
+package struct EncodedOperations: Sendable {
+    /// The log that citations of its own operations take for granted.
+    package let log: LogID
+    package let operations: [VerifiedOperation]
+    package let root: Hash256
+    /// Other logs that are cited.
+    let cited: [LogID]
+    /// The paths that the operations name by number.
+    let fields: FieldList
+    /// The operations' fields of a Delta message.
+    let bytes: [UInt8]
+
+    /// Encodes and hashes. Parameters and errors are those of ``VerifiedDelta/init(signing:salts:as:signer:hasher:)``.
+    package init(
+        _ drafts: [OperationDraft],
+        salts: [[UInt8]],
+        alliance: AllianceID,
+        organization: OrganizationID,
+        log: LogID,
+        hasher: some CatalogHasher
+    ) throws(DeltaRefusal) {
+        precondition(
+            !drafts.isEmpty && drafts.count <= CatalogRules.Limits.operationsMax && drafts.count == salts.count
+        )
+        var cited = CitedLogs(own: log)
+        let fields = drafts.count > 1 ? FieldList(repeatedIn: drafts) : FieldList()
+        var places: [OperationPlace] = []
+        places.reserveCapacity(drafts.count)
+        var writer = DeltaWriter(capacity: drafts.count * 512)
+        var content = WireWriter()
+        var before: (envelope: Envelope, bytes: [UInt8])?
+        var demands = ContentDemands(of: [])
+        for (index, (draft, salt)) in zip(drafts, salts).enumerated() {
+            content.removeAll()
+            Content(salt: salt, values: draft.values).write(to: &content)
+            let envelope = draft.envelope.encoded(citing: &cited, fields: fields, like: before)
+            do throws(WireError) {
+                let isLike = before.map {
+                    $0.envelope.kind == draft.envelope.kind
+                        && $0.envelope.writes.isSameStorage(as: draft.envelope.writes)
+                }
+                if isLike != true {
+                    demands = ContentDemands(of: draft.envelope.writes)
+                    try draft.envelope.checkShape()
+                }
+                guard salt.count == Content.saltByteCount else { throw WireError("content: salt is not 16 bytes") }
+                try demands.check(content.bytes[...], for: draft.envelope, hasher: hasher)
+            } catch {
+                throw DeltaRefusal.malformed("operation \(index): " + error.reason)
+            }
+            before = (draft.envelope, envelope)
+            envelope.withUnsafeBytes { envelope in
+                content.bytes.withUnsafeBytes { writer.append(envelope: envelope, content: $0) }
+            }
+            let end = writer.bytes.count
+            let contentStart = end - content.bytes.count
+            let envelopeEnd = end - wireSize(of: content.bytes.count)
+            places.append(
+                OperationPlace(envelope: envelopeEnd - envelope.count..<envelopeEnd, content: contentStart..<end)
+            )
+        }
+        guard cited.others.count <= Header.citedMax else {
+            throw DeltaRefusal.malformed("header: more than \(Header.citedMax) cited logs")
+        }
+        let bytes = writer.bytes
+        self.log = log
+        operations = zip(drafts, places).map { draft, place in
+            VerifiedOperation(
+                envelope: draft.envelope,
+                record: draft.envelope.record(by: organization, in: alliance, hasher: hasher),
+                hash: VerifiedDelta.hash(of: place, in: bytes, hasher),
+                bytes: bytes,
+                place: place
+            )
+        }
+        self.cited = cited.others
+        self.fields = fields
+        self.bytes = bytes
+        root = MerkleTree.root(of: operations.map(\.hash), hasher: hasher)
+    }
+}

@@ -1,0 +1,272 @@
+import Catalog
+import DeltaLog
+import Governance
+
+// Connections: who is dialled, the first messages, and what ends them.
+
+extension Engine {
+    mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, address: String?, now: Instant) {
+        if dialled { dialling.remove(peer) }
+        guard let organization = roster.organization(of: peer), peer != node else {
+            actions.append(.disconnect(id, .notAMember))
+            return
+        }
+        let acquaintance = acquaintance(peer)
+        guard !isShunned(peer, now: now) else {
+            actions.append(.disconnect(id, .shunned))
+            return
+        }
+        guard links.values.count(where: { $0.node == peer }) < settings.linksPerNodeMax else {
+            actions.append(.disconnect(id, .duplicate))
+            return
+        }
+        guard makeRoom(for: organization, now: now) else {
+            actions.append(.disconnect(id, .tooManySessions))
+            return
+        }
+        acquaintance.isProven = true
+        unprovenPauses[organization] = nil
+        links.insert(
+            Link(
+                id: id,
+                node: peer,
+                acquaintance: acquaintance,
+                dialled: dialled,
+                now: now,
+                settings: settings
+            )
+        )
+        due(now + settings.helloDeadline)
+        charge(Price.session, to: id, now: now)
+        acquaintance.nextDial = nil
+        acquaintance.dialFailure = nil
+        if let address { acquaintance.address = address }
+        send(
+            id,
+            .hello(
+                PeerMessage.Hello(
+                    alliance: alliance,
+                    program: program,
+                    governance: currentGovernanceFingerprint(),
+                    announcements: currentAnnouncementsFingerprint(),
+                    state: ownState
+                )
+            )
+        )
+    }
+
+    /// Sees that one more session of an organization fits. Where all are taken, one of the organization that has most ends,
+    /// if that has more than the newcomer's: the latest that is no neighbour's.
+    ///
+    /// - Returns: False where there is no room.
+    private mutating func makeRoom(for organization: OrganizationID, now: Instant) -> Bool {
+        let counts = Dictionary(
+            links.values.compactMap { roster.organization(of: $0.node) }.map { ($0, 1) },
+            uniquingKeysWith: +
+        )
+        let own = counts[organization] ?? 0
+        guard own < settings.linksPerOrganizationMax else { return false }
+        guard links.values.count >= settings.linksMax else { return true }
+        let most = counts.values.max() ?? 0
+        guard most > own + 1,
+            let surplus = links.values.last(where: { link in
+                !link.isNeighbour && roster.organization(of: link.node).map { counts[$0] == most } == true
+            })
+        else { return false }
+        close(surplus.id, .tooManySessions, now: now)
+        return true
+    }
+
+    mutating func linkDown(_ id: LinkID, now: Instant) {
+        guard let link = links.remove(id) else { return }
+        openLinks.removeAll { $0.id == id }
+        forgetLookups(of: id)
+        let peer = link.node
+        let acquaintance = link.acquaintance
+        if link.isOpen {
+            if link.isSynced { (acquaintance.behindBy, acquaintance.aheadBy) = difference(link) }
+            acquaintance.state = link.state ?? acquaintance.state
+        }
+        acquaintance.hasFailed = true
+        let isLast = !links.values.contains { $0.node == peer && !$0.isSuspect }
+        if isLast {
+            // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
+            // either side, would be again.
+            if let openedAt = link.openedAt, openedAt + settings.dialPauseMax <= now { acquaintance.pause = nil }
+            scheduleDial(acquaintance, now: now)
+        }
+        if isLast { perform(overlay.closed(peer, now: now), now: now) }
+        unplanned.formUnion(link.wants.keys)
+        unplanned.formUnion(link.ahead.keys)
+    }
+
+    /// The peer broke the protocol: no session with it for a while.
+    mutating func shun(_ peer: NodeKey, now: Instant) {
+        acquaintance(peer).shunnedUntil = now + settings.shunTime
+    }
+
+    private func isShunned(_ peer: NodeKey, now: Instant) -> Bool {
+        acquaintances[peer]?.shunnedUntil.map { $0 > now } ?? false
+    }
+
+    /// Notes that something came on a link.
+    mutating func heard(_ link: Link, now: Instant) {
+        link.lastHeard = now
+        if link.isSuspect {
+            // It was only slow. It is no neighbour until one side asks again.
+            link.isSuspect = false
+            link.lastUsed = now
+            replanAll(of: link)
+            due(now + settings.idleMax)
+        }
+        link.acquaintance.lastContact = now
+        link.acquaintance.hasFailed = false
+    }
+
+    mutating func dialFailed(_ peer: NodeKey, reason: String, now: Instant) {
+        dialling.remove(peer)
+        let acquaintance = acquaintance(peer)
+        if !acquaintance.isProven, let organization = roster.organization(of: peer) {
+            let pause =
+                unprovenPauses[organization].map { min(Milliseconds($0.pause.count * 2), settings.dialPauseMax) }
+                ?? settings.dialPauseMin
+            unprovenPauses[organization] = (pause, now + jittered(pause))
+        }
+        acquaintance.dialFailure = PeerStatus.DialFailure(reason: reason, at: now)
+        acquaintance.hasFailed = true
+        scheduleDial(acquaintance, now: now)
+        if !links.values.contains(where: { $0.node == peer }) { perform(overlay.closed(peer, now: now), now: now) }
+    }
+
+    private mutating func scheduleDial(_ acquaintance: Acquaintance, now: Instant) {
+        let pause =
+            acquaintance.pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) }
+            ?? settings.dialPauseMin
+        acquaintance.pause = pause
+        acquaintance.nextDial = now + jittered(pause)
+    }
+
+    mutating func received(_ message: PeerMessage, on id: LinkID, now: Instant) {
+        guard let link = links[id] else { return }
+        heard(link, now: now)
+        if case .refusal(let refusal) = message {
+            if !refusal.isOrderly { link.acquaintance.refusal = refusal }
+            close(id, nil, now: now)
+            return
+        }
+        charge(Price.price(of: message, records: summary.records), to: id, now: now)
+        if !link.isOpen {
+            guard case .hello(let hello) = message else {
+                violate(id, "a first message that is not Hello", now: now)
+                return
+            }
+            link.helloDeadline = nil
+            link.openedAt = now
+            link.lastUsed = now
+            link.isNeighbour = overlay.active.contains(link.node)
+            openLinks = (openLinks + [link]).sorted { $0.id < $1.id }
+            due(now + settings.idleMax)
+            opened(id, hello, now: now)
+            return
+        }
+        switch message {
+        case .hello: violate(id, "a second Hello", now: now)
+        case .refusal: break
+        case .governance(let known, let statements, let answer):
+            receivedGovernance(known: known, statements: statements, answer: answer, on: id, now: now)
+        case .announcements(let encoded): receivedAnnouncements(encoded, on: id, now: now)
+        case .ranges(let ranges): receivedRanges(ranges, on: id, now: now)
+        case .want(let range, let credit): receivedWant(range, credit: credit, on: id, now: now)
+        case .deltas, .push: violate(id, "unchecked deltas", now: now)
+        case .ack(let head, let credit): receivedAck(head, credit: credit, on: id)
+        case .have(let heads): receivedHeads(heads, on: id, now: now)
+        case .state(let state, let question, let answered):
+            receivedAnswer(answered, on: id, now: now)
+            receivedState(state, question: question, on: id, now: now)
+        case .deltaRefused(let log, let sequence, let code, let reason):
+            // About others' deltas it is for their authors to know.
+            guard log.author == node, link.refusedByPeer < settings.notedRefusalsMax else { break }
+            link.refusedByPeer += 1
+            actions.append(.noteRefused(log: log, sequence: sequence, code: code, reason: reason, by: link.node))
+        case .headersWanted(let range): receivedHeadersWanted(range, on: id, now: now)
+        case .headers(let log, let from, let headers): receivedHeaders(log, from: from, headers, on: id, now: now)
+        case .diffQuestion(let question): lookUp(.answerDiff(question, link: id), for: id, now: now)
+        case .diffAnswer(let answer): actions.append(.deliverDiff(id, answer))
+        case .neighbour(let isUrgent):
+            let wishes = overlay.receivedAsk(link.node, isUrgent: isUrgent, now: now, random: &random)
+            perform(wishes, now: now)
+        case .neighbourAnswer(let isAccepted):
+            perform(overlay.receivedAnswer(link.node, isAccepted: isAccepted, now: now), now: now)
+        case .leave: perform(overlay.receivedLeave(link.node, now: now), now: now)
+        case .shuffle(let token, let hops, let nodes):
+            let wishes = overlay.receivedShuffle(
+                from: link.node,
+                token: token,
+                hops: hops,
+                nodes: nodes,
+                now: now,
+                isMember: { [roster] in roster.organization(of: $0) != nil },
+                random: &random
+            )
+            perform(wishes, now: now)
+        case .shuffleReply(let token, let nodes):
+            let wishes = overlay.receivedShuffleReply(
+                from: link.node,
+                token: token,
+                nodes: nodes,
+                isMember: { [roster] in roster.organization(of: $0) != nil }
+            )
+            perform(wishes, now: now)
+        case .iHave(let heads): receivedIHave(heads, on: id, now: now)
+        case .graft(let range, let credit): receivedGraft(range, credit: credit, on: id, now: now)
+        case .prune: receivedPrune(on: id)
+        }
+    }
+
+    private mutating func opened(_ id: LinkID, _ hello: PeerMessage.Hello, now: Instant) {
+        guard let link = links[id] else { return }
+        guard hello.alliance == alliance else {
+            close(id, .foreignAlliance, now: now)
+            return
+        }
+        guard hello.formatMin <= formatVersion, hello.formatMax >= formatVersion else {
+            close(id, .format(min: hello.formatMin, max: hello.formatMax), now: now)
+            return
+        }
+        guard keepsLink(id, now: now) else { return }
+        actions.append(.noteSession(link.node, program: hello.program))
+        link.acquaintance.program = hello.program
+        link.acquaintance.refusal = nil
+        if hello.governance != currentGovernanceFingerprint() {
+            charge(Price.sent(governance.statements.count * Hash256.byteCount), to: id, now: now)
+            askGovernance(id)
+        }
+        if hello.announcements != currentAnnouncementsFingerprint() {
+            let encoded = announcements.sorted.map(\.encoded)
+            charge(Price.sent(encoded.reduce(0) { $0 + $1.count }), to: id, now: now)
+            sendAnnouncements(encoded, to: id)
+        }
+        // Of the two sides, which both see at once whether they differ, one begins to compare.
+        if hello.state.frontier != fingerprint, link.node < node { links[id]?.comparedAt = now }
+        receivedState(hello.state, question: 0, on: id, now: now)
+        perform(overlay.opened(link.node, now: now), now: now)
+    }
+
+    /// Of two connections between the same nodes both sides keep the same one: that which the lesser key dialled, and
+    /// of two dialled by one side the newer, since the older may be dead without knowing it. A node dials only where it
+    /// knows of no connection; so beside one that has been open for longer than dialling takes, the newer is kept too.
+    private mutating func keepsLink(_ id: LinkID, now: Instant) -> Bool {
+        guard let link = links[id] else { return false }
+        func isPreferred(_ link: Link) -> Bool { link.dialled == (node < link.node) }
+        for other in links.values
+        where other.id != id && other.node == link.node && other.isOpen {
+            let isFresh = other.openedAt.map { now < $0 + settings.helloDeadline } ?? true
+            if isPreferred(other), !isPreferred(link), isFresh {
+                close(id, .duplicate, now: now)
+                return false
+            }
+            close(other.id, .duplicate, now: now)
+        }
+        return true
+    }
+}

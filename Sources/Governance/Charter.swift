@@ -1,0 +1,95 @@
+package import Catalog
+import DeltaLog
+import SwiftProtobuf
+package import Wire
+
+/// The alliance's founding document: its name, its founders and its policy.
+package struct Charter: Hashable, Sendable {
+    /// An organization that belongs from the start.
+    package struct Founder: Hashable, Sendable {
+        package let name: String
+        package let key: Hash256
+
+        package init(name: String, key: Hash256) {
+            self.name = name
+            self.key = key
+        }
+    }
+
+    package let name: String
+    package let founders: [Founder]
+    /// Sponsor organizations that an admission needs.
+    package let sponsors: UInt32
+    /// More than this share of all voters, in percent, removes a member.
+    package let removalPercent: UInt32
+    /// 16 random bytes.
+    package let nonce: [UInt8]
+
+    package init(name: String, founders: [Founder], sponsors: UInt32 = 1, removalPercent: UInt32 = 50, nonce: [UInt8]) {
+        self.name = name
+        self.founders = founders
+        self.sponsors = sponsors
+        self.removalPercent = removalPercent
+        self.nonce = nonce
+    }
+
+    /// The alliance's id: SHA-256 of "hansa/charter\0", the name, the number of founders, each founder's name and key,
+    /// the policy's two numbers and the nonce; texts and bytes behind their lengths.
+    package func alliance(_ hasher: some CatalogHasher) -> AllianceID {
+        var fields = TaggedFields("hansa/charter")
+        fields.append(name)
+        fields.append(UInt32(founders.count))
+        for founder in founders {
+            fields.append(founder.name)
+            fields.append(founder.key)
+        }
+        fields.append(sponsors)
+        fields.append(removalPercent)
+        fields.append(nonce)
+        return AllianceID(hasher.hash(fields.bytes))
+    }
+
+    package var message: Hansa_V0_Charter {
+        .with {
+            $0.name = name
+            $0.founders = founders.map { founder in
+                .with {
+                    $0.name = founder.name
+                    $0.organizationKey = founder.key.data
+                }
+            }
+            $0.policy.sponsors = sponsors
+            $0.policy.removalPercent = removalPercent
+            $0.nonce = nonce.data
+        }
+    }
+
+    /// Nil where a key, name or number in it is impossible.
+    package init?(_ message: Hansa_V0_Charter) {
+        var founders: [Founder] = []
+        for founder in message.founders {
+            guard let key = Hash256(founder.organizationKey) else { return nil }
+            founders.append(Founder(name: founder.name, key: key))
+        }
+        guard !founders.isEmpty, Set(founders.map(\.key)).count == founders.count, message.nonce.count == 16,
+            message.policy.sponsors > 0, (50..<100).contains(message.policy.removalPercent),
+            Statement.isName(message.name), founders.allSatisfy({ Statement.isName($0.name) })
+        else { return nil }
+        self.init(
+            name: message.name,
+            founders: founders,
+            sponsors: message.policy.sponsors,
+            removalPercent: message.policy.removalPercent,
+            nonce: Array(message.nonce)
+        )
+    }
+}
+
+extension OrganizationID {
+    /// SHA-256 of "hansa/organization\0" and the organization's first key behind its length.
+    package init(firstKey: Hash256, hasher: some CatalogHasher) {
+        var fields = TaggedFields("hansa/organization")
+        fields.append(firstKey)
+        self.init(hasher.hash(fields.bytes))
+    }
+}

@@ -1,0 +1,113 @@
+import OpenSSLKit
+package import Replica
+package import Transport
+
+extension CloseReason {
+    /// A few words for people; no key beyond its first digits.
+    package var words: String {
+        switch self {
+        case .connectFailed(let failure): failure.words
+        case .dialTimedOut: "does not answer"
+        case .cancelled: "given up"
+        case .handshakeTimedOut: "TLS handshake not done in time"
+        case .notTLS: "what came was not TLS"
+        case .wrongVersion: "no TLS 1.3"
+        case .alpnMismatch: "speaks another protocol than hansa/1"
+        case .noCertificate: "showed no certificate"
+        case .badCertificate: "showed a certificate that is not one self-signed Ed25519 certificate"
+        case .certificateExpired(_, let validity), .certificateNotYetValid(_, let validity):
+            PeerClock(of: validity).words
+        case .unknownKey(let key): "key \(key.rawBytes.prefix(4).hexText) is not of this alliance"
+        case .tooManyConnections: "this node has as many connections as it takes"
+        case .madeRoom: "closed to make room for another connection"
+        case .accountFull(let count):
+            "its organization or ticket has \(count) connections here, the most that one may have"
+        case .classFull(let name, let count): "this node has \(count) connections with \(name), the most that it takes"
+        case .closedByPeer: "closed by the peer"
+        case .refusedByPeer(.badCertificate), .refusedByPeer(.certificateExpired):
+            "it does not take this node's certificate; most often one of the two clocks is wrong"
+        case .refusedByPeer(let alert): "refused by the peer (\(alert))"
+        case .truncated: "ended without an orderly close"
+        case .reset: "reset"
+        case .protocolError(let words): "TLS: \(words)"
+        case .frameTooLong(let count): "a frame of \(count) bytes; 4 MiB is the most"
+        case .emptyFrame: "a frame without content"
+        case .stalledFrame: "a message began and did not come to its end in time"
+        case .idle: "nothing came for too long"
+        case .outlived: "not done in the time that it may take"
+        case .overBudget: "its messages take the most of this node's memory, which runs short"
+        case .failed(let words): words
+        case .localShutdown: "this node stops"
+        case .slowReader: "the peer does not read what is sent to it"
+        case .unsendableFrame(let count):
+            "this node made a message of \(count) bytes, which no frame holds; please report this fault of the program"
+        case .local(let words): words
+        }
+    }
+}
+
+extension SocketFailure {
+    /// A few words for people, behind the address.
+    package var words: String {
+        switch self {
+        case .refused: "nobody listens there"
+        case .noRoute: "no route leads there"
+        case .timedOut: "does not answer"
+        case .unknownName: "the name has no address"
+        case .reset: "the connection was reset"
+        case .notPermitted: "the system does not permit it"
+        case .addressNotAvailable: "this machine does not have that address"
+        case .familyNotSupported: "this machine does not speak that address's protocol (IPv6?)"
+        case .addressInUse: "the address is in use"
+        case .noDescriptors: "this process has no descriptors left; allow it more (LimitNOFILE, ulimit -n)"
+        case .failed(let words): words
+        }
+    }
+}
+
+extension ListenError {
+    /// The error as its operator meets it. What may pass by itself has ``ErrorCode/inUse``, so that a service manager tries
+    /// again; what only another setting mends has ``ErrorCode/usage``.
+    func error(at place: HostPort) -> HansaError {
+        guard case .failed(let failure) = self else { return HansaError(.unreachable, "this node stops") }
+        return switch failure {
+        case .addressInUse:
+            HansaError(
+                .inUse,
+                "port \(place.port) on \(place.host) is in use; stop what listens there, or choose another with --listen"
+            )
+        case .addressNotAvailable:
+            HansaError(
+                .inUse,
+                "cannot listen at \(place): this machine does not have that address now; wait until its network is up, "
+                    + "or choose another with --listen"
+            )
+        case .unknownName:
+            HansaError(
+                .inUse,
+                "cannot listen at \(place): the name has no address now; wait until names are resolved, "
+                    + "or name an IP address with --listen"
+            )
+        case .noDescriptors: HansaError(.inUse, "cannot listen at \(place): \(failure.words)")
+        case .notPermitted:
+            HansaError(
+                .usage,
+                "cannot listen at \(place): the system does not permit it; choose a port from 1024 on with --listen"
+            )
+        default: HansaError(.usage, "cannot listen at \(place): \(failure.words); choose another with --listen")
+        }
+    }
+}
+
+extension Collection where Element == UInt8 {
+    fileprivate var hexText: String {
+        map { byte in
+            let text = String(byte, radix: 16)
+            return text.count == 1 ? "0" + text : text
+        }.joined()
+    }
+}
+
+extension CloseReason: HansaErrorConvertible {
+    package var hansaError: HansaError { HansaError(.unreachable, words) }
+}

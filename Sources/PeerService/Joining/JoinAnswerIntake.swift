@@ -1,0 +1,88 @@
+package import Catalog
+import Gossip
+package import Governance
+package import Replica
+import SwiftProtobuf
+import Wire
+
+/// What a newcomer takes of the inviting node's answer, frame by frame. The inviting node vouches for nothing: all that
+/// is signed is checked here, and what does not verify is left out.
+package struct JoinAnswerIntake: Sendable {
+    /// Bytes of frames that are taken; what comes behind them is left to the first sessions.
+    package static let bytesMax = 64 * 1024 * 1024
+    /// Frames that are taken, likewise.
+    package static let framesMax = 4096
+
+    /// Elements of one frame that are decoded: each takes far more room than its bytes. A frame of 4 MiB with true statements
+    /// has fewer.
+    package static let elementsMax = 32_768
+
+    private let alliance: AllianceID
+    private let cryptography: SystemCryptography
+    private var charter: Charter?
+    private var statements: [Statement] = []
+    private var announcements = AnnouncementSet()
+    private var byteCount = 0
+    private var frameCount = 0
+
+    /// Nothing is taken yet.
+    package init(alliance: AllianceID, cryptography: SystemCryptography) {
+        self.alliance = alliance
+        self.cryptography = cryptography
+    }
+
+    /// Takes the next frame. True where it was the last one.
+    ///
+    /// - Throws: ``HansaError`` where the answer is no, or none.
+    package mutating func take(_ frame: [UInt8]) throws -> Bool {
+        guard let elements = try? PeerMessage.countElements(frame), elements <= Self.elementsMax,
+            let decoded = try? Hansa_V0_Frame(serializedBytes: frame), case .joinAnswer(let answer) = decoded.message
+        else {
+            throw HansaError(.unreachable, "the inviting node answered with something else; is it of this version?")
+        }
+        guard answer.refused == 0 else { throw HansaError(.refused, answer.reason) }
+        if frameCount == 0 {
+            guard let charter = Charter(answer.charter), charter.alliance(cryptography) == alliance else {
+                throw HansaError(
+                    .refused,
+                    "the inviting node showed the charter of another alliance than the ticket's"
+                )
+            }
+            self.charter = charter
+        }
+        frameCount += 1
+        byteCount += frame.count
+        for signed in answer.statements {
+            guard let bytes: [UInt8] = try? signed.serializedBytes(),
+                let statement = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography)
+            else { continue }
+            statements.append(statement)
+        }
+        for signed in answer.announcements {
+            guard let bytes: [UInt8] = try? signed.serializedBytes(),
+                let announcement = try? Announcement(verifying: bytes, alliance: alliance, cryptography: cryptography)
+            else { continue }
+            _ = announcements.insert(announcement)
+        }
+        return !answer.more || byteCount >= Self.bytesMax || frameCount >= Self.framesMax
+    }
+
+    /// What a folder begins with.
+    ///
+    /// - Parameter own: The newcomer's announcements.
+    /// - Throws: ``HansaError`` where nothing has been taken.
+    package func contents(organization: OrganizationID, node: NodeKey, own: [Announcement]) throws
+        -> NodeFolder.Contents
+    {
+        guard let charter else { throw HansaError(.unreachable, "the inviting node has not answered") }
+        var announcements = announcements
+        for announcement in own { _ = announcements.insert(announcement) }
+        return NodeFolder.Contents(
+            charter: charter,
+            organization: organization,
+            node: node,
+            statements: statements,
+            announcements: announcements.sorted
+        )
+    }
+}

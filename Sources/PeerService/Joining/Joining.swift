@@ -1,0 +1,218 @@
+import Catalog
+import DeltaLog
+import Governance
+import OpenSSLKit
+package import Replica
+import SwiftProtobuf
+import Transport
+package import Wire
+
+extension NodeFolder {
+    /// Joins an alliance by an invitation.
+    ///
+    /// The keys are written before anything is asked, so that an attempt that was cut off can be made again with the
+    /// same ticket: the issuing node has bound it to the node key.
+    ///
+    /// - Parameters:
+    ///   - organizationName: Nil for a further node of the inviter's organization.
+    ///   - patience: How long an address that does not answer is tried again.
+    /// - Throws: ``HansaError``: ``ErrorCode/unreachable`` where nobody answers, ``ErrorCode/refused`` with the inviting
+    ///   node's reason, and those of ``found(alliance:organization:settings:protection:in:)``.
+    package static func join(
+        ticket: Hansa_V0_Ticket,
+        organization organizationName: String?,
+        settings: Settings,
+        protection: KeyProtection,
+        in folder: DataFolder,
+        patience: Duration = .seconds(10)
+    ) async throws -> Made {
+        if let organizationName { try check(name: organizationName, what: "organization") }
+        try settings.check()
+        guard ticket.hasVoucher == (organizationName == nil) else {
+            throw HansaError(
+                .usage,
+                ticket.hasVoucher
+                    ? "this ticket is for a further node of the inviter's own organization; leave --org out"
+                    : "this ticket is for a new organization; name it with --org"
+            )
+        }
+        guard ticket.expires > WallClock.milliseconds / 1000 else {
+            throw HansaError(.refused, "the invitation has expired; ask for a new one")
+        }
+        // The decoder checked that both are 32 bytes.
+        guard let alliance = AllianceID(bytes: ticket.alliance), let inviter = NodeKey(bytes: ticket.inviter) else {
+            throw HansaError(.usage, "the ticket is damaged")
+        }
+        let addresses = try dialable(ticket.addresses)
+        try prepare(folder)
+        let cryptography = SystemCryptography()
+        let nodeKey = try ownNodeKey(in: folder)
+        let oneTime = KeySigner(try Ed25519PrivateKey(seed: Array(ticket.oneTimeSeed)))
+        let announcements = try announcement(
+            settings,
+            alliance: alliance,
+            nodeKey: nodeKey,
+            cryptography: cryptography
+        )
+        var request = Hansa_V0_JoinRequest()
+        let organization: OrganizationID
+        if let organizationName {
+            let key = try ownOrganizationKey(in: folder, protection: protection)
+            organization = OrganizationID(firstKey: key.publicKey, hasher: cryptography)
+            request.name = organizationName
+            request.organizationKey = key.publicKey.data
+            request.enrolment = try Statement.enrolment(
+                of: nodeKey,
+                organization: organization,
+                alliance: alliance,
+                voucher: nil,
+                signer: key
+            )
+        } else {
+            guard let voucher = try? Hansa_V0_Voucher(serializedBytes: ticket.voucher.voucher),
+                let owner = OrganizationID(bytes: voucher.organization)
+            else { throw HansaError(.usage, "the ticket is damaged") }
+            organization = owner
+            request.enrolment = try Statement.enrolment(
+                of: nodeKey,
+                organization: owner,
+                alliance: alliance,
+                voucher: ticket.voucher,
+                signer: oneTime
+            )
+        }
+        if let announcement = announcements.first {
+            request.announcement = try Hansa_V0_SignedAnnouncement(serializedBytes: announcement.encoded)
+        }
+        let answer = try await ask(
+            request,
+            addresses: addresses,
+            inviter: inviter,
+            oneTime: oneTime.key,
+            patience: patience,
+            empty: JoinAnswerIntake(alliance: alliance, cryptography: cryptography)
+        )
+        let contents = try answer.contents(
+            organization: organization,
+            node: NodeKey(nodeKey.publicKey),
+            own: announcements
+        )
+        let roster = Roster(
+            charter: contents.charter,
+            statements: contents.statements.reduce(into: GovernanceSet()) { set, statement in
+                var replaced: Hash256?
+                _ = set.insert(statement, replaced: &replaced)
+            },
+            hasher: cryptography
+        )
+        guard roster.organization(of: contents.node) == organization, let member = roster.members[organization] else {
+            throw HansaError(
+                .refused,
+                "the inviting node has not admitted this one; more sponsors may have to sign, ask again later"
+            )
+        }
+        return try await fill(
+            folder,
+            with: contents,
+            settings: settings,
+            organizationName: organizationName ?? member.name,
+            isNewOrganization: organizationName != nil
+        )
+    }
+
+    /// The addresses of a ticket that can be dialled.
+    private static func dialable(_ addresses: [String]) throws -> [HostPort] {
+        guard !addresses.isEmpty else {
+            throw HansaError(
+                .usage,
+                "the ticket names no address to dial; ask for a new one, of a node with --advertise"
+            )
+        }
+        var failure: HansaError?
+        var places: [HostPort] = []
+        for address in addresses {
+            do { places.append(try HostPort(dialable: address)) } catch let error as HansaError { failure = error }
+        }
+        if places.isEmpty, let failure {
+            throw HansaError(
+                .usage,
+                "the ticket names no address that can be dialled (\(failure.message)); ask for a new one, "
+                    + "of a node started with --advertise HOST:PORT"
+            )
+        }
+        return places
+    }
+
+    /// Dials the addresses in turn until one answers or patience ends.
+    ///
+    /// - Parameter empty: Takes the answer; each attempt begins with it.
+    private static func ask(
+        _ request: Hansa_V0_JoinRequest,
+        addresses: [HostPort],
+        inviter: NodeKey,
+        oneTime: Ed25519PrivateKey,
+        patience: Duration,
+        empty: JoinAnswerIntake
+    ) async throws -> JoinAnswerIntake {
+        let identity = try NodeIdentity.make(for: oneTime)
+        let transport = PeerTransport(
+            identity: { identity },
+            admit: { $0.rawBytes == inviter.bytes ? PeerTerms() : nil }
+        )
+        let deadline = ContinuousClock.now + patience
+        var last = ""
+        repeat {
+            for place in addresses {
+                do {
+                    let connection = try await transport.dial(
+                        host: place.host,
+                        port: place.port,
+                        deadline: .seconds(5)
+                    )
+                    let answer = try await exchange(request, over: connection, empty: empty)
+                    await transport.shutdown()
+                    return answer
+                } catch let reason as CloseReason {
+                    if case .refusedByPeer = reason {
+                        throw HansaError(
+                            .refused,
+                            "\(place) does not take this invitation: it was used or revoked, has expired, or is not that node's"
+                        )
+                    }
+                    last = "\(place): \(reason.words)"
+                }
+            }
+            try await Task.sleep(for: .milliseconds(300))
+        } while ContinuousClock.now < deadline
+        throw HansaError(
+            .unreachable,
+            "the inviting node cannot be reached (\(last)); see that it runs ('hansa run') and try again with the same ticket"
+        )
+    }
+
+    /// How long an answer may take in all. It ends sooner where nothing comes for a while.
+    private static let answerPatience = Duration.seconds(300)
+
+    private static func exchange(
+        _ request: Hansa_V0_JoinRequest,
+        over connection: PeerConnection,
+        empty: JoinAnswerIntake
+    ) async throws -> JoinAnswerIntake {
+        var frame = Hansa_V0_Frame()
+        frame.joinRequest = request
+        let bytes: [UInt8] = try frame.serializedBytes()
+        // Owned by this call: it is cancelled when the answer is here.
+        let deadline = Task {
+            try await Task.sleep(for: answerPatience)
+            connection.abort(.outlived)
+        }
+        defer { deadline.cancel() }
+        try await connection.send(bytes)
+        var intake = empty
+        for await reply in connection.inbound where try intake.take(reply) {
+            connection.close()
+            return intake
+        }
+        throw await connection.closed()
+    }
+}

@@ -1,0 +1,54 @@
+import Catalog
+import Gossip
+import Synchronization
+import Transport
+
+/// A connection with a node, and until when nothing is read from it.
+final class PeerSession: Sendable {
+    let connection: PeerConnection
+    let node: NodeKey
+    /// Nanoseconds on the engine's clock.
+    private let heldUntil = Atomic<UInt64>(0)
+    private let sentBytes = Atomic<UInt64>(0)
+    private let receivedBytes = Atomic<UInt64>(0)
+
+    init(connection: PeerConnection, node: NodeKey) {
+        self.connection = connection
+        self.node = node
+    }
+
+    /// Counts a frame that was handed to the connection, with its length.
+    func countSent(frameBytes: Int) {
+        sentBytes.wrappingAdd(UInt64(frameBytes + Traffic.lengthBytes), ordering: .relaxed)
+    }
+
+    /// Counts a frame that came, with its length.
+    func countReceived(frameBytes: Int) {
+        receivedBytes.wrappingAdd(UInt64(frameBytes + Traffic.lengthBytes), ordering: .relaxed)
+    }
+
+    /// What was counted so far.
+    var traffic: PeerTraffic {
+        PeerTraffic(
+            sentBytes: sentBytes.load(ordering: .relaxed),
+            receivedBytes: receivedBytes.load(ordering: .relaxed)
+        )
+    }
+
+    /// Has nothing read until then.
+    func hold(until instant: Gossip.Instant) { heldUntil.store(instant.nanoseconds, ordering: .relaxed) }
+
+    /// True while nothing is to be read.
+    var isHeld: Bool { EngineDriver.now.nanoseconds < heldUntil.load(ordering: .relaxed) }
+
+    /// Returns once the session may be read again, or the connection has ended.
+    func waitWhileHeld() async {
+        while connection.closeReason == nil {
+            let (now, until) = (EngineDriver.now.nanoseconds, heldUntil.load(ordering: .relaxed))
+            guard now < until else { return }
+            // In short naps, so that a connection that ends meanwhile is noticed.
+            let nap = min(until - now, 250_000_000)
+            guard (try? await Task.sleep(for: .nanoseconds(Int64(nap)))) != nil else { return }
+        }
+    }
+}

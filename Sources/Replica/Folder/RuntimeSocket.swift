@@ -1,0 +1,97 @@
+import Foundation
+package import Glibc
+
+/// Where the socket of a data folder's node lies: a short path, in a folder that only its owner can enter.
+package enum RuntimeSocket {
+    /// A Unix socket's path has at most 107 bytes on Linux; the rest is room for the name.
+    private static let folderBytesMax = 80
+
+    /// The paths at which a node of this folder may listen, the likeliest first. The node and whoever asks it may have
+    /// been started with different environments (a service and a shell), so what the node has noted is looked at too.
+    ///
+    /// They are those of the folder's owner, so that root finds another user's node.
+    package static func candidates(for folder: DataFolder) -> [String] {
+        let name = name(of: folder)
+        var paths = folders(of: owner(of: folder)).map { "\($0)/\(name)" }
+        // The name in it is that of the folder's path, so the note of a folder that was copied says nothing.
+        if let noted = try? String(contentsOfFile: note(in: folder), encoding: .utf8), noted.hasPrefix("/"),
+            noted.hasSuffix("/\(name)"), !paths.contains(noted)
+        {
+            paths.append(noted)
+        }
+        return paths
+    }
+
+    /// The file in which a node notes where it listens; it may be stale.
+    private static func note(in folder: DataFolder) -> String { folder.path + "/socket" }
+
+    /// Who owns a data folder; this process's user where there is none.
+    package static func owner(of folder: DataFolder) -> uid_t {
+        status(folder.path)?.owner ?? geteuid()
+    }
+
+    /// The path at which to listen, noted in the data folder. Creates the last resort, a folder of our own in `/tmp`.
+    ///
+    /// - Throws: ``HansaError`` with ``ErrorCode/refused`` where that folder's name is taken by somebody else, and
+    ///   ``ErrorCode/disk``.
+    package static func prepare(for folder: DataFolder) throws -> String {
+        let path = try choose(for: folder)
+        try folder.write(Array(path.utf8), to: note(in: folder), mode: 0o600)
+        return path
+    }
+
+    private static func choose(for folder: DataFolder) throws -> String {
+        let name = name(of: folder)
+        let places = folders(of: geteuid())
+        for place in places.dropLast() where isOurs(place) { return "\(place)/\(name)" }
+        // The list is never empty.
+        let last = places[places.count - 1]
+        guard mkdir(last, 0o700) == 0 || errno == EEXIST else {
+            throw HansaError(.disk, "cannot create \(last): \(String(cString: strerror(errno)))")
+        }
+        guard isOurs(last), chmod(last, 0o700) == 0 else {
+            throw HansaError(
+                .refused,
+                "\(last) belongs to somebody else; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
+            )
+        }
+        return "\(last)/\(name)"
+    }
+
+    private static func name(of folder: DataFolder) -> String {
+        "hansa-\(folder.tag).sock"
+    }
+
+    private static func folders(of user: uid_t) -> [String] {
+        var places: [String] = []
+        if let place = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], place.hasPrefix("/"),
+            place.utf8.count <= folderBytesMax
+        {
+            places.append(place)
+        }
+        let standard = "/run/user/\(user)"
+        if !places.contains(standard) { places.append(standard) }
+        places.append("/tmp/hansa-\(user)")
+        return places
+    }
+
+    /// True for a folder, not a symbolic link, that is ours and that nobody else can write.
+    private static func isOurs(_ place: String) -> Bool {
+        guard let status = status(place) else { return false }
+        return status.type == .typeDirectory && status.owner == geteuid() && status.mode & 0o022 == 0
+            && access(place, W_OK | X_OK) == 0
+    }
+
+    /// True if a socket lies there; somebody may listen at it or not.
+    package static func isSocket(_ path: String) -> Bool { status(path)?.type == .typeSocket }
+
+    /// What lies at a path, symbolic links not followed; nil for nothing.
+    private static func status(_ path: String) -> (type: FileAttributeType, owner: uid_t, mode: Int)? {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+            let type = attributes[.type] as? FileAttributeType,
+            let owner = attributes[.ownerAccountID] as? NSNumber,
+            let mode = attributes[.posixPermissions] as? NSNumber
+        else { return nil }
+        return (type, owner.uint32Value, mode.intValue)
+    }
+}

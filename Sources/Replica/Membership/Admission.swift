@@ -1,0 +1,145 @@
+package import Catalog
+import DeltaLog
+import Foundation
+package import Governance
+import Store
+import SwiftProtobuf
+package import Wire
+
+/// Admitting a newcomer who shows a live invitation of this node.
+package struct Admission: Sendable {
+    let replica: Replica
+
+    package init(replica: Replica) {
+        self.replica = replica
+    }
+
+    package struct Admitted: Sendable {
+        package let name: String
+        package let node: NodeKey
+        package let statements: [Statement]
+        package let announcement: Announcement?
+        package let answer: JoinAnswerParts
+    }
+
+    /// Binds the invitation to the newcomer's node key and its organization's, signs the admission and stores both before
+    /// it answers.
+    ///
+    /// - Throws: ``HansaError`` with ``ErrorCode/refused`` and the reason, which the newcomer is told.
+    package func admit(_ request: Hansa_V0_JoinRequest, invitation key: Hash256) async throws -> Admitted {
+        let cryptography = replica.cryptography
+        let alliance = replica.alliance
+        let bytes: [UInt8] = try request.enrolment.serializedBytes()
+        guard let enrolment = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography),
+            case .enrolment(let organization, let organizationKey, let node, let voucher) = enrolment.body
+        else { throw HansaError(.refused, "the request holds no valid enrolment") }
+        var statements = [enrolment]
+        var name = request.name
+        if voucher != nil {
+            guard organization == replica.organization, voucher == key else {
+                throw HansaError(.refused, "the voucher is not of this invitation")
+            }
+            name = replica.name(of: organization)
+        } else {
+            guard OrganizationID(firstKey: organizationKey, hasher: cryptography) == organization,
+                request.organizationKey == organizationKey.data
+            else { throw HansaError(.refused, "the organization's id is not that of its key") }
+            guard Statement.isName(name) else { throw HansaError(.refused, "the organization's name is not allowed") }
+            let admission: [UInt8] = try Statement.admission(
+                name: name,
+                organizationKey: organizationKey,
+                alliance: alliance,
+                sponsor: replica.signer
+            ).serializedBytes()
+            statements.append(try Statement(verifying: admission, alliance: alliance, cryptography: cryptography))
+        }
+        var announcement: Announcement?
+        if request.hasAnnouncement {
+            let bytes: [UInt8] = try request.announcement.serializedBytes()
+            announcement = try? Announcement(verifying: bytes, alliance: alliance, cryptography: cryptography)
+            if announcement?.node != node { announcement = nil }
+        }
+        let newcomer = Newcomer(
+            name: name,
+            organization: organization,
+            organizationKey: organizationKey,
+            node: node,
+            isOwn: voucher != nil,
+            statements: statements,
+            announcement: announcement
+        )
+        return try await replica.onWriter { try finish(newcomer, invitation: key) }
+    }
+
+    /// What was asked for, in order by itself.
+    private struct Newcomer: Sendable {
+        package let name: String
+        let organization: OrganizationID
+        let organizationKey: Hash256
+        package let node: NodeKey
+        let isOwn: Bool
+        package let statements: [Statement]
+        package let announcement: Announcement?
+    }
+
+    /// On the writer's queue: what is judged here is judged by what was written before.
+    private func finish(_ newcomer: Newcomer, invitation key: Hash256) throws -> Admitted {
+        try replica.store.write { transaction in
+            let redemption = try transaction.redeemInvitation(
+                key,
+                by: newcomer.node,
+                of: newcomer.organizationKey,
+                now: WallClock.milliseconds
+            )
+            try Self.check(redemption, name: newcomer.name, isOwn: newcomer.isOwn)
+            if !newcomer.isOwn { try checkName(newcomer, transaction.reading) }
+            try transaction.add(newcomer.statements)
+            if let announcement = newcomer.announcement { try transaction.set(announcement) }
+        }
+        let held = try replica.store.read { (try $0.statements(), try $0.announcements()) }
+        return Admitted(
+            name: newcomer.name,
+            node: newcomer.node,
+            statements: newcomer.statements,
+            announcement: newcomer.announcement,
+            answer: JoinAnswerParts(charter: replica.charter, statements: held.0, announcements: held.1)
+        )
+    }
+
+    /// Refuses a name that resembles a member's, or that of an organization that this node has vouched for: by the roster
+    /// that the engine knows, and by the statements on the disk, which may be ahead of it.
+    private func checkName(_ newcomer: Newcomer, _ reading: ReadTransaction) throws {
+        let folded = NameFolding.fold(newcomer.name)
+        let stored = try replica.storedRoster(reading)
+        for member in Array(replica.roster.members.values) + stored.roster.members.values
+        where NameFolding.fold(member.name) == folded && member.id != newcomer.organization {
+            throw HansaError(.refused, "a member is called '\(member.name)' already; choose another name")
+        }
+        for statement in stored.statements where statement.signer == replica.node.hash {
+            guard case .admission(let name, let organizationKey) = statement.body else { continue }
+            if organizationKey == newcomer.organizationKey {
+                // Another name would be another admission, of which the one with the lower id counts.
+                guard Array(name.utf8) == Array(newcomer.name.utf8) else {
+                    throw HansaError(.refused, "the organization was admitted as '\(name)'; join by that name")
+                }
+            } else if NameFolding.fold(name) == folded {
+                throw HansaError(.refused, "another newcomer is called '\(name)' already; choose another name")
+            }
+        }
+    }
+
+    private static func check(_ redemption: Redemption, name: String, isOwn: Bool) throws {
+        switch redemption {
+        case .redeemed(let invitation):
+            guard invitation.isOwn == isOwn else { throw HansaError(.refused, "the invitation is of the other kind") }
+            if let expected = invitation.expectedName, NameFolding.fold(expected) != NameFolding.fold(name) {
+                throw HansaError(.refused, "the invitation is for '\(expected)'")
+            }
+        case .takenByAnother:
+            throw HansaError(.refused, "the invitation was used by another node or for another organization")
+        case .expired: throw HansaError(.refused, "the invitation has expired")
+        case .revoked: throw HansaError(.refused, "the invitation was revoked")
+        case .unknown: throw HansaError(.refused, "the invitation is not of this node")
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Catalog
+package import Governance
+import SwiftProtobuf
+import Wire
+
+/// The answer to an admitted newcomer, cut into frames.
+///
+/// Statements that say who belongs come first, then announcements, then fork proofs, which are long, and which a session
+/// brings too: a newcomer that takes no more than its bound of bytes has what it needs. Each frame has at most some
+/// 256 KiB, or one statement (96 KiB at most); the first one has the charter besides.
+package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
+    private static let bytesMax = 256 * 1024
+    /// Entries of a frame. Each takes far more room decoded than its bytes.
+    private static let countMax = 4096
+
+    private enum Entry: Sendable {
+        case statement([UInt8])
+        case announcement([UInt8])
+
+        var byteCount: Int {
+            switch self {
+            case .statement(let bytes), .announcement(let bytes): bytes.count + 8
+            }
+        }
+    }
+
+    private var entries: ArraySlice<Entry>
+    private var charter: Charter?
+
+    /// - Parameters:
+    ///   - statements: The bytes of SignedStatement messages.
+    ///   - announcements: The bytes of SignedAnnouncement messages.
+    package init(charter: Charter, statements: [[UInt8]], announcements: [[UInt8]]) {
+        self.charter = charter
+        // Nobody signs a fork proof.
+        let isProof = { (bytes: [UInt8]) in
+            (try? Hansa_V0_SignedStatement(serializedBytes: bytes))?.signer.isEmpty ?? true
+        }
+        let marked = statements.map { (isProof: isProof($0), entry: Entry.statement($0)) }
+        entries =
+            (marked.filter { !$0.isProof }.map(\.entry) + announcements.map { .announcement($0) }
+            + marked.filter(\.isProof).map(\.entry))[...]
+    }
+
+    /// The next frame's bytes; nil behind the last.
+    package mutating func next() -> [UInt8]? {
+        guard charter != nil || !entries.isEmpty else { return nil }
+        var answer = Hansa_V0_JoinAnswer()
+        if let charter { answer.charter = charter.message }
+        charter = nil
+        var byteCount = 0
+        var count = 0
+        while let entry = entries.first, count < Self.countMax,
+            count == 0 || byteCount + entry.byteCount <= Self.bytesMax
+        {
+            _ = entries.popFirst()
+            count += 1
+            byteCount += entry.byteCount
+            switch entry {
+            case .statement(let bytes):
+                if let signed = try? Hansa_V0_SignedStatement(serializedBytes: bytes) {
+                    answer.statements.append(signed)
+                }
+            case .announcement(let bytes):
+                if let signed = try? Hansa_V0_SignedAnnouncement(serializedBytes: bytes) {
+                    answer.announcements.append(signed)
+                }
+            }
+        }
+        answer.more = !entries.isEmpty
+        return Self.frame(answer)
+    }
+
+    /// The only frame of an answer that refuses.
+    package static func refusal(_ error: HansaError) -> [UInt8] {
+        var answer = Hansa_V0_JoinAnswer()
+        answer.refused = UInt32(error.code.rawValue)
+        answer.reason = error.message
+        return frame(answer)
+    }
+
+    private static func frame(_ answer: Hansa_V0_JoinAnswer) -> [UInt8] {
+        var frame = Hansa_V0_Frame()
+        frame.joinAnswer = answer
+        // Serializing fails only for required fields and broken Any messages, of which proto3 here has none.
+        return (try? frame.serializedBytes()) ?? []
+    }
+}

@@ -1,0 +1,159 @@
+package import Catalog
+import DeltaLog
+import Governance
+package import Store
+
+extension Replica {
+    /// The record that a user means: by `owner/kind/localId`, or by the beginning of its id.
+    ///
+    /// - Throws: ``ErrorCode/rejected`` where there is none, ``ErrorCode/refused`` with the candidates where there are
+    ///   several.
+    package func resolve(_ text: String) async throws -> RecordID {
+        if text.utf8.contains(UInt8(ascii: "/")) { return try named(text) }
+        let shownMax = 10
+        let found = try await read { reading -> [(RecordID, RecordView?)]? in
+            guard let ids = try reading.records(withPrefix: text, limit: shownMax + 1) else { return nil }
+            return try ids.map { ($0, try reading.view(of: $0)) }
+        }
+        guard let found else {
+            throw HansaError(.usage, "'\(text)' is neither the beginning of a record's id nor owner/kind/localId")
+        }
+        guard let first = found.first else { throw HansaError(.rejected, "no record's id begins with \(text)") }
+        guard found.count == 1 else {
+            let candidates = found.prefix(shownMax).map { id, view in
+                "\(id.hex.prefix(16))  \(view.map { $0.isDeleted ? "(deleted)" : $0.displayName() } ?? "")"
+            }
+            throw HansaError(
+                .refused,
+                "several records' ids begin with \(text); give more of the one that you mean",
+                details: candidates + (found.count > shownMax ? ["and more"] : [])
+            )
+        }
+        return first.0
+    }
+
+    private func named(_ text: String) throws -> RecordID {
+        guard let (owner, identity) = try recordName(text) else {
+            throw HansaError(.usage, "'\(text)' is not owner/kind/localId")
+        }
+        return recordID(owner: owner, identity)
+    }
+
+    /// The parts of `owner/kind/localId`; nil where it has fewer.
+    package func recordName(_ text: String) throws -> (owner: OrganizationID, identity: RecordIdentity)? {
+        let parts = text.split(atByte: UInt8(ascii: "/"), partsMax: 3)
+        guard parts.count == 3, !parts[0].isEmpty, !parts[1].isEmpty, !parts[2].isEmpty else { return nil }
+        return (try member(parts[0]), RecordIdentity(kind: parts[1], localID: parts[2]))
+    }
+
+    package func recordID(owner: OrganizationID, _ identity: RecordIdentity) -> RecordID {
+        RecordID(alliance: alliance, owner: owner, key: identity.key(cryptography), hasher: cryptography)
+    }
+
+    /// The member that a user means: by its name, or by the beginning of its id (8 digits at least).
+    ///
+    /// - Throws: ``ErrorCode/rejected`` where there is none, ``ErrorCode/refused`` with the candidates where there are
+    ///   several.
+    package func member(_ text: String) throws -> OrganizationID {
+        let members = roster.sorted
+        if let exact = members.filter({ $0.name.hasSameBytes(as: text) }).single { return exact.id }
+        let folded = NameFolding.fold(text)
+        var found = members.filter { NameFolding.fold($0.name) == folded }
+        if found.isEmpty {
+            // As it is shown where names are alike: name (prefix).
+            found = members.filter { "\($0.name) (\($0.id.short))".hasSameBytes(as: text) }
+        }
+        if found.isEmpty, text.count >= 8 { found = members.filter { $0.id.hex.hasPrefix(text.lowercased()) } }
+        guard let first = found.first else {
+            let names = members.map(\.name).joined(separator: ", ")
+            throw HansaError(.rejected, "no member is called '\(text)'; the members are: \(names)")
+        }
+        guard found.count == 1 else {
+            let names = found.map { "\($0.name) (\($0.id.short))" }.joined(separator: ", ")
+            throw HansaError(.refused, "'\(text)' may be any of: \(names)")
+        }
+        return first.id
+    }
+
+    /// The view of a record, with what is missing said.
+    package func existingView(_ id: RecordID) async throws -> RecordView {
+        guard let view = try await read({ try $0.view(of: id) }) else {
+            throw HansaError(.rejected, "there is no such record")
+        }
+        return view
+    }
+
+    /// Only a record that is not deleted can be shown and changed.
+    ///
+    /// - Parameter help: What the user may do with a deleted one.
+    /// - Throws: ``ErrorCode/rejected`` with who deleted it, and when.
+    package func requireLive(_ view: RecordView, help: String) async throws {
+        guard view.isDeleted else { return }
+        throw HansaError(.rejected, "\(try await deletion(of: view)); \(help)")
+    }
+
+    /// How a deleted record was called.
+    package func formerName(of view: RecordView) async throws -> String {
+        let (id, hasher) = (view.id, cryptography)
+        return Self.name(of: id, view, try await read { try $0.history(of: id, hasher: hasher) })
+    }
+
+    /// How the record is called, or was before it was deleted.
+    package static func name(
+        of id: RecordID,
+        _ view: RecordView?,
+        _ history: [ReadTransaction.HistoryEntry]
+    ) -> String {
+        if let view, view.identity != nil { return view.displayName() }
+        for operation in history.reversed() {
+            let values = operation.envelope.valuesByNumber(operation.content)
+            for (number, write) in operation.envelope.writes.enumerated() {
+                guard ["name", "title", "labels"].contains(write.field.base), let value = values[UInt32(number)] else {
+                    continue
+                }
+                return value.displayText
+            }
+        }
+        return id.short
+    }
+
+    /// A deleted record in a sentence: how it was called, who deleted it, and when.
+    package func deletion(of view: RecordView) async throws -> String {
+        let name = try await formerName(of: view)
+        guard let mark = view.marks.first else { return "'\(name)' was deleted" }
+        let author = roster.organization(of: mark.dot.log.author).map { self.name(of: $0) } ?? "an unknown member"
+        return "'\(name)' was deleted on \(TimeText.minute(milliseconds: mark.stamp.milliseconds)) by \(author)"
+    }
+
+    /// The nodes that a user means: all of a member's, or those whose key begins so.
+    package func nodes(_ text: String) throws -> [NodeKey] {
+        let digits = text.lowercased()
+        let byKey = roster.organizations.keys.filter { digits.count >= 4 && $0.hex.hasPrefix(digits) }
+        if !byKey.isEmpty { return byKey.sorted() }
+        return roster.members[try member(text)]?.nodes ?? []
+    }
+
+    /// A kind that is neither known nor held is a slip.
+    package func checkKind(_ kind: String) async throws {
+        guard !CatalogRules.kinds.contains(kind), try await !read({ try $0.hasRecords(of: kind) }) else { return }
+        throw HansaError(
+            .usage,
+            "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+        )
+    }
+
+    /// Only the owner writes a record.
+    package func requireOwn(_ owner: OrganizationID) throws {
+        guard owner == organization else {
+            throw HansaError(
+                .refused,
+                "this record belongs to \(name(of: owner)); only that organization can change it"
+            )
+        }
+    }
+}
+
+extension Array {
+    /// The only element, if it is the only one.
+    fileprivate var single: Element? { count == 1 ? first : nil }
+}

@@ -1,0 +1,387 @@
+import Catalog
+package import DeltaLog
+import Foundation
+import GRDB
+import Governance
+
+/// What an examination of the database found.
+package struct VerifyReport: Sendable {
+    /// Something that is not as it must be.
+    package struct Finding: Hashable, Sendable {
+        /// What is wrong, for people.
+        package let what: String
+        /// The table, with the row or the log and sequence.
+        package let place: String
+    }
+
+    /// Findings listed at most; further ones are only counted.
+    package static let findingsMax = 1000
+
+    package private(set) var findings: [Finding] = []
+    package private(set) var findingCount = 0
+    package internal(set) var deltaCount = 0
+    package internal(set) var operationCount = 0
+    /// Rows of derived tables compared; 0 unless the examination was deep.
+    package internal(set) var derivedRowCount = 0
+
+    package var isSound: Bool { findingCount == 0 }
+
+    mutating func add(_ what: String, at place: String) {
+        findingCount += 1
+        if findings.count < Self.findingsMax { findings.append(Finding(what: what, place: place)) }
+    }
+
+    /// Takes in the findings of another one.
+    mutating func add(_ other: VerifyReport) {
+        findingCount += other.findingCount
+        findings += other.findings.prefix(Self.findingsMax - findings.count)
+    }
+
+    /// Runs `body`; damage that stops it becomes a finding.
+    mutating func guarding(_ place: String, _ body: (inout VerifyReport) throws -> Void) {
+        do {
+            try body(&self)
+        } catch {
+            let text = (error as? StoreError)?.message ?? (error as? DatabaseError)?.message ?? "\(error)"
+            add(text, at: place)
+        }
+    }
+}
+
+extension Store {
+    /// Reads the whole database and checks it: SQLite's own structures, each statement's and each delta's signature,
+    /// every chain, Merkle root and hash, and the heads. If `deep`, the log is also merged anew into a file of its own beside
+    /// the database, in an order that is the same on every node, and what is derived compared with it: tables row by row,
+    /// the index for search by sums (``TermSums``). The file's structures are read beside the log, in a snapshot of their own.
+    /// Nothing is changed, writers are not held up, and memory is bounded.
+    ///
+    /// - Parameters:
+    ///   - applier: Its hasher also checks signatures.
+    ///   - progress: Called for every delta, twice if deep. If it throws, the examination ends soon, and what it gives is no
+    ///     answer.
+    /// - Throws: ``StoreError`` where the examination itself fails; damage is a finding, never an error.
+    package func verify(
+        deep: Bool,
+        applier: DeltaApplier<some Cryptography>,
+        progress: (Progress) throws -> Void = { _ in }
+    ) throws -> VerifyReport {
+        var report = VerifyReport()
+        // Beside the log, which is checked on the other processors.
+        let structure = Pending { [self] in
+            Result {
+                var report = VerifyReport()
+                try read { Self.verifyStructure($0, &report) }
+                return report
+            }
+        }
+        defer { _ = structure.value() }
+        do {
+            try read { reading in
+                Self.verifyGovernance(reading, applier: applier, &report)
+                Self.verifyLog(reading, applier: applier, &report, progress)
+                report.guarding("meta") { report in
+                    if try RebuildMark.read(reading.session) != nil {
+                        report.add("a rebuild was begun and not finished: run `hansa verify --rebuild`", at: "meta")
+                    }
+                }
+            }
+        } catch let error as StoreError where error.code == .corrupt {
+            report.add(error.message, at: "file")
+        }
+        do {
+            report.add(try structure.value().get())
+        } catch let error as StoreError where error.code == .corrupt {
+            report.add(error.message, at: "file")
+        }
+        if deep {
+            if report.isSound {
+                try verifyDerived(applier: applier, &report, progress)
+            } else {
+                report.guarding("derived tables") { report in
+                    try verifyDerived(applier: applier, &report, progress)
+                }
+            }
+        }
+        return report
+    }
+
+    private static func verifyStructure(_ reading: ReadTransaction, _ report: inout VerifyReport) {
+        report.guarding("file") { report in
+            let lines = try reading.session("PRAGMA quick_check(100)").all { $0.text(0) }
+            for line in lines where line != "ok" { report.add(line, at: "file") }
+        }
+        report.guarding("search") { report in
+            // Only that it can be read; what it holds is compared when the examination is deep.
+            _ = try reading.session("SELECT rowid FROM search WHERE search MATCH ? LIMIT 1").bind(1, text: "\"a\"")
+                .first { $0.int(0) }
+        }
+    }
+
+    private static func verifyGovernance(
+        _ reading: ReadTransaction,
+        applier: DeltaApplier<some Cryptography>,
+        _ report: inout VerifyReport
+    ) {
+        report.guarding("statement") { report in
+            let rows = try reading.session("SELECT id, bytes FROM statement").all { ($0.bytes(0), $0.bytes(1)) }
+            for (id, bytes) in rows {
+                let statement = try? Statement(
+                    verifying: bytes,
+                    alliance: applier.alliance,
+                    cryptography: applier.hasher
+                )
+                if statement?.id.bytes != id {
+                    report.add("a governance statement is damaged", at: "statement \(Hex.string(id))")
+                }
+            }
+        }
+        report.guarding("announcement") { report in
+            let rows = try reading.session("SELECT node, bytes FROM announcement").all { ($0.bytes(0), $0.bytes(1)) }
+            for (node, bytes) in rows {
+                let announcement = try? Announcement(
+                    verifying: bytes,
+                    alliance: applier.alliance,
+                    cryptography: applier.hasher
+                )
+                if announcement?.node.bytes != node {
+                    report.add("an announcement is damaged", at: "announcement \(Hex.string(node))")
+                }
+            }
+        }
+    }
+
+    private static func verifyLog(
+        _ reading: ReadTransaction,
+        applier: DeltaApplier<some Cryptography>,
+        _ report: inout VerifyReport,
+        _ progress: (Progress) throws -> Void
+    ) {
+        report.guarding("log") { report in
+            let session = reading.session
+            let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
+            var heads: [LogID: Head] = [:]
+            var next: Int64 = 1
+            var deltas = CheckedDeltas(
+                .arrival(after: Int64.min),
+                operationsMax: Self.verifyOperations,
+                applier: applier,
+                ahead: nil
+            )
+            var batch = try deltas.next(from: reading)
+            while !batch.isEmpty {
+                for stored in batch {
+                    report.guarding("delta \(stored.id)") { report in
+                        if stored.id != next {
+                            report.add("operations lie between deltas, or are missing", at: "delta \(stored.id)")
+                        }
+                        next = stored.id &+ stored.count
+                        try Self.verify(stored, &heads, &report)
+                    }
+                    try progress(Progress(done: report.operationCount, total: total))
+                }
+                batch = try deltas.next(from: reading)
+            }
+            if report.operationCount != total, report.isSound {
+                report.add("\(total) operations are stored, the deltas have \(report.operationCount)", at: "operation")
+            }
+            let frontier = try reading.frontier()
+            for (log, head) in frontier.sorted where heads[log] != head {
+                report.add(
+                    "the head is not the last delta",
+                    at: "log \(log.author.short).\(Hex.string(log.incarnation))"
+                )
+            }
+            for log in heads.keys.sorted() where frontier[log] == nil {
+                report.add(
+                    "a log with deltas has no head",
+                    at: "log \(log.author.short).\(Hex.string(log.incarnation))"
+                )
+            }
+        }
+    }
+
+    private static func verify(
+        _ stored: CheckedDelta,
+        _ heads: inout [LogID: Head],
+        _ report: inout VerifyReport
+    ) throws {
+        let delta: VerifiedDelta
+        do {
+            delta = try stored.form.get()
+        } catch let refusal as DeltaRefusal {
+            report.add(refusal.reason, at: "delta \(stored.id)")
+            return
+        }
+        let place = "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
+        if delta.hash.bytes != stored.hash { report.add("its stored hash is not its hash", at: place) }
+        if stored.log != delta.log || stored.sequence != delta.header.sequence {
+            report.add("it is filed under another log or sequence", at: place)
+        }
+        if delta.header.previous != heads[delta.log]?.hash
+            || delta.header.sequence != (heads[delta.log]?.sequence ?? 0) &+ 1
+        {
+            report.add("it does not continue its log", at: place)
+        }
+        heads[delta.log] = delta.head
+        report.deltaCount += 1
+        report.operationCount += delta.operations.count
+    }
+
+    // MARK: - What is derived
+
+    /// Merges the log anew into a file that holds derived tables alone, and compares.
+    ///
+    /// The logs are merged in canonical order (``DeltaOrder``), not in that of their arrival here: so a row that only that
+    /// order could give is found. Numbers are local; the new rows get those that the same path, kind, organization or record
+    /// has in the database (``WriterCache/Numbering``), so that rows can be compared byte by byte. Entries of the index are
+    /// only added up, and compared by their sums.
+    private func verifyDerived(
+        applier: DeltaApplier<some Cryptography>,
+        _ report: inout VerifyReport,
+        _ progress: (Progress) throws -> Void
+    ) throws {
+        let temporary = folder + "/verify-\(UUID().uuidString).tmp"
+        defer { for end in ["", "-journal"] { try? FileManager.default.removeItem(atPath: temporary + end) } }
+        try StoreError.mapping {
+            var configuration = GRDB.Configuration()
+            configuration.foreignKeysEnabled = false
+            configuration.busyMode = .timeout(5)
+            let queue = try DatabaseQueue(path: temporary, configuration: configuration)
+            defer { try? queue.close() }
+            try queue.inDatabase { database in
+                // Nobody needs this file after a crash.
+                try database.execute(
+                    sql:
+                        "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.cache_size = -65536"
+                )
+                try database.execute(sql: "ATTACH DATABASE ? AS source", arguments: [databasePath])
+                try database.execute(sql: Schema.derived + Schema.fieldIndex)
+                try database.execute(
+                    sql: """
+                        CREATE TABLE log(
+                            id INTEGER PRIMARY KEY, author BLOB NOT NULL, incarnation INTEGER NOT NULL,
+                            sequence INTEGER NOT NULL, hash BLOB, start BLOB, finish BLOB,
+                            UNIQUE(author, incarnation)
+                        );
+                        CREATE VIRTUAL TABLE temp.found USING fts5vocab(source, search, instance);
+                        """
+                )
+                let session = try Session(database)
+                // One transaction, so that the source is one snapshot throughout.
+                try database.inTransaction(.deferred) {
+                    try session(
+                        "INSERT INTO main.log SELECT id, author, incarnation, 0, NULL, x'', x'' FROM source.log"
+                    )
+                    .run()
+                    let cache = try WriterCache(session, numbering: .source)
+                    cache.mergedHeads = [:]
+                    let rowMax = try session("SELECT max(id) FROM source.record").first { $0.int(0) } ?? 0
+                    cache.termSums = TermSums(rowMax: rowMax)
+                    let ahead = TermsAhead()
+                    var transaction = WriteTransaction(session: session, cache: cache, ahead: ahead)
+                    let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
+                    var deltas = CheckedDeltas(
+                        .canonical,
+                        operationsMax: Self.verifyOperations,
+                        applier: applier,
+                        ahead: ahead
+                    )
+                    var batch = try deltas.next(from: transaction.reading)
+                    var done = 0
+                    while !batch.isEmpty {
+                        try Self.remerge(batch, into: &transaction, applier: applier)
+                        done += batch.reduce(0) { $0 + Int(clamping: $1.count) }
+                        try progress(Progress(done: done, total: total))
+                        batch = try deltas.next(from: transaction.reading)
+                    }
+                    try transaction.flush()
+                    try Self.compareDerived(session, &report)
+                    report.guarding("search") { report in
+                        try Self.compareSearch(cache.termSums ?? TermSums(rowMax: rowMax), session, &report)
+                    }
+                    return .commit
+                }
+            }
+        }
+    }
+
+    /// Operations read, checked and merged at a time.
+    private static let verifyOperations = 2000
+
+    private static func compareDerived(_ session: Session, _ report: inout VerifyReport) throws {
+        // A kind that no record is of any more may have its number still.
+        for (table, order, filter) in [
+            ("field", "number", ""), ("organization", "number", ""),
+            ("kind", "number", "WHERE number IN (SELECT kind FROM main.tally)"), ("record", "id", ""),
+            ("touch", "record, operation", ""), ("aside", "operation", ""),
+            ("waiting", "log, sequence, position, record, field, prefix, number", ""), ("total", "organization", ""),
+            ("tally", "kind, owner", ""),
+        ] {
+            report.guarding(table) { report in
+                try compare(
+                    table,
+                    session.dynamic("SELECT * FROM source.\(table) \(filter) ORDER BY \(order)"),
+                    session.dynamic("SELECT * FROM main.\(table) \(filter) ORDER BY \(order)"),
+                    &report
+                )
+            }
+        }
+        // Indexes are not read by the comparison above; SQLite's quick check leaves them out too.
+        for (index, table, key, expression) in [
+            ("record_short", "record", "id", "short >= 0"),
+            ("record_listing", "record", "id", "shown = 1 AND kind >= 0"),
+            ("record_trouble", "record", "id", "trouble > 0"), ("field_path", "field", "number", "path >= x''"),
+            ("aside_record", "aside", "operation", "record >= x''"),
+        ] {
+            report.guarding(index) { report in
+                let byIndex = try session.dynamic(
+                    "SELECT count(*), sum(\(key)) FROM source.\(table) INDEXED BY \(index) WHERE \(expression)"
+                ).first { [$0.int(0), $0.int(1)] }
+                let byTable = try session.dynamic(
+                    "SELECT count(*), sum(\(key)) FROM source.\(table) NOT INDEXED WHERE \(expression)"
+                ).first { [$0.int(0), $0.int(1)] }
+                if byIndex != byTable { report.add("the index does not agree with its table", at: index) }
+            }
+        }
+    }
+
+    /// Compares the entries of the index with those that the log gives.
+    private static func compareSearch(_ expected: TermSums, _ session: Session, _ report: inout VerifyReport) throws {
+        var found = expected
+        found.removeAll()
+        let sql = try session("SELECT term, doc, col, \"offset\" FROM temp.found")
+        defer { sql.reset() }
+        while try sql.step() {
+            let column: Int64 = sql.withBytes(2) { $0.first == UInt8(ascii: "n") } ? 1 : 0
+            sql.withBytes(0) { found.add($0, row: sql.int(1), column: column, position: sql.int(3)) }
+        }
+        report.derivedRowCount += found.entryCount
+        for rows in found.differences(from: expected) {
+            report.add("is not what the log gives", at: "search for records \(rows.lowerBound) to \(rows.upperBound)")
+        }
+    }
+
+    /// Compares two statements' rows one by one; after a row too many or too few the rest is not compared.
+    private static func compare(_ table: String, _ found: SQL, _ expected: SQL, _ report: inout VerifyReport) throws {
+        var row = 0
+        defer {
+            found.reset()
+            expected.reset()
+        }
+        while true {
+            let (hasFound, hasExpected) = (try found.step(), try expected.step())
+            guard hasFound, hasExpected else {
+                if hasFound != hasExpected {
+                    report.add(hasFound ? "has rows too many" : "lacks rows", at: "\(table) after row \(row)")
+                }
+                return
+            }
+            row += 1
+            report.derivedRowCount += 1
+            if !found.hasSameRow(as: expected) {
+                report.add("is not what the log gives", at: "\(table) row \(row) (\(found.int(0)))")
+                if report.findingCount > VerifyReport.findingsMax { return }
+            }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+import Catalog
+import DeltaLog
+
+/// What the writer keeps in memory between transactions: numbers of fields, logs, organizations and kinds, and the
+/// heads of logs. It mirrors tables; after a transaction that fails it is thrown away and read anew.
+///
+/// All of it is bounded: peers choose how many of each there are.
+final class WriterCache {
+    /// A log's row.
+    struct Log {
+        let number: Int64
+        /// Nil for a log that was only cited so far.
+        var head: Head?
+        /// How many first bytes of its headers, and which last ones, are kept once (see ``Schema/headerEnds``).
+        var start = 0
+        package var finish: [UInt8] = []
+    }
+
+    /// Where new rows get their numbers.
+    enum Numbering {
+        /// The next ones.
+        case own
+        /// Those of the same field, kind, organization or record in the attached database `source`, so that both can be
+        /// compared row by row; where it lacks one, a number that it does not have.
+        case source
+    }
+
+    /// Entries of one map; beyond that it is emptied.
+    static let entriesMax = 16384
+    /// Bytes of names of kinds in one generation.
+    static let kindBytesMax = 256 * 1024
+    /// Live operations of a record from which on its canonical hash is kept.
+    private static let hashedOperationsMin = 64
+    /// Live operations of a record whose state is kept: at most some 9 MiB.
+    private static let wideOperations = 1024...65_536
+
+    let numbering: Numbering
+    let fields = FieldNames()
+    /// What the transactions did so far, for tests.
+    var work = StoreWork()
+    private var logs: [LogID: Log?] = [:]
+    private var logIDs: [Int64: LogID] = [:]
+    private var organizations: [OrganizationID: Int64] = [:]
+    private var organizationIDs: [Int64: OrganizationID] = [:]
+    private var kinds = BoundedCache<ByteText, Int64>(weightMax: kindBytesMax)
+    private var shapes = BoundedCache<ArraySlice<UInt8>, Int64>(weightMax: Shapes.cacheBytesMax)
+    private var lastShape: (bytes: [UInt8], number: Int64)?
+    /// Canonical hashes of records with many live operations, as they were saved last.
+    private var hashes = BoundedCache<RecordID, Hash256>(weightMax: entriesMax)
+    /// The last state saved that has many operations, with the number of its bytes: a record that changes often is not decoded
+    /// for each change.
+    private var wide: (id: RecordID, state: RecordState, byteCount: Int)?
+    /// Heads of the logs as merged so far, while what is derived is made anew; else nil.
+    var mergedHeads: [LogID: Head]?
+    /// Where entries of the index for search are only added up, to be compared; else nil.
+    var termSums: TermSums?
+    /// Finds rows of `source` by their records' ids.
+    private let sourceRows = RowsInTurn(
+        following: "SELECT id, short, rest FROM source.record WHERE id > ? ORDER BY id",
+        read: { (row: $0.int(0), id: try RecordRow.id(short: $0.int(1), rest: $0, column: 2)) },
+        number: { $0.row }
+    )
+    /// The last number that a record got which `source` lacks.
+    private var lastSurplusRow: Int64?
+
+    init(_ session: Session, numbering: Numbering = .own) throws {
+        self.numbering = numbering
+        let newest = try session("SELECT number, bytes FROM shape ORDER BY number DESC LIMIT ?")
+            .bind(1, Int64(Shapes.loadedMax)).all { ($0.int(0), $0.bytes(1)) }
+        for (number, bytes) in newest.reversed() { keep(number, forShape: bytes) }
+    }
+
+    // MARK: - Shapes
+
+    /// The number of an envelope's shape, given now if it had none; 0 where the envelope is to be stored whole.
+    func shapeNumber(_ operation: VerifiedOperation, _ session: Session) throws -> Int64 {
+        guard let shape = Shapes.shape(of: operation) else { return 0 }
+        // Most operations have the shape of the one before.
+        if let lastShape, lastShape.bytes[...] == shape { return lastShape.number }
+        let bytes = Array(shape)
+        let number: Int64
+        if let known = shapes.find(shape) {
+            number = known
+        } else {
+            try session("INSERT INTO shape(bytes) VALUES(?)").bind(1, bytes).run()
+            number = session.lastInsertedRow
+            keep(number, forShape: bytes)
+        }
+        lastShape = (bytes, number)
+        return number
+    }
+
+    private func keep(_ number: Int64, forShape bytes: [UInt8]) {
+        shapes.insert(number, for: bytes[...], weight: bytes.count + Shapes.entryBytes)
+    }
+
+    // MARK: - Fields and kinds
+
+    func number(of path: FieldPath, _ session: Session) throws -> FieldNumber {
+        if let known = try fields.number(of: path, session) { return known }
+        let bytes = Array(path.text.utf8)
+        var given: Int64?
+        if numbering == .source {
+            given =
+                try session("SELECT number FROM source.field WHERE path = ?").bind(1, bytes).first { $0.int(0) }
+                ?? surplus(session("SELECT max(number) FROM source.field"), session("SELECT max(number) FROM field"))
+        }
+        let number = try FieldNames.number(
+            given
+                ?? max(
+                    Int64(FieldNumber.identity.rawValue),
+                    session("SELECT max(number) FROM field").first { $0.int(0) } ?? 0
+                ) &+ 1
+        )
+        try session("INSERT INTO field(number, path) VALUES(?, ?)").bind(1, Int64(number.rawValue)).bind(2, bytes)
+            .run()
+        fields.keep(number, for: path)
+        return number
+    }
+
+    func kindNumber(_ name: String, _ session: Session) throws -> Int64 {
+        let key = ByteText(name)
+        if let known = kinds.find(key) { return known }
+        let bytes = Array(name.utf8)
+        let number: Int64
+        if let found = try session("SELECT number FROM kind WHERE name = ?").bind(1, bytes).first({ $0.int(0) }) {
+            number = found
+        } else {
+            var given: Int64?
+            if numbering == .source {
+                given =
+                    try session("SELECT number FROM source.kind WHERE name = ?").bind(1, bytes).first { $0.int(0) }
+                    ?? surplus(session("SELECT max(number) FROM source.kind"), session("SELECT max(number) FROM kind"))
+            }
+            try session("INSERT INTO kind(number, name) VALUES(?, ?)").bind(1, given).bind(2, bytes).run()
+            number = session.lastInsertedRow
+        }
+        kinds.insert(number, for: key, weight: bytes.count + 64)
+        return number
+    }
+
+    /// A number that neither table has.
+    private func surplus(_ maxima: SQL...) throws -> Int64 {
+        try maxima.reduce(0) { try max($0, $1.first { $0.int(0) } ?? 0) } &+ 1
+    }
+
+    // MARK: - Logs
+
+    /// The log's row; nil where it has none.
+    func log(_ id: LogID, _ session: Session) throws -> Log? {
+        if let known = logs[id] { return known }
+        let row = try session(
+            "SELECT id, sequence, hash, length(start), finish FROM log WHERE author = ? AND incarnation = ?"
+        )
+        .bind(1, id.author.hash).bind(2, Int64(bitPattern: id.incarnation))
+        .first { row in
+            let sequence = UInt64(bitPattern: row.int(1))
+            let head = sequence == 0 ? nil : Head(sequence: sequence, hash: try row.hash(2))
+            return Log(number: row.int(0), head: head, start: Int(row.int(3)), finish: row.bytes(4))
+        }
+        if logs.count >= Self.entriesMax { logs = [:] }
+        logs[id] = .some(row)
+        return row
+    }
+
+    /// The log's number, given now if it had none.
+    func logNumber(_ id: LogID, _ session: Session) throws -> Int64 {
+        if let known = try log(id, session) { return known.number }
+        try session("INSERT INTO log(author, incarnation, sequence) VALUES(?, ?, 0)")
+            .bind(1, id.author.hash).bind(2, Int64(bitPattern: id.incarnation)).run()
+        let number = session.lastInsertedRow
+        logs[id] = Log(number: number, head: nil)
+        return number
+    }
+
+    func setHead(_ head: Head, of id: LogID, _ session: Session) throws {
+        let number = try logNumber(id, session)
+        try session("UPDATE log SET sequence = ?, hash = ? WHERE id = ?")
+            .bind(1, Int64(bitPattern: head.sequence)).bind(2, head.hash).bind(3, number).run()
+        var log = logs[id] ?? nil
+        log?.head = head
+        logs[id] = log
+    }
+
+    /// The part of a delta's header that its log's row does not hold, and whether its end was cut off. What the row holds is
+    /// entered there with the log's first delta.
+    func rest(ofHeader delta: VerifiedDelta, _ session: Session) throws -> (bytes: [UInt8], isCut: Bool) {
+        guard var log = try log(delta.log, session) else { return (delta.headerBytes, false) }
+        if log.head == nil {
+            log.start = delta.header.startByteCount
+            log.finish = delta.header.organizationField
+            try session("UPDATE log SET start = ?, finish = ? WHERE id = ?")
+                .bind(1, Array(delta.headerBytes.prefix(log.start))).bind(2, log.finish).bind(3, log.number).run()
+            logs[delta.log] = log
+        }
+        let rest = delta.headerBytes.dropFirst(log.start)
+        let isCut =
+            !log.finish.isEmpty && rest.count > log.finish.count && rest.suffix(log.finish.count) == log.finish[...]
+        return (Array(isCut ? rest.dropLast(log.finish.count) : rest), isCut)
+    }
+
+    func logID(_ number: Int64, _ session: Session) throws -> LogID {
+        if let known = logIDs[number] { return known }
+        let id = try Lookup.log(number, session)
+        if logIDs.count >= Self.entriesMax { logIDs = [:] }
+        logIDs[number] = id
+        return id
+    }
+
+    // MARK: - Organizations
+
+    func organizationNumber(_ id: OrganizationID, _ session: Session) throws -> Int64 {
+        if let known = organizations[id] { return known }
+        let number: Int64
+        let found = try session("SELECT number FROM organization WHERE id = ?").bind(1, id.hash).first { $0.int(0) }
+        if let found {
+            number = found
+        } else {
+            var given: Int64?
+            if numbering == .source {
+                given =
+                    try session("SELECT number FROM source.organization WHERE id = ?").bind(1, id.hash)
+                    .first { $0.int(0) }
+                    ?? surplus(
+                        session("SELECT max(number) FROM source.organization"),
+                        session("SELECT max(number) FROM organization")
+                    )
+            }
+            try session("INSERT INTO organization(number, id) VALUES(?, ?)").bind(1, given).bind(2, id.hash).run()
+            number = session.lastInsertedRow
+        }
+        if organizations.count >= Self.entriesMax { organizations = [:] }
+        organizations[id] = number
+        return number
+    }
+
+    func organizationID(_ number: Int64, _ session: Session) throws -> OrganizationID {
+        if let known = organizationIDs[number] { return known }
+        let id = try Lookup.organization(number, session)
+        if organizationIDs.count >= Self.entriesMax { organizationIDs = [:] }
+        organizationIDs[number] = id
+        return id
+    }
+
+    // MARK: - Records
+
+    /// The number of a new record's row; nil for the next one.
+    func rowNumber(of id: RecordID, _ session: Session) throws -> Int64? {
+        guard numbering == .source else { return nil }
+        let found = try sourceRows.find(session, isWanted: { $0.id == id }) {
+            let sql = try session("SELECT id, short, rest FROM source.record WHERE short = ?")
+            sql.bind(1, RecordRow.short(of: id))
+            defer { sql.reset() }
+            while try sql.step() {
+                let row = (row: sql.int(0), id: try RecordRow.id(short: sql.int(1), rest: sql, column: 2))
+                if row.id == id { return row }
+            }
+            return nil
+        }
+        if let found { return found.row }
+        let last = try lastSurplusRow ?? session("SELECT max(id) FROM source.record").first { $0.int(0) } ?? 0
+        lastSurplusRow = last &+ 1
+        return lastSurplusRow
+    }
+
+    /// Notes how a record was saved.
+    func noteSaved(_ state: RecordState, of id: RecordID, byteCount: Int) {
+        if Self.wideOperations.contains(state.operations.count) {
+            wide = (id, state, byteCount)
+        } else if wide?.id == id {
+            wide = nil
+        }
+    }
+
+    /// The state of a record as it was saved last, where it is kept, and has so many bytes.
+    func savedState(of id: RecordID, byteCount: Int) -> RecordState? {
+        guard let wide, wide.id == id, wide.byteCount == byteCount else { return nil }
+        return wide.state
+    }
+
+    /// The canonical hash of a record's state. Linear in its live writes, unless it is as it was saved.
+    func canonicalHash(of id: RecordID, _ state: RecordState, isSaved: Bool, _ hasher: some CatalogHasher) -> Hash256? {
+        guard state.operations.count >= Self.hashedOperationsMin else {
+            if !isSaved, hashes.count > 0 { hashes.remove(id) }
+            return state.canonicalHash(of: id, hasher: hasher)
+        }
+        if isSaved, let known = hashes.find(id) { return known }
+        let hash = state.canonicalHash(of: id, hasher: hasher)
+        if !isSaved, let hash { hashes.insert(hash, for: id, weight: 1) }
+        return hash
+    }
+}
+
+/// What transactions did, for tests that assert how much work something is.
+package struct StoreWork: Hashable, Sendable {
+    /// Operations read from the database to merge others.
+    package internal(set) var operationsRead = 0
+    /// Bytes of records' states written.
+    package internal(set) var stateBytesWritten = 0
+    /// Bytes of terms entered in the index for search, or taken out of it.
+    package internal(set) var termBytesWritten = 0
+    /// How often a record was saved.
+    package internal(set) var recordsSaved = 0
+}
+
+/// What numbers stand for.
+enum Lookup {
+    static func log(_ number: Int64, _ session: Session) throws -> LogID {
+        let id = try session("SELECT author, incarnation FROM log WHERE id = ?").bind(1, number).first {
+            LogID(author: NodeKey(try $0.hash(0)), incarnation: UInt64(bitPattern: $0.int(1)))
+        }
+        guard let id else { throw StoreError.damaged("table log") }
+        return id
+    }
+
+    static func organization(_ number: Int64, _ session: Session) throws -> OrganizationID {
+        let id = try session("SELECT id FROM organization WHERE number = ?").bind(1, number)
+            .first { OrganizationID(try $0.hash(0)) }
+        guard let id else { throw StoreError.damaged("table organization") }
+        return id
+    }
+
+    static func kind(_ number: Int64, _ session: Session) throws -> String {
+        guard let name = try session("SELECT name FROM kind WHERE number = ?").bind(1, number).first({ $0.text(0) })
+        else { throw StoreError.damaged("table kind") }
+        return name
+    }
+}
