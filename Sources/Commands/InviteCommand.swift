@@ -44,6 +44,13 @@ package struct InviteCommand: Command {
         guard expiresSeconds <= Self.expiresSecondsMax else {
             throw HansaError(.usage, "an invitation can be good for \(Self.expiresSecondsMax / 86_400) days at most")
         }
+        if let expectedName {
+            try NodeFolder.check(name: expectedName, what: "organization")
+            let folded = NameFolding.fold(expectedName)
+            if let member = replica.roster.members.values.first(where: { NameFolding.fold($0.name) == folded }) {
+                throw HansaError(.refused, "a member is called '\(member.name)' already; name the newcomer differently")
+            }
+        }
         let expires = now + expiresSeconds * 1000
         var ticket = Hansa_V0_Ticket()
         ticket.alliance = replica.alliance.data
@@ -107,6 +114,9 @@ package enum OwnInvitation {
             throw HansaError(.internal, "the node gave ids that are none")
         }
         let key = try folder.loadOrganizationKey(passphrase: passphrase)
+        guard OrganizationID(firstKey: key.publicKey, hasher: SystemCryptography()) == organization else {
+            throw HansaError(.passphrase, "\(folder.organizationKey) is not the key of this node's organization")
+        }
         let seed = try SystemRandom.bytes(count: 32)
         let oneTime = KeySigner(try Ed25519PrivateKey(seed: seed))
         let voucher = try Statement.voucher(

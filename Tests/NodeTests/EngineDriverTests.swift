@@ -37,7 +37,7 @@ private final class Outbox: Sendable {
     var hasOverlapped: Bool { state.withLock { $0.hasOverlapped } }
 }
 
-@Suite("Driving the engine", .timeLimit(.minutes(2)))
+@Suite("Driving the engine", .timeLimit(.minutes(10)))
 struct EngineDriverTests {
     private static let link = LinkID(1)
 

@@ -47,6 +47,20 @@ extension ProcessTests {
         }
 
         @Test
+        func `nobody is invited by a name that cannot be taken, or with a key that is another organization's`() throws {
+            let cluster = try Cluster("Acme", "Bolt")
+            for (name, code) in [(" x", Int32(2)), ("a/b", 2), ("ACME", 4)] {
+                let outcome = try cluster[0].command("invite", "--for", name)
+                #expect(outcome.code == code, "\(name): \(outcome)")
+            }
+            let key = cluster[0].folder + "/organization.key"
+            try FileManager.default.removeItem(atPath: key)
+            try FileManager.default.copyItem(atPath: cluster[1].folder + "/organization.key", toPath: key)
+            let outcome = try cluster[0].command("invite", "--own")
+            #expect(outcome.code == 9 && outcome.errors.contains(key), "\(outcome)")
+        }
+
+        @Test
         func `a name that a member has is refused however it is written`() throws {
             let cluster = try Cluster("Acme Öl")
             // Full-width letters, other case, and a letter with its mark apart.

@@ -355,5 +355,21 @@ extension ProcessTests {
             let log = reader.logLines.joined(separator: "\n")
             #expect(!log.contains("\u{1B}") && !log.contains("\u{9B}"))
         }
+
+        @Test
+        func `counts of an ended session are not told once something was written since`() throws {
+            let cluster = try Cluster("Acme", "Bolt")
+            #expect(try cluster.awaitAgreement())
+            cluster[1].kill()
+            func peer() throws -> JSONTree {
+                try #require(try cluster[0].status().members.array.first { $0.organization.string == "Bolt" }).nodes
+                    .array[0]
+            }
+            #expect(try eventually(seconds: 60) { try peer().state.string == "unreachable" })
+            for number in 1...3 {
+                try cluster[0].done("edit", "Acme/need/n\(number)", "name=Steel", "--create")
+            }
+            #expect(try peer().aheadBy == .null && peer().behindBy == .null)
+        }
     }
 }

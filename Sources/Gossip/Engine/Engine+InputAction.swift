@@ -127,7 +127,7 @@ package enum HeaderPurpose: Hashable, Sendable {
 /// that promises it: an ack follows the ``EngineInput/stored(token:_:summary:)`` of what it acknowledges.
 package enum EngineAction: Hashable, Sendable {
     case send(LinkID, PeerMessage)
-    /// Close the connection; where a refusal is given the peer is told first.
+    /// Close the connection; where a refusal is given the peer is told first. Without one the peer has refused the session.
     case disconnect(LinkID, SessionRefusal?)
     /// Connect to a node: the addresses are tried in their order, all within ``EngineSettings/dialDeadline``.
     case dial(NodeKey, addresses: [String])

@@ -71,8 +71,10 @@ extension Engine {
         let acquaintance = acquaintances[peer]
         let link = openLink(to: peer).flatMap { links[$0] }
         let state = link?.state ?? acquaintance?.state
-        var behind = acquaintance?.behindBy
-        var ahead = acquaintance?.aheadBy
+        // Counts of an ended session tell nothing once this node holds other deltas than then.
+        let isComparedSince = acquaintance?.comparedFrontier == fingerprint
+        var behind = isComparedSince ? acquaintance?.behindBy : nil
+        var ahead = isComparedSince ? acquaintance?.aheadBy : nil
         if state?.frontier == fingerprint {
             (behind, ahead) = (0, 0)
         } else if let link, link.isSynced {
@@ -108,6 +110,12 @@ extension Engine {
         )
     }
 
+    /// True where a link is gone, or nothing was heard on it for ``EngineSettings/suspectAfter``.
+    package func isSilent(_ id: LinkID, now: Instant) -> Bool {
+        guard let link = links[id] else { return true }
+        return link.isSuspect || link.lastHeard + settings.suspectAfter <= now
+    }
+
     /// The standing of a node with an open session.
     private func standing(
         of link: Link,
@@ -116,7 +124,7 @@ extension Engine {
         ahead: UInt64?,
         now: Instant
     ) -> PeerStatus.Standing {
-        if link.isSuspect || link.lastHeard + settings.suspectAfter <= now { return .silent }
+        if isSilent(link.id, now: now) { return .silent }
         guard let state else { return .unknown }
         if state.frontier == fingerprint {
             guard state.digest == summary.digest else { return .differs }

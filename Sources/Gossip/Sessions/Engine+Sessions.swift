@@ -84,7 +84,10 @@ extension Engine {
         let peer = link.node
         let acquaintance = link.acquaintance
         if link.isOpen {
-            if link.isSynced { (acquaintance.behindBy, acquaintance.aheadBy) = difference(link) }
+            if link.isSynced {
+                (acquaintance.behindBy, acquaintance.aheadBy) = difference(link)
+                acquaintance.comparedFrontier = fingerprint
+            }
             acquaintance.state = link.state ?? acquaintance.state
         }
         acquaintance.hasFailed = true

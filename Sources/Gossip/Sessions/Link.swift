@@ -271,9 +271,11 @@ struct Inquiry {
 /// What is remembered of a node beyond its connections. Only the engine that made it has it.
 final class Acquaintance {
     var state: StateSummary?
-    /// Deltas that it lacked, and had more, when the last session ended.
+    /// Deltas that it lacked, and had more, when the last session ended; compared with ``comparedFrontier``.
     var behindBy: UInt64?
     var aheadBy: UInt64?
+    /// The fingerprint of this node's frontier then.
+    var comparedFrontier: Hash256?
     var lastContact: Instant?
     /// The peer's clock less this node's when it was last told, in milliseconds.
     var clockAheadMilliseconds: Int64?

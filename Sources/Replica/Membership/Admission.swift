@@ -33,6 +33,9 @@ package struct Admission: Sendable {
         guard let enrolment = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography),
             case .enrolment(let organization, let organizationKey, let node, let voucher) = enrolment.body
         else { throw HansaError(.refused, "the request holds no valid enrolment") }
+        guard OrganizationID(firstKey: organizationKey, hasher: cryptography) == organization else {
+            throw HansaError(.refused, "the organization's id is not that of its key")
+        }
         var statements = [enrolment]
         var name = request.name
         if voucher != nil {
@@ -41,9 +44,9 @@ package struct Admission: Sendable {
             }
             name = replica.name(of: organization)
         } else {
-            guard OrganizationID(firstKey: organizationKey, hasher: cryptography) == organization,
-                request.organizationKey == organizationKey.data
-            else { throw HansaError(.refused, "the organization's id is not that of its key") }
+            guard request.organizationKey == organizationKey.data else {
+                throw HansaError(.refused, "the organization's id is not that of its key")
+            }
             guard Statement.isName(name) else { throw HansaError(.refused, "the organization's name is not allowed") }
             let admission: [UInt8] = try Statement.admission(
                 name: name,

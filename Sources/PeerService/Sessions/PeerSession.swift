@@ -9,6 +9,7 @@ final class PeerSession: Sendable {
     let node: NodeKey
     /// Nanoseconds on the engine's clock.
     private let heldUntil = Atomic<UInt64>(0)
+    private let refusal = Mutex<String?>(nil)
     private let sentBytes = Atomic<UInt64>(0)
     private let receivedBytes = Atomic<UInt64>(0)
 
@@ -33,6 +34,12 @@ final class PeerSession: Sendable {
             sentBytes: sentBytes.load(ordering: .relaxed),
             receivedBytes: receivedBytes.load(ordering: .relaxed)
         )
+    }
+
+    /// The words with which the peer ended the session; nil where it said none.
+    var refusalWords: String? {
+        get { refusal.withLock { $0 } }
+        set { refusal.withLock { $0 = newValue } }
     }
 
     /// Has nothing read until then.

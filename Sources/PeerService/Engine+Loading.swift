@@ -1,0 +1,57 @@
+import Catalog
+import Gossip
+import Governance
+import Replica
+import Store
+
+extension Engine {
+    /// The engine of a node, with all that its store holds of the alliance.
+    ///
+    /// - Throws: ``HansaError`` where the store cannot be read, or a statement in it is damaged.
+    init(of replica: Replica) throws {
+        let loaded = try Replica.translating {
+            try replica.store.read { reading in
+                (
+                    statements: try reading.statements(), announcements: try reading.announcements(),
+                    frontier: try reading.frontier(), totals: try reading.totals(),
+                    contacts: try reading.peerContacts()
+                )
+            }
+        }
+        var governance = GovernanceSet()
+        for bytes in loaded.statements {
+            var replaced: Hash256?
+            _ = governance.insert(
+                try Statement(
+                    verifying: bytes,
+                    alliance: replica.alliance,
+                    cryptography: replica.cryptography
+                ),
+                replaced: &replaced
+            )
+        }
+        var announcements = AnnouncementSet()
+        for bytes in loaded.announcements {
+            let announcement = try Announcement(
+                verifying: bytes,
+                alliance: replica.alliance,
+                cryptography: replica.cryptography
+            )
+            _ = announcements.insert(announcement)
+        }
+        self.init(
+            charter: replica.charter,
+            node: replica.node,
+            program: "hansa \(programVersion)",
+            governance: governance,
+            announcements: announcements,
+            frontier: loaded.frontier,
+            summary: StoredSummary(digest: loaded.totals.digest, records: UInt64(loaded.totals.shown)),
+            contacts: loaded.contacts.map {
+                KnownContact(node: $0.node, time: $0.time, address: $0.note.isEmpty ? nil : $0.note)
+            },
+            cryptography: replica.cryptography,
+            random: SystemRandomNumberGenerator()
+        )
+    }
+}

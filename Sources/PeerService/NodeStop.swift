@@ -1,0 +1,44 @@
+import Logging
+import Replica
+import Store
+import Synchronization
+
+/// Ends the node: by the first failure that keeps it from going on, or because it was asked to stop.
+///
+/// Isolation: any task may call anything; `requests` has one consumer.
+final class NodeStop: Sendable {
+    /// Ends once the node is to stop.
+    let requests: AsyncStream<Void>
+
+    private let continuation: AsyncStream<Void>.Continuation
+    private let state = Mutex<HansaError?>(nil)
+    private let replica: Replica
+    private let logger: Logger
+
+    init(replica: Replica, logger: Logger) {
+        (requests, continuation) = AsyncStream.makeStream()
+        self.replica = replica
+        self.logger = logger
+    }
+
+    /// The first failure; nil where there was none.
+    var failure: HansaError? { state.withLock { $0 } }
+
+    /// Stops the node without a failure.
+    func request() { continuation.finish() }
+
+    /// Stops the node because it cannot go on.
+    func fail(_ cause: any Error) {
+        let error = HansaError(cause: cause)
+        state.withLock { if $0 == nil { $0 = error } }
+        logger.critical("stopping", metadata: ["reason": "\(error.message)"])
+        continuation.finish()
+    }
+
+    /// Stops the node, unless a lock of another program was in the way of a node that stops already: nobody was promised the
+    /// write that waited for it, and it comes again.
+    func failUnlessStopping(_ cause: any Error) {
+        let isPassing = (cause as? StoreError)?.isPassing == true
+        if !(isPassing && replica.isStopping) { fail(cause) }
+    }
+}
