@@ -227,7 +227,7 @@ package struct WhyCommand: Command {
         package let delta: String
         package let operation: String
         /// The import that wrote it; nil for an edit.
-        package let importID: String?
+        package let importId: String?
     }
 
     package struct FieldAnswer: Codable, Sendable {
@@ -270,7 +270,7 @@ package struct WhyCommand: Command {
                     author: Authorship(operation.dot, operation.delta.header.stamp, replica: replica),
                     delta: operation.delta.hash.hex,
                     operation: operation.hash.hex,
-                    importID: operation.delta.header.importMark.map { Hex.string($0.id) }
+                    importId: operation.delta.header.importMark.map { Hex.string($0.id) }
                 )
                 byField[write.field, default: []].append((rank, entry))
             }
@@ -339,7 +339,7 @@ package struct LogCommand: Command {
         package let operations: UInt32
         package let time: String
         package let hash: String
-        package let importID: String?
+        package let importId: String?
         package let importPart: UInt32?
     }
 
@@ -397,7 +397,7 @@ package struct LogCommand: Command {
                     operations: delta.header.count,
                     time: TimeText.iso(milliseconds: delta.header.stamp.milliseconds),
                     hash: delta.hash.hex,
-                    importID: delta.header.importMark.map { Hex.string($0.id) },
+                    importId: delta.header.importMark.map { Hex.string($0.id) },
                     importPart: delta.header.importMark?.part
                 )
             },

@@ -64,7 +64,7 @@ package struct ImportCommand: Command {
         /// Rows without any content, which are skipped.
         package var blank = 0
         package var seconds = 0.0
-        /// The import's id, 32 hexadecimal digits; nil where nothing was written.
+        /// The import's id, 32 hexadecimal digits; null where nothing was written.
         package var `import`: String?
         package var dryRun = false
         package var file = ""
@@ -77,24 +77,6 @@ package struct ImportCommand: Command {
         package var interrupted = false
         /// The first rejects: `file:line:column: field: code: text (value)`.
         package var rejects: [String] = []
-
-        package func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(created, forKey: .created)
-            try container.encode(updated, forKey: .updated)
-            try container.encode(unchanged, forKey: .unchanged)
-            try container.encode(rejected, forKey: .rejected)
-            try container.encode(blank, forKey: .blank)
-            try container.encode(seconds, forKey: .seconds)
-            // Null rather than left out, so that a script finds the key.
-            try container.encode(`import`, forKey: .import)
-            try container.encode(dryRun, forKey: .dryRun)
-            try container.encode(file, forKey: .file)
-            try container.encode(encoding, forKey: .encoding)
-            try container.encode(encodingBy, forKey: .encodingBy)
-            try container.encode(interrupted, forKey: .interrupted)
-            try container.encode(rejects, forKey: .rejects)
-        }
     }
 
     package func run(in context: CommandContext) async throws -> Output {

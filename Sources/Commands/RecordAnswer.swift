@@ -11,7 +11,7 @@ package struct RecordAnswer: Codable, Sendable {
     package let kind: String?
     /// The owner's name.
     package let owner: String
-    package let ownerID: String
+    package let ownerId: String
     package let localId: String?
     /// How it is called.
     package let name: String
@@ -29,7 +29,7 @@ package struct RecordAnswer: Codable, Sendable {
         id = view.id.hex
         kind = view.identity?.kind
         owner = replica.name(of: view.owner)
-        ownerID = view.owner.hex
+        ownerId = view.owner.hex
         localId = view.identity?.localID
         name = view.displayName()
         deleted = view.isDeleted

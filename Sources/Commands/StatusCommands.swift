@@ -21,7 +21,7 @@ package struct StatusCommand: Command {
     package struct Node: Codable, Sendable {
         package let id: String
         package let organization: String
-        package let organizationID: String
+        package let organizationId: String
         package let version: String
         package let format: UInt32
         package let address: String?
@@ -41,7 +41,7 @@ package struct StatusCommand: Command {
 
     package struct MemberNode: Codable, Sendable {
         package let id: String
-        /// `self`, `in step`, `behind`, `ahead`, `comparing`, `differs`, `silent`, `through others`, `unreachable` or
+        /// `self`, `in-step`, `behind`, `ahead`, `comparing`, `differs`, `silent`, `through-others`, `unreachable` or
         /// `unknown`.
         package let state: String
         /// Deltas held here that it lacks; null where unknown.
@@ -52,27 +52,11 @@ package struct StatusCommand: Command {
         package let clockAheadSeconds: Double?
         /// Why it was not reached when it was last dialled; null since a connection came up.
         package let lastFailure: DialFailureAnswer?
-
-        private enum CodingKeys: String, CodingKey {
-            case id, state, behindBy, aheadBy, lastContactSeconds, clockAheadSeconds, lastFailure
-        }
-
-        package func encode(to encoder: any Encoder) throws {
-            // What is not known is null, so that a script finds every key.
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(id, forKey: .id)
-            try container.encode(state, forKey: .state)
-            try container.encode(behindBy, forKey: .behindBy)
-            try container.encode(aheadBy, forKey: .aheadBy)
-            try container.encode(lastContactSeconds, forKey: .lastContactSeconds)
-            try container.encode(clockAheadSeconds, forKey: .clockAheadSeconds)
-            try container.encode(lastFailure, forKey: .lastFailure)
-        }
     }
 
     package struct Member: Codable, Sendable {
         package let organization: String
-        package let organizationID: String
+        package let organizationId: String
         package let records: Int
         package let nodes: [MemberNode]
     }
@@ -139,18 +123,6 @@ package struct StatusCommand: Command {
             lockedSeconds = health.lock.map { $0.age / .seconds(1) }
             writeFailure = health.failure?.error.message
         }
-
-        private enum CodingKeys: String, CodingKey {
-            case freeBytes, readOnly, lockedSeconds, writeFailure
-        }
-
-        package func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(freeBytes, forKey: .freeBytes)
-            try container.encode(readOnly, forKey: .readOnly)
-            try container.encode(lockedSeconds, forKey: .lockedSeconds)
-            try container.encode(writeFailure, forKey: .writeFailure)
-        }
     }
 
     package func run(in context: CommandContext) async throws -> Output {
@@ -166,7 +138,7 @@ package struct StatusCommand: Command {
         let members = members(context, contacts: contacts, totals: stored.totals)
         let others = members.filter { member in member.nodes.contains { $0.state != "self" } || member.nodes.isEmpty }
         let inStep = others.filter { member in
-            !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == "in step" || $0.state == "self" }
+            !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.inStep.rawValue || $0.state == "self" }
         }
         let indirect = others.filter { member in
             !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.indirect.rawValue }
@@ -179,7 +151,7 @@ package struct StatusCommand: Command {
             node: Node(
                 id: replica.node.hex,
                 organization: replica.name(of: replica.organization),
-                organizationID: replica.organization.hex,
+                organizationId: replica.organization.hex,
                 version: programVersion,
                 format: formatVersion,
                 address: context.service?.listening?.description
@@ -271,7 +243,7 @@ package struct StatusCommand: Command {
         return replica.roster.sorted.map { member in
             Member(
                 organization: replica.name(of: member.id),
-                organizationID: member.id.hex,
+                organizationId: member.id.hex,
                 records: totals.organizations[member.id]?.shown ?? 0,
                 nodes: member.nodes.map { node in
                     let peer = live[node]

@@ -17,18 +17,6 @@ package struct TopologyCommand: Command {
         package let eager: Bool
         /// From a question to its answer, in milliseconds, last measured; null before the first answer.
         package let roundTripMilliseconds: Double?
-
-        private enum CodingKeys: String, CodingKey {
-            case organization, id, eager, roundTripMilliseconds
-        }
-
-        package func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(organization, forKey: .organization)
-            try container.encode(id, forKey: .id)
-            try container.encode(eager, forKey: .eager)
-            try container.encode(roundTripMilliseconds, forKey: .roundTripMilliseconds)
-        }
     }
 
     package struct Other: Codable, Sendable {

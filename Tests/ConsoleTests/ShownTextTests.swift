@@ -99,7 +99,7 @@ struct BoundedOutputTests {
     private func record(_ fields: [String: JSONValue], name: String = "Crane") throws -> RecordAnswer {
         let json: [String: JSONValue] = [
             "id": .string(String(repeating: "ab", count: 32)), "owner": .string("Acme"),
-            "ownerID": .string(String(repeating: "cd", count: 32)), "name": .string(name), "deleted": .boolean(false),
+            "ownerId": .string(String(repeating: "cd", count: 32)), "name": .string(name), "deleted": .boolean(false),
             "furtherFields": .integer(0), "fields": .object(NamedValues(fields.map { ($0.key, $0.value) })),
             "conflicts": .array(fields.keys.map(JSONValue.string)),
         ]

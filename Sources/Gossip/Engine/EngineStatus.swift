@@ -4,11 +4,11 @@ import Governance
 
 /// What an engine can tell of the alliance's nodes.
 package struct PeerStatus: Hashable, Sendable {
-    /// How a node stands against this one.
+    /// How a node stands against this one. The raw values are the tokens that scripts get.
     package enum Standing: String, Hashable, Sendable {
         case own = "self"
         /// A neighbour that holds the same, by what it said within ``EngineSettings/suspectAfter``.
-        case inStep = "in step"
+        case inStep = "in-step"
         case behind
         case ahead
         /// It holds something else than this node; what differs is being found out.
@@ -18,7 +18,7 @@ package struct PeerStatus: Hashable, Sendable {
         /// A session is open, and nothing came on it for ``EngineSettings/suspectAfter``.
         case silent
         /// No neighbour: what it has comes through others.
-        case indirect = "through others"
+        case indirect = "through-others"
         case unreachable
         case unknown
     }

@@ -42,7 +42,7 @@ struct Invite: AsyncParsableCommand {
                     folder: shared.folder,
                     passphrase: secret,
                     alliance: status.alliance.id,
-                    organization: status.node.organizationID,
+                    organization: status.node.organizationId,
                     expiresSeconds: expires.seconds
                 )
             )

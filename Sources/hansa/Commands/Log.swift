@@ -37,7 +37,7 @@ struct Log: AsyncParsableCommand {
             let part = entry.importPart.map { "/\($0)" } ?? ""
             table.add([
                 Words.time(entry.time), entry.organization, Words.short(entry.node), "\(entry.sequence)",
-                Words.grouped(entry.operations), entry.importID.map { $0.prefix(8) + part } ?? "",
+                Words.grouped(entry.operations), entry.importId.map { $0.prefix(8) + part } ?? "",
             ])
         }
         return table.text()

@@ -21,7 +21,7 @@ struct Peers: AsyncParsableCommand {
         )
         for peer in answer.peers {
             table.add([
-                peer.organization, Words.short(peer.id), peer.state, peer.direction ?? "-",
+                peer.organization, Words.short(peer.id), Words.state(peer.state), peer.direction ?? "-",
                 Words.ago(peer.lastContactSeconds), peer.addresses.joined(separator: " "),
             ])
         }

@@ -63,7 +63,7 @@ struct StatusText {
                 table.add([
                     position == 0 ? member.organization : "",
                     Words.short(node.id),
-                    isOwn ? "this node" : node.state,
+                    isOwn ? "this node" : Words.state(node.state),
                     isOwn ? "-" : amount(node.behindBy),
                     isOwn ? "-" : amount(node.aheadBy),
                     isOwn ? "-" : Words.ago(node.lastContactSeconds),

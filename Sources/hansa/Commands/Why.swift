@@ -32,7 +32,7 @@ struct Why: AsyncParsableCommand {
                     "  " + ("\(entry.standing)" as ShownText).padded(to: 12),
                     value,
                     by: entry.author,
-                    importID: entry.importID
+                    importId: entry.importId
                 )
             }
             let hidden = field.entries.count - Self.entriesMax

@@ -9,10 +9,10 @@ enum AuthoredText {
         _ label: ShownText,
         _ value: String,
         by author: Authorship,
-        importID: String? = nil
+        importId: String? = nil
     ) -> [ShownText] {
         let width = Console.width.map { max(20, $0 - label.width) } ?? DisplayText.columnsMax
-        let what = importID.map { ", import \(Words.short($0))" } ?? ""
+        let what = importId.map { ", import \(Words.short($0))" } ?? ""
         let written =
             "\(author.organization), \(Words.time(author.time)), node \(Words.short(author.node)) "
             + "no. \(author.sequence)\(what)"

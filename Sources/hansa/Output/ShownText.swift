@@ -40,10 +40,13 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
     /// An answer as JSON for people and scripts: indented, with sorted keys. What could steer a terminal is written as
     /// `\u` and four digits, which every reader of JSON turns back into what it stands for.
     package init(json value: some Encodable) {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         // Answers hold no number that JSON lacks.
-        guard let data = try? encoder.encode(value) else {
+        guard
+            let data = try? AnswerJSON.encode(
+                value,
+                formatting: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            )
+        else {
             self.init(safe: "null")
             return
         }

@@ -7,6 +7,9 @@ enum Words {
     /// The first 12 digits of an id.
     static func short(_ id: String) -> String { String(id.prefix(12)) }
 
+    /// A state's token as people read it: `in step` for `in-step`.
+    static func state(_ token: String) -> String { token.replacing("-", with: " ") }
+
     /// `1 record`, `3 records`.
     static func count(_ number: some BinaryInteger, _ noun: String, _ plural: String? = nil) -> String {
         "\(grouped(number)) \(number == 1 ? noun : plural ?? noun + "s")"
