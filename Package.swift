@@ -232,7 +232,7 @@ let package = Package(
         .testTarget(name: "FuzzTests", dependencies: ["hansa-fuzz", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "ConsoleTests",
-            dependencies: ["hansa", "Commands", "Replica", "TestSupport", logging],
+            dependencies: ["hansa", "Commands", "Replica", "Server", "TestSupport", logging],
             swiftSettings: settings
         ),
         .testTarget(

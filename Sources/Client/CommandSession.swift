@@ -18,8 +18,8 @@ package struct CommandSession: Sendable {
 
     /// Opens a session. Close it with ``close()``.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/inUse`` where the folder stays held by a process that does not listen,
-    ///   and those of opening the folder.
+    /// - Throws: ``Failure`` with ``Reason/folderInUse`` or ``Reason/databaseLocked`` where the folder stays held by a process that
+    ///   does not listen, and those of opening the folder.
     package init(_ folder: DataFolder) async throws {
         let deadline = ContinuousClock.now + Self.patience
         while true {
@@ -30,7 +30,7 @@ package struct CommandSession: Sendable {
             do {
                 place = .folder(try Replica(opening: folder))
                 return
-            } catch let error as HansaError where error.code == .inUse && ContinuousClock.now < deadline {
+            } catch let error as Failure where error.reason.isHeldByAnother && ContinuousClock.now < deadline {
                 try await Task.sleep(for: Self.pause)
             }
         }
@@ -38,7 +38,7 @@ package struct CommandSession: Sendable {
 
     /// Runs one command.
     ///
-    /// - Throws: ``HansaError``.
+    /// - Throws: ``Failure``.
     package func run<C: Command>(_ command: C) async throws -> C.Output {
         switch place {
         case .node(let client): try await client.call(command)

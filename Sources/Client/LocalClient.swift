@@ -16,7 +16,7 @@ package struct LocalClient: Sendable {
 
     /// The node of a folder, if one listens.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/refused`` where the socket is another user's.
+    /// - Throws: ``Failure`` with ``Reason/otherUser`` where the socket is another user's.
     package init?(folder: DataFolder) async throws {
         owner = RuntimeSocket.owner(of: folder)
         for path in RuntimeSocket.candidates(for: folder) where RuntimeSocket.isSocket(path) {
@@ -34,8 +34,8 @@ package struct LocalClient: Sendable {
     /// Where this task is cancelled the node is told that no answer is wanted any more, and gives one all the same: what it
     /// did until then.
     ///
-    /// - Throws: What the command throws there; ``HansaError`` with ``ErrorCode/unreachable`` at once where the node
-    ///   stops meanwhile, and after ``LocalProtocol/silenceMax`` without a sign of life where it hangs.
+    /// - Throws: What the command throws there; ``Failure`` with ``Reason/nodeStopped`` at once where the node
+    ///   stops meanwhile, and with ``Reason/nodeSilent`` after ``LocalProtocol/silenceMax`` without a sign of life.
     package func call<C: Command>(_ command: C) async throws -> C.Output {
         let ending = Mutex<(channel: (any Channel)?, isWanted: Bool)>((nil, false))
         // Its end is awaited here. A task of its own, since reading ends in one that is cancelled.
@@ -94,11 +94,11 @@ package struct LocalClient: Sendable {
         package func call<C: Command>(_ command: C) async throws -> C.Output {
             let (status, body) = try await exchange(C.name, try CommandTable.encode(command))
             do {
-                guard status == 200 else { throw try JSONDecoder().decode(HansaError.self, from: body) }
+                guard status == 200 else { throw try JSONDecoder().decode(Failure.self, from: body) }
                 return try JSONDecoder().decode(C.Output.self, from: body)
             } catch is DecodingError {
-                throw HansaError(
-                    .internal,
+                throw Failure(
+                    .versionsDiffer,
                     "the running node answers in words that this program (version \(programVersion)) does not know; "
                         + "restart the node, so that both are of one version"
                 )
@@ -133,7 +133,7 @@ package struct LocalClient: Sendable {
                 // As below.
             }
             // Whatever broke the connection: the node is gone, and the folder is never gone on with behind its back.
-            throw silence.hasEnded ? LocalClient.silent(silence.process) : LocalClient.stopped
+            throw silence.hasEnded ? LocalClient.silent(silence.process) : LocalProtocol.stopped
         }
     }
 
@@ -141,7 +141,7 @@ package struct LocalClient: Sendable {
         isSingle: Bool,
         _ body: (Session) async throws -> Result
     ) async throws -> Result {
-        guard let connection = try await Self.connect(path, owner: owner) else { throw Self.stopped }
+        guard let connection = try await Self.connect(path, owner: owner) else { throw LocalProtocol.stopped }
         // What the body came to counts, however the connection ends then.
         var result: Swift.Result<Result, any Error>?
         do {
@@ -155,21 +155,19 @@ package struct LocalClient: Sendable {
                 }
             }
         } catch {
-            guard result != nil else { throw Self.stopped }
+            guard result != nil else { throw LocalProtocol.stopped }
         }
-        guard let result else { throw Self.stopped }
+        guard let result else { throw LocalProtocol.stopped }
         return try result.get()
     }
-
-    private static let stopped = HansaError(.unreachable, LocalProtocol.stoppedMessage)
 
     /// What is said of a node that is there and says nothing.
     ///
     /// - Parameter process: Its number; 0 where that is not known.
-    private static func silent(_ process: pid_t) -> HansaError {
+    private static func silent(_ process: pid_t) -> Failure {
         let which = process == 0 ? "" : " (process \(process))"
-        return HansaError(
-            .unreachable,
+        return Failure(
+            .nodeSilent,
             "the node\(which) does not answer; see whether it is stopped or its machine is overloaded, "
                 + "and start it again if it hangs"
         )
@@ -186,7 +184,7 @@ package struct LocalClient: Sendable {
         do {
             connection = try await open(path)
         } catch let error as IOError where error.errnoCode == EACCES || error.errnoCode == EPERM {
-            throw HansaError(.refused, "\(path) belongs to another user; ask as that user")
+            throw Failure(.otherUser, "\(path) belongs to another user; ask as that user")
         } catch let error as IOError where error.errnoCode == EAGAIN {
             throw silent(0)
         } catch {
@@ -200,7 +198,7 @@ package struct LocalClient: Sendable {
         }
         guard user == owner || user == geteuid() else {
             try? await channel.close()
-            throw HansaError(.refused, "\(path) is held by another user than the data folder's; it is not asked")
+            throw Failure(.otherUser, "\(path) is held by another user than the data folder's; it is not asked")
         }
         connection.silence.process = process
         return connection

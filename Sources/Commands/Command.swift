@@ -13,7 +13,7 @@ package protocol Command: Codable, Sendable {
     var isBrief: Bool { get }
     /// Runs it.
     ///
-    /// - Throws: ``HansaError``.
+    /// - Throws: ``Failure``.
     func run(in context: CommandContext) async throws -> Output
 }
 
@@ -34,10 +34,10 @@ package struct CommandContext: Sendable {
 
     /// The running node.
     ///
-    /// - Throws: ``ErrorCode/unreachable`` where it is stopped.
+    /// - Throws: ``Failure`` with ``Reason/nodeNotRunning``.
     package func runningNode() throws -> NodeService {
         guard let service else {
-            throw HansaError(.unreachable, "this needs the node to run; start it with 'hansa run'")
+            throw Failure(.nodeNotRunning, "this needs the node to run", fix: .startNode)
         }
         return service
     }
@@ -73,7 +73,7 @@ package enum CommandTable {
                 do {
                     return DecodedCommand(try JSONDecoder().decode(C.self, from: data))
                 } catch {
-                    throw HansaError(.usage, "'\(C.name)' was asked in words this node does not understand")
+                    throw Failure(.badRequest, "'\(C.name)' was asked in words this node does not understand")
                 }
             }
         }

@@ -47,14 +47,14 @@ package struct DiffCommand: Command {
     package func run(in context: CommandContext) async throws -> Output {
         let replica = context.replica
         let nodes = try replica.nodes(member).filter { $0 != replica.node }
-        guard !nodes.isEmpty else { throw HansaError(.usage, "that is this node itself; name another member") }
+        guard !nodes.isEmpty else { throw Failure(.ownNode, "that is this node itself; name another member") }
         let service = try context.runningNode()
         var answers: [NodeAnswer] = []
-        var unreachable: [HansaError] = []
+        var unreachable: [Failure] = []
         for node in nodes {
             do {
                 answers.append(try await compare(node, service: service))
-            } catch let error as HansaError where error.code == .unreachable {
+            } catch let error as Failure where [.peerUnreachable, .peerSilent, .badAnswer].contains(error.reason) {
                 unreachable.append(error)
             }
         }
@@ -71,7 +71,7 @@ package struct DiffCommand: Command {
         let hasher = replica.cryptography
         let own = try await replica.read { try RecordComparison.answer(.sums(token: 0), reading: $0, hasher: hasher) }
         let theirs = try await service.ask(node) { .sums(token: $0) }
-        guard theirs.sums.count == 256 else { throw HansaError(.unreachable, "the peer gave no sums") }
+        guard theirs.sums.count == 256 else { throw Failure(.badAnswer, "the peer gave no sums") }
         var records: [Record] = []
         var count = 0
         for bucket in 0...255 where own.sums[bucket] != theirs.sums[bucket] {

@@ -79,7 +79,7 @@ package struct ExportPageCommand: Command {
         let owner = try owner.map { try replica.member($0) }
         let start = try cursor.map { text in
             guard let cursor = ReadTransaction.ListCursor(text: text) else {
-                throw HansaError(.usage, "the export's cursor is damaged; begin the export anew")
+                throw Failure(.badCursor, "the export's cursor is damaged; begin the export anew")
             }
             return cursor
         }

@@ -155,16 +155,12 @@ package struct SettleCommand: Command {
         try replica.requireOwn(view.owner)
         if field == "deleted" { return try await settleDeletion(of: view, replica) }
         let path = try CatalogChecks.path(named: field)
-        let help =
-            view.isEditedWhileDeleted
-            ? "it was edited since; settle that with: settle \(self.id) deleted yes|no"
-            : "import it again, or edit it with --create, to bring it back"
-        try await replica.requireLive(view, help: help)
+        try await replica.requireLive(view, edited: .settleDeletion(record: self.id), other: .createAgain)
         guard let current = view[path] else {
-            throw HansaError(.rejected, "the record has no field \(field); 'hansa get \(self.id)' shows those it has")
+            throw Failure(.fieldNotHeld, "the record has no field \(field)", fix: .showRecord(record: self.id))
         }
         guard let identity = view.identity else {
-            throw HansaError(.rejected, "what the record is called has not arrived here yet")
+            throw Failure(.recordUnnamed, "what the record is called has not arrived here yet")
         }
         // One of the values at hand is taken with its type.
         let chosen = current.distinctValues.first { $0.displayText.hasSameBytes(as: value) } ?? .text(value)
@@ -174,7 +170,10 @@ package struct SettleCommand: Command {
 
     private func settleDeletion(of view: RecordView, _ replica: Replica) async throws -> WrittenAnswer {
         guard view.isEditedWhileDeleted else {
-            throw HansaError(.rejected, "the record was not edited while it was deleted; there is nothing to settle")
+            throw Failure(
+                .nothingToSettle,
+                "the record was not edited while it was deleted; there is nothing to settle"
+            )
         }
         let id = view.id
         switch value {
@@ -196,11 +195,11 @@ package struct SettleCommand: Command {
                     return RecordIdentity?.none
                 }.first
             guard let identity else {
-                throw HansaError(.rejected, "what the record is called is not held any more; import it again")
+                throw Failure(.recordUnnamed, "what the record is called is not held any more; import it again")
             }
             let deltas = try await replica.upsert(identity, changes: [], settling: .settles)
             return WrittenAnswer(id, name: view.displayName(), action: "updated", deltas: deltas)
-        default: throw HansaError(.usage, "settle ID deleted takes yes (delete it again) or no (bring it back)")
+        default: throw Failure(.badValue, "'deleted' is settled by yes (delete it again) or no (bring it back)")
         }
     }
 }
@@ -256,7 +255,7 @@ package struct WhyCommand: Command {
             (try reading.view(of: id), try reading.recentHistory(of: id, hasher: hasher))
         }
         let history = recent.entries
-        guard found != nil || !history.isEmpty else { throw HansaError(.rejected, "there is no such record") }
+        guard found != nil || !history.isEmpty else { throw Failure(.noSuchRecord, "there is no such record") }
         var byField: [FieldPath: [(rank: Int, entry: Entry)]] = [:]
         for operation in history.reversed() {
             let values = operation.envelope.valuesByNumber(operation.content)
@@ -287,7 +286,7 @@ package struct WhyCommand: Command {
             }
         var deletion: String?
         if let found, found.isDeleted { deletion = try await replica.deletion(of: found) }
-        if let field, fields.isEmpty { throw HansaError(.rejected, "the record never had a field \(field)") }
+        if let field, fields.isEmpty { throw Failure(.fieldNotHeld, "the record never had a field \(field)") }
         return Output(
             id: id.hex,
             name: Replica.name(of: id, found, history),

@@ -81,8 +81,8 @@ package struct ImportCommand: Command {
 
     package func run(in context: CommandContext) async throws -> Output {
         guard CatalogRules.kinds.contains(kind) else {
-            throw HansaError(
-                .usage,
+            throw Failure(
+                .noSuchKind,
                 "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
             )
         }
@@ -132,7 +132,7 @@ private final class ImportRun: @unchecked Sendable {
             let map = try ColumnMap(keyColumn: command.key, written: command.columns)
             options = ImportOptions(kind: command.kind, map: map, keyFolder: replica.folder.path)
         } catch {
-            throw HansaError(cause: error)
+            throw Failure(cause: error)
         }
         switch command.format {
         case "csv": format = .csv
@@ -140,13 +140,14 @@ private final class ImportRun: @unchecked Sendable {
         case "jsonl", "json", "ndjson": format = .jsonLines
         case nil:
             guard let found = try SourceFormat(path: command.displayName) ?? Self.format(bytesOf: input) else {
-                throw HansaError(
-                    .usage,
-                    "what format has \(command.displayName)? say it with --format csv, tsv or jsonl"
+                throw Failure(
+                    .unknownFormat,
+                    "the format of \(command.displayName) cannot be told from its name or its first bytes",
+                    fix: .nameFormat
                 )
             }
             format = found
-        case let other?: throw HansaError(.usage, "'\(other)' is no format; use csv, tsv or jsonl")
+        case let other?: throw Failure(.noSuchFormat, "'\(other)' is no format; use csv, tsv or jsonl")
         }
     }
 
@@ -179,8 +180,14 @@ private final class ImportRun: @unchecked Sendable {
     package func check(_ output: inout ImportCommand.Output) async throws {
         do {
             output = try await survey(output)
-        } catch let error as HansaError where !error.message.contains(command.displayName) {
-            throw HansaError(error.code, "\(command.displayName): \(error.message)", details: error.details)
+        } catch let error as Failure where !error.message.contains(command.displayName) {
+            throw Failure(
+                error.reason,
+                "\(command.displayName): \(error.message)",
+                candidates: error.candidates,
+                details: error.details,
+                fix: error.fix
+            )
         }
     }
 
@@ -189,8 +196,8 @@ private final class ImportRun: @unchecked Sendable {
             var output = begun
             let wanted = try command.encoding.map { name in
                 guard let encoding = TextEncoding(named: name) else {
-                    throw HansaError(
-                        .usage,
+                    throw Failure(
+                        .noSuchEncoding,
                         "'\(name)' is no encoding known here; these are: \(TextEncoding.names)"
                     )
                 }
@@ -279,9 +286,9 @@ private final class ImportRun: @unchecked Sendable {
         if input.hasChanged, !output.interrupted { throw hasChanged }
     }
 
-    private var hasChanged: HansaError {
-        HansaError(
-            .rejected,
+    private var hasChanged: Failure {
+        Failure(
+            .fileChanged,
             "\(command.displayName) has changed while it was read; "
                 + (command.isDryRun ? "try again" : "what was written so far is whole, import it again")
         )

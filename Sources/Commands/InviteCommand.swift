@@ -42,13 +42,13 @@ package struct InviteCommand: Command {
         let key = KeySigner(try Ed25519PrivateKey(seed: seed))
         let now = WallClock.milliseconds
         guard expiresSeconds <= Self.expiresSecondsMax else {
-            throw HansaError(.usage, "an invitation can be good for \(Self.expiresSecondsMax / 86_400) days at most")
+            throw Failure(.badExpiry, "an invitation can be good for \(Self.expiresSecondsMax / 86_400) days at most")
         }
         if let expectedName {
             try NodeFolder.check(name: expectedName, what: "organization")
             let folded = NameFolding.fold(expectedName)
             if let member = replica.roster.members.values.first(where: { NameFolding.fold($0.name) == folded }) {
-                throw HansaError(.refused, "a member is called '\(member.name)' already; name the newcomer differently")
+                throw Failure(.nameTaken, "a member is called '\(member.name)' already; name the newcomer differently")
             }
         }
         let expires = now + expiresSeconds * 1000
@@ -62,7 +62,7 @@ package struct InviteCommand: Command {
         ticket.expectedName = expectedName ?? ""
         if let ownVoucher {
             guard let voucher = try? Hansa_V0_SignedVoucher(serializedBytes: ownVoucher) else {
-                throw HansaError(.usage, "the voucher is damaged")
+                throw Failure(.voucherDamaged, "the voucher is damaged")
             }
             ticket.voucher = voucher
         }
@@ -91,9 +91,10 @@ package struct InviteCommand: Command {
         let own = announced.first { $0.node == replica.node }?.addresses ?? []
         let dialable = own.filter { (try? HostPort(dialable: $0)) != nil }
         if !dialable.isEmpty { return dialable }
-        throw HansaError(
-            .refused,
-            "this node has no address that a newcomer could dial; start it with --advertise HOST:PORT, then invite"
+        throw Failure(
+            .noAddressToDial,
+            "this node has no address that a newcomer could dial",
+            fix: .advertise
         )
     }
 }
@@ -111,11 +112,11 @@ package enum OwnInvitation {
         expiresSeconds: UInt64
     ) throws -> InviteCommand {
         guard let alliance = AllianceID(hex: alliance), let organization = OrganizationID(hex: organization) else {
-            throw HansaError(.internal, "the node gave ids that are none")
+            throw Failure(.internal, "the node gave ids that are none")
         }
         let key = try folder.loadOrganizationKey(passphrase: passphrase)
         guard OrganizationID(firstKey: key.publicKey, hasher: SystemCryptography()) == organization else {
-            throw HansaError(.passphrase, "\(folder.organizationKey) is not the key of this node's organization")
+            throw Failure(.wrongKey, "\(folder.organizationKey) is not the key of this node's organization")
         }
         let seed = try SystemRandom.bytes(count: 32)
         let oneTime = KeySigner(try Ed25519PrivateKey(seed: seed))

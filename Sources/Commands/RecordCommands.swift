@@ -17,11 +17,7 @@ package struct GetCommand: Command {
     package func run(in context: CommandContext) async throws -> RecordAnswer {
         let replica = context.replica
         let view = try await replica.existingView(replica.resolve(id))
-        try await replica.requireLive(
-            view,
-            help: view.isEditedWhileDeleted
-                ? "it was edited since: see 'hansa conflicts \(id)'" : "'hansa why \(id)' tells what it held"
-        )
+        try await replica.requireLive(view, edited: .showConflicts(record: id), other: .showHistory(record: id))
         return RecordAnswer(view, replica: replica)
     }
 }
@@ -148,9 +144,9 @@ package struct EditCommand: Command {
         }
         let view = try await replica.existingView(replica.resolve(id))
         try replica.requireOwn(view.owner)
-        try await replica.requireLive(view, help: "import it again, or use --create, to bring it back")
+        try await replica.requireLive(view, edited: .createAgain, other: .createAgain)
         guard let identity = view.identity else {
-            throw HansaError(.rejected, "what the record is called has not arrived here yet")
+            throw Failure(.recordUnnamed, "what the record is called has not arrived here yet")
         }
         return try await write(identity, in: replica, mayCreate: false)
     }
@@ -191,8 +187,8 @@ package struct EditCommand: Command {
         let plain = RecordIdentity(kind: identity.kind, localID: folded)
         let id = replica.recordID(owner: replica.organization, plain)
         guard let view = try transaction.view(of: id), !view.isDeleted else { return }
-        throw HansaError(
-            .refused,
+        throw Failure(
+            .looksAlike,
             "the own id '\(VisibleText.distinct(identity.localID))' looks like '\(VisibleText.distinct(folded))', which is held, "
                 + "and is another one; use that, or one that differs visibly"
         )
@@ -228,13 +224,13 @@ package struct DeleteCommand: Command {
 enum CatalogChecks {
     package static func check(_ identity: RecordIdentity) throws {
         guard CatalogRules.kinds.contains(identity.kind) else {
-            throw HansaError(
-                .usage,
+            throw Failure(
+                .noSuchKind,
                 "there is no kind '\(identity.kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
             )
         }
         guard (1...CatalogRules.Limits.localIDBytesMax).contains(identity.localID.utf8.count) else {
-            throw HansaError(.usage, "a local id has 1 to \(CatalogRules.Limits.localIDBytesMax) bytes")
+            throw Failure(.badLocalID, "a local id has 1 to \(CatalogRules.Limits.localIDBytesMax) bytes")
         }
     }
 
@@ -243,7 +239,7 @@ enum CatalogChecks {
         var name = field
         if !CatalogRules.setFields.contains(name), CatalogRules.setFields.contains(name + "s") { name += "s" }
         guard let path = FieldPath(written: name) else {
-            throw HansaError(.usage, "'\(field)' cannot be a field's name")
+            throw Failure(.badFieldName, "'\(field)' cannot be a field's name")
         }
         return path
     }
@@ -252,16 +248,21 @@ enum CatalogChecks {
     static func path(_ word: EditWord, kind: String) throws -> FieldPath {
         let path = try path(named: word.field)
         guard path.base == "ext" || CatalogRules.fields(of: kind).contains(String(path.base)) else {
-            throw HansaError(
-                .usage,
-                "'\(word.field)' is no field of a \(kind); for a column of your own write ext/\(word.field)"
+            throw Failure(
+                .noSuchField,
+                "'\(word.field)' is no field of a \(kind)",
+                fix: .useOwnField(field: word.field)
             )
         }
         if path.text == "visibility", word.value != "alliance" {
-            throw HansaError(.refused, "records can only be visible to the whole alliance yet")
+            throw Failure(.visibilityUnsupported, "records can only be visible to the whole alliance yet")
         }
         if word.operation != .set, path.base != "ext", !CatalogRules.isSet(path) {
-            throw HansaError(.usage, "\(path) holds one value, not a set; write \(word.field)=VALUE")
+            throw Failure(
+                .holdsOneValue,
+                "\(path) holds one value, not a set",
+                fix: .setField(field: word.field)
+            )
         }
         return path
     }
@@ -283,7 +284,7 @@ enum CatalogChecks {
         }
         let isNew = view == nil || view?.isDeleted == true
         guard named.isEmpty, isNew || hadName else { return }
-        throw HansaError(.usage, "a record needs a name or a description; add name=… (or title=…, description=…)")
+        throw Failure(.nameMissing, "a record needs a name or a description", fix: .addName)
     }
 
     static func changes(_ words: [(FieldPath, EditWord)], over view: RecordView?) throws -> [(FieldPath, FieldChange)] {
@@ -293,7 +294,7 @@ enum CatalogChecks {
         for (path, word) in words {
             let field = view?[path]
             guard word.value.utf8.count <= CatalogRules.Limits.fieldBytesMax else {
-                throw HansaError(.usage, "the value of \(word.field) is longer than 64 KiB")
+                throw Failure(.valueTooLong, "the value of \(word.field) is longer than 64 KiB")
             }
             if changes[path] == nil, byPath[path] == nil { order.append(path) }
             if word.operation == .set, !CatalogRules.isSet(path) {
@@ -301,7 +302,11 @@ enum CatalogChecks {
                 continue
             }
             if field.map({ !$0.isSet && !$0.candidates.isEmpty }) == true, word.operation != .set {
-                throw HansaError(.usage, "\(path) holds one value, not a set; write \(word.field)=VALUE")
+                throw Failure(
+                    .holdsOneValue,
+                    "\(path) holds one value, not a set",
+                    fix: .setField(field: word.field)
+                )
             }
             var elements = byPath[path]?.set ?? Set(field?.distinctValues ?? [])
             switch word.operation {
@@ -332,7 +337,7 @@ enum CatalogChecks {
 
     package static func check(_ draft: OperationDraft) throws {
         guard draft.estimatedSize <= CatalogRules.Limits.recordBytesMax + 4096 else {
-            throw HansaError(.usage, "the record would be larger than 256 KiB")
+            throw Failure(.recordTooLarge, "the record would be larger than 256 KiB")
         }
     }
 }

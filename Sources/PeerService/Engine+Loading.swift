@@ -7,7 +7,7 @@ import Store
 extension Engine {
     /// The engine of a node, with all that its store holds of the alliance.
     ///
-    /// - Throws: ``HansaError`` where the store cannot be read, or a statement in it is damaged.
+    /// - Throws: ``Failure`` where the store cannot be read, or a statement in it is damaged.
     init(of replica: Replica) throws {
         let loaded = try Replica.translating {
             try replica.store.read { reading in

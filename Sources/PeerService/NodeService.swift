@@ -39,7 +39,7 @@ package final class NodeService: Service {
 
     /// Prepares a node; nothing listens yet.
     ///
-    /// - Throws: ``HansaError`` where the store cannot be read.
+    /// - Throws: ``Failure`` where the store cannot be read.
     package init(replica: Replica, settings: Settings, logger: Logger) throws {
         self.replica = replica
         self.settings = settings
@@ -65,14 +65,15 @@ package final class NodeService: Service {
 
     /// Listens, and runs until cancelled or shut down gracefully.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/inUse`` where the port is taken, and what the disk refuses.
+    /// - Throws: ``Failure``: ``Reason/portInUse`` and others where the address cannot be listened at, and what the disk
+    ///   refuses.
     package func run() async throws {
         let place = try HostPort(listening: settings.listen)
         let listener: PeerListener
         do {
             listener = try await sessions.transport.listen(host: place.host, port: place.port)
         } catch {
-            throw error.error(at: place)
+            throw error.failure(at: place)
         }
         let bound = HostPort(host: place.host, port: listener.localAddress.port)
         address.withLock { $0 = bound }
@@ -174,7 +175,7 @@ package final class NodeService: Service {
     /// Asks a node something about its records; it is dialled where there is no session with it.
     ///
     /// - Parameter question: Makes the question of its token.
-    /// - Throws: ``HansaError`` where the node cannot be reached, or does not answer.
+    /// - Throws: ``Failure`` where the node cannot be reached, or does not answer.
     package func ask(
         _ node: NodeKey,
         _ question: @Sendable (UInt64) -> PeerMessage.DiffQuestion

@@ -11,7 +11,7 @@ final class NodeStop: Sendable {
     let requests: AsyncStream<Void>
 
     private let continuation: AsyncStream<Void>.Continuation
-    private let state = Mutex<HansaError?>(nil)
+    private let state = Mutex<Failure?>(nil)
     private let replica: Replica
     private let logger: Logger
 
@@ -22,14 +22,14 @@ final class NodeStop: Sendable {
     }
 
     /// The first failure; nil where there was none.
-    var failure: HansaError? { state.withLock { $0 } }
+    var failure: Failure? { state.withLock { $0 } }
 
     /// Stops the node without a failure.
     func request() { continuation.finish() }
 
     /// Stops the node because it cannot go on.
     func fail(_ cause: any Error) {
-        let error = HansaError(cause: cause)
+        let error = Failure(cause: cause)
         state.withLock { if $0 == nil { $0 = error } }
         logger.critical("stopping", metadata: ["reason": "\(error.message)"])
         continuation.finish()

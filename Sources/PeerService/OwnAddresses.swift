@@ -20,7 +20,7 @@ struct OwnAddresses {
         } else if bound.undialableReason != nil {
             wanted = []
             logger.warning(
-                "nobody is told where to dial this node; name an address with --advertise",
+                "nobody is told where to dial this node; set an address to advertise",
                 metadata: ["listen": "\(bound)"]
             )
         } else {

@@ -31,7 +31,7 @@ final class PeerQuestions: Sendable {
     /// Asks a node, which is dialled where there is no session with it.
     ///
     /// - Parameter question: Makes the question of its token.
-    /// - Throws: ``HansaError`` where the node cannot be reached, its connection ends, or no answer comes in time.
+    /// - Throws: ``Failure`` where the node cannot be reached, its connection ends, or no answer comes in time.
     func ask(
         _ node: NodeKey,
         _ question: @Sendable (UInt64) -> PeerMessage.DiffQuestion
@@ -41,7 +41,7 @@ final class PeerQuestions: Sendable {
         let question = question(token)
         let giveUp = { @Sendable [self] in
             questions.withLock { $0.removeValue(forKey: token) }?.continuation
-                .resume(throwing: HansaError(.unreachable, "\(nodeName(node)) does not answer"))
+                .resume(throwing: Failure(.peerSilent, "\(nodeName(node)) does not answer"))
         }
         // Owned by this call, which cancels it when the answer is here.
         let deadline = Task { [driver] in
@@ -76,13 +76,13 @@ final class PeerQuestions: Sendable {
             return found.values.map(\.continuation)
         }
         guard !hopeless.isEmpty else { return }
-        let error = HansaError(.unreachable, "the connection with \(nodeName(node)) has ended")
+        let error = Failure(.peerUnreachable, "the connection with \(nodeName(node)) has ended")
         for continuation in hopeless { continuation.resume(throwing: error) }
     }
 
     /// An open link with a node, which is dialled where there is none.
     private func link(to node: NodeKey) async throws -> LinkID {
-        let unreachable = HansaError(.unreachable, "\(nodeName(node)) is not connected")
+        let unreachable = Failure(.peerUnreachable, "\(nodeName(node)) is not connected")
         driver.feed(.contact(node))
         let deadline = ContinuousClock.now + Self.contactDeadline
         while true {

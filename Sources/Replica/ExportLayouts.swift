@@ -19,7 +19,7 @@ package final class ExportLayouts: Sendable {
         return id
     }
 
-    /// - Throws: ``HansaError`` where it is not kept any more.
+    /// - Throws: ``Failure`` with ``Reason/exportForgotten``.
     package func layout(_ id: String) throws -> CSVLayout {
         let found = kept.withLock { kept -> CSVLayout? in
             guard let position = kept.firstIndex(where: { $0.id == id }) else { return nil }
@@ -28,8 +28,8 @@ package final class ExportLayouts: Sendable {
             return entry.layout
         }
         guard let found else {
-            throw HansaError(
-                .unreachable,
+            throw Failure(
+                .exportForgotten,
                 "the node does not know of this export any more (it was started again, or there were "
                     + "\(Self.countMax) others since); begin it again"
             )

@@ -52,7 +52,7 @@ package final class Replica: Sendable {
     /// more each time it is taken out, until calling it no longer fits on the stack.
     private struct Listeners: Sendable {
         var committed: (@Sendable ([VerifiedDelta], StoredTotals) -> Void)?
-        var failed: (@Sendable (HansaError) -> Void)?
+        var failed: (@Sendable (Failure) -> Void)?
     }
 
     /// Commands' bodies that wait for their turn on the writer's queue. While another program's lock holds the queue up,
@@ -95,14 +95,11 @@ package final class Replica: Sendable {
     /// Opens a folder.
     ///
     /// - Parameter patience: How long to wait for another process that has it open.
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage`` where there is no node, ``ErrorCode/inUse``,
-    ///   ``ErrorCode/corrupt``, ``ErrorCode/disk``.
+    /// - Throws: ``Failure``: ``Reason/noNodeHere``, ``Reason/folderInUse``, ``Reason/databaseLocked``, and what the disk, the
+    ///   key or the data is found to be.
     package init(opening folder: DataFolder, patience: Duration = .zero) throws {
         guard folder.exists else {
-            throw HansaError(
-                .usage,
-                "there is no node in \(folder.path); found an alliance with 'hansa init' or join one with 'hansa join'"
-            )
+            throw Failure(.noNodeHere, "there is no node in \(folder.path)", fix: .foundOrJoin)
         }
         lock = try FolderLock(folder, patience: patience)
         let cryptography = SystemCryptography()
@@ -127,13 +124,13 @@ package final class Replica: Sendable {
         guard let bytes = loaded.charter, let charter = Charter(bytes: bytes),
             let organization = loaded.organization.flatMap({ OrganizationID(bytes: $0) })
         else {
-            throw HansaError(
-                .corrupt,
+            throw Failure(
+                .folderIncomplete,
                 "\(folder.path) was left half made; delete it and found or join again, or restore a backup"
             )
         }
         guard loaded.node == node.bytes else {
-            throw HansaError(.passphrase, "\(folder.nodeKey) is not the key of the node that this folder belongs to")
+            throw Failure(.wrongKey, "\(folder.nodeKey) is not the key of the node that this folder belongs to")
         }
         self.charter = charter
         self.organization = organization
@@ -144,7 +141,7 @@ package final class Replica: Sendable {
         var governance = GovernanceSet()
         for bytes in loaded.statements {
             guard let statement = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography)
-            else { throw HansaError(.corrupt, "a governance statement in \(folder.path) is damaged") }
+            else { throw Failure(.dataDamaged, "a governance statement in \(folder.path) is damaged") }
             var replaced: Hash256?
             _ = governance.insert(statement, replaced: &replaced)
         }
@@ -204,7 +201,7 @@ package final class Replica: Sendable {
     ///
     /// Signatures were checked before they were stored, and are not checked again.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/corrupt``.
+    /// - Throws: ``Failure`` with ``Reason/dataDamaged``.
     func storedRoster(_ reading: ReadTransaction) throws -> (statements: [Statement], roster: Roster) {
         var governance = GovernanceSet()
         for bytes in try reading.statements() {
@@ -214,7 +211,7 @@ package final class Replica: Sendable {
                     alliance: alliance,
                     cryptography: CheckedBefore(hasher: cryptography)
                 )
-            else { throw HansaError(.corrupt, "a governance statement in \(folder.path) is damaged") }
+            else { throw Failure(.dataDamaged, "a governance statement in \(folder.path) is damaged") }
             var replaced: Hash256?
             _ = governance.insert(statement, replaced: &replaced)
         }
@@ -259,7 +256,7 @@ package final class Replica: Sendable {
 
     /// Calls back when an own write meets a disk or a file that is not to be trusted any more: whoever asked for the write
     /// gets the error, and the process should end.
-    package func onFailure(_ body: @escaping @Sendable (HansaError) -> Void) {
+    package func onFailure(_ body: @escaping @Sendable (Failure) -> Void) {
         listeners.withLock { $0.failed = body }
     }
 
@@ -284,8 +281,8 @@ package final class Replica: Sendable {
 
     /// Runs a body on the writer's queue.
     ///
-    /// - Throws: What the body throws; ``HansaError`` with ``ErrorCode/inUse`` where another program's lock held the queue up
-    ///   for too long, and then the body was not run.
+    /// - Throws: What the body throws; ``Failure`` with ``Reason/databaseLocked`` where another program's lock held the
+    ///   queue up for too long, and then the body was not run.
     package func onWriter<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             let turn = turns.withLock { turns in
@@ -313,7 +310,7 @@ package final class Replica: Sendable {
                     defer { turns.givesUp = [:] }
                     return (turns.givesUp.values, turns.isOver)
                 }
-                for giveUp in waiting { giveUp(HansaError(storeError: error)) }
+                for giveUp in waiting { giveUp(Failure(storeError: error)) }
                 if isOver { throw error }
             }
         }
@@ -341,7 +338,7 @@ package final class Replica: Sendable {
     ///
     /// - Parameter plan: Called on the writer's queue, once. The `result` that it gives is called behind it, when what it
     ///   asks for is written and not yet committed.
-    /// - Throws: What `plan` and `result` throw, and then nothing is written; ``HansaError``.
+    /// - Throws: What `plan` and `result` throw, and then nothing is written; ``Failure``.
     package func commit<Result: Sendable>(
         _ plan:
             @escaping @Sendable (inout WriteTransaction) throws -> (
@@ -458,7 +455,7 @@ package final class Replica: Sendable {
         do {
             return try commitPlanned(importMark: importMark, plan)
         } catch let error as StoreError where error.isFatal {
-            listeners.withLock { $0.failed }?(HansaError(storeError: error))
+            listeners.withLock { $0.failed }?(Failure(storeError: error))
             throw error
         }
     }
@@ -479,7 +476,7 @@ package final class Replica: Sendable {
             let deltas = try sign(parts, importMark: importMark, pen: &pen)
             for delta in deltas {
                 guard case .applied = try transaction.apply(delta, applier: applier) else {
-                    throw HansaError(.internal, "an own delta does not continue its own log")
+                    throw Failure(.internal, "an own delta does not continue its own log")
                 }
             }
             let told = try result(transaction)
@@ -566,7 +563,7 @@ package final class Replica: Sendable {
         do {
             return try body()
         } catch let error as StoreError {
-            throw HansaError(storeError: error)
+            throw Failure(storeError: error)
         }
     }
 }

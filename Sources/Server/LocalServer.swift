@@ -34,7 +34,7 @@ package struct LocalServer: Service {
     /// Listens once the node does, until cancelled or shut down gracefully: then it answers what was asked before.
     /// The socket file is removed at the end.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/disk`` where the socket cannot be made.
+    /// - Throws: ``Failure`` where the socket cannot be made.
     package func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {
@@ -66,7 +66,7 @@ package struct LocalServer: Service {
         do {
             try await withTaskExecutorPreference(LocalLoop.executor) { try await application.run() }
         } catch let error as IOError {
-            throw HansaError(.disk, "cannot listen at \(path): \(String(cString: strerror(error.errnoCode)))")
+            throw Failure(system: "cannot listen at \(path)", error.errnoCode)
         }
     }
 }
@@ -92,15 +92,15 @@ private struct Responder: HTTPResponder {
             let data = try await run(request, on: connection.channel)
             return Self.response(200, data)
         } catch {
-            let error = HansaError(cause: error)
-            return Self.response(LocalProtocol.status(of: error.code), try CommandTable.encode(error))
+            let failure = Failure(cause: error)
+            return Self.response(failure.reason.status, try CommandTable.encode(failure))
         }
     }
 
     private func checkUser(_ channel: any Channel) async throws {
         let user = try await PeerCredentials.user(of: channel)
         guard user == geteuid() || user == 0 else {
-            throw HansaError(.refused, "this node belongs to another user of this machine")
+            throw Failure(.otherUser, "this node belongs to another user of this machine")
         }
     }
 
@@ -109,13 +109,16 @@ private struct Responder: HTTPResponder {
         guard request.method == .post, path.hasPrefix(LocalProtocol.prefix),
             let handler = CommandTable.handlers[String(path.dropFirst(LocalProtocol.prefix.count))]
         else {
-            throw HansaError(.usage, "the running node (version \(programVersion)) knows no \(request.method) \(path)")
+            throw Failure(
+                .badRequest,
+                "the running node (version \(programVersion)) knows no \(request.method) \(path)"
+            )
         }
         let body: ByteBuffer
         do {
             body = try await request.body.collect(upTo: LocalProtocol.requestBytesMax)
         } catch is NIOTooManyBytesError {
-            throw HansaError(.usage, "a request has at most \(LocalProtocol.requestBytesMax) bytes")
+            throw Failure(.requestTooLong, "a request has at most \(LocalProtocol.requestBytesMax) bytes")
         }
         let signs = SignsOfLife(on: channel)
         defer { signs.end() }
@@ -124,7 +127,7 @@ private struct Responder: HTTPResponder {
             if command.isBrief { return try await command.run(context) }
             return try await ClientWatch.whileClientWaits(on: channel) { try await command.run(context) }
         } catch is CancellationError {
-            throw HansaError(.unreachable, LocalProtocol.stoppedMessage)
+            throw LocalProtocol.stopped
         }
     }
 

@@ -25,7 +25,7 @@ enum Main {
             return 0
         } catch let stop as Stop {
             return stop.code
-        } catch let error as HansaError {
+        } catch let error as Failure {
             return report.print(error)
         } catch  where Hansa.exitCode(for: error) == .success {
             // Help and version.
@@ -34,7 +34,7 @@ enum Main {
         } catch  where error is ValidationError || Hansa.exitCode(for: error) == .validationFailure {
             return report.printUsage(Hansa.message(for: error), full: Hansa.fullMessage(for: error))
         } catch {
-            return report.print(HansaError(cause: error))
+            return report.print(Failure(cause: error))
         }
     }
 }

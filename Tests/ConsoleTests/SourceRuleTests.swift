@@ -50,4 +50,31 @@ struct SourceRuleTests {
             #expect(!text.contains("ShownText(safe:"), "\(path)")
         }
     }
+
+    /// Targets that more than one front end stands on.
+    private static let core = [
+        "Replica", "PeerService", "Commands", "Store", "Interchange", "Gossip", "DeltaLog", "Governance",
+    ]
+
+    @Test
+    func `no text below the front ends names a command or an option of the terminal`() throws {
+        let files = try Self.files().filter { file in Self.core.contains { file.path.hasPrefix($0 + "/") } }
+        for target in Self.core { #expect(files.contains { $0.path.hasPrefix(target + "/") }, "\(target)") }
+        for (path, text) in files { #expect(Self.terminalWords(in: text) == [], "\(path)") }
+        // Each of these would be found.
+        for code in [
+            #"f("start it with 'hansa run'")"#, #"g("a; name it with --data")"#, #"let a = "--listen" // why"#,
+        ] {
+            #expect(Self.terminalWords(in: code).count == 1, "\(code)")
+        }
+        #expect(Self.terminalWords(in: "/// Runs `hansa verify --deep`.\nlet a = 1 // see --data") == [])
+    }
+
+    /// Commands and options in the code of a file, its comments left out.
+    private static func terminalWords(in text: String) -> [String] {
+        text.split(separator: "\n").filter { line in
+            let code = line.range(of: #"(^|\s)//"#, options: .regularExpression).map { line[..<$0.lowerBound] } ?? line
+            return code.range(of: #"\bhansa [a-z]|(^|[\s"'(`])--[a-z]"#, options: .regularExpression) != nil
+        }.map(String.init)
+    }
 }

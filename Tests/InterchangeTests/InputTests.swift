@@ -198,7 +198,7 @@ struct InputTests {
         let file = try InputFile(path: stored.path, shownName: "f.csv")
         let error = #expect(throws: InterchangeError.self) { try file.survey() }
         #expect(error?.code == .badEncoding)
-        #expect(error?.message.hasPrefix("the encoding of f.csv is in doubt; say in which of these line 2 ") == true)
+        #expect(error?.message.hasPrefix("the encoding of f.csv is in doubt at line 2") == true)
     }
 
     @Test func rejectsInvalidBytesOfAnEncodingGiven() throws {

@@ -18,8 +18,8 @@ import Testing
         "[::ffff:224.0.0.1]:4267", "[fe80::1]:4267", "[fe80::1%eth0]:4267",
     ])
     func `what nobody can dial is refused with the reason`(text: String) {
-        let error = #expect(throws: HansaError.self) { try HostPort(dialable: text) }
-        #expect(error?.code == .usage && error?.message.hasPrefix("nobody can dial '\(text)': ") == true)
+        let error = #expect(throws: Failure.self) { try HostPort(dialable: text) }
+        #expect(error?.reason == .badAddress && error?.message.hasPrefix("nobody can dial '\(text)': ") == true)
     }
 
     @Test(arguments: ["0.0.0.0:4267", "[::]:0", "127.0.0.1:0", "[fe80::1%eth0]:4267"])
@@ -29,7 +29,7 @@ import Testing
 
     @Test(arguments: ["224.0.0.1:4267", "255.255.255.255:4267", "[ff02::1]:4267", "0.1.2.3:4267"])
     func `no machine listens at an address of many`(text: String) {
-        let error = #expect(throws: HansaError.self) { try HostPort(listening: text) }
+        let error = #expect(throws: Failure.self) { try HostPort(listening: text) }
         #expect(error?.message.hasPrefix("cannot listen at '\(text)': ") == true)
     }
 
@@ -40,15 +40,15 @@ import Testing
         "-node:4267", "node-:4267", "no..de:4267", ".node:4267", "nöde:4267", "node:４267",
     ])
     func `what is no address is no address`(text: String) {
-        let error = #expect(throws: HansaError.self) { try HostPort(text) }
-        #expect(error?.code == .usage && error?.message.contains("is not HOST:PORT") == true)
+        let error = #expect(throws: Failure.self) { try HostPort(text) }
+        #expect(error?.reason == .badAddress && error?.message.contains("is not HOST:PORT") == true)
     }
 
     @Test func `a label and a name have their longest`() throws {
         let label = String(repeating: "a", count: 63)
         _ = try HostPort("\(label).example:1")
-        #expect(throws: HansaError.self) { try HostPort("\(label)a.example:1") }
-        #expect(throws: HansaError.self) {
+        #expect(throws: Failure.self) { try HostPort("\(label)a.example:1") }
+        #expect(throws: Failure.self) {
             try HostPort(Array(repeating: label, count: 4).joined(separator: ".") + ":1")
         }
     }

@@ -112,21 +112,25 @@ import Wire
         )
         let bytes: [UInt8] = try frame.serializedBytes()
         var intake = intake
-        #expect(throws: HansaError(.unreachable, "")) { _ = try intake.take(bytes) }
+        let failure = #expect(throws: Failure.self) { _ = try intake.take(bytes) }
+        #expect(failure?.reason == .badAnswer)
     }
 
     @Test func `a refusal, another alliance and nonsense are told apart`() throws {
         var intake = intake
-        #expect(throws: HansaError(.refused, "")) {
-            _ = try intake.take(JoinAnswerParts.refusal(HansaError(.refused, "no")))
+        let refusal = #expect(throws: Failure.self) {
+            _ = try intake.take(JoinAnswerParts.refusal(Failure(.nameTaken, "no")))
         }
-        #expect(throws: HansaError(.unreachable, "")) { _ = try intake.take([1, 2, 3]) }
+        #expect(refusal == Failure(.joinRefused, "no"))
+        let nonsense = #expect(throws: Failure.self) { _ = try intake.take([1, 2, 3]) }
+        #expect(nonsense?.reason == .badAnswer)
         let foreign = Charter(
             name: "Other",
             founders: [Charter.Founder(name: "Acme", key: organizationKey.publicKey)],
             nonce: [UInt8](repeating: 8, count: 16)
         )
         let frames = Array(JoinAnswerParts(charter: foreign, statements: [], announcements: []))
-        #expect(throws: HansaError(.refused, "")) { _ = try intake.take(frames[0]) }
+        let other = #expect(throws: Failure.self) { _ = try intake.take(frames[0]) }
+        #expect(other?.reason == .wrongAlliance)
     }
 }

@@ -49,7 +49,9 @@ struct NewFileTests {
 
     @Test("A directory in its place, or no folder for it, is a slip")
     func refuses() throws {
-        #expect(throws: HansaError(.usage, "")) { try NewFile(scratch.path) }
-        #expect(throws: HansaError(.usage, "")) { try NewFile(scratch("no/file")) }
+        for path in [scratch.path, scratch("no/file")] {
+            let failure = #expect(throws: Failure.self) { try NewFile(path) }
+            #expect(failure?.reason == .badPath)
+        }
     }
 }

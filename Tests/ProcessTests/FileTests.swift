@@ -147,7 +147,8 @@ extension ProcessTests {
             let doubted = try node.command(["import", file] + Self.load)
             #expect(doubted.code == 1)
             let told = doubted.errors.split(separator: "\n")
-            let sentence = "hansa: the encoding of \(file) is in doubt; say in which of these line 2 "
+            let sentence =
+                "hansa: the encoding of \(file) is in doubt at line 2; name the encoding in which it is right, as in --encoding windows-1252, "
             #expect(told.first?.hasPrefix(sentence) == true)
             // A line for each encoding, and none run into another.
             #expect(told.count == 5 && told.contains("  Windows-1252  A,Werk Zürich"), "\(told)")

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -69,6 +70,9 @@ extension ProcessTests {
             let outcome = try cluster[0].command("get", String(digit))
             #expect(outcome.code == 4)
             for id in alike { #expect(outcome.errors.contains(id.prefix(16))) }
+            let told = JSONTree(Data(try cluster[0].command("get", String(digit), "--json").errors.utf8)).error
+            #expect(told.reason.string == "ambiguous-record" && told.code.int == 4)
+            #expect(Set(told.candidates.array.compactMap(\.id.string)) == Set(alike))
             #expect(try cluster[0].done("get", ids[0], "--json").json.localId.string == "R1")
             #expect(try cluster[0].command("get", String(repeating: "0", count: 40)).code == 1)
         }

@@ -63,7 +63,8 @@ extension ProcessTests {
             let alone = try node.command("status", "--json")
             #expect(alone.code == 3)
             #expect(alone.seconds < Self.answerSecondsMax)
-            #expect(JSONTree(Data(alone.errors.utf8)).error.code.int == 3)
+            let silence = JSONTree(Data(alone.errors.utf8)).error
+            #expect(silence.code.int == 3 && silence.reason.string == "node-silent")
 
             // Who asks for the folder is told at once who has it.
             #expect(try node.command("run").code == 8)

@@ -1,7 +1,7 @@
 package import Replica
 
 /// What the socket's two ends agree on: `POST /v0/NAME` with a command's JSON gives its output's JSON with status 200,
-/// or the JSON of a ``HansaError`` with another. While a command takes long, interim responses with status 102 say that
+/// or the JSON of a ``Failure`` with another. While a command takes long, interim responses with status 102 say that
 /// the node is at work on it (RFC 9110, section 15.2); who asks gives up after ``silenceMax`` without any byte.
 package enum LocalProtocol {
     /// Before a command's name.
@@ -17,21 +17,9 @@ package enum LocalProtocol {
     package static let signOfLifeInterval = Duration.seconds(2)
 
     /// What is said when a node goes away in the middle of a request.
-    package static let stoppedMessage =
-        "the node has stopped while it worked on this; start it again with 'hansa run' and see what was done, then "
-        + "ask again"
-
-    /// The HTTP status of an outcome.
-    package static func status(of code: ErrorCode) -> Int {
-        switch code {
-        case .done: 200
-        case .usage: 400
-        case .refused, .passphrase: 403
-        case .inUse, .differs: 409
-        case .rejected: 422
-        case .internal, .corrupt: 500
-        case .unreachable: 503
-        case .disk: 507
-        }
-    }
+    package static let stopped = Failure(
+        .nodeStopped,
+        "the node has stopped while it worked on this",
+        fix: .restartNode
+    )
 }

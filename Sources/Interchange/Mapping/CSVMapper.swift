@@ -373,7 +373,7 @@ extension RowBuilder {
                     code: .nameMissing,
                     offset: 0,
                     text:
-                        "the row has neither a name nor a description; tell which column has it: --column name=COLUMN",
+                        "the row has neither a name nor a description; tell which column has it",
                     value: key.localID
                 )
             )

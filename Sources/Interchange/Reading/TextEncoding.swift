@@ -178,8 +178,7 @@ extension InputFile {
         }
         return InterchangeError(
             .badEncoding,
-            "the encoding of \(name) is in doubt; say in which of these line \(line) is right, as in "
-                + "--encoding windows-1252, or save the file as UTF-8",
+            "the encoding of \(name) is in doubt at line \(line)",
             details: rows
         )
     }

@@ -33,18 +33,18 @@ package struct JoinAnswerIntake: Sendable {
 
     /// Takes the next frame. True where it was the last one.
     ///
-    /// - Throws: ``HansaError`` where the answer is no, or none.
+    /// - Throws: ``Failure`` where the answer is no, or none.
     package mutating func take(_ frame: [UInt8]) throws -> Bool {
         guard let elements = try? PeerMessage.countElements(frame), elements <= Self.elementsMax,
             let decoded = try? Hansa_V0_Frame(serializedBytes: frame), case .joinAnswer(let answer) = decoded.message
         else {
-            throw HansaError(.unreachable, "the inviting node answered with something else; is it of this version?")
+            throw Failure(.badAnswer, "the inviting node answered with something else; is it of this version?")
         }
-        guard answer.refused == 0 else { throw HansaError(.refused, answer.reason) }
+        guard answer.refused == 0 else { throw Failure(.joinRefused, answer.reason) }
         if frameCount == 0 {
             guard let charter = Charter(answer.charter), charter.alliance(cryptography) == alliance else {
-                throw HansaError(
-                    .refused,
+                throw Failure(
+                    .wrongAlliance,
                     "the inviting node showed the charter of another alliance than the ticket's"
                 )
             }
@@ -70,11 +70,11 @@ package struct JoinAnswerIntake: Sendable {
     /// What a folder begins with.
     ///
     /// - Parameter own: The newcomer's announcements.
-    /// - Throws: ``HansaError`` where nothing has been taken.
+    /// - Throws: ``Failure`` where nothing has been taken.
     package func contents(organization: OrganizationID, node: NodeKey, own: [Announcement]) throws
         -> NodeFolder.Contents
     {
-        guard let charter else { throw HansaError(.unreachable, "the inviting node has not answered") }
+        guard let charter else { throw Failure(.inviterUnreachable, "the inviting node has not answered") }
         var announcements = announcements
         for announcement in own { _ = announcements.insert(announcement) }
         return NodeFolder.Contents(

@@ -16,8 +16,8 @@ extension NodeFolder {
     /// - Parameters:
     ///   - organizationName: Nil for a further node of the inviter's organization.
     ///   - patience: How long an address that does not answer is tried again.
-    /// - Throws: ``HansaError``: ``ErrorCode/unreachable`` where nobody answers, ``ErrorCode/refused`` with the inviting
-    ///   node's reason, and those of ``found(alliance:organization:settings:protection:in:)``.
+    /// - Throws: ``Failure``: ``Reason/inviterUnreachable`` where nobody answers, ``Reason/joinRefused`` with the inviting
+    ///   node's reason, those of the ticket, and those of ``found(alliance:organization:settings:protection:in:)``.
     package static func join(
         ticket: Hansa_V0_Ticket,
         organization organizationName: String?,
@@ -28,20 +28,13 @@ extension NodeFolder {
     ) async throws -> Made {
         if let organizationName { try check(name: organizationName, what: "organization") }
         try settings.check()
-        guard ticket.hasVoucher == (organizationName == nil) else {
-            throw HansaError(
-                .usage,
-                ticket.hasVoucher
-                    ? "this ticket is for a further node of the inviter's own organization; leave --org out"
-                    : "this ticket is for a new organization; name it with --org"
-            )
-        }
+        try TicketReading.check(ticket, namesOrganization: organizationName != nil)
         guard ticket.expires > WallClock.milliseconds / 1000 else {
-            throw HansaError(.refused, "the invitation has expired; ask for a new one")
+            throw Failure(.invitationExpired, "the invitation has expired; ask for a new one")
         }
         // The decoder checked that both are 32 bytes.
         guard let alliance = AllianceID(bytes: ticket.alliance), let inviter = NodeKey(bytes: ticket.inviter) else {
-            throw HansaError(.usage, "the ticket is damaged")
+            throw Failure(.ticketDamaged, "the ticket is damaged")
         }
         let addresses = try dialable(ticket.addresses)
         try prepare(folder)
@@ -71,7 +64,7 @@ extension NodeFolder {
         } else {
             guard let voucher = try? Hansa_V0_Voucher(serializedBytes: ticket.voucher.voucher),
                 let owner = OrganizationID(bytes: voucher.organization)
-            else { throw HansaError(.usage, "the ticket is damaged") }
+            else { throw Failure(.ticketDamaged, "the ticket is damaged") }
             organization = owner
             request.enrolment = try Statement.enrolment(
                 of: nodeKey,
@@ -106,8 +99,8 @@ extension NodeFolder {
             hasher: cryptography
         )
         guard roster.organization(of: contents.node) == organization, let member = roster.members[organization] else {
-            throw HansaError(
-                .refused,
+            throw Failure(
+                .notAdmitted,
                 "the inviting node has not admitted this one; more sponsors may have to sign, ask again later"
             )
         }
@@ -123,21 +116,18 @@ extension NodeFolder {
     /// The addresses of a ticket that can be dialled.
     private static func dialable(_ addresses: [String]) throws -> [HostPort] {
         guard !addresses.isEmpty else {
-            throw HansaError(
-                .usage,
-                "the ticket names no address to dial; ask for a new one, of a node with --advertise"
-            )
+            throw Failure(.ticketNotDialable, "the ticket names no address to dial", fix: .askForDialableTicket)
         }
-        var failure: HansaError?
+        var failure: Failure?
         var places: [HostPort] = []
         for address in addresses {
-            do { places.append(try HostPort(dialable: address)) } catch let error as HansaError { failure = error }
+            do { places.append(try HostPort(dialable: address)) } catch let error as Failure { failure = error }
         }
         if places.isEmpty, let failure {
-            throw HansaError(
-                .usage,
-                "the ticket names no address that can be dialled (\(failure.message)); ask for a new one, "
-                    + "of a node started with --advertise HOST:PORT"
+            throw Failure(
+                .ticketNotDialable,
+                "the ticket names no address that can be dialled (\(failure.message))",
+                fix: .askForDialableTicket
             )
         }
         return places
@@ -174,8 +164,8 @@ extension NodeFolder {
                     return answer
                 } catch let reason as CloseReason {
                     if case .refusedByPeer = reason {
-                        throw HansaError(
-                            .refused,
+                        throw Failure(
+                            .invitationRefused,
                             "\(place) does not take this invitation: it was used or revoked, has expired, or is not that node's"
                         )
                     }
@@ -184,9 +174,10 @@ extension NodeFolder {
             }
             try await Task.sleep(for: .milliseconds(300))
         } while ContinuousClock.now < deadline
-        throw HansaError(
-            .unreachable,
-            "the inviting node cannot be reached (\(last)); see that it runs ('hansa run') and try again with the same ticket"
+        throw Failure(
+            .inviterUnreachable,
+            "the inviting node cannot be reached (\(last))",
+            fix: .retryWithInviter
         )
     }
 

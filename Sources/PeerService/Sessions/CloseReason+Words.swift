@@ -66,35 +66,37 @@ extension SocketFailure {
 }
 
 extension ListenError {
-    /// The error as its operator meets it. What may pass by itself has ``ErrorCode/inUse``, so that a service manager tries
-    /// again; what only another setting mends has ``ErrorCode/usage``.
-    func error(at place: HostPort) -> HansaError {
-        guard case .failed(let failure) = self else { return HansaError(.unreachable, "this node stops") }
-        return switch failure {
+    /// The failure as the operator meets it. Some pass by themselves: an address, a name or a port that comes free. Only another
+    /// setting helps with ``Reason/portNotPermitted`` and ``Reason/cannotListen``.
+    func failure(at place: HostPort) -> Failure {
+        guard case .failed(let cause) = self else { return Failure(.nodeStopping, "this node stops") }
+        return switch cause {
         case .addressInUse:
-            HansaError(
-                .inUse,
-                "port \(place.port) on \(place.host) is in use; stop what listens there, or choose another with --listen"
+            Failure(
+                .portInUse,
+                "port \(place.port) on \(place.host) is in use",
+                fix: .freePort
             )
         case .addressNotAvailable:
-            HansaError(
-                .inUse,
-                "cannot listen at \(place): this machine does not have that address now; wait until its network is up, "
-                    + "or choose another with --listen"
+            Failure(
+                .addressUnavailable,
+                "cannot listen at \(place): this machine does not have that address now",
+                fix: .awaitNetwork
             )
         case .unknownName:
-            HansaError(
-                .inUse,
-                "cannot listen at \(place): the name has no address now; wait until names are resolved, "
-                    + "or name an IP address with --listen"
+            Failure(
+                .nameUnresolved,
+                "cannot listen at \(place): the name has no address now",
+                fix: .awaitNames
             )
-        case .noDescriptors: HansaError(.inUse, "cannot listen at \(place): \(failure.words)")
+        case .noDescriptors: Failure(.tooFewDescriptors, "cannot listen at \(place): \(cause.words)")
         case .notPermitted:
-            HansaError(
-                .usage,
-                "cannot listen at \(place): the system does not permit it; choose a port from 1024 on with --listen"
+            Failure(
+                .portNotPermitted,
+                "cannot listen at \(place): the system does not permit it",
+                fix: .useHighPort
             )
-        default: HansaError(.usage, "cannot listen at \(place): \(failure.words); choose another with --listen")
+        default: Failure(.cannotListen, "cannot listen at \(place): \(cause.words)", fix: .listenElsewhere)
         }
     }
 }
@@ -108,6 +110,6 @@ extension Collection where Element == UInt8 {
     }
 }
 
-extension CloseReason: HansaErrorConvertible {
-    package var hansaError: HansaError { HansaError(.unreachable, words) }
+extension CloseReason: FailureConvertible {
+    package var failure: Failure { Failure(.peerUnreachable, words) }
 }

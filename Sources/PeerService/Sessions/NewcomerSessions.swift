@@ -37,10 +37,10 @@ struct NewcomerSessions: Sendable {
         do {
             guard let decoded = try? Hansa_V0_Frame(serializedBytes: frame),
                 case .joinRequest(let request) = decoded.message
-            else { throw HansaError(.refused, "a newcomer may only ask to join") }
+            else { throw Failure(.badJoinRequest, "a newcomer may only ask to join") }
             admitted = try await Admission(replica: replica).admit(request, invitation: key)
         } catch {
-            let error = HansaError(cause: error)
+            let error = Failure(cause: error)
             logger.warning("newcomer refused", metadata: ["reason": "\(error.message)"])
             try await send(JoinAnswerParts.refusal(error), on: connection)
             return

@@ -71,7 +71,7 @@ final class EngineReading: Sendable {
         while true {
             do {
                 return driver.feed(try await replica.read(read))
-            } catch let error as HansaError where error.code == .inUse {
+            } catch let error as Failure where error.reason == .databaseLocked {
                 if replica.isStopping { return }
             } catch {
                 return stop.fail(error)

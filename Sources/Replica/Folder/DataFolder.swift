@@ -34,7 +34,7 @@ package struct DataFolder: Sendable {
                 attributes: [.posixPermissions: 0o700]
             )
         } catch {
-            throw HansaError(.disk, "cannot create the data folder \(path): \(Self.words(error))")
+            throw Self.failure("cannot create the data folder \(path)", error)
         }
     }
 
@@ -51,51 +51,51 @@ package struct DataFolder: Sendable {
     package func read(_ path: String) throws -> [UInt8]? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw HansaError(.disk, "cannot read \(path): \(String(cString: strerror(errno)))")
+            throw Failure(system: "cannot read \(path)")
         }
         return Array(data)
     }
 
-    static func words(_ error: any Error) -> String {
+    private static func failure(_ what: String, _ error: any Error) -> Failure {
         let error = error as NSError
         if let posix = error.userInfo[NSUnderlyingErrorKey] as? NSError, posix.domain == NSPOSIXErrorDomain {
-            return String(cString: strerror(Int32(posix.code)))
+            return Failure(system: what, Int32(posix.code))
         }
-        return error.localizedDescription
+        return Failure(.diskRefused, "\(what): \(error.localizedDescription)")
     }
 
     /// The node's own key.
     package func loadNodeKey() throws -> KeySigner {
         guard let pem = try read(nodeKey) else {
-            throw HansaError(.corrupt, "\(nodeKey) is missing; without it this folder is no node any more")
+            throw Failure(.keyMissing, "\(nodeKey) is missing; without it this folder is no node any more")
         }
         let attributes = try? FileManager.default.attributesOfItem(atPath: nodeKey)
         if let mode = attributes?[.posixPermissions] as? Int, mode & 0o077 != 0 {
-            throw HansaError(.passphrase, "\(nodeKey) can be read by others; run: chmod 600 \(nodeKey)")
+            throw Failure(.keyExposed, "\(nodeKey) can be read by others", fix: .hideFile(path: nodeKey))
         }
         do {
             return KeySigner(try Ed25519PrivateKey(pem: pem))
         } catch {
-            throw HansaError(.corrupt, "\(nodeKey) holds no usable key (\(error))")
+            throw Failure(.keyDamaged, "\(nodeKey) holds no usable key (\(error))")
         }
     }
 
     /// The organization's key, which may be kept elsewhere.
     package func loadOrganizationKey(passphrase: [UInt8]?) throws -> KeySigner {
         guard let pem = try read(organizationKey) else {
-            throw HansaError(
-                .refused,
+            throw Failure(
+                .keyElsewhere,
                 "\(organizationKey) is not here; bring it back from where it is kept, or do this on the node that has it"
             )
         }
         do {
             return KeySigner(try Ed25519PrivateKey(pem: pem, passphrase: passphrase))
         } catch PrivateKeyFileError.wrongPassphrase {
-            throw HansaError(.passphrase, "wrong passphrase for \(organizationKey)")
+            throw Failure(.wrongPassphrase, "wrong passphrase for \(organizationKey)")
         } catch PrivateKeyFileError.passphraseNeeded {
-            throw HansaError(.passphrase, "\(organizationKey) needs its passphrase")
+            throw Failure(.passphraseNeeded, "\(organizationKey) needs its passphrase")
         } catch {
-            throw HansaError(.corrupt, "\(organizationKey) holds no usable key (\(error))")
+            throw Failure(.keyDamaged, "\(organizationKey) holds no usable key (\(error))")
         }
     }
 }

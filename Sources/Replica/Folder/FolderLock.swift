@@ -8,7 +8,7 @@ package final class FolderLock: Sendable {
 
     /// Takes the lock, waiting up to `patience` for another process to let go of it.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/inUse`` and the other process's number, or ``ErrorCode/disk``.
+    /// - Throws: ``Failure`` with ``Reason/folderInUse`` and the other process's number, or what the disk refuses.
     package init(_ folder: DataFolder, patience: Duration = .zero) throws {
         // What is written into it would go into the file behind a link.
         var descriptor = open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
@@ -17,7 +17,7 @@ package final class FolderLock: Sendable {
             descriptor = open(folder.lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         }
         guard descriptor >= 0 else {
-            throw HansaError(.disk, "cannot open \(folder.lock): \(String(cString: strerror(errno)))")
+            throw Failure(system: "cannot open \(folder.lock)")
         }
         let deadline = ContinuousClock.now + patience
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
@@ -26,10 +26,10 @@ package final class FolderLock: Sendable {
                 let count = max(0, pread(descriptor, &text, text.count, 0))
                 close(descriptor)
                 let holder = String(decoding: text[..<count], as: UTF8.self).split(separator: "\n").first
-                throw HansaError(
-                    .inUse,
-                    "the data folder \(folder.path) is in use by process \(holder ?? "unknown"); "
-                        + "stop that one, or name another folder with --data"
+                throw Failure(
+                    .folderInUse,
+                    "the data folder \(folder.path) is in use by process \(holder ?? "unknown")",
+                    fix: .freeFolder
                 )
             }
             usleep(20_000)

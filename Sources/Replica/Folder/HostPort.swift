@@ -12,7 +12,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `HOST:PORT`; the port is 0 to 65535. What it may be used for is not judged.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage``.
+    /// - Throws: ``Failure`` with ``Reason/badAddress``.
     package init(_ text: String) throws {
         let parts: (host: String, port: String)?
         if text.hasPrefix("["), let end = text.firstIndex(of: "]"), text[end...].hasPrefix("]:") {
@@ -25,8 +25,8 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         guard let parts, let port = UInt16(parts.port), parts.port.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             Self.kind(of: parts.host) != nil, text.hasPrefix("[") == parts.host.contains(":")
         else {
-            throw HansaError(
-                .usage,
+            throw Failure(
+                .badAddress,
                 "'\(text)' is not HOST:PORT (as in node.example.org:4267, 192.0.2.7:4267, [2001:db8::7]:4267)"
             )
         }
@@ -36,19 +36,19 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads an address that other machines can dial.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage`` and the reason.
+    /// - Throws: ``Failure`` with ``Reason/badAddress`` and the reason.
     package init(dialable text: String) throws {
         self = try HostPort(text)
-        if let reason = undialableReason { throw HansaError(.usage, "nobody can dial '\(text)': \(reason)") }
+        if let reason = undialableReason { throw Failure(.badAddress, "nobody can dial '\(text)': \(reason)") }
     }
 
     /// Reads an address to listen at: also all addresses of the machine, and port 0 for any that is free.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage`` and the reason.
+    /// - Throws: ``Failure`` with ``Reason/badAddress`` and the reason.
     package init(listening text: String) throws {
         self = try HostPort(text)
         if !isWildcard, let reason = unusableReason {
-            throw HansaError(.usage, "cannot listen at '\(text)': \(reason)")
+            throw Failure(.badAddress, "cannot listen at '\(text)': \(reason)")
         }
     }
 

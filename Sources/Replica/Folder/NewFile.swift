@@ -19,14 +19,14 @@ package final class NewFile {
     ///   - path: What lies there stays until ``finish()``; a link is replaced, not followed.
     ///   - mode: The mode that it has in the end; nil for that of the file that it replaces, else what the umask leaves of
     ///     0666.
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage`` where there is no such folder, or a directory in its place, and
-    ///   ``ErrorCode/disk``.
+    /// - Throws: ``Failure`` with ``Reason/badPath`` where there is no such folder, or a directory in its place, and what the
+    ///   disk refuses.
     package init(_ path: String, mode: mode_t? = nil) throws {
         self.path = path
         var status = stat()
         let isThere = lstat(path, &status) == 0
         guard !isThere || status.st_mode & S_IFMT != S_IFDIR else {
-            throw HansaError(.usage, "cannot write \(path): it is a directory")
+            throw Failure(.badPath, "cannot write \(path): it is a directory")
         }
         let isOwnFile = isThere && status.st_mode & S_IFMT == S_IFREG && status.st_uid == geteuid()
         self.mode = mode ?? (isOwnFile ? status.st_mode & 0o777 : 0o666 & ~Self.creationMask)
@@ -48,15 +48,15 @@ package final class NewFile {
         return mask
     }
 
-    private static func failure(_ path: String) -> HansaError {
-        let reason = errno
-        let code: ErrorCode = [ENOENT, ENOTDIR, EISDIR].contains(reason) ? .usage : .disk
-        return HansaError(code, "cannot write \(path): \(String(cString: strerror(reason)))")
+    private static func failure(_ path: String) -> Failure {
+        let number = errno
+        let failure = Failure(system: "cannot write \(path)", number)
+        return [ENOENT, ENOTDIR, EISDIR].contains(number) ? Failure(.badPath, failure.message) : failure
     }
 
     /// Appends bytes.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/disk``.
+    /// - Throws: ``Failure`` where the disk refuses.
     package func write(_ bytes: [UInt8]) throws {
         var written = 0
         while written < bytes.count {
@@ -69,7 +69,7 @@ package final class NewFile {
 
     /// Puts the file in its place. When this returns, it is on the disk, and so is its name.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/disk``; then what lay there lies there still.
+    /// - Throws: ``Failure`` where the disk refuses; then what lay there lies there still.
     package func finish() throws {
         guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0, rename(temporaryPath, path) == 0 else {
             let failure = Self.failure(path)

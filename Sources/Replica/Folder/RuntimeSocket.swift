@@ -32,8 +32,8 @@ package enum RuntimeSocket {
 
     /// The path at which to listen, noted in the data folder. Creates the last resort, a folder of our own in `/tmp`.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/refused`` where that folder's name is taken by somebody else, and
-    ///   ``ErrorCode/disk``.
+    /// - Throws: ``Failure`` with ``Reason/otherUser`` where that folder's name is taken by somebody else, and what the disk
+    ///   refuses.
     package static func prepare(for folder: DataFolder) throws -> String {
         let path = try choose(for: folder)
         try folder.write(Array(path.utf8), to: note(in: folder), mode: 0o600)
@@ -47,11 +47,11 @@ package enum RuntimeSocket {
         // The list is never empty.
         let last = places[places.count - 1]
         guard mkdir(last, 0o700) == 0 || errno == EEXIST else {
-            throw HansaError(.disk, "cannot create \(last): \(String(cString: strerror(errno)))")
+            throw Failure(system: "cannot create \(last)")
         }
         guard isOurs(last), chmod(last, 0o700) == 0 else {
-            throw HansaError(
-                .refused,
+            throw Failure(
+                .otherUser,
                 "\(last) belongs to somebody else; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
             )
         }

@@ -21,8 +21,8 @@ package struct Settings: Codable, Hashable, Sendable {
     /// Reads the settings of a folder.
     ///
     /// - Parameter flags: What the command line said, by the names of the properties.
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage`` for a name that is none, a value of the wrong type, or an address that
-    ///   cannot be.
+    /// - Throws: ``Failure`` with ``Reason/badSetting`` for a name that is none or a value of the wrong type, and with
+    ///   ``Reason/badAddress`` for an address that cannot be.
     package static func load(_ folder: DataFolder, flags: Settings.Flags = Flags()) async throws -> Settings {
         var providers: [any ConfigProvider] = [EnvironmentVariablesProvider().prefixKeys(with: "hansa")]
         try checkEnvironment(ProcessInfo.processInfo.environment)
@@ -32,7 +32,7 @@ package struct Settings: Codable, Hashable, Sendable {
             do {
                 providers.append(try await FileProvider<JSONSnapshot>(filePath: FilePath(folder.configuration)))
             } catch {
-                throw HansaError(.usage, "\(folder.configuration) cannot be read as settings (\(error)); \(fileForm)")
+                throw Failure(.badSetting, "\(folder.configuration) cannot be read as settings (\(error)); \(fileForm)")
             }
         }
         let reader = ConfigReader(providers: providers)
@@ -52,17 +52,17 @@ package struct Settings: Codable, Hashable, Sendable {
 
     private static func checkFile(_ bytes: [UInt8], at path: String) throws {
         guard let content = try? JSONSerialization.jsonObject(with: Data(bytes)), let object = content as? [String: Any]
-        else { throw HansaError(.usage, "\(path) is not a JSON object of settings; \(fileForm)") }
+        else { throw Failure(.badSetting, "\(path) is not a JSON object of settings; \(fileForm)") }
         for (name, value) in object.sorted(by: { $0.key < $1.key }) {
             switch name {
             case "listen" where value is String: break
-            case "listen": throw HansaError(.usage, "\(path): \"listen\" is not a text; \(fileForm)")
+            case "listen": throw Failure(.badSetting, "\(path): \"listen\" is not a text; \(fileForm)")
             case "advertise" where value is [String]: break
-            case "advertise": throw HansaError(.usage, "\(path): \"advertise\" is not a list of texts; \(fileForm)")
+            case "advertise": throw Failure(.badSetting, "\(path): \"advertise\" is not a list of texts; \(fileForm)")
             default:
                 let hint = NearestName.of(name, in: names).map { "did you mean \"\($0)\"?" }
-                throw HansaError(
-                    .usage,
+                throw Failure(
+                    .badSetting,
                     "\(path): \"\(name)\" is no setting; \(hint ?? "there are \"listen\" and \"advertise\"")"
                 )
             }
@@ -77,19 +77,19 @@ package struct Settings: Codable, Hashable, Sendable {
             guard let near = NearestName.of(word, in: known.map { String($0.dropFirst("HANSA_".count)) }) else {
                 continue
             }
-            throw HansaError(.usage, "the variable \(name) is no setting; did you mean HANSA_\(near)?")
+            throw Failure(.badSetting, "the variable \(name) is no setting; did you mean HANSA_\(near)?")
         }
     }
 
     /// The listening address must be one that a machine can have; the others must be such as others can dial, and there must
     /// not be too many.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage``.
+    /// - Throws: ``Failure``: ``Reason/badAddress``, ``Reason/badSetting``.
     package func check() throws {
         _ = try HostPort(listening: listen)
         for address in advertise { _ = try HostPort(dialable: address) }
         guard advertise.count <= Announcement.addressesMax else {
-            throw HansaError(.usage, "at most \(Announcement.addressesMax) addresses can be advertised")
+            throw Failure(.badSetting, "at most \(Announcement.addressesMax) addresses can be advertised")
         }
     }
 

@@ -73,7 +73,7 @@ package final class VolatileToken: Sendable {
             let file = try descriptor.flatMap { Self.isLinked($0) ? $0 : nil } ?? openAgain(&descriptor)
             // In place: a kill cannot come in the midst of so few bytes, and a mixture would prove nothing.
             guard pwrite(file, bytes, bytes.count, 0) == bytes.count else {
-                throw HansaError(.disk, "cannot write \(self.file): \(String(cString: strerror(errno)))")
+                throw Failure(system: "cannot write \(self.file)")
             }
         }
     }
@@ -82,13 +82,13 @@ package final class VolatileToken: Sendable {
         if let old = descriptor.take() { close(old) }
         let opened = open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard opened >= 0 else {
-            throw HansaError(.disk, "cannot write \(file): \(String(cString: strerror(errno)))")
+            throw Failure(system: "cannot write \(file)")
         }
         var status = stat()
         guard fstat(opened, &status) == 0, Self.isOwn(status) else {
             close(opened)
-            throw HansaError(
-                .disk,
+            throw Failure(
+                .diskRefused,
                 "\(file) belongs to another user; have it removed, so that this node can write its own"
             )
         }

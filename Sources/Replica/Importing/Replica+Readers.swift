@@ -11,7 +11,7 @@ extension Replica {
             return try body()
         } catch let error as InterchangeError {
             if error.code == .cancelled { throw CancellationError() }
-            throw HansaError(cause: error)
+            throw Failure(cause: error)
         }
     }
 }

@@ -25,29 +25,31 @@ package struct Admission: Sendable {
     /// Binds the invitation to the newcomer's node key and its organization's, signs the admission and stores both before
     /// it answers.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/refused`` and the reason, which the newcomer is told.
+    /// - Throws: ``Failure``, whose message the newcomer is told.
     package func admit(_ request: Hansa_V0_JoinRequest, invitation key: Hash256) async throws -> Admitted {
         let cryptography = replica.cryptography
         let alliance = replica.alliance
         let bytes: [UInt8] = try request.enrolment.serializedBytes()
         guard let enrolment = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography),
             case .enrolment(let organization, let organizationKey, let node, let voucher) = enrolment.body
-        else { throw HansaError(.refused, "the request holds no valid enrolment") }
+        else { throw Failure(.badJoinRequest, "the request holds no valid enrolment") }
         guard OrganizationID(firstKey: organizationKey, hasher: cryptography) == organization else {
-            throw HansaError(.refused, "the organization's id is not that of its key")
+            throw Failure(.badJoinRequest, "the organization's id is not that of its key")
         }
         var statements = [enrolment]
         var name = request.name
         if voucher != nil {
             guard organization == replica.organization, voucher == key else {
-                throw HansaError(.refused, "the voucher is not of this invitation")
+                throw Failure(.badJoinRequest, "the voucher is not of this invitation")
             }
             name = replica.name(of: organization)
         } else {
             guard request.organizationKey == organizationKey.data else {
-                throw HansaError(.refused, "the organization's id is not that of its key")
+                throw Failure(.badJoinRequest, "the organization's id is not that of its key")
             }
-            guard Statement.isName(name) else { throw HansaError(.refused, "the organization's name is not allowed") }
+            guard Statement.isName(name) else {
+                throw Failure(.badJoinRequest, "the organization's name is not allowed")
+            }
             let admission: [UInt8] = try Statement.admission(
                 name: name,
                 organizationKey: organizationKey,
@@ -116,17 +118,17 @@ package struct Admission: Sendable {
         let stored = try replica.storedRoster(reading)
         for member in Array(replica.roster.members.values) + stored.roster.members.values
         where NameFolding.fold(member.name) == folded && member.id != newcomer.organization {
-            throw HansaError(.refused, "a member is called '\(member.name)' already; choose another name")
+            throw Failure(.nameTaken, "a member is called '\(member.name)' already; choose another name")
         }
         for statement in stored.statements where statement.signer == replica.node.hash {
             guard case .admission(let name, let organizationKey) = statement.body else { continue }
             if organizationKey == newcomer.organizationKey {
                 // Another name would be another admission, of which the one with the lower id counts.
                 guard Array(name.utf8) == Array(newcomer.name.utf8) else {
-                    throw HansaError(.refused, "the organization was admitted as '\(name)'; join by that name")
+                    throw Failure(.nameDiffers, "the organization was admitted as '\(name)'; join by that name")
                 }
             } else if NameFolding.fold(name) == folded {
-                throw HansaError(.refused, "another newcomer is called '\(name)' already; choose another name")
+                throw Failure(.nameTaken, "another newcomer is called '\(name)' already; choose another name")
             }
         }
     }
@@ -134,15 +136,17 @@ package struct Admission: Sendable {
     private static func check(_ redemption: Redemption, name: String, isOwn: Bool) throws {
         switch redemption {
         case .redeemed(let invitation):
-            guard invitation.isOwn == isOwn else { throw HansaError(.refused, "the invitation is of the other kind") }
+            guard invitation.isOwn == isOwn else {
+                throw Failure(.badJoinRequest, "the invitation is of the other kind")
+            }
             if let expected = invitation.expectedName, NameFolding.fold(expected) != NameFolding.fold(name) {
-                throw HansaError(.refused, "the invitation is for '\(expected)'")
+                throw Failure(.invitationForAnother, "the invitation is for '\(expected)'")
             }
         case .takenByAnother:
-            throw HansaError(.refused, "the invitation was used by another node or for another organization")
-        case .expired: throw HansaError(.refused, "the invitation has expired")
-        case .revoked: throw HansaError(.refused, "the invitation was revoked")
-        case .unknown: throw HansaError(.refused, "the invitation is not of this node")
+            throw Failure(.invitationUsed, "the invitation was used by another node or for another organization")
+        case .expired: throw Failure(.invitationExpired, "the invitation has expired")
+        case .revoked: throw Failure(.invitationRevoked, "the invitation was revoked")
+        case .unknown: throw Failure(.invitationUnknown, "the invitation is not of this node")
         }
     }
 }

@@ -28,8 +28,8 @@ package enum NodeFolder {
 
     /// Founds an alliance with one organization and one node.
     ///
-    /// - Throws: ``HansaError``: ``ErrorCode/usage`` for names or addresses that cannot be, ``ErrorCode/inUse`` where the
-    ///   folder holds a node already, ``ErrorCode/disk``.
+    /// - Throws: ``Failure``: ``Reason/badName``, ``Reason/badAddress``, ``Reason/badSetting``, ``Reason/nodeHereAlready``, and what
+    ///   the disk refuses.
     package static func found(
         alliance name: String,
         organization organizationName: String,
@@ -142,7 +142,7 @@ package enum NodeFolder {
 
     package static func prepare(_ folder: DataFolder) throws {
         guard !folder.exists else {
-            throw HansaError(.inUse, "\(folder.path) holds a node already; name another folder with --data")
+            throw Failure(.nodeHereAlready, "\(folder.path) holds a node already", fix: .nameAnotherFolder)
         }
         try folder.create()
     }
@@ -171,8 +171,8 @@ package enum NodeFolder {
 
     package static func check(name: String, what: String) throws {
         guard Statement.isName(name) else {
-            throw HansaError(
-                .usage,
+            throw Failure(
+                .badName,
                 "the \(what)'s name must be 1 to 200 bytes without '/', control characters or blanks at its ends"
             )
         }

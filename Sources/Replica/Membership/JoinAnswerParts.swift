@@ -72,11 +72,22 @@ package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
     }
 
     /// The only frame of an answer that refuses.
-    package static func refusal(_ error: HansaError) -> [UInt8] {
+    package static func refusal(_ failure: Failure) -> [UInt8] {
         var answer = Hansa_V0_JoinAnswer()
-        answer.refused = UInt32(error.code.rawValue)
-        answer.reason = error.message
+        answer.refused = number(of: failure.reason)
+        answer.reason = failure.message
         return frame(answer)
+    }
+
+    /// The number that stands for a reason in an answer, which has no room for slugs. Newcomers only tell 0 from the others.
+    private static func number(of reason: Reason) -> UInt32 {
+        switch reason {
+        case .internal: 5
+        case .diskFull, .diskRefused, .diskFailed: 6
+        case .dataDamaged, .olderFormat, .newerFormat: 7
+        case .databaseLocked, .rebuildPending: 8
+        default: 4
+        }
     }
 
     private static func frame(_ answer: Hansa_V0_JoinAnswer) -> [UInt8] {

@@ -9,17 +9,30 @@ package struct TicketReading: Sendable {
 
     /// Reads a ticket; blanks and line breaks in it do not matter.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage``.
+    /// - Throws: ``Failure``: ``Reason/notATicket``, ``Reason/ticketDamaged``.
     package init(_ text: String) throws {
         do throws(TicketText.Failure) {
             ticket = try TicketText.decode(text, hasher: SystemCryptography())
         } catch {
             switch error {
-            case .notATicket: throw HansaError(.usage, "this is no ticket; a ticket begins with hansa1")
+            case .notATicket: throw Failure(.notATicket, "this is no ticket; a ticket begins with hansa1")
             case .damaged:
-                throw HansaError(.usage, "the ticket is damaged; copy it again, from hansa1 to its last character")
+                throw Failure(.ticketDamaged, "the ticket is damaged; copy it again, from hansa1 to its last character")
             }
         }
+    }
+
+    /// Checks that an organization is named exactly where the ticket is for a new one.
+    ///
+    /// - Throws: ``Failure`` with ``Reason/wrongTicketKind``.
+    package static func check(_ ticket: Hansa_V0_Ticket, namesOrganization: Bool) throws {
+        guard ticket.hasVoucher == namesOrganization else { return }
+        throw ticket.hasVoucher
+            ? Failure(
+                .wrongTicketKind,
+                "this ticket is for a further node of the inviter's own organization",
+                fix: .omitOrganization
+            ) : Failure(.wrongTicketKind, "this ticket is for a new organization", fix: .nameOrganization)
     }
 
     /// True for a further node of the inviter's own organization.
@@ -31,22 +44,19 @@ package struct TicketReading: Sendable {
 extension NodeFolder {
     /// Checks that no node was made in a folder yet, before anything is asked for.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/inUse``.
+    /// - Throws: ``Failure`` with ``Reason/nodeHereAlready``.
     package static func requireEmpty(_ folder: DataFolder) throws {
         guard !folder.exists else {
-            throw HansaError(.inUse, "\(folder.path) holds a node already; name another folder with --data")
+            throw Failure(.nodeHereAlready, "\(folder.path) holds a node already", fix: .nameAnotherFolder)
         }
     }
 
     /// Checks that there is a node in a folder.
     ///
-    /// - Throws: ``HansaError`` with ``ErrorCode/usage``.
+    /// - Throws: ``Failure`` with ``Reason/noNodeHere``.
     package static func requireNode(_ folder: DataFolder) throws {
         guard folder.exists else {
-            throw HansaError(
-                .usage,
-                "there is no node in \(folder.path); found an alliance with 'hansa init' or join one with 'hansa join'"
-            )
+            throw Failure(.noNodeHere, "there is no node in \(folder.path)", fix: .foundOrJoin)
         }
     }
 }

@@ -6,8 +6,8 @@ package import Store
 extension Replica {
     /// The record that a user means: by `owner/kind/localId`, or by the beginning of its id.
     ///
-    /// - Throws: ``ErrorCode/rejected`` where there is none, ``ErrorCode/refused`` with the candidates where there are
-    ///   several.
+    /// - Throws: ``Failure``: ``Reason/badRecordName``, ``Reason/noSuchRecord``, and ``Reason/ambiguousRecord`` with the
+    ///   candidates.
     package func resolve(_ text: String) async throws -> RecordID {
         if text.utf8.contains(UInt8(ascii: "/")) { return try named(text) }
         let shownMax = 10
@@ -16,17 +16,22 @@ extension Replica {
             return try ids.map { ($0, try reading.view(of: $0)) }
         }
         guard let found else {
-            throw HansaError(.usage, "'\(text)' is neither the beginning of a record's id nor owner/kind/localId")
+            throw Failure(.badRecordName, "'\(text)' is neither the beginning of a record's id nor owner/kind/localId")
         }
-        guard let first = found.first else { throw HansaError(.rejected, "no record's id begins with \(text)") }
+        guard let first = found.first else { throw Failure(.noSuchRecord, "no record's id begins with \(text)") }
         guard found.count == 1 else {
             let candidates = found.prefix(shownMax).map { id, view in
-                "\(id.hex.prefix(16))  \(view.map { $0.isDeleted ? "(deleted)" : $0.displayName() } ?? "")"
+                Failure.Candidate(
+                    id: id.hex,
+                    name: view.flatMap { $0.isDeleted ? nil : $0.displayName() },
+                    deleted: view?.isDeleted ?? false
+                )
             }
-            throw HansaError(
-                .refused,
+            throw Failure(
+                .ambiguousRecord,
                 "several records' ids begin with \(text); give more of the one that you mean",
-                details: candidates + (found.count > shownMax ? ["and more"] : [])
+                candidates: candidates,
+                details: found.count > shownMax ? ["and more"] : []
             )
         }
         return first.0
@@ -34,7 +39,7 @@ extension Replica {
 
     private func named(_ text: String) throws -> RecordID {
         guard let (owner, identity) = try recordName(text) else {
-            throw HansaError(.usage, "'\(text)' is not owner/kind/localId")
+            throw Failure(.badRecordName, "'\(text)' is not owner/kind/localId")
         }
         return recordID(owner: owner, identity)
     }
@@ -52,8 +57,7 @@ extension Replica {
 
     /// The member that a user means: by its name, or by the beginning of its id (8 digits at least).
     ///
-    /// - Throws: ``ErrorCode/rejected`` where there is none, ``ErrorCode/refused`` with the candidates where there are
-    ///   several.
+    /// - Throws: ``Failure``: ``Reason/noSuchMember`` with the members, ``Reason/ambiguousMember`` with the candidates.
     package func member(_ text: String) throws -> OrganizationID {
         let members = roster.sorted
         if let exact = members.filter({ $0.name.hasSameBytes(as: text) }).single { return exact.id }
@@ -65,31 +69,58 @@ extension Replica {
         }
         if found.isEmpty, text.count >= 8 { found = members.filter { $0.id.hex.hasPrefix(text.lowercased()) } }
         guard let first = found.first else {
-            let names = members.map(\.name).joined(separator: ", ")
-            throw HansaError(.rejected, "no member is called '\(text)'; the members are: \(names)")
+            throw Failure(
+                .noSuchMember,
+                "no member is called '\(text)'",
+                candidates: Self.candidates(members),
+                details: Self.rest(of: members),
+                fix: .listMembers
+            )
         }
         guard found.count == 1 else {
-            let names = found.map { "\($0.name) (\($0.id.short))" }.joined(separator: ", ")
-            throw HansaError(.refused, "'\(text)' may be any of: \(names)")
+            throw Failure(
+                .ambiguousMember,
+                "'\(text)' may be any of several members; give the beginning of its id",
+                candidates: Self.candidates(found),
+                details: Self.rest(of: found)
+            )
         }
         return first.id
+    }
+
+    /// Members that a failure lists. 50, a guess: as many as a screen shows.
+    private static let membersShownMax = 50
+
+    private static func candidates(_ members: [Roster.Member]) -> [Failure.Candidate] {
+        members.prefix(membersShownMax).map { Failure.Candidate(id: $0.id.hex, name: $0.name) }
+    }
+
+    private static func rest(of members: [Roster.Member]) -> [String] {
+        members.count > membersShownMax ? ["and \(members.count - membersShownMax) more"] : []
     }
 
     /// The view of a record, with what is missing said.
     package func existingView(_ id: RecordID) async throws -> RecordView {
         guard let view = try await read({ try $0.view(of: id) }) else {
-            throw HansaError(.rejected, "there is no such record")
+            throw Failure(.noSuchRecord, "there is no such record")
         }
         return view
     }
 
     /// Only a record that is not deleted can be shown and changed.
     ///
-    /// - Parameter help: What the user may do with a deleted one.
-    /// - Throws: ``ErrorCode/rejected`` with who deleted it, and when.
-    package func requireLive(_ view: RecordView, help: String) async throws {
+    /// - Parameters:
+    ///   - edited: What the user can do about a deleted record that was edited meanwhile.
+    ///   - other: What the user can do about any other deleted record.
+    /// - Throws: ``Failure`` with ``Reason/recordDeleted``; the message tells who deleted it, and when.
+    package func requireLive(_ view: RecordView, edited: Fix, other: Fix) async throws {
         guard view.isDeleted else { return }
-        throw HansaError(.rejected, "\(try await deletion(of: view)); \(help)")
+        let isEdited = view.isEditedWhileDeleted
+        throw Failure(
+            .recordDeleted,
+            try await deletion(of: view) + (isEdited ? "; it was edited since" : ""),
+            fix: isEdited ? edited : other
+        )
     }
 
     /// How a deleted record was called.
@@ -136,8 +167,8 @@ extension Replica {
     /// A kind that is neither known nor held is a slip.
     package func checkKind(_ kind: String) async throws {
         guard !CatalogRules.kinds.contains(kind), try await !read({ try $0.hasRecords(of: kind) }) else { return }
-        throw HansaError(
-            .usage,
+        throw Failure(
+            .noSuchKind,
             "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
         )
     }
@@ -145,8 +176,8 @@ extension Replica {
     /// Only the owner writes a record.
     package func requireOwn(_ owner: OrganizationID) throws {
         guard owner == organization else {
-            throw HansaError(
-                .refused,
+            throw Failure(
+                .notOwner,
                 "this record belongs to \(name(of: owner)); only that organization can change it"
             )
         }

@@ -77,7 +77,7 @@ package final class Store: Sendable {
     package static func create(in folder: String, configuration: Configuration = Configuration()) throws -> Store {
         let path = folder + "/" + fileName
         guard !FileManager.default.fileExists(atPath: path) else {
-            throw StoreError(.alreadyExists, "\(folder) holds a directory already: choose another folder")
+            throw StoreError(.alreadyExists, "\(folder) holds a directory already")
         }
         // The file is made first, so that it never has a mode that lets others read it.
         let file = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
@@ -101,10 +101,7 @@ package final class Store: Sendable {
     ///   `diskFull`, `inputOutput`.
     package static func open(folder: String, configuration: Configuration = Configuration()) throws -> Store {
         guard FileManager.default.fileExists(atPath: folder + "/" + fileName) else {
-            throw StoreError(
-                .notADataFolder,
-                "\(folder) holds no directory: name the data folder, or begin with `hansa init` or `hansa join`"
-            )
+            throw StoreError(.notADataFolder, "\(folder) holds no directory")
         }
         return try Store(folder: folder, isNew: false, configuration: configuration)
     }
@@ -199,7 +196,7 @@ package final class Store: Sendable {
             )
         }
         guard application == Schema.applicationID else {
-            throw StoreError(.notADataFolder, "\(path) is not a directory's database: name the data folder")
+            throw StoreError(.notADataFolder, "\(path) is not a directory's database")
         }
         if format > Schema.format {
             throw StoreError(
@@ -210,7 +207,7 @@ package final class Store: Sendable {
         if format < Schema.formatMin {
             throw StoreError(
                 .olderFormat,
-                "the data folder has format \(format), which this program no longer reads: begin a new one by `hansa join`"
+                "the data folder has format \(format), which this program no longer reads"
             )
         }
     }
@@ -400,7 +397,7 @@ package final class Store: Sendable {
                 let cache = try writer.cache ?? WriterCache(session)
                 writer.cache = cache
                 if !whileRebuilding, try RebuildMark.read(session) != nil {
-                    throw StoreError(.rebuilding, "the directory is being made anew: run `hansa verify --rebuild`")
+                    throw StoreError(.rebuilding, "a rebuild was begun and not finished")
                 }
                 var transaction = WriteTransaction(session: session, cache: cache, ahead: ahead)
                 result = try body(&transaction)

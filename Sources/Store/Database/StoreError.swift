@@ -40,15 +40,26 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
         package var description: String { name.rawValue }
     }
 
+    /// A remedy for damaged data other than a backup.
+    package enum Repair: Hashable, Sendable {
+        /// Check the folder, to learn what is damaged.
+        case verify
+        /// Rebuild what is derived from the log.
+        case rebuild
+    }
+
     package let code: Code
-    /// What happened and what to do, for people.
+    /// What happened, for people.
     package let message: String
+    /// The remedy; nil except with `corrupt`, and nil there where the log itself is damaged.
+    package let repair: Repair?
     /// The error below it.
     package let cause: (any Error)?
 
-    init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
+    init(_ code: Code, _ message: String, repair: Repair? = nil, cause: (any Error)? = nil) {
         self.code = code
         self.message = message
+        self.repair = repair
         self.cause = cause
     }
 
@@ -71,7 +82,8 @@ extension StoreError {
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             self.init(
                 .corrupt,
-                "the directory's database is damaged (\(detail)): run `hansa verify`, or restore a backup",
+                "the directory's database is damaged (\(detail))",
+                repair: .verify,
                 cause: error
             )
         case .SQLITE_FULL:
@@ -110,12 +122,11 @@ extension StoreError {
     static func damaged(_ place: String) -> StoreError {
         // What is derived can be made anew; the log itself cannot.
         let isLog = ["operation", "delta", "log", "shape"].contains { place.hasSuffix("table \($0)") }
-        return StoreError(
-            .corrupt,
-            isLog
-                ? "\(place), a part of the log, is damaged: restore a backup; other members' nodes send what is lacking"
-                : "\(place) is damaged: run 'hansa verify --rebuild', or restore a backup"
-        )
+        return isLog
+            ? StoreError(
+                .corrupt,
+                "\(place), a part of the log, is damaged: restore a backup; other members' nodes send what is lacking"
+            ) : StoreError(.corrupt, "\(place) is damaged", repair: .rebuild)
     }
 
     /// Runs `body`; errors of SQLite come out as errors of the store, all others as they are.

@@ -81,7 +81,7 @@ extension Store {
                 Self.verifyLog(reading, applier: applier, &report, progress)
                 report.guarding("meta") { report in
                     if try RebuildMark.read(reading.session) != nil {
-                        report.add("a rebuild was begun and not finished: run `hansa verify --rebuild`", at: "meta")
+                        report.add("a rebuild was begun and not finished", at: "meta")
                     }
                 }
             }

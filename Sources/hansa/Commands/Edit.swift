@@ -25,7 +25,7 @@ struct Edit: AsyncParsableCommand {
     func run() async throws {
         let words = try changes.map { text -> EditWord in
             guard let word = EditWord(text) else {
-                throw HansaError(
+                throw Failure(
                     .usage,
                     "'\(text)' is no change; write field=value, field+=element or field-=element"
                 )

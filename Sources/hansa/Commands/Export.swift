@@ -43,7 +43,7 @@ struct Export: AsyncParsableCommand {
         let interruption = Interruption()
         interruption.onFirst { [temporary = target.temporaryPath] in
             if let temporary { unlink(temporary) }
-            _exit(interruption.exitCode ?? ErrorCode.internal.rawValue)
+            _exit(interruption.exitCode ?? ExitStatus.internal.rawValue)
         }
         do {
             try await write(to: target)
@@ -92,7 +92,7 @@ private enum ExportTarget {
             // A file in its place would be one for all who use /dev/null.
             let opened = open(expanded, O_WRONLY | O_CLOEXEC | O_NOCTTY)
             guard opened >= 0 else {
-                throw HansaError(.disk, "cannot write \(path): \(String(cString: strerror(errno)))")
+                throw Failure(system: "cannot write \(path)")
             }
             self = .stream(opened)
         } else {

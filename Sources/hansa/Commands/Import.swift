@@ -63,7 +63,7 @@ struct Import: AsyncParsableCommand {
         )
         let answer = try await interruption.cancelling { [shared] in try await shared.ask(command) }
         if answer.interrupted {
-            guard let code = interruption.exitCode else { throw HansaError(.unreachable, LocalProtocol.stoppedMessage) }
+            guard let code = interruption.exitCode else { throw LocalProtocol.stopped }
             if shared.json { shared.show(answer, text) } else { interrupted(answer).forEach(Console.printError) }
             throw Stop(signal: code)
         }
@@ -121,6 +121,9 @@ struct Import: AsyncParsableCommand {
         for reject in answer.rejects { Console.printError("\(reject)") }
         let hidden = answer.rejected - answer.rejects.count
         if hidden > 0 { Console.printError("and \(Words.count(hidden, "reject")) more, not shown") }
+        if answer.rejects.contains(where: { $0.contains(": name-missing: ") }) {
+            Console.printError("hansa: --column name=COLUMN tells which column holds the name")
+        }
         Console.printError("hansa: mend these rows and import the file again")
     }
 }

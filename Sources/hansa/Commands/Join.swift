@@ -29,14 +29,7 @@ struct Join: AsyncParsableCommand {
     func run() async throws {
         let folder = shared.folder
         let reading = try TicketReading(try text())
-        guard reading.isForOwnNode == (org == nil) else {
-            throw HansaError(
-                .usage,
-                reading.isForOwnNode
-                    ? "this ticket is for a further node of the inviter's own organization; leave --org out"
-                    : "this ticket is for a new organization; name yours with --org NAME"
-            )
-        }
+        try TicketReading.check(reading.ticket, namesOrganization: org != nil)
         try NodeFolder.requireEmpty(folder)
         let settings = try await Settings.load(folder, flags: addresses.flags)
         let made = try await NodeFolder.join(
@@ -58,11 +51,11 @@ struct Join: AsyncParsableCommand {
     private func text() throws -> String {
         if ticket.hasPrefix("hansa1") { return ticket }
         if ticket == "-", isatty(STDIN_FILENO) == 1 {
-            throw HansaError(.usage, "no ticket on standard input; give it as an argument or in a file")
+            throw Failure(.usage, "no ticket on standard input; give it as an argument or in a file")
         }
         if ticket != "-", !FileManager.default.fileExists(atPath: NSString(string: ticket).expandingTildeInPath) {
-            throw HansaError(
-                .usage,
+            throw Failure(
+                .notATicket,
                 "'\(ticket.prefix(40))' is neither a ticket (it would begin with hansa1) nor a file"
             )
         }

@@ -17,7 +17,8 @@ struct Spool {
     /// A copy of standard input or of a pipe; nil where the file can be read where it is.
     ///
     /// - Parameter name: How messages call the file.
-    /// - Throws: ``HansaError`` with `usage` where there is no node, or for a device, which may have no end; and `disk`.
+    /// - Throws: ``Failure``: ``Reason/noNodeHere``, ``Reason/fileUnreadable`` also for a device, which may have no end, ``Reason/noRoom``
+    ///   and what the disk refuses.
     static func ifNeeded(
         _ file: String,
         called name: String,
@@ -33,12 +34,12 @@ struct Spool {
             // Here, where the user waits: opening a pipe may take until somebody writes to it.
             input = open(path, O_RDONLY | O_CLOEXEC)
             guard input >= 0 else {
-                throw HansaError(.usage, "\(name) cannot be opened: \(String(cString: strerror(errno)))")
+                throw Failure(.fileUnreadable, "\(name) cannot be opened: \(String(cString: strerror(errno)))")
             }
         }
         defer { if input != STDIN_FILENO { close(input) } }
         guard let mode = mode({ fstat(input, $0) }) else {
-            throw HansaError(.usage, "\(name) cannot be read: \(String(cString: strerror(errno)))")
+            throw Failure(.fileUnreadable, "\(name) cannot be read: \(String(cString: strerror(errno)))")
         }
         if mode & S_IFMT != S_IFREG { try requirePipe(mode, name) }
         try NodeFolder.requireNode(folder)
@@ -57,7 +58,7 @@ struct Spool {
         case S_IFDIR: what = "a directory"
         default: what = "a device"
         }
-        throw HansaError(.usage, "\(name) is \(what); give a file or a pipe")
+        throw Failure(.fileUnreadable, "\(name) is \(what); give a file or a pipe")
     }
 
     private init(copying input: Int32, to folder: DataFolder, _ interruption: Interruption) throws {
@@ -72,7 +73,7 @@ struct Spool {
         interruption.onFirst {
             unlink(path)
             Console.printError("hansa: interrupted, nothing was written")
-            _exit(interruption.exitCode ?? ErrorCode.internal.rawValue)
+            _exit(interruption.exitCode ?? ExitStatus.internal.rawValue)
         }
         defer { interruption.onFirst(nil) }
         var buffer = [UInt8](repeating: 0, count: Self.blockBytes)
@@ -81,7 +82,7 @@ struct Spool {
                 let count = read(input, &buffer, buffer.count)
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else {
-                    throw HansaError(.usage, "cannot read the input: \(String(cString: strerror(errno)))")
+                    throw Failure(.fileUnreadable, "cannot read the input: \(String(cString: strerror(errno)))")
                 }
                 if count == 0 { break }
                 try Self.requireRoom(output, for: folder)
@@ -99,8 +100,8 @@ struct Spool {
         let block = Int(clamping: status.f_frsize)
         func bytes(_ blocks: UInt) -> Int { Int(clamping: blocks).multipliedReportingOverflow(by: block).partialValue }
         guard bytes(status.f_bavail) < min(bytes(status.f_blocks) / freeShare, freeBytesMax) else { return }
-        throw HansaError(
-            .disk,
+        throw Failure(
+            .noRoom,
             "the input is too long: no more of it can be kept in \(folder.spool) without filling the disk; "
                 + "save it to a file on another disk, and import that"
         )
@@ -118,7 +119,7 @@ struct Spool {
         }
     }
 
-    private static func failure(_ path: String) -> HansaError {
-        HansaError(.disk, "cannot write \(path): \(String(cString: strerror(errno)))")
+    private static func failure(_ path: String) -> Failure {
+        Failure(system: "cannot write \(path)")
     }
 }

@@ -25,7 +25,7 @@ struct AddressOptions: ParsableArguments {
         do {
             if let listen { _ = try HostPort(listening: listen) }
             for address in advertise { _ = try HostPort(dialable: address) }
-        } catch let error as HansaError {
+        } catch let error as Failure {
             throw ValidationError(error.message)
         }
     }

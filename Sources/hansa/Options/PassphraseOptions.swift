@@ -24,7 +24,7 @@ struct PassphraseOptions: ParsableArguments {
 
     /// How a new key shall be protected; asks twice on a terminal.
     ///
-    /// - Throws: ``HansaError`` with `usage` at once where there is nothing to take it from.
+    /// - Throws: ``Failure`` with ``Reason/noPassphrase`` at once where there is nothing to take it from.
     func protection() throws -> KeyProtection {
         guard let passphrase = try given() else {
             if noPassphrase {
@@ -36,7 +36,7 @@ struct PassphraseOptions: ParsableArguments {
             try requireTerminal()
             let first = try ask("New passphrase for the organization's key: ")
             guard try ask("The same again: ") == first else {
-                throw HansaError(.passphrase, "the two passphrases differ; try again")
+                throw Failure(.passphrasesDiffer, "the two passphrases differ; try again")
             }
             return .passphrase(first)
         }
@@ -67,8 +67,8 @@ struct PassphraseOptions: ParsableArguments {
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         guard !bytes.isEmpty else {
-            throw HansaError(
-                .usage,
+            throw Failure(
+                .noPassphrase,
                 "the passphrase in \(place) is empty; choose one, or say --no-passphrase if you want none"
             )
         }
@@ -77,8 +77,8 @@ struct PassphraseOptions: ParsableArguments {
 
     private func requireTerminal() throws {
         guard isatty(STDIN_FILENO) == 1 else {
-            throw HansaError(
-                .usage,
+            throw Failure(
+                .noPassphrase,
                 "the organization's key needs a passphrase, and there is no terminal to ask for it; "
                     + "use --passphrase-file FILE, HANSA_PASSPHRASE or --no-passphrase"
             )
@@ -90,7 +90,7 @@ struct PassphraseOptions: ParsableArguments {
         Console.ask(question)
         let answer = try withoutEcho { readLine(strippingNewline: true) }
         Console.printError("")
-        guard let answer else { throw HansaError(.usage, "no passphrase was given") }
+        guard let answer else { throw Failure(.noPassphrase, "no passphrase was given") }
         return try checked(Array(answer.utf8), from: "your answer")
     }
 

@@ -11,7 +11,7 @@ enum SmallFile {
     /// - Parameters:
     ///   - path: `-` for standard input.
     ///   - what: How the file is called in messages.
-    /// - Throws: ``HansaError`` with `usage`.
+    /// - Throws: ``Failure`` with ``Reason/fileUnreadable``.
     static func read(_ path: String, what: String) throws -> [UInt8] {
         let isInput = path == "-"
         let descriptor =
@@ -26,11 +26,13 @@ enum SmallFile {
             guard count >= 0 else { throw failure(path, what) }
             guard count > 0 else { return bytes }
             bytes += buffer[..<count]
-            guard bytes.count <= bytesMax else { throw HansaError(.usage, "\(what) \(path) is longer than 1 MiB") }
+            guard bytes.count <= bytesMax else {
+                throw Failure(.fileUnreadable, "\(what) \(path) is longer than 1 MiB")
+            }
         }
     }
 
-    private static func failure(_ path: String, _ what: String) -> HansaError {
-        HansaError(.usage, "cannot read \(what) \(path): \(String(cString: strerror(errno)))")
+    private static func failure(_ path: String, _ what: String) -> Failure {
+        Failure(.fileUnreadable, "cannot read \(what) \(path): \(String(cString: strerror(errno)))")
     }
 }

@@ -22,7 +22,7 @@ package enum Console {
         do {
             try send(line(text, colours: hasColours), to: STDOUT_FILENO)
         } catch {
-            exit(ErrorReport(isJSON: false).print(HansaError(cause: error)))
+            exit(ErrorReport(isJSON: false).print(Failure(cause: error)))
         }
     }
 
@@ -44,7 +44,7 @@ package enum Console {
 
     /// Writes data as it is: an export, to a file or to standard output. On a terminal it is shown like any other text.
     ///
-    /// - Throws: ``HansaError`` with `disk`. A pipe that nobody reads ends the process quietly.
+    /// - Throws: ``Failure`` where the system refuses. A pipe that nobody reads ends the process quietly.
     static func write(_ bytes: [UInt8], to descriptor: Int32) throws {
         guard descriptor == STDOUT_FILENO, isTerminal else { return try send(bytes, to: descriptor) }
         let text = ShownText(lines: String(decoding: bytes, as: UTF8.self), columns: .max)
@@ -59,7 +59,7 @@ package enum Console {
                 switch errno {
                 case EINTR: continue
                 case EPIPE where descriptor == STDOUT_FILENO: exit(0)
-                default: throw HansaError(.disk, "cannot write the output: \(String(cString: strerror(errno)))")
+                default: throw Failure(system: "cannot write the output")
                 }
             }
             written += count

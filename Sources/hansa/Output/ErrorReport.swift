@@ -1,12 +1,12 @@
 import Foundation
-import Replica
+package import Replica
 
 /// Ends a command whose answer was printed with a code that is no error.
 struct Stop: Error {
     let code: Int32
 
-    init(_ code: ErrorCode) {
-        self.code = code.rawValue
+    init(_ status: ExitStatus) {
+        code = status.rawValue
     }
 
     /// - Parameter signal: The exit code of a process that a signal has ended.
@@ -16,34 +16,66 @@ struct Stop: Error {
 }
 
 /// How errors are told: on standard error, as a sentence or as JSON.
-struct ErrorReport {
-    let isJSON: Bool
+package struct ErrorReport {
+    private let isJSON: Bool
 
     /// Columns of an error's sentence that are shown at most. It may name an address, a path and several members.
     private static let columnsMax = 2_000
 
+    /// The digits of a candidate's id that are shown: enough to name it by.
+    private static let idDigitsShown = 16
+
+    /// A failure as JSON: its own keys, the exit code, and the hint for people.
     private struct Document: Encodable {
-        let error: HansaError
+        let error: Failure
+
+        private enum CodingKeys: String, CodingKey {
+            case error
+        }
+
+        private enum ErrorKeys: String, CodingKey {
+            case code, hint
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            let inner = container.superEncoder(forKey: .error)
+            try error.encode(to: inner)
+            var more = inner.container(keyedBy: ErrorKeys.self)
+            try more.encode(error.reason.exitStatus.rawValue, forKey: .code)
+            try more.encode(error.fix?.hint, forKey: .hint)
+        }
     }
 
-    /// Prints an error and returns its exit code.
-    func print(_ error: HansaError) -> Int32 {
-        if isJSON {
-            Console.printError(ShownText(json: Document(error: error)))
-        } else {
-            let sentence: ShownText = "hansa: \(error.message, columns: Self.columnsMax)"
-            Console.printError(([sentence] + error.details.map { "  \($0)" }).joined(separator: "\n"))
+    /// A report of failures.
+    ///
+    /// - Parameter isJSON: True for JSON, false for a sentence.
+    package init(isJSON: Bool) { self.isJSON = isJSON }
+
+    /// Prints a failure and returns its exit code.
+    func print(_ failure: Failure) -> Int32 {
+        Console.printError(text(failure))
+        return failure.reason.exitStatus.rawValue
+    }
+
+    /// A failure as it is printed: one sentence with what can be done, then the candidates and the details; or JSON.
+    package func text(_ failure: Failure) -> ShownText {
+        if isJSON { return ShownText(json: Document(error: failure)) }
+        var sentence: ShownText = "hansa: \(failure.message, columns: Self.columnsMax)"
+        if let fix = failure.fix { sentence += "; \(fix.hint, columns: Self.columnsMax)" }
+        let candidates = failure.candidates.map { candidate -> ShownText in
+            "  \(candidate.id.prefix(Self.idDigitsShown))  \(candidate.deleted ? "(deleted)" : candidate.name ?? "")"
         }
-        return error.code.rawValue
+        return ([sentence] + candidates + failure.details.map { "  \($0)" }).joined(separator: "\n")
     }
 
     /// Prints what is wrong with the command line, and how it is used.
     func printUsage(_ message: String, full: String) -> Int32 {
-        if isJSON { return print(HansaError(.usage, message)) }
+        if isJSON { return print(Failure(.usage, message)) }
         // The message may repeat a user's words; only the usage behind it has lines of its own.
         let beginning = "Error: \(message)"
         let usage = full.hasPrefix(beginning) ? String(full.dropFirst(beginning.count)) : ""
         Console.printError("hansa: \(message, columns: Self.columnsMax)" + ShownText(lines: usage))
-        return ErrorCode.usage.rawValue
+        return ExitStatus.usage.rawValue
     }
 }

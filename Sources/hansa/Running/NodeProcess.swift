@@ -18,8 +18,7 @@ package enum NodeProcess {
 
     /// Runs until SIGTERM or SIGINT.
     ///
-    /// - Throws: ``HansaError``: ``ErrorCode/inUse`` at once where the folder or the port is taken, and whatever stops
-    ///   the node.
+    /// - Throws: ``Failure``: ``Reason/folderInUse`` or ``Reason/portInUse`` at once, and whatever stops the node.
     package static func run(_ folder: DataFolder, flags: Settings.Flags, logger: Logger) async throws {
         // The socket and what SQLite makes beside the database are for the owner alone.
         umask(0o077)
@@ -60,7 +59,7 @@ package enum NodeProcess {
     private static func open(_ folder: DataFolder) async throws -> Replica {
         do {
             return try Replica(opening: folder)
-        } catch let error as HansaError where error.code == .inUse {
+        } catch let error as Failure where error.reason.isHeldByAnother {
             if try await LocalClient(folder: folder) != nil { throw error }
             return try Replica(opening: folder, patience: .milliseconds(500))
         }
@@ -80,7 +79,7 @@ private struct StopBound: Service {
             continuation.finish()
             DispatchQueue.global().asyncAfter(deadline: .now() + seconds) {
                 logger.critical("did not stop in time; ending at once")
-                _exit(ErrorCode.internal.rawValue)
+                _exit(ExitStatus.internal.rawValue)
             }
         }
     }
