@@ -138,7 +138,8 @@ package struct StatusCommand: Command {
         let members = members(context, contacts: contacts, totals: stored.totals)
         let others = members.filter { member in member.nodes.contains { $0.state != "self" } || member.nodes.isEmpty }
         let inStep = others.filter { member in
-            !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.inStep.rawValue || $0.state == "self" }
+            !member.nodes.isEmpty
+                && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.inStep.rawValue || $0.state == "self" }
         }
         let indirect = others.filter { member in
             !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.indirect.rawValue }
