@@ -68,6 +68,7 @@ let package = Package(
             swiftSettings: generatedSettings
         ),
         .target(name: "Catalog", dependencies: [collections], swiftSettings: settings),
+        .target(name: "Schema", dependencies: ["Catalog"], swiftSettings: settings),
         .target(name: "DeltaLog", dependencies: ["Catalog", "Wire", protobuf], swiftSettings: settings),
         .target(
             name: "Governance",
@@ -81,12 +82,12 @@ let package = Package(
         ),
 
         // Files in and out.
-        .target(name: "Interchange", dependencies: ["Catalog", "CZlib"], swiftSettings: settings),
+        .target(name: "Interchange", dependencies: ["Schema", "Catalog", "CZlib"], swiftSettings: settings),
 
         // The world: disk, cryptography, network.
         .target(
             name: "Store",
-            dependencies: ["Governance", "DeltaLog", "Catalog", grdb, sqlite],
+            dependencies: ["Governance", "DeltaLog", "Schema", "Catalog", grdb, sqlite],
             swiftSettings: settings
         ),
         .target(name: "OpenSSLKit", dependencies: ["COpenSSL"], swiftSettings: settings),
@@ -96,7 +97,7 @@ let package = Package(
         .target(
             name: "Replica",
             dependencies: [
-                "Catalog", "Wire", "DeltaLog", "Governance", "Store", "Interchange", "OpenSSLKit", protobuf,
+                "Catalog", "Schema", "Wire", "DeltaLog", "Governance", "Store", "Interchange", "OpenSSLKit", protobuf,
                 configuration, systemPackage,
             ],
             swiftSettings: settings
@@ -112,8 +113,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "PeerService", "Replica", "Interchange", "Gossip", "Transport", "Catalog", "DeltaLog", "Governance",
-                "Store",
+                "PeerService", "Replica", "Interchange", "Gossip", "Transport", "Catalog", "Schema", "DeltaLog",
+                "Governance", "Store",
             ],
             swiftSettings: settings
         ),
@@ -183,6 +184,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "SchemaTests",
+            dependencies: ["Schema", "Catalog"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "DeltaLogTests",
             dependencies: ["Catalog", "DeltaLog", "Governance", "Wire", "Simulator", "TestSupport", protobuf],
             swiftSettings: settings
@@ -202,12 +208,14 @@ let package = Package(
         ),
         .testTarget(
             name: "StoreTests",
-            dependencies: ["Catalog", "DeltaLog", "Governance", "Store", "Simulator", "TestSupport", grdb, sqlite],
+            dependencies: [
+                "Catalog", "Schema", "DeltaLog", "Governance", "Store", "Simulator", "TestSupport", grdb, sqlite,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "InterchangeTests",
-            dependencies: ["Interchange", "Catalog", "CZlib"],
+            dependencies: ["Interchange", "Schema", "Catalog", "CZlib"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -99,11 +99,11 @@ package enum Planner {
             }
         }
 
-        /// Stretches of at most ``CatalogRules/Limits/citationsMax``; at least one, which may be empty.
+        /// Stretches of at most ``FormatLimits/citationsMax``; at least one, which may be empty.
         static func parts(_ citations: [Citation]) -> [[Citation]] {
-            guard citations.count > CatalogRules.Limits.citationsMax else { return [citations] }
-            return stride(from: 0, to: citations.count, by: CatalogRules.Limits.citationsMax).map {
-                Array(citations[$0..<min($0 + CatalogRules.Limits.citationsMax, citations.count)])
+            guard citations.count > FormatLimits.citationsMax else { return [citations] }
+            return stride(from: 0, to: citations.count, by: FormatLimits.citationsMax).map {
+                Array(citations[$0..<min($0 + FormatLimits.citationsMax, citations.count)])
             }
         }
 

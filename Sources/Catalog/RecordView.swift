@@ -209,17 +209,4 @@ package struct RecordView: Sendable {
     package var allCandidates: [Candidate] {
         fields.flatMap(\.candidates) + identityWrites + marks
     }
-
-    /// How it is called: its name in any language, its title, or else its local id.
-    package func displayName(languages: [String] = ["und", "en", "zh"]) -> String {
-        for base in ["name", "title", "labels"] {
-            for language in languages {
-                if let text = self[FieldPath(unchecked: "\(base)/\(language)")]?.winner { return text.displayText }
-            }
-            if let field = fields.first(where: { $0.path.base == base }), let text = field.winner {
-                return text.displayText
-            }
-        }
-        return identity?.localID ?? id.short
-    }
 }

@@ -4,6 +4,7 @@ import Gossip
 import Governance
 import PeerService
 import Replica
+import Schema
 import Store
 
 /// Compares the directory with a member's: are both identical, and if not, which records differ.

@@ -3,6 +3,7 @@ import DeltaLog
 import Foundation
 import Governance
 import Replica
+import Schema
 import Store
 
 /// Who wrote something, and when.

@@ -6,6 +6,7 @@ import Governance
 import Interchange
 import OpenSSLKit
 import Replica
+import Schema
 import Store
 import Synchronization
 
@@ -80,10 +81,10 @@ package struct ImportCommand: Command {
     }
 
     package func run(in context: CommandContext) async throws -> Output {
-        guard CatalogRules.kinds.contains(kind) else {
+        guard CatalogSchema.kinds.contains(kind) else {
             throw Failure(
                 .noSuchKind,
-                "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+                "there is no kind '\(kind)'; the kinds are: \(CatalogSchema.kinds.joined(separator: ", "))"
             )
         }
         let start = ContinuousClock.now

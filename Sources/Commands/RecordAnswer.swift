@@ -2,6 +2,7 @@ package import Catalog
 import DeltaLog
 import Foundation
 package import Replica
+import Schema
 import Store
 
 /// A record, as commands give it.

@@ -3,6 +3,7 @@ import DeltaLog
 import Foundation
 import Interchange
 import Replica
+import Schema
 import Store
 
 /// Shows one record.
@@ -223,21 +224,21 @@ package struct DeleteCommand: Command {
 /// Checks on what this node writes.
 enum CatalogChecks {
     package static func check(_ identity: RecordIdentity) throws {
-        guard CatalogRules.kinds.contains(identity.kind) else {
+        guard CatalogSchema.kinds.contains(identity.kind) else {
             throw Failure(
                 .noSuchKind,
-                "there is no kind '\(identity.kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+                "there is no kind '\(identity.kind)'; the kinds are: \(CatalogSchema.kinds.joined(separator: ", "))"
             )
         }
-        guard (1...CatalogRules.Limits.localIDBytesMax).contains(identity.localID.utf8.count) else {
-            throw Failure(.badLocalID, "a local id has 1 to \(CatalogRules.Limits.localIDBytesMax) bytes")
+        guard (1...WriterLimits.localIDBytesMax).contains(identity.localID.utf8.count) else {
+            throw Failure(.badLocalID, "a local id has 1 to \(WriterLimits.localIDBytesMax) bytes")
         }
     }
 
     /// The path that a user means; `tag` is understood as `tags`.
     static func path(named field: String) throws -> FieldPath {
         var name = field
-        if !CatalogRules.setFields.contains(name), CatalogRules.setFields.contains(name + "s") { name += "s" }
+        if !CatalogSchema.setFields.contains(name), CatalogSchema.setFields.contains(name + "s") { name += "s" }
         guard let path = FieldPath(written: name) else {
             throw Failure(.badFieldName, "'\(field)' cannot be a field's name")
         }
@@ -247,7 +248,7 @@ enum CatalogChecks {
     /// The path that a word of `edit` means. A name that no field of the kind has is a slip, not a new field.
     static func path(_ word: EditWord, kind: String) throws -> FieldPath {
         let path = try path(named: word.field)
-        guard path.base == "ext" || CatalogRules.fields(of: kind).contains(String(path.base)) else {
+        guard path.base == "ext" || CatalogSchema.fields(of: kind).contains(String(path.base)) else {
             throw Failure(
                 .noSuchField,
                 "'\(word.field)' is no field of a \(kind)",
@@ -257,7 +258,7 @@ enum CatalogChecks {
         if path.text == "visibility", word.value != "alliance" {
             throw Failure(.visibilityUnsupported, "records can only be visible to the whole alliance yet")
         }
-        if word.operation != .set, path.base != "ext", !CatalogRules.isSet(path) {
+        if word.operation != .set, path.base != "ext", !CatalogSchema.isSet(path) {
             throw Failure(
                 .holdsOneValue,
                 "\(path) holds one value, not a set",
@@ -271,10 +272,10 @@ enum CatalogChecks {
     static func checkNaming(_ changes: [(FieldPath, FieldChange)], over view: RecordView?) throws {
         var named = Set(
             (view?.isDeleted == false ? view?.fields ?? [] : []).map(\.path)
-                .filter { CatalogRules.namingFields.contains(String($0.base)) }
+                .filter { CatalogSchema.namingFields.contains(String($0.base)) }
         )
         let hadName = !named.isEmpty
-        for (path, change) in changes where CatalogRules.namingFields.contains(String(path.base)) {
+        for (path, change) in changes where CatalogSchema.namingFields.contains(String(path.base)) {
             switch change {
             case .set, .add: named.insert(path)
             case .elements(let elements):
@@ -293,11 +294,11 @@ enum CatalogChecks {
         var changes: [FieldPath: FieldChange] = [:]
         for (path, word) in words {
             let field = view?[path]
-            guard word.value.utf8.count <= CatalogRules.Limits.fieldBytesMax else {
+            guard word.value.utf8.count <= WriterLimits.fieldBytesMax else {
                 throw Failure(.valueTooLong, "the value of \(word.field) is longer than 64 KiB")
             }
             if changes[path] == nil, byPath[path] == nil { order.append(path) }
-            if word.operation == .set, !CatalogRules.isSet(path) {
+            if word.operation == .set, !CatalogSchema.isSet(path) {
                 changes[path] = word.value.isEmpty ? .clear : .set(typed(word.value, like: field?.winner))
                 continue
             }
@@ -336,7 +337,7 @@ enum CatalogChecks {
     }
 
     package static func check(_ draft: OperationDraft) throws {
-        guard draft.estimatedSize <= CatalogRules.Limits.recordBytesMax + 4096 else {
+        guard draft.estimatedSize <= WriterLimits.recordBytesMax + 4096 else {
             throw Failure(.recordTooLarge, "the record would be larger than 256 KiB")
         }
     }

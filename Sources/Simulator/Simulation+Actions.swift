@@ -294,7 +294,7 @@ extension Simulation {
     private func checkStore(_ deltas: [VerifiedDelta], at place: Int) {
         let node = nodes[place]
         let most = settings.engine.storingBytesMax + settings.engine.creditBytes * 2 * UInt64(max(1, nodes.count))
-        if UInt64(node.storingBytes) > most + UInt64(CatalogRules.Limits.deltaBytesMax) {
+        if UInt64(node.storingBytes) > most + UInt64(FormatLimits.deltaBytesMax) {
             violate("node \(place) has \(node.storingBytes) bytes waiting for its disk")
         }
         for delta in deltas where pool.index(ofHead: delta.hash) == nil {

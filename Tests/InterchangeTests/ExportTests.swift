@@ -1,5 +1,6 @@
 import Catalog
 import Interchange
+import Schema
 import Testing
 
 struct ExportTests {
@@ -44,7 +45,7 @@ struct ExportTests {
         (0..<1 + random.below(6)).map { record in
             var fields: [(path: FieldPath, values: [Value])] = [(FieldPath(unchecked: "description/und"), [.text("d")])]
             for path in Self.paths where random.chance(60) {
-                if CatalogRules.isSet(path) {
+                if CatalogSchema.isSet(path) {
                     var values: [Value] = []
                     for _ in 0..<1 + random.below(3) {
                         let value: Value =
@@ -77,7 +78,7 @@ struct ExportTests {
             for field in row.fields where field.input != .absent { found[field.path] = field.input }
             #expect(found.count == record.fields.count, "seed \(seed)")
             for (path, values) in record.fields {
-                let expected: FieldInput = CatalogRules.isSet(path) ? .elements(values) : .value(values[0])
+                let expected: FieldInput = CatalogSchema.isSet(path) ? .elements(values) : .value(values[0])
                 #expect(found[path] == expected, "seed \(seed): \(path)")
             }
         }

@@ -2,6 +2,7 @@ import Catalog
 import DeltaLog
 import Foundation
 import GRDB
+import Schema
 import Simulator
 import Store
 import TestSupport

@@ -181,7 +181,7 @@ struct DeltaLayout {
 
     /// Takes a Delta message apart.
     init(of bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
-        guard bytes.count <= CatalogRules.Limits.deltaBytesMax else { throw .tooLarge }
+        guard bytes.count <= FormatLimits.deltaBytesMax else { throw .tooLarge }
         do throws(WireError) {
             var reader = WireReader(bytes)
             var last: UInt32 = 0
@@ -190,7 +190,7 @@ struct DeltaLayout {
                 guard try reader.field(after: &last) == (3, .lengthDelimited) else {
                     throw WireError("unknown field \(last)")
                 }
-                guard operations.count < CatalogRules.Limits.operationsMax else {
+                guard operations.count < FormatLimits.operationsMax else {
                     throw WireError("too many operations")
                 }
                 var inner = try reader.message()
@@ -463,7 +463,7 @@ extension VerifiedDelta {
         let headerBytes = header.encoded()
         let signature = try signer.sign(SignatureTag.header.message(headerBytes))
         let byteCount = wireSize(of: headerBytes.count) + wireSize(of: signature.count) + encoded.bytes.count
-        guard byteCount <= CatalogRules.Limits.deltaBytesMax else { throw DeltaRefusal.tooLarge }
+        guard byteCount <= FormatLimits.deltaBytesMax else { throw DeltaRefusal.tooLarge }
         self.init(
             header: header,
             headerBytes: headerBytes,
@@ -510,7 +510,7 @@ package struct EncodedOperations: Sendable {
         hasher: some CatalogHasher
     ) throws(DeltaRefusal) {
         precondition(
-            !drafts.isEmpty && drafts.count <= CatalogRules.Limits.operationsMax && drafts.count == salts.count
+            !drafts.isEmpty && drafts.count <= FormatLimits.operationsMax && drafts.count == salts.count
         )
         var cited = CitedLogs(own: log)
         let fields = drafts.count > 1 ? FieldList(repeatedIn: drafts) : FieldList()

@@ -341,8 +341,8 @@ extension Envelope {
     /// Marks are written by deletions, and by nothing else; every operation writes something.
     func checkShape() throws(WireError) {
         guard !writes.isEmpty else { throw WireError("envelope: no writes") }
-        for write in writes where write.supersedes.count > CatalogRules.Limits.citationsMax {
-            throw WireError("write: more than \(CatalogRules.Limits.citationsMax) citations")
+        for write in writes where write.supersedes.count > FormatLimits.citationsMax {
+            throw WireError("write: more than \(FormatLimits.citationsMax) citations")
         }
         switch kind {
         case .unknown: break
@@ -382,8 +382,8 @@ extension Write {
                 }
                 mode = known
             case (3, .lengthDelimited):
-                guard supersedes.count < CatalogRules.Limits.citationsMax else {
-                    throw WireError("write: more than \(CatalogRules.Limits.citationsMax) citations")
+                guard supersedes.count < FormatLimits.citationsMax else {
+                    throw WireError("write: more than \(FormatLimits.citationsMax) citations")
                 }
                 supersedes.append(try Citation(reading: reader.message(), in: header))
             case (4, .varint):

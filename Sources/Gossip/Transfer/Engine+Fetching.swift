@@ -23,7 +23,7 @@ extension Engine {
             link.creditGiven -= Int64(clamping: size)
             // A peer may send what it has credit for and the rest of a delta. What is too much is not stored: that it
             // exists is known now, so it is asked for when there is room.
-            room = link.bytesPending + size <= 2 * settings.creditBytes + UInt64(CatalogRules.Limits.deltaBytesMax)
+            room = link.bytesPending + size <= 2 * settings.creditBytes + UInt64(FormatLimits.deltaBytesMax)
         case .pushed:
             size = deltas.reduce(0) { $0 + $1.byteCount }
             room =

@@ -1,4 +1,5 @@
 internal import Catalog
+import Schema
 
 /// Turns records of a CSV file into rows: the columns are looked up once, when the header and the kind are known.
 final class CSVMapper {
@@ -333,12 +334,12 @@ struct RowKey {
             return RowProblem(code: .keyEmpty, offset: offset, field: column, text: "the row has no key")
         }
         let count = localID.utf8.count
-        if count > CatalogRules.Limits.localIDBytesMax {
+        if count > WriterLimits.localIDBytesMax {
             return RowProblem(
                 code: .keyTooLong,
                 offset: offset,
                 field: column,
-                text: "a key of \(count) bytes; the longest is \(CatalogRules.Limits.localIDBytesMax)",
+                text: "a key of \(count) bytes; the longest is \(WriterLimits.localIDBytesMax)",
                 value: localID
             )
         }

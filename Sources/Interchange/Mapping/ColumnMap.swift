@@ -1,4 +1,5 @@
 package import Catalog
+import Schema
 
 /// Which column of a file feeds which field, as far as it can be said before the file is open.
 ///
@@ -11,7 +12,7 @@ package import Catalog
 ///    feeds the fields that it names; always `_line`, `_code` and `_error`, which a file of rejects has.
 /// 4. `ext/COLUMN` feeds that path; `field:PATH` feeds any path by its full name (exports use it for paths that
 ///    nothing else says).
-/// 5. A column named like a field of the kind (`CatalogRules.fields(of:)`) feeds it; a text that has languages by its
+/// 5. A column named like a field of the kind (``CatalogSchema/fields(of:)``) feeds it; a text that has languages by its
 ///    plain name (`name`, which is `name/und`), as `name.zh` or as `name/zh`. A field that a pair feeds is left out.
 /// 6. Every other column feeds `ext/COLUMN`. `id` is such a one: in the files met it is as often a row number as an id.
 package struct ColumnMap: Sendable {
@@ -64,7 +65,7 @@ package struct ColumnMap: Sendable {
                     "the field '\(path.columnName)' is mapped twice, to '\(earlier.column)' and to '\(column)'"
                 )
             }
-            let isLanguageMap = CatalogRules.languageFields.contains(field)
+            let isLanguageMap = CatalogSchema.languageFields.contains(field)
             pairs.append(Pair(field: path, column: column, isLanguageMap: isLanguageMap))
         }
         self.keyColumn = keyColumn
@@ -109,9 +110,9 @@ package struct ColumnMap: Sendable {
         }
         guard let path = FieldPath(written: column) else { return nil }
         let base = String(path.base)
-        guard CatalogRules.fields(of: kind).contains(base),
-            path.key == nil || CatalogRules.languageFields.contains(base)
+        guard CatalogSchema.fields(of: kind).contains(base),
+            path.key == nil || CatalogSchema.languageFields.contains(base)
         else { return nil }
-        return MappedField(path: path, isLanguageMap: CatalogRules.languageFields.contains(column))
+        return MappedField(path: path, isLanguageMap: CatalogSchema.languageFields.contains(column))
     }
 }

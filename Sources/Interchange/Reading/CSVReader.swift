@@ -15,7 +15,7 @@ enum RecordOutcome {
 /// Works on bytes; text is made of a cell only when it is asked for. Memory: the longest record's text, at most
 /// ``recordBytesMax``, and 12 bytes a cell. A longer record is skipped without being kept.
 final class CSVReader {
-    /// The longest text of one record in the file. Twice what the values may take (``CatalogRules/Limits``) would do
+    /// The longest text of one record in the file. Twice what the values may take (``WriterLimits``) would do
     /// for CSV; JSON's `\u0000` needs six times.
     static let recordBytesMax = 2 * 1024 * 1024
     /// The most cells of a record that are kept; none that has more fits a header that is accepted.

@@ -1,4 +1,5 @@
 package import Catalog
+import Schema
 
 /// What a row says of one field.
 package enum FieldInput: Equatable, Sendable {
@@ -115,8 +116,8 @@ struct Target {
     init(_ path: FieldPath, isLanguageMap: Bool = false) {
         self.path = path
         self.isLanguageMap = isLanguageMap
-        isSet = CatalogRules.isSet(path)
-        isNaming = CatalogRules.namingFields.contains(String(path.base))
+        isSet = CatalogSchema.isSet(path)
+        isNaming = CatalogSchema.namingFields.contains(String(path.base))
         isVisibility = path.text == "visibility"
         pathBytes = path.text.utf8.count
     }
@@ -184,24 +185,24 @@ struct RowBuilder {
             if target.isNaming { hasName = true }
         }
         contentBytes += target.pathBytes + 8
-        if largest > CatalogRules.Limits.fieldBytesMax {
+        if largest > WriterLimits.fieldBytesMax {
             reject(
                 RowProblem(
                     code: .valueTooLong,
                     offset: offset,
                     field: column(),
-                    text: "a value of \(largest) bytes; the longest is \(CatalogRules.Limits.fieldBytesMax)",
+                    text: "a value of \(largest) bytes; the longest is \(WriterLimits.fieldBytesMax)",
                     value: Self.sample(input)
                 )
             )
         }
-        if contentBytes > CatalogRules.Limits.recordBytesMax {
+        if contentBytes > WriterLimits.recordBytesMax {
             reject(
                 RowProblem(
                     code: .recordTooLarge,
                     offset: offset,
                     field: column(),
-                    text: "the row holds more than \(CatalogRules.Limits.recordBytesMax) bytes"
+                    text: "the row holds more than \(WriterLimits.recordBytesMax) bytes"
                 )
             )
         }

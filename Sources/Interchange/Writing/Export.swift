@@ -1,4 +1,5 @@
 package import Catalog
+import Schema
 
 /// A record as it is exported: only what is shown, in the order in which it is to be written.
 package struct ExportRecord: Sendable {
@@ -74,10 +75,10 @@ package struct ColumnCounts {
 
     /// The fields that have a column, ascending, and whether there are others.
     package func columns(kind: String) -> (paths: [FieldPath], hasMore: Bool) {
-        let known = CatalogRules.fields(of: kind)
+        let known = CatalogSchema.fields(of: kind)
         func isKnown(_ path: FieldPath) -> Bool {
             let base = String(path.base)
-            return known.contains(base) && (path.key == nil || CatalogRules.languageFields.contains(base))
+            return known.contains(base) && (path.key == nil || CatalogSchema.languageFields.contains(base))
         }
         let order = counts.map { (path: $0.key, count: $0.value, isKnown: isKnown($0.key)) }.sorted { left, right in
             if left.isKnown != right.isKnown { return left.isKnown }
@@ -139,7 +140,7 @@ package struct CSVLayout: Sendable {
                         && kinds.allSatisfy { MemberName.loadsBack(candidate, to: path, kind: $0) }
                 } ?? "field:" + path.text
             taken.insert(ByteKey(name))
-            places[path] = Place(column: columns.count, isSet: CatalogRules.isSet(path))
+            places[path] = Place(column: columns.count, isSet: CatalogSchema.isSet(path))
             columns.append(name)
         }
         if hasMore { columns.append(ColumnMap.moreColumn) }
@@ -195,7 +196,7 @@ package struct CSVWriter: RecordWriter {
                 more.append(more.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
                 JSONValue.appendString(path.text, to: &more)
                 more.append(UInt8(ascii: ":"))
-                if CatalogRules.isSet(path) {
+                if CatalogSchema.isSet(path) {
                     JSONValue.append(elements: values, to: &more)
                 } else {
                     JSONValue.append(first, to: &more)
@@ -289,7 +290,7 @@ package struct JSONLinesWriter: RecordWriter {
         var name: [UInt8] = []
         let isGrouped =
             base == "ext"
-            || (CatalogRules.languageFields.contains(base) && CatalogRules.fields(of: kind).contains(base))
+            || (CatalogSchema.languageFields.contains(base) && CatalogSchema.fields(of: kind).contains(base))
         if isGrouped, let key = path.key, !key.isEmpty {
             JSONValue.appendString(base, to: &name)
             name.append(UInt8(ascii: ":"))
@@ -300,7 +301,7 @@ package struct JSONLinesWriter: RecordWriter {
             to: &name
         )
         name.append(UInt8(ascii: ":"))
-        return Shape(group: nil, key: "", name: name, isSet: CatalogRules.isSet(path))
+        return Shape(group: nil, key: "", name: name, isSet: CatalogSchema.isSet(path))
     }
 
     /// Writes one record as one line.

@@ -1,6 +1,7 @@
 package import Catalog
 import DeltaLog
 import Governance
+import Schema
 package import Store
 
 extension Replica {
@@ -139,9 +140,9 @@ extension Replica {
         for operation in history.reversed() {
             let values = operation.envelope.valuesByNumber(operation.content)
             for (number, write) in operation.envelope.writes.enumerated() {
-                guard ["name", "title", "labels"].contains(write.field.base), let value = values[UInt32(number)] else {
-                    continue
-                }
+                guard CatalogSchema.titleFields.contains(String(write.field.base)),
+                    let value = values[UInt32(number)]
+                else { continue }
                 return value.displayText
             }
         }
@@ -166,10 +167,10 @@ extension Replica {
 
     /// A kind that is neither known nor held is a slip.
     package func checkKind(_ kind: String) async throws {
-        guard !CatalogRules.kinds.contains(kind), try await !read({ try $0.hasRecords(of: kind) }) else { return }
+        guard !CatalogSchema.kinds.contains(kind), try await !read({ try $0.hasRecords(of: kind) }) else { return }
         throw Failure(
             .noSuchKind,
-            "there is no kind '\(kind)'; the kinds are: \(CatalogRules.kinds.joined(separator: ", "))"
+            "there is no kind '\(kind)'; the kinds are: \(CatalogSchema.kinds.joined(separator: ", "))"
         )
     }
 

@@ -1,4 +1,5 @@
 import Catalog
+import Schema
 
 /// The numbers of field paths, and the paths of numbers, as table `field` has them. What was asked for lately is kept in
 /// memory: peers choose how many paths there are, and how long they are.
@@ -58,17 +59,9 @@ final class FieldNames {
             guard let found else { throw StoreError.damaged("table field") }
             path = found
         }
-        let result = Known(path: path, isNaming: Self.isNaming(path))
+        let result = Known(path: path, isNaming: CatalogSchema.isSearchName(path))
         known.insert(result, for: number, weight: Self.weight(path))
         return result
-    }
-
-    /// The fields whose values are names: what a search looks at first.
-    static func isNaming(_ path: FieldPath) -> Bool {
-        switch path.base {
-        case "name", "title", "labels", "altNames": true
-        default: false
-        }
     }
 
     /// A number as table `field` holds it. Numbers end with 31 bits, as do those in records' states.

@@ -131,7 +131,7 @@ package struct ReadTransaction {
 
     /// The Delta message of a row of `delta`.
     func message(_ id: Int64, count: Int64, header: [UInt8], signature: [UInt8]) throws -> [UInt8] {
-        let operationsMax = Int64(CatalogRules.Limits.operationsMax)
+        let operationsMax = Int64(FormatLimits.operationsMax)
         var writer = DeltaWriter(capacity: 512 + Int(clamping: min(max(0, count), operationsMax)) * 512)
         writer.append(header: header, signature: signature)
         let sql = try session("SELECT shape, envelope, content FROM operation WHERE id >= ? AND id < ? ORDER BY id")

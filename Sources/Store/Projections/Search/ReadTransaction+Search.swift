@@ -1,4 +1,5 @@
 package import Catalog
+import Schema
 
 /// What to look for.
 package struct SearchQuery: Hashable, Sendable {
@@ -158,7 +159,7 @@ extension ReadTransaction {
         var missing = Array(wanted.prefix(SearchText.queryTermsMax))
         // As much as the index has of a record's names.
         var bytesLeft = WriteTransaction.Terms.bytesMax
-        for field in view.fields where FieldNames.isNaming(field.path) {
+        for field in view.fields where CatalogSchema.isSearchName(field.path) {
             for case .text(let text)? in field.candidates.map(\.value) where bytesLeft > 0 {
                 bytesLeft -= text.utf8.count
                 let segments = SearchText.segments(of: SearchText.indexed(text))

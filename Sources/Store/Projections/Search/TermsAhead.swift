@@ -1,5 +1,6 @@
 package import Catalog
 package import DeltaLog
+import Schema
 import Synchronization
 
 /// The terms of a delta's operations, made before it is stored.
@@ -36,7 +37,7 @@ struct PreparedTerms: Sendable {
                 forms.append(writes)
                 formBytes += Self.size(of: writes)
                 let valued = writes.filter(\.hasValue)
-                areNaming = valued.map { FieldNames.isNaming($0.field) }
+                areNaming = valued.map { CatalogSchema.isSearchName($0.field) }
                 identityIndex = valued.firstIndex { $0.field == .identity }
             }
             terms.removeAll()
