@@ -306,7 +306,7 @@ package struct WhyCommand: Command {
         view: RecordView?
     ) -> (rank: Int, words: String) {
         switch operation.standing {
-        case .aside(let why): return (3, why.reason)
+        case .excluded(let standing): return (3, standing.words)
         case .dead: return (2, write.mode == .remove ? "removal" : "superseded")
         case .live(let writes):
             guard writes.contains(number) else { return (2, write.mode == .remove ? "removal" : "superseded") }
@@ -419,7 +419,7 @@ package struct LogCommand: Command {
                     sequence: entry.dot.sequence,
                     index: entry.dot.index,
                     record: entry.record.hex,
-                    reason: entry.why.reason
+                    reason: entry.standing.words
                 )
             }
         )

@@ -25,6 +25,7 @@ package final class NodeService: Service {
     private let writing: StateWriting
     private let reading: EngineReading
     private let tidying: Tidying
+    private let relimiting: Relimiting
     private let counters = NodeCounters()
     private let stop: NodeStop
     private let address = Mutex<HostPort?>(nil)
@@ -59,6 +60,7 @@ package final class NodeService: Service {
         writing = StateWriting(replica: replica, stop: stop)
         reading = EngineReading(replica: replica, driver: driver, stop: stop)
         tidying = Tidying(replica: replica, stop: stop, logger: logger)
+        relimiting = Relimiting(replica: replica, driver: driver, stop: stop)
     }
 
     // MARK: - Running
@@ -120,6 +122,7 @@ package final class NodeService: Service {
                 }
             }
             group.addTask { await self.tidying.run() }
+            group.addTask { await self.relimiting.run() }
             group.addTask { await self.reading.run() }
             group.addTask { await self.sessions.run(listener) }
             for await _ in stop.requests {}
@@ -237,6 +240,7 @@ package final class NodeService: Service {
             ]
         )
         if log.author == replica.node { replica.abandon(log) }
+        relimiting.demand()
     }
 
     private func noteRefusal(_ log: LogID?, _ sequence: UInt64, _ refusal: DeltaRefusal, _ node: NodeKey) {

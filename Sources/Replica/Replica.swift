@@ -158,7 +158,8 @@ package final class Replica: Sendable {
                     return (head, try head.flatMap { try reading.deltaInfo(log: log, sequence: $0.sequence) })
                 }
             }
-            if let token, token.proves(log: log, head: head) {
+            // Nothing counts that is written behind a fork.
+            if governance.forks[log] == nil, let token, token.proves(log: log, head: head) {
                 (pen.log, pen.head) = (log, head)
                 // Where a kill came between the commit and the settling.
                 token.settle(log: log, head: head)
@@ -551,6 +552,27 @@ package final class Replica: Sendable {
         // Another node of this organization has written.
         if deltas.contains(where: { $0.header.organization == organization }) { changes.withLock { $0.all += 1 } }
         return (applied.outcomes, applied.microseconds, StoredTotals(applied.totals))
+    }
+
+    /// Takes a step towards the bounds that follow from the proofs of forks: a log counts up to the delta before its lowest
+    /// proven fork. Runs on the writer's queue.
+    ///
+    /// - Parameter excluded: Logs that are left as they are for now.
+    /// - Returns: The log, whether it has its bound now, and the totals after the step; nil where every other log has its
+    ///   bound.
+    package func relimitNext(
+        except excluded: Set<LogID> = []
+    ) throws -> (log: LogID, isDone: Bool, totals: StoredTotals)? {
+        let (forks, bounds) = (forks, try store.read { try $0.bounds() })
+        func limit(of log: LogID) -> UInt64? { forks[log].map { $0 - min($0, 1) } }
+        // A bound without a proof is one whose proof was lost in a crash; it comes again.
+        let log = Set(forks.keys).union(bounds.keys).subtracting(excluded).sorted()
+            .first { bounds[$0] != limit(of: $0) }
+        guard let log else { return nil }
+        let (isDone, totals) = try store.relimitStep(log, to: limit(of: log), applier: applier)
+        // Records of this organization may be among those that have changed.
+        changes.withLock { $0.all += 1 }
+        return (log, isDone, StoredTotals(totals))
     }
 
     /// Digest and records, as stored.

@@ -20,6 +20,8 @@ package enum Fault: Hashable, Sendable {
     case rollBack(Int)
     case copyFolder(Int)
     case stall(Int, Bool)
+    /// A log, by its number modulo the logs there are, counts at one node up to a sequence; to its end where that is nil.
+    case limit(Int, log: Int, sequence: UInt64?)
     // Clocks and versions.
     case clock(Int, aheadMilliseconds: Int64, driftPerMillion: Int64)
     case format(Int, UInt32?)

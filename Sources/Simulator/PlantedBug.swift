@@ -1,4 +1,5 @@
 import Catalog
+import DeltaLog
 import Gossip
 
 /// A mistake that nodes make on purpose, outside the engine, so that it can be shown that the checkers find it.
@@ -15,6 +16,8 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     case applyTwice = "apply-twice"
     /// A citation that has to wait for its operation is forgotten.
     case loseWaitingCitation = "lose-waiting-citation"
+    /// What the operations behind a bound had superseded stays superseded.
+    case forgetRevival = "forget-revival"
     /// Announcements of new heads never arrive.
     case forgetHave = "forget-have"
     /// After a restart the old log is continued, whatever the token says.
@@ -51,6 +54,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         case .ackBeforeStoring: "deltas are acknowledged before they are stored"
         case .applyTwice: "a delta is merged a second time"
         case .loseWaitingCitation: "a citation that waits for its operation is forgotten"
+        case .forgetRevival: "a relimit forgets what the cut operations superseded"
         case .forgetHave: "announcements of new heads are lost"
         case .ignoreToken: "a folder put back continues its old log"
         case .freeWork: "peers' messages cost them nothing"
@@ -90,7 +94,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
             settings.engine.suspectAfter = 1_000
             settings.engine.silenceMax = 1_000
         case .skipSuperseded, .sendBeforeDurable, .dropGraft, .ackBeforeStoring, .applyTwice, .loseWaitingCitation,
-            .forgetHave, .ignoreToken, .readOn, .sharedDials:
+            .forgetRevival, .forgetHave, .ignoreToken, .readOn, .sharedDials:
             break
         }
     }
@@ -104,13 +108,28 @@ struct StoragePlant {
 
     /// Nil for a bug that is not the storage's.
     init?(_ bug: PlantedBug) {
-        guard bug == .skipSuperseded || bug == .loseWaitingCitation else { return nil }
+        guard [.skipSuperseded, .loseWaitingCitation, .forgetRevival].contains(bug) else { return nil }
         self.bug = bug
     }
 
     /// True where a log's head is kept from the one who merges.
     func hides(_ log: LogID) -> Bool {
         bug == .skipSuperseded && merging.map { $0 != log } ?? false
+    }
+
+    /// The change without the writes that live again; nil where it is made as it is.
+    func forgettingRevival(_ change: MergedRecord) -> MergedRecord? {
+        guard bug == .forgetRevival, let before = change.before else { return nil }
+        var record = change.record
+        record.state = RecordState(
+            operations: record.state.operations.compactMap { operation in
+                guard let held = before.state.operations.first(where: { $0.dot == operation.dot }) else { return nil }
+                var left = operation
+                left.writes.removeAll { !held.writes.contains($0) }
+                return left.writes.isEmpty ? nil : left
+            }
+        )
+        return MergedRecord(before: before, record: record, arrived: nil)
     }
 
     /// True where a citation is forgotten.

@@ -48,6 +48,13 @@ package struct Scenario: Sendable {
                 body: { $0.swarm() }
             ),
             Scenario(
+                name: "limits",
+                summary: "as swarm, and logs count up to sequences that fall and rise at each node at its own time",
+                nodes: nil,
+                nodesAllowed: 2...100,
+                body: { $0.swarm(hasLimits: true) }
+            ),
+            Scenario(
                 name: "one-sender",
                 summary: "one node sends 100 messages over links of 50 ms: copies and hops",
                 nodes: 100,

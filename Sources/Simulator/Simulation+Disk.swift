@@ -49,7 +49,8 @@ extension Simulation {
             var ignored: Hash256?
             _ = node.governance.insert(statement, replaced: &ignored)
             node.seenStatements.insert(MixHash(of: statement.encoded))
-            return nil
+            guard case .fork(let log, _) = statement.body, relimit(log, at: node) else { return nil }
+            return .committed([], summary: node.summary)
         case .announcement(let announcement):
             _ = node.announcements.insert(announcement)
             return nil
@@ -107,6 +108,26 @@ extension Simulation {
         }
         node.disk.plant?.merging = nil
         return outcome
+    }
+
+    /// Operations that one step of a relimit moves over: few, so that runs have many steps.
+    private static let relimitOperations = 3
+
+    /// Brings a log's bound on a node's disk to what the proof of a fork, or the plan, demands. Returns true where what
+    /// counts has changed.
+    @discardableResult
+    func relimit(_ log: LogID, at node: VirtualNode) -> Bool {
+        let before = node.disk.frontierSum
+        let fork = node.governance.forks[log].map { $0 - min($0, 1) }
+        let limit = [fork, node.limits[log]].compactMap(\.self).min()
+        // Storing in memory never throws.
+        while try! !applier.relimit(log, to: limit, operationsMax: Self.relimitOperations, in: &node.disk) {
+            changed(node)
+        }
+        guard node.disk.frontierSum != before else { return false }
+        note(limit ?? 0, "node \(node.place) counts \(name(of: log)) up to \(limit.map { "\($0)" } ?? "its end")")
+        changed(node)
+        return true
     }
 
     /// Called after a node's disk has changed.

@@ -1,4 +1,5 @@
 import Catalog
+import DeltaLog
 import Gossip
 import Governance
 
@@ -42,6 +43,11 @@ extension Simulation {
         case .rollBack(let number): rollBack(place(number))
         case .copyFolder(let number): copyFolder(of: place(number))
         case .stall(let number, let isStalling): setStalling(place(number), isStalling)
+        case .limit(let number, let log, let sequence):
+            guard !pool.logs.isEmpty else { break }
+            let id = pool.logs[log % pool.logs.count]
+            node(number).limits[id] = sequence
+            demandLimits([id], at: place(number))
         case .clock(let number, let ahead, let drift):
             node(number).clockAheadMilliseconds = ahead
             node(number).driftPerMillion = drift
@@ -59,6 +65,14 @@ extension Simulation {
         case .duplication(let permille): network.settings.duplicatePermille = permille
         case .reordering(let permille): network.settings.reorderPermille = permille
         }
+    }
+
+    /// Has a running node bring the bounds of logs to what is demanded. One that does not run does so when it starts.
+    private func demandLimits(_ logs: [LogID], at place: Int) {
+        let node = nodes[place]
+        guard node.box != nil else { return }
+        let changes = logs.map { relimit($0, at: node) }
+        if changes.contains(true) { answer(.committed([], summary: node.summary), at: place) }
     }
 
     private func part(_ shape: Fault.Shape) {
@@ -118,6 +132,8 @@ extension Simulation {
             setStalling(node.place, false)
             if node.place != node.number { leave(node.place) }
         }
+        let limited = agreeOnLimits()
+        defer { for node in nodes { demandLimits(limited, at: node.place) } }
         let candidates = nodes.filter { !$0.hasLeft && $0.role == nil }.map(\.place)
         var downMax = candidates.count / 3
         var core: [Int] = []
@@ -134,6 +150,17 @@ extension Simulation {
         }
         for node in nodes where node.role != nil { start(node.place) }
         return known(of: core)
+    }
+
+    /// Gives all nodes the same limits for the logs that some node had a limit for. Returns these logs.
+    private func agreeOnLimits() -> [LogID] {
+        let limited = Set(nodes.flatMap(\.limits.keys)).sorted()
+        for log in limited {
+            let isEnded = Bool.random(using: &faultRandom)
+            let limit = isEnded ? UInt64.random(in: 0...12, using: &faultRandom) : nil
+            for node in nodes { node.limits[log] = limit }
+        }
+        return limited
     }
 
     /// Those of the places that the founders among them know of, directly or by each other. Of whom only nodes that are
@@ -171,6 +198,25 @@ extension Simulation {
                 violate("node \(place) holds \(held) of \(wanted) deltas of log \(name(of: log)) in the end")
             }
             checkAcknowledged(nodes[place])
+        }
+    }
+
+    /// Notes nodes whose records are not what merging the deltas that they hold gives, within the bounds of their logs.
+    package func checkDerivation(_ places: [Int]) {
+        for place in places {
+            let disk = nodes[place].disk
+            var fresh = VirtualDisk(pool: pool)
+            for (log, bound) in disk.bounds { fresh.setBound(bound, of: log) }
+            for (number, count) in disk.counts.enumerated() where count > 0 {
+                for sequence in 1...UInt64(count) {
+                    guard let index = disk.index(of: pool.logs[number], sequence: sequence) else { continue }
+                    // Storing in memory never throws.
+                    _ = try! applier.apply(pool.entries[Int(index)].delta, to: &fresh)
+                }
+            }
+            if fresh.digest != disk.digest || fresh.shownCount != disk.shownCount || fresh.excluded != disk.excluded {
+                violate("node \(place) shows what the deltas that count there do not give")
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ extension Simulation {
         node.isDoomedInWrite = false
         node.log = continuedLog(of: node)
         announce(node)
+        let bounded = Set(node.disk.bounds.keys).union(node.limits.keys).union(node.governance.forks.keys)
+        for log in bounded.sorted() { relimit(log, at: node) }
         let engine = Engine(
             settings: settings.engine,
             charter: alliance.charter,

@@ -111,7 +111,9 @@ extension Simulation {
         let node = nodes[place]
         let (transactions, batches) = (node.writer.underway, node.writer.batches)
         node.writer.end()
-        for transaction in transactions { _ = commit(transaction, at: place) }
+        for transaction in transactions {
+            if let input = commit(transaction, at: place) { answer(input, at: place) }
+        }
         for batch in batches {
             let excess = excess(of: batch, at: node)
             guard

@@ -169,16 +169,15 @@ package final class Simulation {
     /// True if all running nodes hold the same, by frontier and by digest, and their engines know it.
     package var isConverged: Bool { areEqual(running) }
 
-    /// True if those nodes hold the same, and their engines know it. Nodes that hold a forked log to different lengths
-    /// are equal where they show the same.
+    /// True if the same deltas count at those nodes, with the same digest, and their engines know it. What they hold behind
+    /// the bound of a forked log may differ.
     package func areEqual(_ places: [Int]) -> Bool {
         guard let first = places.first.map({ nodes[$0] }) else { return true }
         guard let box = first.box else { return false }
-        let isForked = !box.engine.forks.isEmpty
         return places.allSatisfy { place in
             let node = nodes[place]
             return
-                (isForked || node.disk.frontierSum == first.disk.frontierSum && node.disk.digest == first.disk.digest)
+                node.disk.frontierSum == first.disk.frontierSum && node.disk.digest == first.disk.digest
                 && node.box?.engine.fingerprint == box.engine.fingerprint
         } && places.allSatisfy { nodes[$0].box?.engine.governance == box.engine.governance }
     }

@@ -15,8 +15,10 @@ package struct Swarm {
     /// One seed of so many signs with Ed25519 and hashes with SHA-256.
     private static let systemCryptographyEvery: UInt64 = 50
 
-    /// - Parameter nodes: Nil for as many as the seed gives.
-    package init(seed: UInt64, nodes wanted: Int? = nil) {
+    /// - Parameters:
+    ///   - nodes: Nil for as many as the seed gives.
+    ///   - hasLimits: True where logs also count up to changing sequences.
+    package init(seed: UInt64, nodes wanted: Int? = nil, hasLimits: Bool = false) {
         var random = SplitMix64(seed: seed ^ 0x5741_524D)
         let few = Int.random(in: 3...8, using: &random)
         let more = Int.random(in: 9...12, using: &random)
@@ -35,6 +37,7 @@ package struct Swarm {
         drawEngine()
         drawFaults()
         drawWork()
+        if hasLimits { drawLimits() }
         plan.faults.sort { $0.milliseconds < $1.milliseconds }
         plan.work.sort { $0.milliseconds < $1.milliseconds }
     }
@@ -167,6 +170,17 @@ package struct Swarm {
                 .slowDisk(place, milliseconds: nil),
                 lastingAtMost: 30_000
             )
+        }
+    }
+
+    /// Limits of logs that fall and rise, at each node at its own time.
+    private mutating func drawLimits() {
+        for _ in 0..<number(3...10) {
+            let log = Int(number(0...30))
+            let sequence = isOn(2) ? nil : number(0...12)
+            for place in 0..<nodes where isOn(7) {
+                add(.limit(place, log: log, sequence: sequence), at: moment())
+            }
         }
     }
 

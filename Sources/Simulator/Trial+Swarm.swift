@@ -8,8 +8,9 @@ extension Trial {
     private static let probeMilliseconds: UInt64 = 5_000
     private static let probeLossPermille: UInt64 = 200
 
-    mutating func swarm() {
-        let swarm = Swarm(seed: options.seed, nodes: options.nodes)
+    /// - Parameter hasLimits: True where logs also count up to changing sequences, which differ between nodes until the end.
+    mutating func swarm(hasLimits: Bool = false) {
+        let swarm = Swarm(seed: options.seed, nodes: options.nodes, hasLimits: hasLimits)
         report = Report(scenario: report.scenario, seed: report.seed, nodes: swarm.nodes)
         plan = options.plan ?? swarm.plan
         let simulation = simulation(nodes: swarm.nodes, swarm.settings)
@@ -58,6 +59,7 @@ extension Trial {
             )
             if isEqual {
                 simulation.check(core, hold: holdings)
+                simulation.checkDerivation(core)
                 probe(simulation, core)
             }
         }

@@ -24,12 +24,15 @@ package struct VirtualDisk: DeltaStorage {
     private var states: [Int32] = []
     private var totals: [Totals] = []
     private var waitingCitations = WaitingCitations()
-    package private(set) var aside: [Dot: SetAside] = [:]
+    /// The operations that do not count.
+    package private(set) var excluded: [Dot: Standing] = [:]
+    package private(set) var bounds: [LogID: UInt64] = [:]
     /// The digest over all organizations.
     package private(set) var digest = CatalogDigest()
     /// Records shown.
     package private(set) var shownCount = 0
-    /// The sum of the hashes of all heads: equal for equal frontiers, and kept up to date at each delta.
+    /// The sum of the hashes of the last deltas that count, one of each log: equal where the same deltas count, and kept up
+    /// to date at each delta.
     package private(set) var frontierSum = MixHash()
     /// Deltas held.
     package private(set) var deltaCount = 0
@@ -132,10 +135,7 @@ package struct VirtualDisk: DeltaStorage {
         let number = Int(entry.log)
         while held.count <= number { held.append(Held()) }
         let before = held[number]
-        if before.count > 0 {
-            let last = pool.delta(on: before.branch, sequence: Int(before.count))
-            frontierSum = frontierSum - Self.headHash(pool.entries[Int(last)].delta)
-        }
+        if let last = lastCounted(of: number) { frontierSum = frontierSum - Self.headHash(last) }
         held[number].branch = pool.branch(
             of: entry.log,
             continuing: before.count > 0 ? before.branch : nil,
@@ -143,10 +143,18 @@ package struct VirtualDisk: DeltaStorage {
             with: index
         )
         held[number].count += 1
-        frontierSum = frontierSum + Self.headHash(delta)
+        if let last = lastCounted(of: number) { frontierSum = frontierSum + Self.headHash(last) }
         deltaCount += 1
         deltaBytes += delta.byteCount
         return entry.base
+    }
+
+    /// The last delta held of a log that lies within its bound.
+    private func lastCounted(of number: Int) -> VerifiedDelta? {
+        guard number < held.count else { return nil }
+        let sequence = min(UInt64(held[number].count), bounds[pool.logs[number]] ?? .max)
+        guard sequence > 0 else { return nil }
+        return pool.entries[Int(pool.delta(on: held[number].branch, sequence: Int(sequence)))].delta
     }
 
     private static func headHash(_ delta: VerifiedDelta) -> MixHash {
@@ -166,9 +174,11 @@ package struct VirtualDisk: DeltaStorage {
         add(change.totals(hasher: hasher), of: change.record.owner)
     }
 
-    package mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) {
-        aside[dot] = why
+    package mutating func exclude(_ dot: Dot, record: RecordID, as standing: Standing) {
+        excluded[dot] = standing
     }
+
+    package mutating func removeExclusion(_ dot: Dot) { excluded[dot] = nil }
 
     package mutating func addWaiting(_ citation: WaitingCitation) {
         if plant?.losesCitation() == true { return }
@@ -183,6 +193,71 @@ package struct VirtualDisk: DeltaStorage {
         where isWanted: (WaitingCitation) -> Bool
     ) -> [UInt32: [WaitingCitation]] {
         waitingCitations.take(log, sequence).mapValues { $0.filter(isWanted) }
+    }
+
+    // MARK: - Bounds
+
+    package func bound(of log: LogID) -> UInt64? { bounds[log] }
+
+    package mutating func setBound(_ bound: UInt64?, of log: LogID) {
+        let number = Int(pool.number(of: log))
+        if let last = lastCounted(of: number) { frontierSum = frontierSum - Self.headHash(last) }
+        bounds[log] = bound
+        if let last = lastCounted(of: number) { frontierSum = frontierSum + Self.headHash(last) }
+    }
+
+    package func operationCount(of log: LogID, sequence: UInt64) -> Int {
+        index(of: log, sequence: sequence).map { pool.entries[Int($0)].delta.operations.count } ?? 0
+    }
+
+    package func operations(
+        of log: LogID,
+        _ range: ClosedRange<UInt64>,
+        hasher: some CatalogHasher
+    ) -> [StoredOperation] {
+        range.flatMap { stored(of: log, sequence: $0) { _ in true } }
+    }
+
+    package func operations(
+        about record: RecordID,
+        without range: ClosedRange<UInt64>,
+        of log: LogID,
+        hasher: some CatalogHasher
+    ) -> [StoredOperation] {
+        held.enumerated().flatMap { number, held in
+            let other = pool.logs[number]
+            let count = min(UInt64(max(0, held.count)), bounds[other] ?? .max)
+            return (0..<count).map { $0 + 1 }.filter { other != log || !range.contains($0) }.flatMap { sequence in
+                stored(of: other, sequence: sequence) { $0.record == record }.filter { excluded[$0.dot] == nil }
+            }
+        }
+    }
+
+    private func stored(
+        of log: LogID,
+        sequence: UInt64,
+        where isWanted: (VerifiedOperation) -> Bool
+    ) -> [StoredOperation] {
+        guard let index = index(of: log, sequence: sequence) else { return [] }
+        let entry = pool.entries[Int(index)]
+        return entry.delta.operations.indices.filter { isWanted(entry.delta.operations[$0]) }.map { index in
+            entry.delta.stored(index, at: entry.base) { pool.number(of: $0) }
+        }
+    }
+
+    package mutating func replace(
+        _ change: MergedRecord,
+        operations: [StoredOperation],
+        waiting: [WaitingCitation],
+        hasher: some CatalogHasher
+    ) {
+        let change = plant?.forgettingRevival(change) ?? change
+        waitingCitations.removeAll(of: change.record.id)
+        for citation in waiting { waitingCitations.add(citation) }
+        let number = pool.number(of: change.record.id)
+        while states.count <= number { states.append(-1) }
+        states[number] = operations.isEmpty ? -1 : pool.number(of: change.record)
+        add(change.totals(hasher: hasher), of: change.record.owner)
     }
 
     private mutating func add(_ change: TotalsChange, of organization: OrganizationID) {

@@ -35,6 +35,9 @@ final class VirtualNode {
     /// Nodes that it had sessions with; kept only where processor time counts, as in a node of today.
     var contacts: [NodeKey: KnownContact] = [:]
 
+    /// The sequences up to which logs count by the plan's faults, beside what proofs demand.
+    var limits: [LogID: UInt64] = [:]
+
     // In volatile memory of the machine.
     var boot: UInt64 = 0
     var token: VirtualToken?

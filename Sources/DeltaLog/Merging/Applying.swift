@@ -26,22 +26,6 @@ package struct WaitingCitation: Hashable, Sendable {
     }
 }
 
-/// Why an operation is stored, relayed and shown, but not merged.
-package enum SetAside: UInt8, Hashable, Sendable {
-    /// It is about a record of another organization.
-    case notOwner = 1
-    /// A kind of operation that needs a newer node.
-    case unknownKind = 2
-
-    /// A few words for people.
-    package var reason: String {
-        switch self {
-        case .notOwner: "void: only the owner may write this record"
-        case .unknownKind: "needs a newer node"
-        }
-    }
-}
-
 /// A change of an organization's totals.
 package struct TotalsChange: Hashable, Sendable {
     /// Canonical hashes that left the digest and that entered it.
@@ -59,12 +43,18 @@ package struct TotalsChange: Hashable, Sendable {
 
 /// What a delta has made of a record.
 package struct MergedRecord: Sendable {
-    /// What ``DeltaStorage/record(_:)`` gave.
+    /// The value of ``DeltaStorage/record(_:)`` before.
     package let before: StoredRecord?
     /// Its state is another one than before.
     package let record: StoredRecord
     /// The index in the delta of the operation that counts for the record; nil where several do.
     package let arrived: Int?
+
+    package init(before: StoredRecord?, record: StoredRecord, arrived: Int?) {
+        self.before = before
+        self.record = record
+        self.arrived = arrived
+    }
 
     /// What it changes in the totals of the record's owner. Linear in the live writes.
     package func totals(hasher: some CatalogHasher) -> TotalsChange {
@@ -95,8 +85,10 @@ package protocol DeltaStorage {
     ///
     /// - Parameter hasher: Gives the canonical hashes, of which the digest is the sum.
     mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) throws
-    /// Notes that an operation is not merged.
-    mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) throws
+    /// Notes that an operation does not count.
+    ///
+    /// - Parameter standing: Not ``Standing/counts``.
+    mutating func exclude(_ dot: Dot, record: RecordID, as standing: Standing) throws
     mutating func addWaiting(_ citation: WaitingCitation) throws
     /// True if citations wait for operations of one delta.
     func hasWaiting(log: LogID, sequence: UInt64) throws -> Bool
@@ -107,16 +99,57 @@ package protocol DeltaStorage {
         sequence: UInt64,
         where isWanted: (WaitingCitation) -> Bool
     ) throws -> [UInt32: [WaitingCitation]]
+
+    // MARK: Bounds
+
+    /// The sequence up to which a log counts; nil for a log without a bound. Deltas beyond it are kept, and leave no trace
+    /// in what is derived.
+    func bound(of log: LogID) throws -> UInt64?
+    /// Notes a log's bound, and changes nothing that is derived: ``DeltaApplier/relimit(_:to:operationsMax:in:)`` does.
+    mutating func setBound(_ bound: UInt64?, of log: LogID) throws
+    /// The number of operations in a delta that is held.
+    func operationCount(of log: LogID, sequence: UInt64) throws -> Int
+    /// All operations of a log's deltas in a range of sequences that are held, in any order.
+    mutating func operations(
+        of log: LogID,
+        _ range: ClosedRange<UInt64>,
+        hasher: some CatalogHasher
+    ) throws -> [StoredOperation]
+    /// The operations that count for a record within the bounds of their logs, in any order, without those of a log in a
+    /// range of sequences.
+    mutating func operations(
+        about record: RecordID,
+        without range: ClosedRange<UInt64>,
+        of log: LogID,
+        hasher: some CatalogHasher
+    ) throws -> [StoredOperation]
+    /// Takes back what ``exclude(_:record:as:)`` noted.
+    mutating func removeExclusion(_ dot: Dot) throws
+    /// Gives a record a state that was derived from all its operations. Changes everything that is derived from them, with
+    /// the totals of its owner; removes all of the record where there are no operations.
+    ///
+    /// - Parameters:
+    ///   - operations: All that count for the record now.
+    ///   - waiting: All its citations that wait now. Those that waited before are dropped.
+    mutating func replace(
+        _ change: MergedRecord,
+        operations: [StoredOperation],
+        waiting: [WaitingCitation],
+        hasher: some CatalogHasher
+    ) throws
 }
 
 /// Merging a delta into a storage: a pure function of the delta and what is stored.
 package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     package let alliance: AllianceID
     package let hasher: Hasher
+    package let authority: any Authority
 
-    package init(alliance: AllianceID, hasher: Hasher) {
+    /// - Parameter authority: Judges every operation within its log's bound. All nodes must use the same.
+    package init(alliance: AllianceID, hasher: Hasher, authority: any Authority = OwnerAuthority()) {
         self.alliance = alliance
         self.hasher = hasher
+        self.authority = authority
     }
 
     /// What became of a delta.
@@ -152,7 +185,8 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     }
 
     /// Merges a delta that is stored already; rebuilding calls this for every one. Deltas of one log come in their
-    /// order; among logs any order gives the same.
+    /// order; among logs any order gives the same. A delta beyond its log's bound changes nothing but that nothing waits
+    /// for it any longer.
     ///
     /// While it rebuilds, a storage must answer ``DeltaStorage/head(of:)`` with what has been merged so far, not with
     /// all that it stores: a citation of what is yet to be merged has to wait for it.
@@ -162,6 +196,13 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         into storage: inout some DeltaStorage
     ) throws -> Int {
         let organization = delta.header.organization
+        if let bound = try storage.bound(of: delta.log), delta.header.sequence > bound {
+            // Whatever cites it is read again when the bound rises.
+            if try storage.hasWaiting(log: delta.log, sequence: delta.header.sequence) {
+                _ = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence) { _ in false }
+            }
+            return 0
+        }
         let waiting = try takeWaiting(for: delta, from: &storage)
         var touched: [Touched] = []
         touched.reserveCapacity(delta.operations.count)
@@ -170,8 +211,9 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         for (index, operation) in delta.operations.enumerated() {
             let id = operation.record
             let dot = delta.dot(index)
-            if let why = Self.setAside(operation, by: organization) {
-                try storage.setAside(dot, record: id, why: why)
+            let standing = authority.standing(of: dot, operation.envelope, by: organization)
+            guard standing == .counts else {
+                try storage.exclude(dot, record: id, as: standing)
                 continue
             }
             let place: Int
@@ -206,12 +248,6 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
             changed += 1
         }
         return changed
-    }
-
-    /// Why an operation of an author of that organization is not merged; nil for one that counts.
-    private static func setAside(_ operation: VerifiedOperation, by organization: OrganizationID) -> SetAside? {
-        if case .unknown = operation.envelope.kind { return .unknownKind }
-        return operation.envelope.owner ?? organization == organization ? nil : .notOwner
     }
 
     /// The writes that an operation brings, and what it supersedes of operations that have come.
@@ -271,8 +307,13 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         guard try storage.hasWaiting(log: delta.log, sequence: delta.header.sequence) else { return [:] }
         // Of operations that count; others are not on any record.
         var fields: [[FieldNumber]] = []
-        for operation in delta.operations {
-            let writes = Self.setAside(operation, by: delta.header.organization) == nil ? operation.envelope.writes : []
+        for (index, operation) in delta.operations.enumerated() {
+            let standing = authority.standing(
+                of: delta.dot(index),
+                operation.envelope,
+                by: delta.header.organization
+            )
+            let writes = standing == .counts ? operation.envelope.writes : []
             fields.append(try writes.map { try storage.number(of: $0.field) })
         }
         let fieldSets = fields.map { Set($0) }

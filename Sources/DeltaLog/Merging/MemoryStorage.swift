@@ -7,9 +7,13 @@ package struct MemoryStorage: DeltaStorage {
     package private(set) var totals: [OrganizationID: (digest: CatalogDigest, shown: Int)] = [:]
     /// By the delta that they wait for, then by the operation's index.
     private var waitingCitations = WaitingCitations()
-    package private(set) var aside: [Dot: (record: RecordID, why: SetAside)] = [:]
+    /// The operations that do not count.
+    package private(set) var excluded: [Dot: (record: RecordID, standing: Standing)] = [:]
+    package private(set) var bounds: [LogID: UInt64] = [:]
     package private(set) var fields = FieldTable()
     private var operations: [VerifiedOperation] = []
+    /// The location of each delta's first operation.
+    private var locations: [LogID: [Int64]] = [:]
 
     package init() {}
 
@@ -18,6 +22,7 @@ package struct MemoryStorage: DeltaStorage {
     package mutating func append(_ delta: VerifiedDelta) -> Int64 {
         deltas[delta.log, default: []].append(delta)
         let location = Int64(operations.count)
+        locations[delta.log, default: []].append(location)
         operations.append(contentsOf: delta.operations)
         return location
     }
@@ -28,6 +33,10 @@ package struct MemoryStorage: DeltaStorage {
 
     package mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) {
         records[change.record.id] = change.record
+        addTotals(of: change, hasher: hasher)
+    }
+
+    private mutating func addTotals(of change: MergedRecord, hasher: some CatalogHasher) {
         let totals = change.totals(hasher: hasher)
         var total = self.totals[change.record.owner] ?? (CatalogDigest(), 0)
         total.digest.add(totals.digest)
@@ -36,9 +45,11 @@ package struct MemoryStorage: DeltaStorage {
         self.totals[change.record.owner] = total == (CatalogDigest(), 0) ? nil : total
     }
 
-    package mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) {
-        aside[dot] = (record, why)
+    package mutating func exclude(_ dot: Dot, record: RecordID, as standing: Standing) {
+        excluded[dot] = (record, standing)
     }
+
+    package mutating func removeExclusion(_ dot: Dot) { excluded[dot] = nil }
 
     package mutating func addWaiting(_ citation: WaitingCitation) {
         waitingCitations.add(citation)
@@ -52,6 +63,67 @@ package struct MemoryStorage: DeltaStorage {
         where isWanted: (WaitingCitation) -> Bool
     ) -> [UInt32: [WaitingCitation]] {
         waitingCitations.take(log, sequence).mapValues { $0.filter(isWanted) }
+    }
+
+    package func bound(of log: LogID) -> UInt64? { bounds[log] }
+
+    package mutating func setBound(_ bound: UInt64?, of log: LogID) { bounds[log] = bound }
+
+    package func operationCount(of log: LogID, sequence: UInt64) -> Int {
+        delta(of: log, sequence: sequence)?.operations.count ?? 0
+    }
+
+    private func delta(of log: LogID, sequence: UInt64) -> VerifiedDelta? {
+        guard let deltas = deltas[log], (1...UInt64(deltas.count)).contains(sequence) else { return nil }
+        return deltas[Int(sequence) - 1]
+    }
+
+    package mutating func operations(
+        of log: LogID,
+        _ range: ClosedRange<UInt64>,
+        hasher: some CatalogHasher
+    ) -> [StoredOperation] {
+        range.flatMap { stored(of: log, sequence: $0) { _ in true } }
+    }
+
+    package mutating func operations(
+        about record: RecordID,
+        without range: ClosedRange<UInt64>,
+        of log: LogID,
+        hasher: some CatalogHasher
+    ) -> [StoredOperation] {
+        deltas.keys.sorted().flatMap { other in
+            let count = min(UInt64(deltas[other]?.count ?? 0), bounds[other] ?? .max)
+            return (0..<count).map { $0 + 1 }.filter { other != log || !range.contains($0) }.flatMap { sequence in
+                stored(of: other, sequence: sequence) { $0.record == record }
+                    .filter { excluded[$0.dot] == nil }
+            }
+        }
+    }
+
+    private mutating func stored(
+        of log: LogID,
+        sequence: UInt64,
+        where isWanted: (VerifiedOperation) -> Bool
+    ) -> [StoredOperation] {
+        guard let delta = delta(of: log, sequence: sequence), let location = locations[log]?[Int(sequence) - 1] else {
+            return []
+        }
+        return delta.operations.indices.filter { isWanted(delta.operations[$0]) }.map { index in
+            delta.stored(index, at: location) { fields.number(of: $0) }
+        }
+    }
+
+    package mutating func replace(
+        _ change: MergedRecord,
+        operations: [StoredOperation],
+        waiting: [WaitingCitation],
+        hasher: some CatalogHasher
+    ) {
+        waitingCitations.removeAll(of: change.record.id)
+        for citation in waiting { waitingCitations.add(citation) }
+        records[change.record.id] = operations.isEmpty ? nil : change.record
+        addTotals(of: change, hasher: hasher)
     }
 
     /// The citations that wait, by the operation that they wait for.

@@ -31,4 +31,18 @@ package struct WaitingCitations: Hashable, Sendable {
     package mutating func take(_ log: LogID, _ sequence: UInt64) -> [UInt32: [WaitingCitation]] {
         byDelta[log]?.removeValue(forKey: sequence) ?? [:]
     }
+
+    /// Drops those of a record. Linear in all that wait.
+    package mutating func removeAll(of record: RecordID) {
+        for (log, sequences) in byDelta {
+            let left = sequences.compactMapValues { indices in
+                let left = indices.compactMapValues { citations in
+                    let others = citations.filter { $0.record != record }
+                    return others.isEmpty ? nil : others
+                }
+                return left.isEmpty ? nil : left
+            }
+            byDelta[log] = left.isEmpty ? nil : left
+        }
+    }
 }

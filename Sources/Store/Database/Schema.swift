@@ -9,7 +9,7 @@ enum Schema {
     static let applicationID: Int64 = 0x4861_6E73
     /// The format of the tables that this program writes. A file with a newer one is refused; an older one is brought up
     /// to date.
-    static let format: Int64 = 3
+    static let format: Int64 = 4
     /// The oldest format that can be.
     static let formatMin: Int64 = 1
 
@@ -29,6 +29,11 @@ enum Schema {
             try database.execute(sql: withoutTraces)
             try WriteTransaction.deriveWideRecordsAnew(database)
             try database.execute(sql: "PRAGMA user_version = 3")
+        }
+        migrator.registerMigration("4: bounds of logs") { database in
+            try database.execute(sql: bounds)
+            try database.execute(sql: waitingIndex)
+            try database.execute(sql: "PRAGMA user_version = 4")
         }
         return migrator
     }()
@@ -118,6 +123,13 @@ enum Schema {
 
     /// The writer looks up numbers of paths by it instead of holding all paths in memory: peers choose how many there are.
     static let fieldIndex = "CREATE INDEX field_path ON field(path);"
+
+    /// `log.bound` is the last sequence of the log by which what is derived stands; NULL for all. It is set by
+    /// ``Store/relimit(_:to:applier:)`` and stays in a rebuild.
+    private static let bounds = "ALTER TABLE log ADD COLUMN bound INTEGER;"
+
+    /// A record that is derived again gives up the citations that wait.
+    static let waitingIndex = "CREATE INDEX waiting_record ON waiting(record);"
 
     /// Earlier formats kept the kind of a record that is no longer shown, and counts of what is no longer there: whether they
     /// did depended on the order in which deltas came.

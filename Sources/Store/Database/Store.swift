@@ -33,6 +33,9 @@ package final class Store: Sendable {
         package var pagesMax: Int?
         /// Operations merged in one transaction of a rebuild. 10,000, a guess: some tenths of a second.
         package var rebuildOperations = 10_000
+        /// Operations of a log that one step of a relimit moves over. 2,000, a guess: some tenths of a second, for which a
+        /// local edit waits.
+        package var relimitOperations = 2_000
         /// How long to wait for another process that holds the file, in seconds.
         package var busyTimeoutSeconds = 5.0
         package init() {}

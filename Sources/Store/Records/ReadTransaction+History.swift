@@ -10,8 +10,8 @@ extension ReadTransaction {
             case live(writes: Set<UInt32>)
             /// Everything that it wrote is superseded, or it only removed.
             case dead
-            /// Stored, relayed and shown, but not merged.
-            case aside(SetAside)
+            /// Stored, relayed and shown, but not merged: pending or void.
+            case excluded(DeltaLog.Standing)
         }
 
         package let dot: Dot
@@ -33,7 +33,7 @@ extension ReadTransaction {
     /// Operations of each standing that a history holds at most. A guess: what one may want to read of a record.
     package static let historyEntriesMax = 2_048
 
-    /// The operations held that are about a record: of those with live writes the latest by their clocks, of those without
+    /// The operations about a record that lie within the bounds of their logs: of those with live writes the latest by their clocks, of those without
     /// and of those set aside the last to arrive; at most ``historyEntriesMax`` of each, and so many as take
     /// ``pageBytesMax`` together with their headers.
     ///
@@ -51,11 +51,11 @@ extension ReadTransaction {
                 .filter { !isLive.contains($0) }
         }
         let aside = try session("SELECT operation, why FROM aside WHERE record = ? ORDER BY operation DESC LIMIT ?")
-            .bind(1, id.hash).bind(2, Int64(countMax + 1)).all { ($0.int(0), try Self.why($0.int(1))) }
+            .bind(1, id.hash).bind(2, Int64(countMax + 1)).all { ($0.int(0), try Self.standing($0.int(1))) }
         live.sort { $0.stamp != $1.stamp ? $0.stamp > $1.stamp : $1.dot < $0.dot }
         let standings: [(Int64, HistoryEntry.Standing)] =
             live.prefix(countMax).map { ($0.location, .live(writes: Set($0.writes.map(\.number)))) }
-            + dead.prefix(countMax).map { ($0, .dead) } + aside.prefix(countMax).map { ($0.0, .aside($0.1)) }
+            + dead.prefix(countMax).map { ($0, .dead) } + aside.prefix(countMax).map { ($0.0, .excluded($0.1)) }
         var isWhole = max(live.count, dead.count, aside.count) <= countMax
         var entries: [HistoryEntry] = []
         var byteCount = 0
@@ -80,11 +80,11 @@ extension ReadTransaction {
         try recentHistory(of: id, hasher: hasher).entries
     }
 
-    private static func why(_ number: Int64) throws -> SetAside {
-        guard let why = UInt8(exactly: number).flatMap(SetAside.init(rawValue:)) else {
+    private static func standing(_ number: Int64) throws -> Standing {
+        guard let standing = UInt8(exactly: number).flatMap(Standing.init(number:)) else {
             throw StoreError.damaged("table aside")
         }
-        return why
+        return standing
     }
 
     /// An entry, and the bytes of its operation and its delta's header.
@@ -113,7 +113,7 @@ extension ReadTransaction {
         return (entry, operation.byteCount + delta.header.estimatedSize)
     }
 
-    private static func dot(of location: Int64, in delta: DeltaInfo) throws -> Dot {
+    static func dot(of location: Int64, in delta: DeltaInfo) throws -> Dot {
         guard let index = UInt32(exactly: location &- delta.position) else { throw StoreError.damaged("table delta") }
         return Dot(log: delta.header.log, sequence: delta.header.sequence, index: index)
     }
@@ -140,7 +140,7 @@ extension ReadTransaction {
         package let position: Int64
         package let dot: Dot
         package let record: RecordID
-        package let why: SetAside
+        package let standing: Standing
     }
 
     /// Operations that are stored but not merged, in the order of their arrival.
@@ -149,10 +149,10 @@ extension ReadTransaction {
             "SELECT operation, record, why FROM aside WHERE operation > ? ORDER BY operation LIMIT ?"
         )
         .bind(1, position).bind(2, Int64(limit))
-        .all { ($0.int(0), RecordID(try $0.hash(1)), try Self.why($0.int(2))) }
-        return try rows.map { location, record, why in
+        .all { ($0.int(0), RecordID(try $0.hash(1)), try Self.standing($0.int(2))) }
+        return try rows.map { location, record, standing in
             let dot = try Self.dot(of: location, in: deltaInfo(location: location))
-            return AsideEntry(position: location, dot: dot, record: record, why: why)
+            return AsideEntry(position: location, dot: dot, record: record, standing: standing)
         }
     }
 

@@ -234,7 +234,7 @@ package struct ReadTransaction {
         return infos
     }
 
-    private static func info(_ sql: SQL) throws -> DeltaInfo {
+    static func info(_ sql: SQL) throws -> DeltaInfo {
         guard let header = try? Header(decoding: sql.bytes(1)[...]) else { throw StoreError.damaged("table delta") }
         return DeltaInfo(position: sql.int(0), header: header, hash: try sql.hash(2))
     }

@@ -138,6 +138,8 @@ package struct WriteTransaction: DeltaStorage {
 
     /// Enters in the history those operations of the delta just merged that left no trace.
     func noteUnaccounted(in delta: VerifiedDelta) throws {
+        // A delta beyond its log's bound leaves no trace.
+        if let bound = try bound(of: delta.log), delta.header.sequence > bound { return }
         guard let location = scratch.delta?.location else { return }
         for (index, isAccounted) in scratch.isAccounted.enumerated() where !isAccounted {
             let operation = delta.operations[index]
@@ -210,20 +212,24 @@ package struct WriteTransaction: DeltaStorage {
         try cache.number(of: field, session)
     }
 
-    package mutating func setAside(_ dot: Dot, record: RecordID, why: SetAside) throws {
-        let location: Int64
-        if let delta = scratch.delta, delta.log == dot.log, delta.sequence == dot.sequence {
-            location = delta.location + Int64(dot.index)
-        } else {
-            let number = try cache.logNumber(dot.log, session)
-            let first = try session("SELECT id FROM delta WHERE log = ? AND sequence = ?").bind(1, number)
-                .bind(2, Int64(bitPattern: dot.sequence)).first { $0.int(0) }
-            guard let first else { throw StoreError(.internal, "an operation of a delta that is not held") }
-            location = first + Int64(dot.index)
-        }
+    package mutating func exclude(_ dot: Dot, record: RecordID, as standing: Standing) throws {
+        guard let number = standing.number else { return }
+        let location = try location(of: dot)
         account(location)
         try session("INSERT OR REPLACE INTO aside(operation, record, why) VALUES(?, ?, ?)").bind(1, location)
-            .bind(2, record.hash).bind(3, Int64(why.rawValue)).run()
+            .bind(2, record.hash).bind(3, Int64(number)).run()
+    }
+
+    /// Where an operation is kept.
+    func location(of dot: Dot) throws -> Int64 {
+        if let delta = scratch.delta, delta.log == dot.log, delta.sequence == dot.sequence {
+            return delta.location + Int64(dot.index)
+        }
+        let number = try cache.logNumber(dot.log, session)
+        let first = try session("SELECT id FROM delta WHERE log = ? AND sequence = ?").bind(1, number)
+            .bind(2, Int64(bitPattern: dot.sequence)).first { $0.int(0) }
+        guard let first else { throw StoreError(.internal, "an operation of a delta that is not held") }
+        return first + Int64(dot.index)
     }
 
     private func account(_ location: Int64) {
@@ -411,7 +417,7 @@ package struct WriteTransaction: DeltaStorage {
         if scratch.deferredOperations > Self.deferredOperationsMax { try flushRecords() }
     }
 
-    private func flushRecords() throws {
+    func flushRecords() throws {
         guard !scratch.deferred.isEmpty else { return }
         let deferred = scratch.deferred.values.sorted { $0.record.id < $1.record.id }
         scratch.deferred = [:]
@@ -433,7 +439,7 @@ package struct WriteTransaction: DeltaStorage {
     ///
     /// - Parameter found: Its row before, which held `before`.
     /// - Returns: The row's number.
-    private func write(
+    func write(
         _ record: StoredRecord,
         over found: RecordRow?,
         _ before: StoredRecord?,
@@ -487,7 +493,7 @@ package struct WriteTransaction: DeltaStorage {
         return row
     }
 
-    private func touch(_ row: Int64, _ location: Int64) throws {
+    func touch(_ row: Int64, _ location: Int64) throws {
         try session("INSERT OR IGNORE INTO touch(record, operation) VALUES(?, ?)").bind(1, row).bind(2, location)
             .run()
     }

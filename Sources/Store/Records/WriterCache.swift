@@ -11,6 +11,8 @@ final class WriterCache {
         let number: Int64
         /// Nil for a log that was only cited so far.
         var head: Head?
+        /// The last sequence that counts; nil for all.
+        var bound: UInt64?
         /// How many first bytes of its headers, and which last ones, are kept once (see ``Schema/headerEnds``).
         var start = 0
         package var finish: [UInt8] = []
@@ -150,13 +152,14 @@ final class WriterCache {
     func log(_ id: LogID, _ session: Session) throws -> Log? {
         if let known = logs[id] { return known }
         let row = try session(
-            "SELECT id, sequence, hash, length(start), finish FROM log WHERE author = ? AND incarnation = ?"
+            "SELECT id, sequence, hash, length(start), finish, bound FROM log WHERE author = ? AND incarnation = ?"
         )
         .bind(1, id.author.hash).bind(2, Int64(bitPattern: id.incarnation))
         .first { row in
             let sequence = UInt64(bitPattern: row.int(1))
             let head = sequence == 0 ? nil : Head(sequence: sequence, hash: try row.hash(2))
-            return Log(number: row.int(0), head: head, start: Int(row.int(3)), finish: row.bytes(4))
+            let bound = row.isNull(5) ? nil : UInt64(bitPattern: row.int(5))
+            return Log(number: row.int(0), head: head, bound: bound, start: Int(row.int(3)), finish: row.bytes(4))
         }
         if logs.count >= Self.entriesMax { logs = [:] }
         logs[id] = .some(row)
@@ -179,6 +182,15 @@ final class WriterCache {
             .bind(1, Int64(bitPattern: head.sequence)).bind(2, head.hash).bind(3, number).run()
         var log = logs[id] ?? nil
         log?.head = head
+        logs[id] = log
+    }
+
+    func setBound(_ bound: UInt64?, of id: LogID, _ session: Session) throws {
+        let number = try logNumber(id, session)
+        try session("UPDATE log SET bound = ? WHERE id = ?").bind(1, bound.map { Int64(bitPattern: $0) })
+            .bind(2, number).run()
+        var log = logs[id] ?? nil
+        log?.bound = bound
         logs[id] = log
     }
 

@@ -1,0 +1,36 @@
+package import Catalog
+package import DeltaLog
+
+extension Store {
+    /// Sets the bound of a log: the last sequence that counts. What is derived is then as if no delta beyond had come; the
+    /// deltas stay, and count again when the bound rises.
+    ///
+    /// It goes in steps, each durable. The bound on disk is always the one by which everything is derived: so other writes
+    /// may come between two steps, and after a crash the next call goes on where the last one stopped. Idempotent.
+    ///
+    /// - Parameter bound: Nil for none.
+    /// - Throws: ``StoreError``; `rebuilding` while a rebuild is unfinished.
+    /// - Complexity: Linear in the operations between the two bounds, and in all operations of their records.
+    package func relimit(_ log: LogID, to bound: UInt64?, applier: DeltaApplier<some CatalogHasher>) throws {
+        while try !relimitStep(log, to: bound, applier: applier).isDone {}
+    }
+
+    /// The next step of ``relimit(_:to:applier:)``: one transaction.
+    ///
+    /// - Returns: True for `isDone` once the bound is reached; the totals after the step.
+    package func relimitStep(
+        _ log: LogID,
+        to bound: UInt64?,
+        applier: DeltaApplier<some CatalogHasher>
+    ) throws -> (isDone: Bool, totals: ReadTransaction.Totals) {
+        try write { transaction in
+            let isDone = try applier.relimit(
+                log,
+                to: bound.map { min($0, UInt64(Int64.max)) },
+                operationsMax: configuration.relimitOperations,
+                in: &transaction
+            )
+            return (isDone, try transaction.reading.totals())
+        }
+    }
+}
