@@ -168,8 +168,8 @@ struct MergingRulesTests {
             }
             #expect(storage.view(of: id)?[name]?.distinctValues == [.text("a")])
             #expect(storage.view(of: id)?.isDeleted == false)
-            #expect(storage.aside.count == 2)
-            #expect(storage.aside.values.allSatisfy { $0.why == .notOwner && $0.record == id })
+            #expect(storage.excluded.count == 2)
+            #expect(storage.excluded.values.allSatisfy { $0.standing == .void(.notOwner) && $0.record == id })
             #expect(storage.totals[owner]?.shown == 1)
         }
     }
@@ -185,7 +185,7 @@ struct MergingRulesTests {
         )
         let delta = try history.write(0, [OperationDraft(envelope: envelope, values: [])])
         let storage = history.authors[0].storage
-        #expect(storage.aside[delta.dot(0)]?.why == .unknownKind)
+        #expect(storage.excluded[delta.dot(0)]?.standing == .pending(.newerProgram))
         #expect(storage.digest == before)
         #expect(storage.deltas[delta.log]?.last?.encoded() == delta.encoded())
     }

@@ -165,7 +165,7 @@ struct EnrolmentTests {
                 )
                 #expect(node.storage.records[id]?.owner == delta.header.organization, "\(order)")
             }
-            #expect(node.storage.aside.isEmpty, "\(order)")
+            #expect(node.storage.excluded.isEmpty, "\(order)")
             // Merging anew needs the deltas alone; a node with no statement but these bytes gets the same.
             let applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)
             var anew = MemoryStorage()

@@ -21,7 +21,7 @@ struct DiskTests {
         for record in disk.records { summary.add(record.id, record.state, path: path) }
         summary.heads = disk.frontier.heads
         for waiting in disk.waiting { summary.add(waiting, path: path) }
-        summary.aside = disk.aside
+        summary.excluded = disk.excluded
         for total in disk.totalsByOrganization {
             summary.digests[total.organization] = total.digest
             summary.shown[total.organization] = total.shown
@@ -47,6 +47,33 @@ struct DiskTests {
             #expect(disk.shownCount == shown)
         }
         #expect(sums.count == 1)
+    }
+
+    @Test(arguments: UInt64(1)...12)
+    func `bounds that fall and rise leave it as if nothing beyond them had come`(seed: UInt64) throws {
+        let history = RandomHistory(seed: seed, steps: 90)
+        let pool = DeltaPool(alliance: history.applier.alliance, cryptography: SimulatedCryptography())
+        var disk = VirtualDisk(pool: pool)
+        var expected = BoundExpectation(history)
+        for step in StorageConformance.boundSteps(history, seed: seed) {
+            expected.take(step)
+            switch step {
+            case .delta(let delta): _ = try history.applier.apply(delta, to: &disk)
+            case .bound(let log, let bound):
+                while try !history.applier.relimit(
+                    log,
+                    to: bound,
+                    operationsMax: StorageConformance.relimitOperations,
+                    in: &disk
+                ) {}
+                #expect(Self.summary(disk) == Self.summary(try expected.summary()), "seed \(seed)")
+            }
+        }
+        // The sum is over what counts.
+        var fresh = VirtualDisk(pool: pool)
+        for (log, bound) in expected.bounds { fresh.setBound(bound, of: log) }
+        for delta in history.deltas { _ = try history.applier.apply(delta, to: &fresh) }
+        #expect(disk.frontierSum == fresh.frontierSum && disk.digest == fresh.digest, "seed \(seed)")
     }
 
     @Test

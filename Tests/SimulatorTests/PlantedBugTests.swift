@@ -19,6 +19,7 @@ struct PlantedBugTests {
         case .impatience: "busy"
         case .skipSuperseded, .sendBeforeDurable, .ackBeforeStoring, .applyTwice, .loseWaitingCitation, .ignoreToken:
             "swarm"
+        case .forgetRevival: "limits"
         }
     }
 

@@ -19,7 +19,9 @@ import Testing
             try database.execute(
                 sql: """
                     DROP INDEX field_path;
-                    DELETE FROM grdb_migrations WHERE identifier LIKE '3:%';
+                    DROP INDEX waiting_record;
+                    ALTER TABLE log DROP COLUMN bound;
+                    DELETE FROM grdb_migrations WHERE identifier LIKE '3:%' OR identifier LIKE '4:%';
                     PRAGMA user_version = 2
                     """
             )

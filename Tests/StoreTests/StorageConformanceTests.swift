@@ -112,8 +112,8 @@ import Testing
                 #expect(Set(entries.map(\.dot)) == dots && entries.count == dots.count, "seed \(seed)")
                 for entry in entries {
                     let live = expected.records[id]?.state.operations.first { $0.dot == entry.dot }
-                    if let aside = expected.aside[entry.dot] {
-                        #expect(entry.standing == .aside(aside.why))
+                    if let excluded = expected.excluded[entry.dot] {
+                        #expect(entry.standing == .excluded(excluded.standing))
                     } else if let live {
                         #expect(entry.standing == .live(writes: Set(live.writes.map(\.number))))
                         #expect(entry.hash == live.hash)

@@ -245,7 +245,7 @@ package struct Agreement: Hashable, Sendable {
             )
         }
         self.waiting = waiting
-        aside = storage.aside.mapValues(\.record)
+        aside = storage.excluded.mapValues(\.record)
         digest = storage.digest
         shown = storage.shownCount
         frontier = storage.frontier

@@ -234,7 +234,7 @@ package struct StorageSummary: Hashable, Sendable {
     package var records: [RecordID: [LiveField]] = [:]
     package var heads: [LogID: Head] = [:]
     package var waiting: Set<Waiting> = []
-    package var aside: [Dot: SetAside] = [:]
+    package var excluded: [Dot: Standing] = [:]
     package var digests: [OrganizationID: CatalogDigest] = [:]
     package var shown: [OrganizationID: Int] = [:]
 
@@ -277,7 +277,7 @@ package struct StorageSummary: Hashable, Sendable {
         for (id, record) in storage.records { add(id, record.state, path: path) }
         heads = storage.frontier.heads
         for waiting in storage.waiting.values.joined() { add(waiting, path: path) }
-        aside = storage.aside.mapValues(\.why)
+        excluded = storage.excluded.mapValues(\.standing)
         for (organization, total) in storage.totals {
             digests[organization] = total.digest
             shown[organization] = total.shown

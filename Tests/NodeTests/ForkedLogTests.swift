@@ -1,0 +1,105 @@
+import Catalog
+import DeltaLog
+import Governance
+import Replica
+import Store
+import SwiftProtobuf
+import TestSupport
+import Testing
+import Wire
+
+/// A node whose own log is proven to be forked.
+@Suite("A forked log of one's own") struct ForkedLogTests {
+    private let scratch: TemporaryFolder
+    private let folder: DataFolder
+
+    init() async throws {
+        scratch = try TemporaryFolder()
+        folder = DataFolder(scratch("node"))
+        _ = try await NodeFolder.found(
+            alliance: "A",
+            organization: "O",
+            settings: Settings(listen: "127.0.0.1:0"),
+            protection: .none,
+            in: folder
+        )
+    }
+
+    private func write(_ id: String, to replica: Replica) async throws -> VerifiedDelta {
+        let identity = RecordIdentity(kind: "need", localID: id)
+        let draft = Planner.upsert(
+            identity,
+            key: identity.key(replica.cryptography),
+            over: nil,
+            changes: [(FieldPath(unchecked: "name/und"), .set(.text(id)))],
+            settling: .settles
+        )
+        let outcome = try await replica.commit { _ in (draft.map { [$0] } ?? [], { _ in }) }
+        return try #require(outcome.deltas.first)
+    }
+
+    /// A proof that a delta of this node has a twin.
+    private func proof(of delta: VerifiedDelta, _ replica: Replica) throws -> Statement {
+        let header = delta.header
+        let twin = Header(
+            alliance: header.alliance,
+            log: header.log,
+            sequence: header.sequence,
+            previous: header.previous,
+            root: replica.cryptography.hash([1]),
+            count: 1,
+            stamp: header.stamp,
+            organization: header.organization
+        ).encoded()
+        let signed = try Statement.forkProof(
+            alliance: replica.alliance,
+            (delta.headerBytes, delta.signature),
+            (twin, try replica.signer.sign(SignatureTag.header.message(twin)))
+        )
+        let bytes: [UInt8] = try signed.serializedBytes()
+        return try Statement(verifying: bytes, alliance: replica.alliance, cryptography: replica.cryptography)
+    }
+
+    /// Takes all steps; the number of steps.
+    private func relimit(_ replica: Replica) throws -> Int {
+        var count = 0
+        while try replica.relimitNext() != nil { count += 1 }
+        return count
+    }
+
+    @Test("what lies behind the fork stops to count, also after a restart, and the next write is in a new log")
+    func own() async throws {
+        var replica = try Replica(opening: folder)
+        let first = try await write("one", to: replica)
+        let digest = try replica.totals().digest
+        let second = try await write("two", to: replica)
+        #expect(second.log == first.log)
+        #expect(try relimit(replica) == 0)
+        let proof = try proof(of: second, replica)
+        try replica.store.write { try $0.add([proof]) }
+        // The process dies before it has acted on the proof.
+        replica.close()
+        replica = try Replica(opening: folder)
+        #expect(replica.forks == [first.log: 2])
+        #expect(try replica.totals().digest != digest)
+        #expect(try relimit(replica) == 1)
+        #expect(try replica.totals().digest == digest)
+        #expect(try relimit(replica) == 0)
+        let third = try await write("two", to: replica)
+        #expect(third.log != first.log)
+        #expect(try replica.totals().records == 2)
+        #expect(try replica.store.verify(deep: true, applier: replica.applier).findings == [])
+        replica.close()
+    }
+
+    @Test("a bound whose proof was lost is lifted")
+    func lost() async throws {
+        let replica = try Replica(opening: folder)
+        let delta = try await write("one", to: replica)
+        try replica.store.relimit(delta.log, to: 0, applier: replica.applier)
+        #expect(try replica.totals().records == 0)
+        #expect(try relimit(replica) == 1)
+        #expect(try replica.totals().records == 1)
+        replica.close()
+    }
+}
