@@ -10,7 +10,7 @@ extension Kind {
             .chinese("合作伙伴", "参与单位及其角色。"),
         Field("sector", .code(scheme: .sector))
             .english("Sector", "The project's main sector.")
-            .chinese("行业领域", "项目的主要行业领域。"),
+            .chinese("主要领域", "项目的主要行业领域。"),
         Field("region", .place)
             .english("Region", "Where the project takes place.")
             .chinese("地区", "项目实施的地区。"),
@@ -52,7 +52,7 @@ extension Kind {
             .chinese("类别", "国家标准、行业标准、团体标准或企业标准。"),
         Field("state", .choice(["draft", "in force", "superseded"]))
             .english("State", "Draft, in force or superseded.")
-            .chinese("状态", "草案、现行或被代替。"),
+            .chinese("标准状态", "草案、现行或被代替。"),
         Field("publishedOn", .date)
             .english("Published on", "The day on which it was published.")
             .chinese("发布日期", "标准发布的日期。"),
@@ -100,7 +100,7 @@ extension Kind {
             .chinese("截止日期", "投稿、参展或报名的截止日期。"),
         Field("state", .choice(["planned", "moved", "cancelled", "over"]))
             .english("State", "Planned, moved, cancelled or over.")
-            .chinese("状态", "计划中、改期、取消或已结束。"),
+            .chinese("活动状态", "计划中、改期、取消或已结束。"),
     ]
 
     static let noticeFields: [Field] = [
@@ -139,7 +139,7 @@ extension Kind {
             .chinese("代码", "在词表中的代码。"),
         Field("labels", .text, perLanguage: true, roles: [.naming, .title])
             .english("Labels", "What it is called in each language.")
-            .chinese("名称", "各语言中的名称。"),
+            .chinese("术语名称", "术语在各语言中的名称。"),
         Field("broader", .reference([.concept]))
             .english("Broader concept", "The more general concept above it.")
             .chinese("上位概念", "含义更广的上一级概念。"),
