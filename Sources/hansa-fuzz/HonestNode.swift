@@ -194,6 +194,10 @@ final class HonestNode {
             return .stored(token: token, outcomes, summary: StoredSummary(applied.totals), excess: excess)
         case .statement(let statement, let replaced):
             try store.write { try $0.add([statement], replacing: replaced.map { [$0] } ?? []) }
+            guard case .fork(let log, let sequence) = statement.body else { break }
+            let bound = try store.read { try $0.bounds()[log] } ?? .max
+            try store.relimit(log, to: min(bound, sequence - min(sequence, 1)), applier: applier)
+            return .committed([], summary: StoredSummary(try store.read { try $0.totals() }))
         case .announcement(let announcement): try store.write { try $0.set(announcement) }
         case .refusal(let refusal): try store.write { try $0.note(refusal) }
         }

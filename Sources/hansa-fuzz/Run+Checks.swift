@@ -85,8 +85,7 @@ extension Run {
         }
         if let other = nodes.first(where: { $0.place != node.place }) {
             let totals = try other.store.read { try $0.totals() }
-            // What was merged of a forked log's branches before its proof came is a known difference (section 16).
-            let isKnown = !node.box.engine.forks.isEmpty || !ambiguous(node).isEmpty
+            let isKnown = !ambiguous(node).isEmpty
             for number in Self.honestOrganizations {
                 let organization = alliance.organization(number)
                 if stored.totals.organizations[organization] != totals.organizations[organization] {
