@@ -241,7 +241,7 @@ package struct VirtualDisk: DeltaStorage {
         guard let index = index(of: log, sequence: sequence) else { return [] }
         let entry = pool.entries[Int(index)]
         return entry.delta.operations.indices.filter { isWanted(entry.delta.operations[$0]) }.map { index in
-            entry.delta.stored(index, at: entry.base) { pool.number(of: $0) }
+            entry.delta.stored(index, at: entry.base)
         }
     }
 

@@ -56,9 +56,11 @@ extension ProcessTests {
             try hostile.join(port: cluster[0].port)
             #expect(
                 try eventually(seconds: 60) {
-                    try cluster.nodes.allSatisfy { try $0.status().members.array.count == 3 && $0.records() == 1 }
+                    try cluster.nodes.allSatisfy { try $0.status().members.array.count == 3 }
                 }
             )
+            #expect(try cluster.awaitAgreement())
+            let own = try cluster[0].records()
             let first = try Self.delta(["first"], after: nil, by: hostile)
             let left = try Self.delta(["left 1", "left 2"], after: first.head, by: hostile)
             let right = try Self.delta(["right"], after: first.head, by: hostile)
@@ -66,7 +68,7 @@ extension ProcessTests {
             for (place, branch) in [(0, left), (1, right)] {
                 #expect(cluster[1 - place].stop() == 0)
                 try Self.push([first, branch], by: hostile, to: cluster[place])
-                let records = 2 + branch.operations.count
+                let records = own + 1 + branch.operations.count
                 #expect(try eventually(seconds: 60) { try cluster[place].records() == records })
                 #expect(cluster[place].stop() == 0)
                 #expect(try cluster[1 - place].start())
@@ -76,7 +78,7 @@ extension ProcessTests {
             #expect(
                 try eventually(seconds: 120) {
                     let all = try cluster.nodes.map { try $0.status() }
-                    return all.allSatisfy { $0.forks.array.count == 1 && $0.records.int == 2 }
+                    return all.allSatisfy { $0.forks.array.count == 1 && $0.records.int == own + 1 }
                         && all[0].digest == all[1].digest
                 }
             )

@@ -110,14 +110,14 @@ package protocol DeltaStorage {
     /// The number of operations in a delta that is held.
     func operationCount(of log: LogID, sequence: UInt64) throws -> Int
     /// All operations of a log's deltas in a range of sequences that are held, in any order.
-    mutating func operations(
+    func operations(
         of log: LogID,
         _ range: ClosedRange<UInt64>,
         hasher: some CatalogHasher
     ) throws -> [StoredOperation]
     /// The operations that count for a record within the bounds of their logs, in any order, without those of a log in a
     /// range of sequences.
-    mutating func operations(
+    func operations(
         about record: RecordID,
         without range: ClosedRange<UInt64>,
         of log: LogID,

@@ -78,7 +78,7 @@ package struct MemoryStorage: DeltaStorage {
         return deltas[Int(sequence) - 1]
     }
 
-    package mutating func operations(
+    package func operations(
         of log: LogID,
         _ range: ClosedRange<UInt64>,
         hasher: some CatalogHasher
@@ -86,7 +86,7 @@ package struct MemoryStorage: DeltaStorage {
         range.flatMap { stored(of: log, sequence: $0) { _ in true } }
     }
 
-    package mutating func operations(
+    package func operations(
         about record: RecordID,
         without range: ClosedRange<UInt64>,
         of log: LogID,
@@ -101,7 +101,7 @@ package struct MemoryStorage: DeltaStorage {
         }
     }
 
-    private mutating func stored(
+    private func stored(
         of log: LogID,
         sequence: UInt64,
         where isWanted: (VerifiedOperation) -> Bool
@@ -110,7 +110,7 @@ package struct MemoryStorage: DeltaStorage {
             return []
         }
         return delta.operations.indices.filter { isWanted(delta.operations[$0]) }.map { index in
-            delta.stored(index, at: location) { fields.number(of: $0) }
+            delta.stored(index, at: location)
         }
     }
 

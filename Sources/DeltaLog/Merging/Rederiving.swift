@@ -11,8 +11,6 @@ package struct StoredOperation: Sendable {
     /// Where the storage keeps it.
     package let location: Int64
     package let envelope: Envelope
-    /// The number of each write's field in the storage, in the order of the writes.
-    package let fields: [FieldNumber]
 
     package init(
         record: RecordID,
@@ -21,8 +19,7 @@ package struct StoredOperation: Sendable {
         organization: OrganizationID,
         hash: Hash256,
         location: Int64,
-        envelope: Envelope,
-        fields: [FieldNumber]
+        envelope: Envelope
     ) {
         self.record = record
         self.dot = dot
@@ -31,21 +28,14 @@ package struct StoredOperation: Sendable {
         self.hash = hash
         self.location = location
         self.envelope = envelope
-        self.fields = fields
     }
 }
 
 extension VerifiedDelta {
     /// One of its operations, as a storage holds it.
     ///
-    /// - Parameters:
-    ///   - location: That of the delta's first operation.
-    ///   - number: Gives the storage's numbers of fields.
-    package func stored(
-        _ index: Int,
-        at location: Int64,
-        number: (FieldPath) throws -> FieldNumber
-    ) rethrows -> StoredOperation {
+    /// - Parameter location: That of the delta's first operation.
+    package func stored(_ index: Int, at location: Int64) -> StoredOperation {
         let operation = operations[index]
         return StoredOperation(
             record: operation.record,
@@ -54,8 +44,7 @@ extension VerifiedDelta {
             organization: header.organization,
             hash: operation.hash,
             location: location + Int64(index),
-            envelope: operation.envelope,
-            fields: try operation.envelope.writes.map { try number($0.field) }
+            envelope: operation.envelope
         )
     }
 }
@@ -75,15 +64,18 @@ package struct DanglingCitation: Hashable, Sendable {
 /// Derives a record from its operations. Pure; ``DeltaApplier`` gives the same state one delta after the other, which a
 /// property test holds.
 ///
-/// - Parameter operations: All about the record that lie within the bounds of their logs, each once, in any order.
+/// - Parameters:
+///   - operations: All about the record that lie within the bounds of their logs, each once, in any order.
+///   - number: Gives the storage's number of a field. Asked for operations that count alone.
 /// - Returns: The state, and the citations that hit none of the operations given: the cited operation has not come, is
 ///   about another record, lies beyond its log's bound or does not count. An operation's citation of itself is one of them.
 /// - Complexity: Linear in writes and citations, beside sorting the operations.
 package func rederive(
     _ record: RecordID,
     from operations: [StoredOperation],
-    under authority: some Authority
-) -> (state: RecordState, dangling: [DanglingCitation]) {
+    under authority: some Authority,
+    number: (FieldPath) throws -> FieldNumber
+) rethrows -> (state: RecordState, dangling: [DanglingCitation]) {
     let counting =
         operations.filter { authority.standing(of: $0.dot, $0.envelope, by: $0.organization) == .counts }
         .sorted { $0.dot < $1.dot }
@@ -95,7 +87,8 @@ package func rederive(
     for operation in counting {
         let isDeletion = operation.envelope.kind == .deletion
         var writes: [LiveWrite] = []
-        for (number, (write, field)) in zip(operation.envelope.writes, operation.fields).enumerated() {
+        for (index, write) in operation.envelope.writes.enumerated() {
+            let field = try number(write.field)
             for citation in write.supersedes {
                 let supersession = Supersession(citation: citation, field: isDeletion ? nil : field)
                 if citation.dot != operation.dot, dots.contains(citation.dot) {
@@ -106,7 +99,7 @@ package func rederive(
                 }
             }
             if write.mode != .remove {
-                writes.append(LiveWrite(number: UInt32(number), field: field, mode: write.mode))
+                writes.append(LiveWrite(number: UInt32(index), field: field, mode: write.mode))
             }
         }
         live.append(
@@ -209,7 +202,7 @@ extension DeltaApplier {
         _ owner: OrganizationID,
         in storage: inout some DeltaStorage
     ) throws {
-        let (state, dangling) = rederive(id, from: operations, under: authority)
+        let (state, dangling) = try rederive(id, from: operations, under: authority) { try storage.number(of: $0) }
         var waiting: [WaitingCitation] = []
         for citation in dangling {
             let cited = citation.citation.supersession.citation.dot

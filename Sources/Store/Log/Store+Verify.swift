@@ -337,7 +337,7 @@ extension Store {
             ("record_listing", "record", "id", "shown = 1 AND kind >= 0"),
             ("record_trouble", "record", "id", "trouble > 0"), ("field_path", "field", "number", "path >= x''"),
             ("aside_record", "aside", "operation", "record >= x''"),
-            ("waiting_record", "waiting", "sequence", "record >= x''"),
+            ("waiting_record", "waiting", "position", "record >= x''"),
         ] {
             report.guarding(index) { report in
                 let byIndex = try session.dynamic(

@@ -18,7 +18,7 @@ extension WriteTransaction {
         return count
     }
 
-    package mutating func operations(
+    package func operations(
         of log: LogID,
         _ range: ClosedRange<UInt64>,
         hasher: some CatalogHasher
@@ -36,7 +36,7 @@ extension WriteTransaction {
         }
     }
 
-    package mutating func operations(
+    package func operations(
         about record: RecordID,
         without range: ClosedRange<UInt64>,
         of log: LogID,
@@ -93,8 +93,7 @@ extension WriteTransaction {
                 hasher: hasher
             ),
             location: location,
-            envelope: envelope,
-            fields: try envelope.writes.map { try cache.number(of: $0.field, session) }
+            envelope: envelope
         )
     }
 
