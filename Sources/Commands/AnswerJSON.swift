@@ -8,7 +8,7 @@ package enum AnswerJSON {
     /// - Throws: `EncodingError` for a number that JSON lacks.
     package static func encode(
         _ answer: some Encodable,
-        formatting: JSONEncoder.OutputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        formatting: JSONEncoder.OutputFormatting
     ) throws -> Data {
         let encoder = JSONEncoder()
         encoder.outputFormatting = formatting

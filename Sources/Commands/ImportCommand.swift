@@ -178,7 +178,7 @@ private final class ImportRun: @unchecked Sendable {
     }
 
     /// The first pass: the file's hash and encoding, and every row checked.
-    package func check(_ output: inout ImportCommand.Output) async throws {
+    func check(_ output: inout ImportCommand.Output) async throws {
         do {
             output = try await survey(output)
         } catch let error as Failure where !error.message.contains(command.displayName) {

@@ -66,7 +66,7 @@ private enum NumberedName {
     }
 
     /// The name in a text, which may be a plain name.
-    package static func name(in text: String) -> String {
+    static func name(in text: String) -> String {
         guard text.utf8.first == 0, text.utf8.count >= digitCount + 2 else { return text }
         return String(text.utf8.dropFirst(digitCount + 2)) ?? text
     }

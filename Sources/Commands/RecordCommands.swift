@@ -223,7 +223,7 @@ package struct DeleteCommand: Command {
 
 /// Checks on what this node writes.
 enum CatalogChecks {
-    package static func check(_ identity: RecordIdentity) throws {
+    static func check(_ identity: RecordIdentity) throws {
         guard CatalogSchema.kinds.contains(identity.kind) else {
             throw Failure(
                 .noSuchKind,
@@ -336,7 +336,7 @@ enum CatalogChecks {
         }
     }
 
-    package static func check(_ draft: OperationDraft) throws {
+    static func check(_ draft: OperationDraft) throws {
         guard draft.estimatedSize <= WriterLimits.recordBytesMax + 4096 else {
             throw Failure(.recordTooLarge, "the record would be larger than 256 KiB")
         }

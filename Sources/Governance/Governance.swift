@@ -215,7 +215,7 @@ package struct Roster: Hashable, Sendable {
     /// Who has vouched for whom, by which name. Sponsors sign the name too, so those of another name do not count.
     private struct Support {
         private struct Backing {
-            package let name: String
+            let name: String
             /// The lowest id of a statement that says so.
             let statement: Hash256
             var sponsors: Set<OrganizationID>
@@ -245,7 +245,7 @@ package struct Roster: Hashable, Sendable {
 
         /// The name that enough sponsors have signed, with them, ascending; of several the one that the statement with
         /// the lowest id of its first step gives.
-        package func name(of key: Hash256, sponsors: UInt32) -> (name: String, sponsors: [OrganizationID])? {
+        func name(of key: Hash256, sponsors: UInt32) -> (name: String, sponsors: [OrganizationID])? {
             backings[key]?.values.filter { $0.sponsors.count >= Int(sponsors) }
                 .min { $0.statement < $1.statement }
                 .map { ($0.name, $0.sponsors.sorted()) }

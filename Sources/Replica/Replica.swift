@@ -26,6 +26,7 @@ package final class Replica: Sendable {
     private let token: VolatileToken?
     private let writer = DispatchQueue(label: "hansa.writer")
     let readers = DispatchQueue(label: "hansa.readers", attributes: .concurrent)
+    /// The layouts of exports that are under way.
     package let exports = ExportLayouts()
     private let pen: Mutex<Pen>
     private let changes = Mutex(Changes())
@@ -98,9 +99,7 @@ package final class Replica: Sendable {
     /// - Throws: ``Failure``: ``Reason/noNodeHere``, ``Reason/folderInUse``, ``Reason/databaseLocked``, and what the disk, the
     ///   key or the data is found to be.
     package init(opening folder: DataFolder, patience: Duration = .zero) throws {
-        guard folder.exists else {
-            throw Failure(.noNodeHere, "there is no node in \(folder.path)", fix: .foundOrJoin)
-        }
+        try NodeFolder.requireNode(folder)
         lock = try FolderLock(folder, patience: patience)
         let cryptography = SystemCryptography()
         self.folder = folder

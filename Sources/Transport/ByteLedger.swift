@@ -11,7 +11,7 @@ final class ByteLedger: Sendable {
         }
 
         /// A connection holds so many bytes now. Closes one where all hold too much.
-        package func set(_ bytes: Int, of connection: PeerConnection, account: [UInt8]) {
+        func set(_ bytes: Int, of connection: PeerConnection, account: [UInt8]) {
             let victim = budget.withLock { $0.set(bytes, of: connection, account: account) }
             victim?.cut(.overBudget)
         }

@@ -198,7 +198,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     }
 
     /// Closes the channel, after what is queued or, discarding it, at once.
-    package func close(discarding: Bool) {
+    func close(discarding: Bool) {
         guard let context else { return }
         if discarding {
             isClosing = true

@@ -59,7 +59,7 @@ package final class PeerListener: Sendable {
         }
 
         /// Keeps a channel, to be closed with the listener while its handshake is under way; false if that is closed.
-        package func admit(_ channel: any Channel) -> Bool {
+        func admit(_ channel: any Channel) -> Bool {
             state.withLock { state in
                 guard !state.isClosed else { return false }
                 state.handshaking[ObjectIdentifier(channel)] = channel
@@ -81,7 +81,7 @@ package final class PeerListener: Sendable {
             }
         }
 
-        package func close() {
+        func close() {
             let channels = state.withLock { state in
                 state.isClosed = true
                 return Array(state.handshaking.values)

@@ -21,21 +21,19 @@ extension ProcessTests {
         }()
 
         /// Keys whose members are named by the data.
-        private static let open: Set<String> = ["fields", "hits[].fields", "members[].records", "byMessage"]
+        private static let open: Set<String> = ["fields", "hits[].fields", "members[].records"]
 
         /// Adds the keys of a value. `bare` gets lists without elements, and nulls where the page has an object.
         private func gather(_ value: Any, _ path: String, _ keys: inout Set<String>, _ bare: inout Set<String>) {
             if let members = value as? [String: Any] {
-                let last = path.split(separator: ".").last.map(String.init) ?? ""
-                if Self.open.contains(path) || Self.open.contains(last) && last == "byMessage" {
-                    guard last == "byMessage" else {
-                        keys.insert(path + ".*")
-                        return
-                    }
-                    for member in members.values { gather(member, path + ".*", &keys, &bare) }
+                if Self.open.contains(path) {
+                    keys.insert(path + ".*")
                     return
                 }
-                for (key, member) in members { gather(member, path.isEmpty ? key : path + "." + key, &keys, &bare) }
+                let areMessages = path.hasSuffix(".byMessage")
+                for (key, member) in members {
+                    gather(member, (path.isEmpty ? "" : path + ".") + (areMessages ? "*" : key), &keys, &bare)
+                }
             } else if let elements = value as? [Any] {
                 if elements.isEmpty { bare.insert(path + "[]") }
                 for element in elements {

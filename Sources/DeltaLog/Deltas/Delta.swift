@@ -334,7 +334,7 @@ private struct ContentDemands {
 
     /// The bytes are a Content message. There is a value for every write that has one, and an identity gives the key that
     /// the operation names.
-    package func check(_ content: ArraySlice<UInt8>, for envelope: Envelope, hasher: some CatalogHasher)
+    func check(_ content: ArraySlice<UInt8>, for envelope: Envelope, hasher: some CatalogHasher)
         throws(WireError)
     {
         var isKnown = true

@@ -63,7 +63,7 @@ struct Broadcast: Sendable {
     /// A delta to be asked of a neighbour.
     struct Graft: Hashable, Sendable {
         let head: LogHead
-        package let node: NodeKey
+        let node: NodeKey
         /// Whether the link is to become eager.
         let isMending: Bool
     }

@@ -51,7 +51,7 @@ struct TokenBucket: Sendable {
     }
 
     /// Takes so many tokens; false, and nothing taken, where there are fewer.
-    package mutating func take(_ count: UInt64, now: Instant) -> Bool {
+    mutating func take(_ count: UInt64, now: Instant) -> Bool {
         fill(now: now)
         let (cost, isOverflow) = count.multipliedReportingOverflow(by: 1_000_000)
         guard !isOverflow, cost <= UInt64(Int64.max), tokens >= Int64(cost) else { return false }

@@ -254,7 +254,7 @@ package struct Engine: ~Copyable {
         close(id, refusal ?? .violation(what), now: now)
     }
 
-    package mutating func close(_ id: LinkID, _ refusal: SessionRefusal?, now: Instant) {
+    mutating func close(_ id: LinkID, _ refusal: SessionRefusal?, now: Instant) {
         guard links[id] != nil else { return }
         actions.append(.disconnect(id, refusal))
         linkDown(id, now: now)

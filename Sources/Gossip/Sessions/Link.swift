@@ -4,7 +4,7 @@ import Governance
 /// What the engine knows of one connection. Only the engine that made it has it.
 final class Link {
     let id: LinkID
-    package let node: NodeKey
+    let node: NodeKey
     /// What is remembered of that node.
     let acquaintance: Acquaintance
     let dialled: Bool

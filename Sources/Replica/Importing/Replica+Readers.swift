@@ -6,6 +6,7 @@ extension Replica {
         try await onQueue(readers) { try Self.translatingInterchange(body) }
     }
 
+    /// Runs a body, and turns the errors of a file into those that users meet.
     package static func translatingInterchange<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()

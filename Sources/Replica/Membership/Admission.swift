@@ -10,15 +10,21 @@ package import Wire
 package struct Admission: Sendable {
     let replica: Replica
 
+    /// - Parameter replica: The replica of the inviting node.
     package init(replica: Replica) {
         self.replica = replica
     }
 
+    /// A newcomer that was admitted, and what it brought.
     package struct Admitted: Sendable {
+        /// The name of its organization.
         package let name: String
         package let node: NodeKey
+        /// Its enrolment, and its admission where the organization is a new one.
         package let statements: [Statement]
+        /// The addresses that it announced; nil where it announced none that hold.
         package let announcement: Announcement?
+        /// The frames of the answer.
         package let answer: JoinAnswerParts
     }
 
@@ -78,13 +84,13 @@ package struct Admission: Sendable {
 
     /// What was asked for, in order by itself.
     private struct Newcomer: Sendable {
-        package let name: String
+        let name: String
         let organization: OrganizationID
         let organizationKey: Hash256
-        package let node: NodeKey
+        let node: NodeKey
         let isOwn: Bool
-        package let statements: [Statement]
-        package let announcement: Announcement?
+        let statements: [Statement]
+        let announcement: Announcement?
     }
 
     /// On the writer's queue: what is judged here is judged by what was written before.

@@ -140,10 +140,11 @@ package enum NodeFolder {
 
     // MARK: - Keys
 
+    /// Makes the folder of a new node.
+    ///
+    /// - Throws: ``Failure`` where the folder holds a node, or cannot be written.
     package static func prepare(_ folder: DataFolder) throws {
-        guard !folder.exists else {
-            throw Failure(.nodeHereAlready, "\(folder.path) holds a node already", fix: .nameAnotherFolder)
-        }
+        try requireEmpty(folder)
         try folder.create()
     }
 
@@ -160,6 +161,7 @@ package enum NodeFolder {
         return KeySigner(key)
     }
 
+    /// The node's key; one that an interrupted attempt has left here is used again.
     package static func ownNodeKey(in folder: DataFolder) throws -> KeySigner {
         if try folder.read(folder.nodeKey) != nil { return try folder.loadNodeKey() }
         let key = try Ed25519PrivateKey.generate()
@@ -169,6 +171,10 @@ package enum NodeFolder {
 
     // MARK: - Checks
 
+    /// Checks a name that is to be signed.
+    ///
+    /// - Parameter what: The thing that has the name, for the message.
+    /// - Throws: ``Failure``.
     package static func check(name: String, what: String) throws {
         guard Statement.isName(name) else {
             throw Failure(

@@ -14,6 +14,7 @@ package final class CancellationFlag: Sendable {
         if isSet { throw CancellationError() }
     }
 
+    /// Sets the flag, for good.
     package func set() { flag.store(true, ordering: .relaxed) }
 
     /// Runs a body with a flag that is set when this task is cancelled.

@@ -318,7 +318,7 @@ package struct ReadTransaction {
     struct Group {
         let kind: Int64
         let owner: Int64
-        package let name: String
+        let name: String
         let organization: OrganizationID
         let shown: Int
     }

@@ -67,7 +67,7 @@ package struct WriteTransaction: DeltaStorage {
     /// What the index holds of a record, by column.
     struct Terms: Equatable, Sendable {
         var rest: [UInt8] = []
-        package var name: [UInt8] = []
+        var name: [UInt8] = []
 
         /// Bytes of terms in a column beyond which no further value is indexed. A guess: an average book chapter.
         static let bytesMax = 64 * 1024

@@ -15,7 +15,7 @@ final class WriterCache {
         var bound: UInt64?
         /// How many first bytes of its headers, and which last ones, are kept once (see ``Schema/headerEnds``).
         var start = 0
-        package var finish: [UInt8] = []
+        var finish: [UInt8] = []
     }
 
     /// Where new rows get their numbers.

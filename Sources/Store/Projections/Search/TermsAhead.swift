@@ -116,14 +116,14 @@ final class TermsAhead: Sendable {
     /// Bytes kept, about; at most twice ``bytesMax``.
     var byteCount: Int { kept.withLock { $0.weight } }
 
-    package func prepare(_ operations: [VerifiedOperation], root: Hash256) {
+    func prepare(_ operations: [VerifiedOperation], root: Hash256) {
         guard operations.count >= Self.operationsMin, kept.withLock({ $0.find(root) == nil }) else { return }
         let prepared = PreparedTerms(operations)
         kept.withLock { $0.insert(prepared, for: root, weight: prepared.size) }
     }
 
     /// Hands over what was prepared for the delta with that root.
-    package func take(_ root: Hash256) -> PreparedTerms? { kept.withLock { $0.remove(root) } }
+    func take(_ root: Hash256) -> PreparedTerms? { kept.withLock { $0.remove(root) } }
 }
 
 extension Store {
