@@ -81,7 +81,7 @@ package struct DiffCommand: Command {
             records.append(contentsOf: found.prefix(Self.shownMax - min(records.count, Self.shownMax)))
         }
         return NodeAnswer(
-            organization: replica.roster.organization(of: node).map { replica.name(of: $0) } ?? "unknown",
+            organization: replica.organizationName(of: node) ?? "unknown",
             node: node.hex,
             identical: count == 0 && own.digest == theirs.digest && own.frontier == theirs.frontier,
             digestHere: own.digest.hex,

@@ -49,7 +49,7 @@ final class HeldKeys {
         self.isEnded = isEnded
         reading = Pending {
             Result {
-                try replica.store.read { reading in
+                try replica.snapshot { reading in
                     var unusual: [Int: Int64] = [:]
                     try reading.forEachLocalID(kind: kind, owner: replica.organization) { localID, row in
                         if row.isMultiple(of: 1024) {
@@ -110,7 +110,7 @@ final class HeldKeys {
     private func lookUp() throws -> [Clash] {
         guard !waiting.isEmpty else { return [] }
         defer { waiting = [] }
-        return try replica.store.read { reading in try waiting.compactMap { try clash($0, reading) } }
+        return try replica.snapshot { reading in try waiting.compactMap { try clash($0, reading) } }
     }
 
     private func clash(_ candidate: Candidate, _ reading: ReadTransaction) throws -> Clash? {

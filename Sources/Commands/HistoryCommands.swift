@@ -21,7 +21,7 @@ package struct Authorship: Codable, Hashable, Sendable {
 
     init(_ dot: Dot, _ stamp: Stamp, replica: Replica) {
         organization =
-            replica.roster.organization(of: dot.log.author).map { replica.name(of: $0) } ?? "unknown"
+            replica.organizationName(of: dot.log.author) ?? "unknown"
         node = dot.log.author.hex
         incarnation = Hex.string(dot.log.incarnation)
         sequence = dot.sequence
@@ -179,7 +179,7 @@ package struct SettleCommand: Command {
         let id = view.id
         switch value {
         case "yes", "true":
-            let (deltas, _) = try await replica.commit { transaction in
+            let (deltas, _) = try await replica.ownLog.commit { transaction in
                 guard let view = try transaction.view(of: id), view.isEditedWhileDeleted else { return ([], { _ in }) }
                 return ([Planner.deletion(of: view)], { _ in })
             }
@@ -384,7 +384,7 @@ package struct LogCommand: Command {
             )
         }
         func organization(_ node: NodeKey) -> String {
-            replica.roster.organization(of: node).map { replica.name(of: $0) } ?? "unknown"
+            replica.organizationName(of: node) ?? "unknown"
         }
         func isWanted(_ node: NodeKey) -> Bool { nodes?.contains(node) ?? true }
         return Output(

@@ -268,7 +268,7 @@ private final class ImportRun: @unchecked Sendable {
         }
         first = nil
         let id = try SystemRandom.bytes(count: 16)
-        defer { replica.endImport(id) }
+        defer { replica.ownLog.endImport(id) }
         let queue = BoundedQueue<Batch>(capacity: ImportCommand.batchesAhead)
         async let planning: Void = planBatches(ReaderBox(reader), id, into: queue)
         let result: Result<Bool, any Error>
@@ -316,12 +316,12 @@ private final class ImportRun: @unchecked Sendable {
             var steps = batches.map(\.planned.result)
             let writing = batches.filter { !$0.planned.parts.isEmpty }
             if !writing.isEmpty {
-                let (deltas, results) = try await replica.commit(
+                let (deltas, results) = try await replica.ownLog.commit(
                     importMark: ImportMark(id: id, fileHash: fileHash, part: part),
                     plans: writing.map(\.planned)
                 ) { [self] index, transaction, log in
                     let (drafts, step) = try plan(writing[index].rows[...], over: transaction.reading)
-                    return (try replica.encode(drafts, for: log), step)
+                    return (try replica.ownLog.encode(drafts, for: log), step)
                 }
                 part += UInt32(deltas.count)
                 steps = batches.filter { $0.planned.parts.isEmpty }.map(\.planned.result) + results
@@ -338,7 +338,7 @@ private final class ImportRun: @unchecked Sendable {
     private struct Batch: Sendable {
         /// Kept, since they are planned again where the records change meanwhile.
         let rows: [SourceRow]
-        let planned: Replica.Plan<Step>
+        let planned: OwnLogWriter.Plan<Step>
     }
 
     private struct Step: Sendable {
@@ -396,18 +396,20 @@ private final class ImportRun: @unchecked Sendable {
     private func planned(_ rows: [SourceRow], _ id: [UInt8], width: Int) async throws -> Batch {
         try await replica.onReaders { [self] in
             // Before the snapshots: what changes between the two is taken for later.
-            let basis = replica.basis(of: id)
+            let basis = replica.ownLog.basis(of: id)
             let share = (rows.count + width - 1) / width
             let shares = stride(from: 0, to: rows.count, by: share).map { rows[$0..<min($0 + share, rows.count)] }
-            let planned = Mutex<[Result<Replica.Plan<Step>, any Error>?]>(Array(repeating: nil, count: shares.count))
+            let planned = Mutex<[Result<OwnLogWriter.Plan<Step>, any Error>?]>(
+                Array(repeating: nil, count: shares.count)
+            )
             DispatchQueue.concurrentPerform(iterations: shares.count) { index in
                 let result = Result {
-                    let (drafts, step) = try replica.store.read { reading in
+                    let (drafts, step) = try replica.snapshot { reading in
                         try plan(shares[index], over: reading)
                     }
-                    return Replica.Plan(
+                    return OwnLogWriter.Plan(
                         basis: basis,
-                        parts: command.isDryRun ? [] : try replica.encode(drafts, for: basis.log),
+                        parts: command.isDryRun ? [] : try replica.ownLog.encode(drafts, for: basis.log),
                         result: step
                     )
                 }
@@ -416,7 +418,7 @@ private final class ImportRun: @unchecked Sendable {
             let done = try planned.withLock { try $0.compactMap { try $0?.get() } }
             return Batch(
                 rows: rows,
-                planned: Replica.Plan(
+                planned: OwnLogWriter.Plan(
                     basis: basis,
                     parts: done.flatMap(\.parts),
                     result: done.map(\.result).reduce(Step(), +)

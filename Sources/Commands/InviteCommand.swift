@@ -73,7 +73,7 @@ package struct InviteCommand: Command {
             isOwn: ownVoucher != nil,
             createdAt: now
         )
-        try await replica.onWriter { try replica.store.write { try $0.add(invitation) } }
+        try await replica.write { try $0.add(invitation) }
         try context.service?.reloadInvitations()
         return Output(
             ticket: try TicketText.encode(ticket, hasher: replica.cryptography),

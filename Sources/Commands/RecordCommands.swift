@@ -162,7 +162,7 @@ package struct EditCommand: Command {
         }
         let key = identity.key(replica.cryptography)
         let id = replica.recordID(owner: replica.organization, identity)
-        let (deltas, written) = try await replica.commit { transaction in
+        let (deltas, written) = try await replica.ownLog.commit { transaction in
             let view = try transaction.view(of: id)
             if view?.isDeleted ?? true { try Self.checkLook(of: identity, in: replica, over: transaction) }
             let changes = try CatalogChecks.changes(words, over: view)
@@ -210,7 +210,7 @@ package struct DeleteCommand: Command {
         let id = try await replica.resolve(id)
         let view = try await replica.existingView(id)
         try replica.requireOwn(view.owner)
-        let (deltas, _) = try await replica.commit { transaction in
+        let (deltas, _) = try await replica.ownLog.commit { transaction in
             guard let view = try transaction.view(of: id), !view.isDeleted, !view.allCandidates.isEmpty else {
                 return ([], { _ in })
             }

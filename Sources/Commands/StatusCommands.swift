@@ -144,8 +144,8 @@ package struct StatusCommand: Command {
         let indirect = others.filter { member in
             !member.nodes.isEmpty && member.nodes.allSatisfy { $0.state == PeerStatus.Standing.indirect.rawValue }
         }
-        let sizes = replica.store.fileSizes()
-        let health = replica.store.health
+        let sizes = replica.fileSizes
+        let health = replica.health
         return Output(
             running: context.service?.listening != nil,
             alliance: Alliance(id: replica.alliance.hex, name: replica.charter.name),
@@ -199,7 +199,7 @@ package struct StatusCommand: Command {
         if let lock = health.lock, lock.age >= Self.lockSecondsMin {
             let holder = lock.holder.map { "another program, \($0)," } ?? "another program"
             alarms.append(
-                "\(holder) holds a lock on \(database) for \(TimeText.span(seconds: lock.age / .seconds(1))): "
+                "\(holder) has held a lock on \(database) for \(TimeText.span(seconds: lock.age / .seconds(1))): "
                     + "nothing can be written"
             )
         }
@@ -211,7 +211,7 @@ package struct StatusCommand: Command {
             alarms.append("the file system of \(replica.folder.path) is mounted read-only: nothing can be written")
         } else if let free = health.freeBytes, free < StoreHealth.freeBytesMin {
             alarms.append(
-                "only \(free / 1_000_000) MB are free for \(replica.folder.path); "
+                "only \(String(format: "%.1f", Double(free) / 1e6)) MB are free for \(replica.folder.path); "
                     + "below \(StoreHealth.freeBytesMin / 1_000_000) MB writes are soon refused"
             )
         }
@@ -220,12 +220,12 @@ package struct StatusCommand: Command {
 
     /// By how many seconds the last that this node has done is ahead of its clock; nil where it has done nothing.
     private func past(contacts: [UInt64], _ replica: Replica) -> Double? {
-        let latest = max(contacts.max() ?? 0, replica.lastWriteMilliseconds)
+        let latest = max(contacts.max() ?? 0, replica.ownLog.lastWriteMilliseconds)
         return latest == 0 ? nil : (Double(latest) - Double(WallClock.milliseconds)) / 1000
     }
 
     private func organization(_ node: NodeKey, _ replica: Replica) -> String {
-        replica.roster.organization(of: node).map { replica.name(of: $0) } ?? "unknown"
+        replica.organizationName(of: node) ?? "unknown"
     }
 
     private func members(
@@ -315,7 +315,7 @@ package struct ParkedEntry: Codable, Sendable {
         guard let status = context.service?.engineStatus() else { return [] }
         let replica = context.replica
         func name(_ node: NodeKey) -> String {
-            replica.roster.organization(of: node).map { replica.name(of: $0) } ?? "unknown"
+            replica.organizationName(of: node) ?? "unknown"
         }
         return status.parked.sorted { $0.key < $1.key }.map { log, delta in
             ParkedEntry(

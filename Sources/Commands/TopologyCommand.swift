@@ -75,8 +75,7 @@ package struct TopologyCommand: Command {
         let replica = context.replica
         let (topology, counters, pullOnly) = try context.runningNode().topology()
         func other(_ node: NodeKey) -> Other {
-            let organization = replica.roster.organization(of: node).map { replica.name(of: $0) }
-            return Other(organization: organization ?? "unknown", id: node.hex)
+            Other(organization: replica.organizationName(of: node) ?? "unknown", id: node.hex)
         }
         let delivered = counters.delivered
         return Output(

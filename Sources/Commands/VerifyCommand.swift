@@ -38,16 +38,10 @@ package struct VerifyCommand: Command {
         let replica = context.replica
         let start = ContinuousClock.now
         let (isDeep, rebuilds) = (isDeep, rebuilds)
-        if rebuilds {
-            try await replica.onWriter {
-                try replica.store.rebuild(applier: replica.applier)
-            }
-        }
+        if rebuilds { try await replica.rebuild() }
         let report = try await CancellationFlag.during { flag in
             let report = try await replica.onReaders {
-                try Replica.translating {
-                    try replica.store.verify(deep: isDeep, applier: replica.applier) { _ in try flag.check() }
-                }
+                try replica.verify(deep: isDeep) { _ in try flag.check() }
             }
             // An examination that was given up is no answer.
             try flag.check()

@@ -10,7 +10,7 @@ extension Engine {
     /// - Throws: ``Failure`` where the store cannot be read, or a statement in it is damaged.
     init(of replica: Replica) throws {
         let loaded = try Replica.translating {
-            try replica.store.read { reading in
+            try replica.snapshot { reading in
                 (
                     statements: try reading.statements(), announcements: try reading.announcements(),
                     frontier: try reading.frontier(), totals: try reading.totals(),

@@ -81,7 +81,7 @@ package final class NodeService: Service {
         address.withLock { $0 = bound }
         // A local edit that meets a failing disk ends the node as a peer's delta does.
         replica.onFailure { [stop] in stop.fail($0) }
-        replica.onCommit { [driver] deltas, totals in
+        replica.ownLog.onCommit { [driver] deltas, totals in
             driver.feed(
                 .committed(deltas, summary: StoredSummary(digest: totals.digest, records: totals.records))
             )
@@ -116,9 +116,11 @@ package final class NodeService: Service {
         driver.begin { [self] in perform($0) }
         await withDiscardingTaskGroup { group in
             group.addTask {
-                while (try? await Task.sleep(for: Self.contactsInterval)) != nil {
+                var pause = Self.firstContactsPause
+                while (try? await Task.sleep(for: pause)) != nil {
                     self.saveContacts()
                     self.sessions.handshakes.tellRest()
+                    pause = Self.contactsInterval
                 }
             }
             group.addTask { await self.tidying.run() }
@@ -132,6 +134,7 @@ package final class NodeService: Service {
             await driver.end()
             sessions.dialling.end()
             reading.end()
+            relimiting.end()
             group.cancelAll()
         }
     }
@@ -226,8 +229,7 @@ package final class NodeService: Service {
 
     /// A node as people know it: its organization's name, and the first digits of its key.
     private static func name(of node: NodeKey, in replica: Replica) -> String {
-        guard let organization = replica.roster.organization(of: node) else { return node.short }
-        return "\(replica.name(of: organization)) \(node.short)"
+        replica.organizationName(of: node).map { "\($0) \(node.short)" } ?? node.short
     }
 
     private func forked(_ log: LogID, _ sequence: UInt64) {
@@ -239,7 +241,7 @@ package final class NodeService: Service {
                 "sequence": "\(sequence)",
             ]
         )
-        if log.author == replica.node { replica.abandon(log) }
+        if log.author == replica.node { replica.ownLog.abandon(log) }
         relimiting.demand()
     }
 
@@ -277,13 +279,15 @@ package final class NodeService: Service {
     /// How often it is noted when each peer was last heard of, for a `status` after a kill. A guess: a minute tells
     /// enough, and costs one small write.
     private static let contactsInterval = Duration.seconds(60)
+    /// The same after the start, when `status` after a kill would know of no contact at all. A guess.
+    private static let firstContactsPause = Duration.seconds(5)
 
     private func saveContacts() {
         let status = engineStatus()
         let wall = WallClock.milliseconds
         replica.enqueueOnWriter { [replica] in
             // A contact that is not noted costs a line of `status`, nothing else.
-            try? replica.store.write { transaction in
+            try? replica.writeNow { transaction in
                 for peer in status.peers {
                     guard let contact = peer.lastContact else { continue }
                     let ago = status.now.milliseconds(since: contact)

@@ -30,8 +30,11 @@ final class NodeStop: Sendable {
     /// Stops the node because it cannot go on.
     func fail(_ cause: any Error) {
         let error = Failure(cause: cause)
-        state.withLock { if $0 == nil { $0 = error } }
-        logger.critical("stopping", metadata: ["reason": "\(error.message)"])
+        let isFirst = state.withLock { failure in
+            defer { failure = failure ?? error }
+            return failure == nil
+        }
+        if isFirst { logger.critical("stopping", metadata: ["reason": "\(error.message)"]) }
         continuation.finish()
     }
 

@@ -206,9 +206,7 @@ package struct VirtualDisk: DeltaStorage {
         if let last = lastCounted(of: number) { frontierSum = frontierSum + Self.headHash(last) }
     }
 
-    package func operationCount(of log: LogID, sequence: UInt64) -> Int {
-        index(of: log, sequence: sequence).map { pool.entries[Int($0)].delta.operations.count } ?? 0
-    }
+    package func operationCount(about record: RecordID) -> Int { self.record(record)?.state.operations.count ?? 0 }
 
     package func operations(
         of log: LogID,

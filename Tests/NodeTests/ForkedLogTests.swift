@@ -34,7 +34,7 @@ import Wire
             changes: [(FieldPath(unchecked: "name/und"), .set(.text(id)))],
             settling: .settles
         )
-        let outcome = try await replica.commit { _ in (draft.map { [$0] } ?? [], { _ in }) }
+        let outcome = try await replica.ownLog.commit { _ in (draft.map { [$0] } ?? [], { _ in }) }
         return try #require(outcome.deltas.first)
     }
 
@@ -61,9 +61,9 @@ import Wire
     }
 
     /// Takes all steps; the number of steps.
-    private func relimit(_ replica: Replica) throws -> Int {
+    private func relimit(_ replica: Replica) async throws -> Int {
         var count = 0
-        while try replica.relimitNext() != nil { count += 1 }
+        while try await replica.relimitNext(where: { _ in true }) != nil { count += 1 }
         return count
     }
 
@@ -74,13 +74,13 @@ import Wire
         let replica = try Replica(opening: folder)
         #expect(replica.forks == [log: sequence])
         #expect(try replica.totals() == after)
-        #expect(try relimit(replica) == 1)
+        #expect(try await relimit(replica) == 1)
         #expect(try replica.totals() == before)
-        #expect(try relimit(replica) == 0)
+        #expect(try await relimit(replica) == 0)
         let third = try await write("two", to: replica)
         #expect(third.log != log)
         #expect(try replica.totals().records == before.records + 1)
-        #expect(try replica.store.verify(deep: true, applier: replica.applier).findings == [])
+        #expect(try replica.verify(deep: true) { _ in }.findings == [])
         replica.close()
     }
 
@@ -91,9 +91,9 @@ import Wire
         let before = try replica.totals()
         let second = try await write("two", to: replica)
         #expect(second.log == first.log)
-        #expect(try relimit(replica) == 0)
+        #expect(try await relimit(replica) == 0)
         let proof = try proof(of: second, replica)
-        try replica.store.write { try $0.add([proof]) }
+        try await replica.write { try $0.add([proof]) }
         let after = try replica.totals()
         #expect(after.digest != before.digest)
         replica.close()
@@ -105,9 +105,10 @@ import Wire
         let replica = try Replica(opening: folder)
         let delta = try await write("one", to: replica)
         let totals = try replica.totals()
-        try replica.store.relimit(delta.log, to: 0, applier: replica.applier)
+        let applier = replica.applier
+        #expect(try await replica.write { try applier.relimit(delta.log, to: 0, operationsMax: .max, in: &$0) })
         #expect(try replica.totals().records < totals.records)
-        #expect(try relimit(replica) == 1)
+        #expect(try await relimit(replica) == 1)
         #expect(try replica.totals() == totals)
         replica.close()
     }

@@ -52,7 +52,7 @@ struct StructuredValueTests {
             ],
             settling: .settles
         )
-        _ = try await replica.commit { _ in (draft.map { [$0] } ?? [], { _ in }) }
+        _ = try await replica.ownLog.commit { _ in (draft.map { [$0] } ?? [], { _ in }) }
     }
 
     private static func nested(_ depth: Int, _ open: String = "[", _ close: String = "]") -> String {

@@ -179,4 +179,48 @@ import Testing
         for store in stores { #expect(try store.verify(deep: true, applier: applier).findings == []) }
         withExtendedLifetime(folders) {}
     }
+
+    @Test("a step reads no more operations of the records concerned than one delta needs, or its limit")
+    func reads() throws {
+        let (wide, forked) = (WideRecordTests.Author(), WideRecordTests.Author(incarnation: 2))
+        func draft(_ number: Int, _ text: String) -> OperationDraft {
+            let identity = RecordIdentity(kind: "resource", localID: "No \(number)")
+            return OperationDraft(
+                envelope: Envelope(
+                    key: identity.key(wide.applier.hasher),
+                    kind: .ordinary,
+                    writes: [Write(field: FieldPath(unchecked: "name/und"), mode: .set)]
+                ),
+                values: [.text(text)]
+            )
+        }
+        let folder = ScratchFolder()
+        var configuration = Store.Configuration()
+        configuration.relimitReads = 450
+        let store = try Store.create(in: folder.path, configuration: configuration)
+        let deltas =
+            try (0..<6).map { number in try wide.delta((0..<200).map { draft(number, "value \($0)") }) }
+            + (0..<6).map { number in try forked.delta([draft(number, "forked")]) }
+        try store.write { transaction in
+            for delta in deltas { _ = try transaction.apply(delta, applier: wide.applier) }
+        }
+        let log = try #require(deltas.last?.log)
+        for bound in [0, nil] as [UInt64?] {
+            var stepCount = 0
+            var isDone = false
+            while !isDone {
+                let before = store.work().operationsRead
+                isDone = try store.relimitStep(log, to: bound, applier: wide.applier).isDone
+                stepCount += 1
+                // Two records of 201 operations, the two deltas, and the one that no longer fits.
+                #expect(store.work().operationsRead - before <= 410)
+            }
+            #expect(stepCount == 3)
+        }
+        let report = try store.verify(
+            deep: true,
+            applier: DeltaApplier(alliance: wide.applier.alliance, hasher: WideRecordTests.Checks())
+        )
+        #expect(report.findings == [])
+    }
 }

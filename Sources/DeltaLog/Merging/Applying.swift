@@ -107,8 +107,8 @@ package protocol DeltaStorage {
     func bound(of log: LogID) throws -> UInt64?
     /// Notes a log's bound, and changes nothing that is derived: ``DeltaApplier/relimit(_:to:operationsMax:in:)`` does.
     mutating func setBound(_ bound: UInt64?, of log: LogID) throws
-    /// The number of operations in a delta that is held.
-    func operationCount(of log: LogID, sequence: UInt64) throws -> Int
+    /// The number of operations that deriving a record again reads, about; 0 for a record that is not held.
+    func operationCount(about record: RecordID) throws -> Int
     /// All operations of a log's deltas in a range of sequences that are held, in any order.
     func operations(
         of log: LogID,

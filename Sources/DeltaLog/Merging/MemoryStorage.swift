@@ -69,9 +69,7 @@ package struct MemoryStorage: DeltaStorage {
 
     package mutating func setBound(_ bound: UInt64?, of log: LogID) { bounds[log] = bound }
 
-    package func operationCount(of log: LogID, sequence: UInt64) -> Int {
-        delta(of: log, sequence: sequence)?.operations.count ?? 0
-    }
+    package func operationCount(about record: RecordID) -> Int { records[record]?.state.operations.count ?? 0 }
 
     private func delta(of log: LogID, sequence: UInt64) -> VerifiedDelta? {
         guard let deltas = deltas[log], (1...UInt64(deltas.count)).contains(sequence) else { return nil }

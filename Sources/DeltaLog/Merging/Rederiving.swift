@@ -126,12 +126,15 @@ extension DeltaApplier {
     /// - Parameters:
     ///   - target: The last sequence that is to count; nil for all.
     ///   - operationsMax: Operations of the log that a step moves over; more where a single delta has more.
+    ///   - readsMax: Operations of the records concerned that a step reads; more where a single delta's records have more.
     /// - Returns: True once the bound is the target.
-    /// - Complexity: Linear in the operations moved over and in all operations that count for their records.
+    /// - Complexity: Linear in the operations moved over and in all operations that count for their records. A log whose
+    ///   deltas are about different records with more than `readsMax` operations together takes a step for each of them.
     package func relimit(
         _ log: LogID,
         to target: UInt64?,
         operationsMax: Int,
+        readsMax: Int = .max,
         in storage: inout some DeltaStorage
     ) throws -> Bool {
         let head = try storage.head(of: log)?.sequence ?? 0
@@ -142,15 +145,16 @@ extension DeltaApplier {
             return true
         }
         let isFalling = end < from
-        let range = try part(
+        let (range, operations) = try part(
             of: log,
             min(from, end) + 1...max(from, end),
             fromEnd: isFalling,
             operationsMax: operationsMax,
+            readsMax: readsMax,
             storage
         )
         var moved: [RecordID: [StoredOperation]] = [:]
-        for operation in try storage.operations(of: log, range, hasher: hasher) {
+        for operation in operations {
             let standing = authority.standing(of: operation.dot, operation.envelope, by: operation.organization)
             if standing == .counts {
                 moved[operation.record, default: []].append(operation)
@@ -176,23 +180,33 @@ extension DeltaApplier {
         return reached == end
     }
 
-    /// The part of a range of sequences that one step takes, from its end or its beginning.
+    /// The part of a range of sequences that one step takes, from its end or its beginning, with its operations.
     private func part(
         of log: LogID,
         _ range: ClosedRange<UInt64>,
         fromEnd: Bool,
         operationsMax: Int,
+        readsMax: Int,
         _ storage: borrowing some DeltaStorage
-    ) throws -> ClosedRange<UInt64> {
+    ) throws -> (range: ClosedRange<UInt64>, operations: [StoredOperation]) {
+        var taken: [StoredOperation] = []
+        var records: Set<RecordID> = []
+        var reads = 0
         var next = fromEnd ? range.upperBound : range.lowerBound
-        var count = try storage.operationCount(of: log, sequence: next)
-        while next != (fromEnd ? range.lowerBound : range.upperBound) {
-            let further = fromEnd ? next - 1 : next + 1
-            count += try storage.operationCount(of: log, sequence: further)
-            guard count <= operationsMax else { break }
-            next = further
+        var end: UInt64?
+        while true {
+            let operations = try storage.operations(of: log, next...next, hasher: hasher)
+            for operation in operations where records.insert(operation.record).inserted {
+                reads += try storage.operationCount(about: operation.record)
+            }
+            if end != nil, taken.count + operations.count > operationsMax || reads > readsMax { break }
+            taken += operations
+            end = next
+            guard next != (fromEnd ? range.lowerBound : range.upperBound) else { break }
+            next = fromEnd ? next - 1 : next + 1
         }
-        return fromEnd ? next...range.upperBound : range.lowerBound...next
+        let last = end ?? next
+        return (fromEnd ? last...range.upperBound : range.lowerBound...last, taken)
     }
 
     private func replace(

@@ -92,7 +92,7 @@ struct FrameIntake: Sendable {
                 alliance: replica.alliance,
                 cryptography: replica.cryptography
             )
-            replica.store.prepare(delta.operations, root: delta.header.root)
+            replica.prepare(delta)
             return .verified(delta)
         } catch {
             let header = try? VerifiedDelta.head(of: bytes, hasher: replica.cryptography).header

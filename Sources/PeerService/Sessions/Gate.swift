@@ -104,7 +104,7 @@ package final class Gate: Sendable {
 
     /// Reads the invitations anew.
     func reload() throws {
-        let live = try Replica.translating { try replica.store.read { try $0.invitations() } }.filter {
+        let live = try Replica.translating { try replica.snapshot { try $0.invitations() } }.filter {
             !$0.isRevoked
         }
         let tickets = Dictionary(

@@ -1,77 +1,101 @@
-import Catalog
+package import Catalog
+import DeltaLog
 import Gossip
+import Governance
 import Replica
-import Synchronization
 
 /// Brings the bounds of logs in the store to what the proofs of forks demand, step by step on the writer's queue: other
 /// writes come in between.
+///
+/// Isolation: any task may call ``demand()`` and ``end()``; ``run()`` is called once.
 final class Relimiting: Sendable {
-    /// How long a log is left alone after its bound was moved: an author can prove ever lower forks of its own log. A guess.
-    private static let pause = Duration.seconds(10)
-
-    private struct State {
-        /// False while every log is known to have its bound.
-        var isNeeded = true
-        /// True while a step is queued.
-        var isRunning = false
-        /// Logs whose bounds were moved lately, and until when they are left alone.
-        var paused: [LogID: ContinuousClock.Instant] = [:]
-    }
-
     private let replica: Replica
     private let driver: EngineDriver
     private let stop: NodeStop
-    private let state = Mutex(State())
+    /// Demands that wait: one stands for all.
+    private let demands: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    /// How long to wait when another program's lock was in the way. A second, a guess.
+    private static let lockPause = Duration.seconds(1)
 
     init(replica: Replica, driver: EngineDriver, stop: NodeStop) {
         self.replica = replica
         self.driver = driver
         self.stop = stop
+        (demands, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// Begins with what was left at the last stop, and goes on with logs that were left alone, until cancelled.
+    /// Looks for logs without their bounds. Call it after the proof of a fork was queued to be stored.
+    func demand() { continuation.yield() }
+
+    /// Takes no further demands.
+    func end() { continuation.finish() }
+
+    /// Finishes the steps that the last stop left, then serves demands until ``end()`` or the task's cancellation.
     func run() async {
-        repeat { resume() } while (try? await Task.sleep(for: .seconds(1))) != nil
-    }
-
-    /// Begins where there may be something to do. Call it after the proof of a fork was queued to be stored.
-    func demand() {
-        state.withLock { $0.isNeeded = true }
-        resume()
-    }
-
-    private func resume() {
-        let isBegun = state.withLock { state in
-            defer { if state.isNeeded { state.isRunning = true } }
-            return state.isNeeded && !state.isRunning
-        }
-        if isBegun { step() }
-    }
-
-    private func step() {
-        replica.enqueueOnWriter { [self] in
-            do {
-                let now = ContinuousClock.now
-                let paused = state.withLock { state in
-                    state.paused = state.paused.filter { $0.value > now }
-                    // A demand from now on is one that the step may miss.
-                    state.isNeeded = !state.paused.isEmpty
-                    return Set(state.paused.keys)
-                }
-                guard let step = try replica.awaitingLock({ try replica.relimitNext(except: paused) }) else {
-                    state.withLock { $0.isRunning = false }
-                    return
-                }
-                state.withLock { state in
-                    state.isNeeded = true
-                    if step.isDone { state.paused[step.log] = now + Self.pause }
-                }
-                let summary = StoredSummary(digest: step.totals.digest, records: step.totals.records)
-                driver.feed(.committed([], summary: summary))
-                self.step()
-            } catch {
-                stop.failUnlessStopping(error)
+        demand()
+        var rests = RelimitRests()
+        for await _ in demands {
+            while let pause = await step(&rests) {
+                guard (try? await Task.sleep(for: pause)) != nil else { return }
             }
         }
+    }
+
+    /// Takes a step.
+    ///
+    /// - Returns: How long to wait before the next one; nil where every log has its bound.
+    private func step(_ rests: inout RelimitRests) async -> Duration? {
+        do {
+            let now = ContinuousClock.now
+            let (roster, resting) = (replica.roster, rests)
+            let step = try await replica.relimitNext { log in
+                !resting.isResting(roster.organization(of: log.author), at: now)
+            }
+            guard let step else { return rests.nextEnd(after: now) }
+            let summary = StoredSummary(digest: step.totals.digest, records: step.totals.records)
+            driver.feed(.committed([], summary: summary))
+            return rests.note(step.time, of: roster.organization(of: step.log.author), at: .now)
+        } catch let failure as Failure where failure.reason == .databaseLocked {
+            return replica.isStopping ? nil : Self.lockPause
+        } catch {
+            stop.failUnlessStopping(error)
+            return nil
+        }
+    }
+}
+
+/// How long steps of a relimit wait for one another, so that no member holds up writing by ever further proofs of forks: each
+/// of them costs a step, whose time grows with the records concerned.
+package struct RelimitRests {
+    /// An organization rests for this many times as long as its step took: it gets a tenth of the writer's time at most.
+    private static let organizationRest = 9
+    /// When each organization's rest ends. Authors without an organization rest together.
+    private var ends: [OrganizationID?: ContinuousClock.Instant] = [:]
+
+    package init() {}
+
+    /// True if an organization's logs are left alone.
+    package func isResting(_ organization: OrganizationID?, at now: ContinuousClock.Instant) -> Bool {
+        ends[organization].map { now < $0 } ?? false
+    }
+
+    /// Notes a step's time.
+    ///
+    /// - Returns: How long all others wait: as long as the step took, so that writing has half of the time at least.
+    package mutating func note(
+        _ time: Duration,
+        of organization: OrganizationID?,
+        at now: ContinuousClock.Instant
+    ) -> Duration {
+        ends = ends.filter { now < $0.value }
+        ends[organization] = now + time * Self.organizationRest
+        return time
+    }
+
+    /// The time until the next rest ends; nil where nobody rests.
+    package func nextEnd(after now: ContinuousClock.Instant) -> Duration? {
+        ends.values.filter { now < $0 }.min().map { now.duration(to: $0) }
     }
 }

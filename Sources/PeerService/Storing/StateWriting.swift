@@ -40,7 +40,7 @@ final class StateWriting: Sendable {
             }
             do {
                 try replica.awaitingLock {
-                    try replica.store.write { transaction in
+                    try replica.writeNow { transaction in
                         for write in writes { try write.body(&transaction) }
                     }
                 }

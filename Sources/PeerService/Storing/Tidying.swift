@@ -38,7 +38,7 @@ final class Tidying: Sendable {
     }
 
     private func watchLock() {
-        let lock = replica.store.health.lock
+        let lock = replica.health.lock
         isLockNoted.withLock { isNoted in
             if let lock, !isNoted, lock.age >= Self.lockNoted {
                 isNoted = true
@@ -57,9 +57,7 @@ final class Tidying: Sendable {
     private func tidy() {
         replica.enqueueOnWriter { [self] in
             do {
-                try replica.store.probe(ifIdleFor: Self.idlePause)
-                if try replica.store.tidy(ifIdleFor: Self.idlePause) { return tidy() }
-                if try replica.store.checkpoint(ifIdleFor: Self.idlePause) { FreedMemory.giveBack() }
+                if try replica.maintainNow(ifIdleFor: Self.idlePause) { return tidy() }
             } catch let error as StoreError where !error.isFatal {
                 // Nobody has asked for it, so a full disk is no reason to stop; the next round tries again.
                 logger.debug("not tidied", metadata: ["reason": "\(error.message)"])

@@ -57,11 +57,26 @@ package struct DataFolder: Sendable {
     }
 
     private static func failure(_ what: String, _ error: any Error) -> Failure {
-        let error = error as NSError
-        if let posix = error.userInfo[NSUnderlyingErrorKey] as? NSError, posix.domain == NSPOSIXErrorDomain {
-            return Failure(system: what, Int32(posix.code))
+        let outer = error as NSError
+        for error in [outer, outer.userInfo[NSUnderlyingErrorKey] as? NSError].compactMap({ $0 })
+        where error.domain == NSPOSIXErrorDomain {
+            return Failure(system: what, Int32(error.code))
         }
-        return Failure(.diskRefused, "\(what): \(error.localizedDescription)")
+        switch CocoaError.Code(rawValue: outer.code) {
+        case .fileWriteNoPermission, .fileReadNoPermission: return Failure(system: what, EACCES)
+        case .fileWriteOutOfSpace: return Failure(system: what, ENOSPC)
+        case .fileWriteVolumeReadOnly: return Failure(system: what, EROFS)
+        default: return Failure(.diskRefused, "\(what): \(outer.localizedDescription)")
+        }
+    }
+
+    /// Why a key file holds no usable key.
+    private static func fault(_ error: any Error) -> String {
+        switch error as? PrivateKeyFileError {
+        case .otherType(let type): "it is of the type \(type), and Ed25519 is needed"
+        case .passphraseNeeded, .wrongPassphrase: "it is protected by a passphrase"
+        case .damaged, nil: "it is no private key in PEM"
+        }
     }
 
     /// The node's own key.
@@ -76,7 +91,7 @@ package struct DataFolder: Sendable {
         do {
             return KeySigner(try Ed25519PrivateKey(pem: pem))
         } catch {
-            throw Failure(.keyDamaged, "\(nodeKey) holds no usable key (\(error))")
+            throw Failure(.keyDamaged, "\(nodeKey) holds no usable key: \(Self.fault(error))")
         }
     }
 
@@ -95,7 +110,7 @@ package struct DataFolder: Sendable {
         } catch PrivateKeyFileError.passphraseNeeded {
             throw Failure(.passphraseNeeded, "\(organizationKey) needs its passphrase")
         } catch {
-            throw Failure(.keyDamaged, "\(organizationKey) holds no usable key (\(error))")
+            throw Failure(.keyDamaged, "\(organizationKey) holds no usable key: \(Self.fault(error))")
         }
     }
 }

@@ -79,7 +79,7 @@ package struct Admission: Sendable {
             statements: statements,
             announcement: announcement
         )
-        return try await replica.onWriter { try finish(newcomer, invitation: key) }
+        return try await finish(newcomer, invitation: key)
     }
 
     /// What was asked for, in order by itself.
@@ -93,9 +93,9 @@ package struct Admission: Sendable {
         let announcement: Announcement?
     }
 
-    /// On the writer's queue: what is judged here is judged by what was written before.
-    private func finish(_ newcomer: Newcomer, invitation key: Hash256) throws -> Admitted {
-        try replica.store.write { transaction in
+    /// Judges and stores within one transaction, after all earlier writes.
+    private func finish(_ newcomer: Newcomer, invitation key: Hash256) async throws -> Admitted {
+        try await replica.write { transaction in
             let redemption = try transaction.redeemInvitation(
                 key,
                 by: newcomer.node,
@@ -107,7 +107,7 @@ package struct Admission: Sendable {
             try transaction.add(newcomer.statements)
             if let announcement = newcomer.announcement { try transaction.set(announcement) }
         }
-        let held = try replica.store.read { (try $0.statements(), try $0.announcements()) }
+        let held = try await replica.read { (try $0.statements(), try $0.announcements()) }
         return Admitted(
             name: newcomer.name,
             node: newcomer.node,

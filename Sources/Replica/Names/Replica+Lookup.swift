@@ -153,7 +153,7 @@ extension Replica {
     package func deletion(of view: RecordView) async throws -> String {
         let name = try await formerName(of: view)
         guard let mark = view.marks.first else { return "'\(name)' was deleted" }
-        let author = roster.organization(of: mark.dot.log.author).map { self.name(of: $0) } ?? "an unknown member"
+        let author = organizationName(of: mark.dot.log.author) ?? "an unknown member"
         return "'\(name)' was deleted on \(TimeText.minute(milliseconds: mark.stamp.milliseconds)) by \(author)"
     }
 

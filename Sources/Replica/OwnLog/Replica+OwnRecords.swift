@@ -11,7 +11,7 @@ extension Replica {
     ) async throws -> [VerifiedDelta] {
         let key = identity.key(cryptography)
         let id = recordID(owner: organization, identity)
-        return try await commit { transaction in
+        return try await ownLog.commit { transaction in
             let draft = Planner.upsert(
                 identity,
                 key: key,

@@ -36,6 +36,8 @@ package final class Store: Sendable {
         /// Operations of a log that one step of a relimit moves over. 2,000, a guess: some tenths of a second, for which a
         /// local edit waits.
         package var relimitOperations = 2_000
+        /// Operations of the records concerned that one step of a relimit reads. 250,000, a guess: one or two seconds.
+        package var relimitReads = 250_000
         /// How long to wait for another process that holds the file, in seconds.
         package var busyTimeoutSeconds = 5.0
         package init() {}

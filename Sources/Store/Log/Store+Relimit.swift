@@ -28,6 +28,7 @@ extension Store {
                 log,
                 to: bound.map { min($0, UInt64(Int64.max)) },
                 operationsMax: configuration.relimitOperations,
+                readsMax: configuration.relimitReads,
                 in: &transaction
             )
             return (isDone, try transaction.reading.totals())

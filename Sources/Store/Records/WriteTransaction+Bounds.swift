@@ -10,12 +10,10 @@ extension WriteTransaction {
         try cache.setBound(bound, of: log, session)
     }
 
-    package func operationCount(of log: LogID, sequence: UInt64) throws -> Int {
-        let number = try cache.logNumber(log, session)
-        let count = try session("SELECT count FROM delta WHERE log = ? AND sequence = ?").bind(1, number)
-            .bind(2, Int64(bitPattern: sequence)).first { Int(clamping: $0.int(0)) }
-        guard let count else { throw StoreError.damaged("table delta") }
-        return count
+    package func operationCount(about record: RecordID) throws -> Int {
+        guard let row = try RecordRow.find(record, session) else { return 0 }
+        let touched = try session("SELECT count(*) FROM touch WHERE record = ?").bind(1, row.row).first { $0.int(0) }
+        return max(try self.record(record)?.state.operations.count ?? 0, Int(clamping: touched ?? 0))
     }
 
     package func operations(

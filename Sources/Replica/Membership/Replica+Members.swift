@@ -1,0 +1,69 @@
+package import Catalog
+import DeltaLog
+package import Governance
+import Store
+
+// Who belongs to the alliance, as this node knows it.
+
+extension Replica {
+    /// The members with their nodes.
+    package var roster: Roster { members.roster }
+
+    /// Takes the roster that governance gives now.
+    package func adopt(_ roster: Roster) { members.adopt(roster) }
+
+    /// The name of an organization, with its id's beginning where the name is not unique.
+    package func name(of organization: OrganizationID) -> String { members.name(of: organization) }
+
+    /// The name of the organization that a node belongs to; nil for a node that the roster does not have.
+    package func organizationName(of node: NodeKey) -> String? { members.organizationName(of: node) }
+
+    /// Logs with a proof that they are forked, and the lowest sequence number proven.
+    package var forks: [LogID: UInt64] { members.forks }
+
+    /// Notes a proof.
+    package func note(forkOf log: LogID, at sequence: UInt64) { members.note(forkOf: log, at: sequence) }
+
+    /// The stored statements and the roster that they give.
+    ///
+    /// Signatures were checked before they were stored, and are not checked again.
+    ///
+    /// - Throws: ``Failure`` with ``Reason/dataDamaged``.
+    func storedRoster(_ reading: ReadTransaction) throws -> (statements: [Statement], roster: Roster) {
+        let governance = try Self.governance(
+            try reading.statements(),
+            alliance: alliance,
+            cryptography: CheckedBefore(hasher: cryptography),
+            folder: folder
+        )
+        let roster = Roster(charter: charter, statements: governance, hasher: cryptography)
+        return (Array(governance.statements.values), roster)
+    }
+
+    /// The set that stored statements give.
+    ///
+    /// - Throws: ``Failure`` with ``Reason/dataDamaged``.
+    static func governance(
+        _ statements: [[UInt8]],
+        alliance: AllianceID,
+        cryptography: some Cryptography,
+        folder: DataFolder
+    ) throws -> GovernanceSet {
+        var governance = GovernanceSet()
+        for bytes in statements {
+            guard let statement = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography)
+            else { throw Failure(.dataDamaged, "a governance statement in \(folder.path) is damaged") }
+            var replaced: Hash256?
+            _ = governance.insert(statement, replaced: &replaced)
+        }
+        return governance
+    }
+
+    /// Cryptography for bytes whose signatures were checked before: it hashes, and accepts every signature.
+    private struct CheckedBefore: Cryptography {
+        let hasher: SystemCryptography
+
+        func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256 { hasher.hash(bytes) }
+        func isValid(_ signature: [UInt8], of message: [UInt8], by key: Hash256) -> Bool { true }
+    }
+}
