@@ -14,8 +14,8 @@ package enum MerkleTree {
                 return hasher.hash(UnsafeRawBufferPointer(leaf))
             }
         }
-        // Pairing neighbours level by level and carrying an odd last node up gives the tree of the RFC, which splits at
-        // the largest power of two.
+        // The loop pairs neighbours level by level and carries an odd last node up. The RFC splits at the largest power
+        // of two, which gives the same tree.
         while level.count > 1 {
             var above: [Hash256] = []
             above.reserveCapacity((level.count + 1) / 2)

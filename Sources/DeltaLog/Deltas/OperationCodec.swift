@@ -1,7 +1,7 @@
 package import Catalog
 package import Wire
 
-// This code encodes and decodes envelopes, contents and values by hand: a node handles millions of them, and the
+// This code encodes and decodes envelopes, contents and values by hand. A node handles millions of them, and the
 // generated code allocates several times for each. Tests compare this code with the generated code.
 
 extension Value {

@@ -121,8 +121,8 @@ package protocol DeltaStorage {
         _ range: ClosedRange<UInt64>,
         hasher: some CatalogHasher
     ) throws -> [StoredOperation]
-    /// The operations that count for a record within the bounds of their logs, in any order, except those of one log in
-    /// a range of sequences.
+    /// The operations that count for a record, in any order, without those of one log in a range of sequences. Each
+    /// log's bound applies.
     func operations(
         about record: RecordID,
         without range: ClosedRange<UInt64>,

@@ -68,8 +68,8 @@ package struct DanglingCitation: Hashable, Sendable {
 /// - Parameters:
 ///   - operations: All operations about the record within the bounds of their logs, each once, in any order.
 ///   - number: Returns the storage's number of a field. Called only for operations that count.
-/// - Returns: The state, and the citations that match none of the operations: the cited operation has not arrived,
-///   belongs to another record, exceeds its log's bound or does not count. Self-citations are included.
+/// - Returns: The state, and the citations that match none of the operations, self-citations included. The cited
+///   operation has not arrived, belongs to another record, exceeds its log's bound or does not count.
 /// - Complexity: Linear in writes and citations, plus sorting the operations.
 package func rederive(
     _ record: RecordID,
