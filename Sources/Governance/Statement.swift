@@ -207,7 +207,7 @@ extension Statement {
     }
 }
 
-// MARK: - Making statements
+// MARK: - Creating statements
 
 extension Statement {
     /// Signs an admission with a member's node key. Throws the encoder's and the signer's errors.

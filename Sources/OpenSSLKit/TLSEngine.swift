@@ -351,7 +351,7 @@ package final class TLSEngine {
         return protocolBytes.elementsEqual(UnsafeBufferPointer(start: start, count: Int(count)))
     }
 
-    // MARK: Called back by OpenSSL, from within `handshake()` and `read`
+    // MARK: Callbacks from OpenSSL inside `handshake()` and `read`
 
     /// The engine that owns an SSL object.
     static func owner(of ssl: OpaquePointer?) -> TLSEngine? {

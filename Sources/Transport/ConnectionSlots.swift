@@ -56,7 +56,7 @@ package struct ConnectionSlots {
     /// The number of all connections, including ending ones.
     package var total: Int { phases.count }
 
-    // MARK: Coming
+    // MARK: Arriving
 
     /// Adds an incoming connection.
     ///
@@ -140,7 +140,7 @@ package struct ConnectionSlots {
         lists.max { ($0.count, $1.first ?? 0) < ($1.count, $0.first ?? 0) }?.first
     }
 
-    // MARK: Going
+    // MARK: Ending
 
     /// Marks a connection as ending: it no longer counts for an address or account, and is the first to be cut for
     /// room.

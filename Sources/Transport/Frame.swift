@@ -71,7 +71,7 @@ package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
 
     /// Decodes complete frames at the end of the stream and drops an incomplete one.
     ///
-    /// - Throws: as `decode`.
+    /// - Throws: Like ``decode(buffer:)``.
     package mutating func decodeLast(buffer: inout ByteBuffer, seenEOF: Bool) throws -> [UInt8]? {
         try decode(buffer: &buffer)
     }

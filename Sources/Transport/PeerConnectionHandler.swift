@@ -219,7 +219,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
         context?.triggerUserOutboundEvent(TLSCut(reason: reason), promise: nil)
     }
 
-    // MARK: Frames that do not end
+    // MARK: Stalled frames
 
     /// Checks the frame in progress again at the time at which it must be complete.
     private func scheduleFrameTimer(_ context: ChannelHandlerContext) {

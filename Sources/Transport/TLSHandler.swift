@@ -111,7 +111,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.closeTimeout = TimeAmount(closeTimeout)
     }
 
-    // MARK: Life
+    // MARK: Lifecycle
 
     /// Starts the handshake if the channel is already active.
     package func handlerAdded(context: ChannelHandlerContext) {

@@ -23,7 +23,7 @@ package struct VerifiedOperation: Sendable {
     package var envelopeBytes: ArraySlice<UInt8> { bytes[place.envelope] }
     /// The exact bytes, as signed.
     package var contentBytes: ArraySlice<UInt8> { bytes[place.content] }
-    /// The bytes of envelope and content.
+    /// The size of envelope and content together in bytes.
     package var byteCount: Int { place.envelope.count + place.content.count }
     /// The content, decoded on every call.
     package var content: Content {
@@ -71,7 +71,7 @@ package struct VerifiedDelta: Sendable {
     package let operations: [VerifiedOperation]
     /// The encoded operation fields of the Delta message, as received or written.
     private let operationBytes: ArraySlice<UInt8>
-    /// The size of the encoded Delta message.
+    /// The size of the encoded Delta message in bytes.
     package let byteCount: Int
 
     /// The log's head after this delta is applied.

@@ -2,12 +2,12 @@ package import Catalog
 
 /// Groups drafts into deltas; each delta takes as many operations as the limits allow.
 package struct DeltaPacker {
-    /// The most operations in one delta of an import.
+    /// The maximum number of operations in one delta of an import.
     ///
     /// A guess. Smaller deltas need more signatures; larger deltas are larger units to send, check and store.
     package static let operationsMax = 1000
-    /// The size of drafts at which a delta is closed. It is well below the format's 1 MiB and so leaves room for header
-    /// and framing.
+    /// The size of drafts in bytes at which a delta is closed. It is well below the format's 1 MiB and so leaves room
+    /// for header and framing.
     package static let bytesMax = 512 * 1024
 
     private var drafts: [OperationDraft] = []
