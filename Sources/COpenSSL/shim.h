@@ -1,11 +1,11 @@
-// What Swift cannot see of OpenSSL 3.0 (macros, typed stacks, variadic functions), as inline functions.
-// Nothing here decides anything; Sources/OpenSSLKit does.
+// Inline functions for parts of OpenSSL 3.0 that Swift cannot import: macros, typed stacks, variadic functions.
+// They contain no policy; Sources/OpenSSLKit does.
 
 #ifndef HANSA_COPENSSL_SHIM_H
 #define HANSA_COPENSSL_SHIM_H
 
-// The low-level SHA-256 functions are marked deprecated in 3.0 in favour of EVP, which costs several times as much per
-// call on inputs of some 100 bytes. They stay in the ABI of every 3.x library.
+// OpenSSL 3.0 deprecates the low-level SHA-256 functions in favour of EVP. For inputs of some 100 bytes, a call through
+// EVP costs several times as much. The functions stay in the ABI of every 3.x library.
 #ifndef OPENSSL_SUPPRESS_DEPRECATED
 #define OPENSSL_SUPPRESS_DEPRECATED
 #endif

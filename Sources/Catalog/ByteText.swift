@@ -1,6 +1,6 @@
 // Swift compares strings by canonical equivalence; ids, paths, kinds, names and values are compared byte for byte.
 
-/// A text as a dictionary's key, or in a set: equal to another one only if both have the same bytes of UTF-8.
+/// A text as a dictionary key or set element: two are equal only if they have the same bytes of UTF-8.
 package struct ByteText: Hashable, Comparable, Sendable {
     package let text: String
 
@@ -12,10 +12,10 @@ package struct ByteText: Hashable, Comparable, Sendable {
 }
 
 extension String {
-    /// True if both have the same bytes of UTF-8.
+    /// True if both texts have the same bytes of UTF-8.
     package func hasSameBytes(as other: String) -> Bool {
-        // Over the bytes where they lie: names of fields are compared for every value of an import, and going through the
-        // view of UTF-8 showed in profiles.
+        // Compares the bytes in memory: an import compares field names for every value, and `utf8` views were slow in
+        // profiles.
         if hasSameBits(as: other) { return true }
         var (one, two) = (self, other)
         return one.withUTF8 { one in
@@ -25,17 +25,18 @@ extension String {
 }
 
 extension String {
-    /// The order of the bytes of UTF-8, which is that of the code points.
+    /// Orders texts by their bytes of UTF-8, which is the order of their code points.
     package func precedesByBytes(_ other: String) -> Bool {
-        // Fields of every record shown are sorted by it.
+        // Every displayed record sorts its fields with this method.
         var (one, two) = (self, other)
         return one.withUTF8 { one in
             two.withUTF8 { UnsafeRawBufferPointer(one).precedes(UnsafeRawBufferPointer($0)) }
         }
     }
 
-    /// The parts between a separator of ASCII, at most so many: the last one holds the rest. A separator counts whatever
-    /// follows it, also a combining mark, which Swift would take for a part of the same character.
+    /// Splits at an ASCII separator into at most `partsMax` parts; the last part holds the rest.
+    ///
+    /// Works on bytes: Swift would merge a separator and a combining mark after it into one character.
     package func split(atByte separator: UInt8, partsMax: Int) -> [String] {
         utf8.split(separator: separator, maxSplits: partsMax - 1, omittingEmptySubsequences: false)
             .map { String(Substring($0)) }
@@ -43,13 +44,13 @@ extension String {
 }
 
 extension String {
-    /// True if both are one in memory: short ones with the same bytes, or longer ones that share them. Strings that are not
-    /// may be equal too.
+    /// True if both texts have the same representation: short texts with equal bytes, or long texts that share storage.
+    /// Equal texts may still give false.
     @inline(__always)
     private func hasSameBits(as other: String) -> Bool {
         withUnsafeBytes(of: self) { one in
             withUnsafeBytes(of: other) { two in
-                // Nothing is made of the bits but this answer, so it holds whatever the layout is.
+                // The result is valid for any memory layout of `String`, because only equality of the bits is used.
                 one.hasSameBytes(as: two)
             }
         }
@@ -57,7 +58,7 @@ extension String {
 }
 
 extension UnsafeRawBufferPointer {
-    /// True if both hold the same bytes. Eight at a time: the standard library compares buffers byte by byte.
+    /// True if both hold the same bytes. Compares eight bytes at a time; the standard library compares byte by byte.
     package func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
         guard count == other.count else { return false }
         var offset = 0
@@ -77,7 +78,7 @@ extension UnsafeRawBufferPointer {
 }
 
 extension UnsafeRawBufferPointer {
-    /// The order of the bytes, of which the shorter ones come first where they are the beginning of the others.
+    /// Orders buffers by their bytes; a prefix comes before a longer buffer.
     fileprivate func precedes(_ other: UnsafeRawBufferPointer) -> Bool {
         let shared = Swift.min(count, other.count)
         var offset = 0
@@ -96,7 +97,8 @@ extension UnsafeRawBufferPointer {
 }
 
 extension Array {
-    /// True if both are one in memory, so that they are equal without being compared. Arrays that are not may be equal too.
+    /// True if both arrays share their storage, so they are equal without a comparison. Equal arrays may still give
+    /// false.
     package func isSameStorage(as other: [Element]) -> Bool {
         withUnsafeBufferPointer { one in
             other.withUnsafeBufferPointer { one.baseAddress == $0.baseAddress && one.count == $0.count }
@@ -105,7 +107,7 @@ extension Array {
 }
 
 extension Hasher {
-    /// Feeds the bytes of UTF-8, so that hashing agrees with ``Swift/String/hasSameBytes(as:)``.
+    /// Feeds the bytes of UTF-8, so hashing is consistent with ``Swift/String/hasSameBytes(as:)``.
     package mutating func combine(bytesOf text: String) {
         var text = text
         text.withUTF8 { combine(bytes: UnsafeRawBufferPointer($0)) }

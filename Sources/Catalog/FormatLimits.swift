@@ -1,14 +1,15 @@
-/// The limits by which every node judges the deltas of others: a delta beyond one of them is malformed and refused.
+/// The limits of the format. Every node refuses a delta beyond one of them as malformed or too large.
 ///
-/// They are part of the format: nodes with different values would hold different deltas. The bounds of a header's lists
-/// stand beside their codecs in DeltaLog; what only the writer obeys is in Schema.
+/// Nodes with different values would hold different deltas. DeltaLog defines the limits of a header's lists beside
+/// their codecs; Schema defines the limits for writers only.
 package enum FormatLimits {
-    /// Bytes of one delta, framing included: a delta is sent, checked and stored in one piece, so this bounds the memory
-    /// that one frame takes.
+    /// The maximum size of a delta in bytes, framing included. Nodes send, check and store a delta as a unit, so this
+    /// bounds the memory for a frame.
     package static let deltaBytesMax = 1024 * 1024
-    /// Operations in one delta: bounds the leaves of its Merkle root, and the work of one step of merging.
+    /// The maximum number of operations in a delta. It bounds the leaves of the Merkle tree and the work of one merge
+    /// step.
     package static let operationsMax = 4096
-    /// Citations in one write: bounds the work that a single write causes. A writer splits a longer list over several
-    /// writes of the field.
+    /// The maximum number of citations in a write. It bounds the work that a single write causes. A writer splits a
+    /// longer list over several writes of the field.
     package static let citationsMax = 1024
 }

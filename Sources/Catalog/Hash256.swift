@@ -1,6 +1,6 @@
-/// 32 bytes, held as four big-endian words so that copying and comparing them is cheap.
+/// 32 bytes, stored as four big-endian words for cheap copies and comparisons.
 ///
-/// Hashes, public keys and ids are all of this size. The order is that of the bytes.
+/// Hashes, public keys and ids have this size. Values are ordered by their bytes.
 package struct Hash256: Hashable, Comparable, Sendable {
     @usableFromInline package var word0: UInt64
     @usableFromInline package var word1: UInt64
@@ -10,7 +10,7 @@ package struct Hash256: Hashable, Comparable, Sendable {
     /// The number of bytes.
     package static let byteCount = 32
 
-    /// All bits zero; never the hash of anything.
+    /// All bits zero. Stands for the absence of a hash.
     package static let zero = Hash256(0, 0, 0, 0)
 
     @inlinable package init(_ word0: UInt64, _ word1: UInt64, _ word2: UInt64, _ word3: UInt64) {
@@ -20,7 +20,7 @@ package struct Hash256: Hashable, Comparable, Sendable {
         self.word3 = word3
     }
 
-    /// All 32 bytes in one call: identifiers come from peers, so none of them may be left out.
+    /// Feeds all 32 bytes in one call. Peers choose identifiers, so hashing must not skip any byte.
     @inlinable package func hash(into hasher: inout Hasher) {
         withUnsafeBytes { hasher.combine(bytes: $0) }
     }
@@ -51,13 +51,13 @@ package struct Hash256: Hashable, Comparable, Sendable {
         self = hash
     }
 
-    /// Reads 64 hexadecimal digits, of either case; nil for anything else.
+    /// Parses 64 hexadecimal digits in upper or lower case; nil for anything else.
     package init?(hex: String) {
         guard let bytes = Hex.bytes(hex), let hash = Hash256(bytes) else { return nil }
         self = hash
     }
 
-    /// Lets `body` fill the 32 bytes in place.
+    /// Calls `body` with the 32 bytes for writing.
     package mutating func withUnsafeMutableBytes<Result>(
         _ body: (UnsafeMutableRawBufferPointer) throws -> Result
     ) rethrows -> Result {
@@ -70,7 +70,7 @@ package struct Hash256: Hashable, Comparable, Sendable {
         return result
     }
 
-    /// Lends the 32 bytes to `body`.
+    /// Calls `body` with the 32 bytes for reading.
     @inlinable package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
         -> Result
     {
@@ -84,7 +84,7 @@ package struct Hash256: Hashable, Comparable, Sendable {
     /// 64 lower-case hexadecimal digits.
     package var hex: String { withUnsafeBytes { Hex.string($0) } }
 
-    /// The first 8 bytes, read as a big-endian number: what a citation carries of an operation's hash.
+    /// The first 8 bytes as a big-endian number. A citation contains this part of an operation's hash.
     @inlinable package var prefix: UInt64 { word0 }
 
     @inlinable package static func == (left: Hash256, right: Hash256) -> Bool {
@@ -102,7 +102,7 @@ package struct Hash256: Hashable, Comparable, Sendable {
 
 /// Hexadecimal text.
 package enum Hex {
-    /// Lower-case digits, two a byte.
+    /// Lower-case digits, two per byte.
     package static func string(_ bytes: some Collection<UInt8>) -> String {
         let digits = Array("0123456789abcdef".utf8)
         return String(unsafeUninitializedCapacity: bytes.count * 2) { target in
@@ -116,12 +116,12 @@ package enum Hex {
         }
     }
 
-    /// 16 lower-case digits: how random 64-bit numbers are shown.
+    /// 16 lower-case digits, the text form of random 64-bit numbers.
     package static func string(_ number: UInt64) -> String {
         string(withUnsafeBytes(of: number.bigEndian) { Array($0) })
     }
 
-    /// The bytes of an even number of digits of either case; nil for anything else.
+    /// Parses an even number of digits in upper or lower case; nil for anything else.
     package static func bytes(_ text: String) -> [UInt8]? {
         let digits = Array(text.utf8)
         guard digits.count.isMultiple(of: 2) else { return nil }

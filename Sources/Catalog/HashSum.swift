@@ -1,12 +1,12 @@
-/// A sum modulo 2^256 of hashes: equal for equal sets, and kept up to date member by member.
+/// A sum of hashes modulo 2^256. Equal sets have equal sums, and adding or removing a member takes constant time.
 ///
-/// A check against faults, not a security boundary: whoever chooses the members can, with effort, find another set with
-/// the same sum (Wagner 2002, "A Generalized Birthday Problem"). Signatures are what binds.
+/// It detects faults and is no security boundary. An attacker who chooses the members can, with effort, find another
+/// set with the same sum (Wagner 2002, "A Generalized Birthday Problem"). Signatures provide the security.
 package struct HashSum: Hashable, Sendable {
     /// The sum, as a big-endian number.
     package private(set) var sum: Hash256
 
-    /// The sum of nothing.
+    /// The sum of the empty set.
     package init() {
         sum = .zero
     }
@@ -28,7 +28,7 @@ package struct HashSum: Hashable, Sendable {
         sum.word0 = Self.add(sum.word0, hash.word0, &carry)
     }
 
-    /// Takes away what ``add(_:)`` added. Constant time.
+    /// Reverses ``add(_:)`` for a hash; nil subtracts nothing. Constant time.
     package mutating func subtract(_ hash: Hash256?) {
         guard let hash else { return }
         var borrow = false
@@ -56,6 +56,6 @@ package struct HashSum: Hashable, Sendable {
     }
 }
 
-/// The directory's digest: the sum of the hashes of all records' canonical states (see
+/// The catalog's digest: the sum of the canonical hashes of all records (see
 /// ``RecordState/canonicalHash(of:hasher:)``).
 package typealias CatalogDigest = HashSum

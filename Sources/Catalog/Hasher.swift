@@ -1,6 +1,6 @@
-/// SHA-256 (FIPS 180-4), given by whoever runs the catalog: the system's library in a node.
+/// SHA-256 (FIPS 180-4). The owner of the catalog provides it; a node uses the system's library.
 package protocol CatalogHasher: Sendable {
-    /// The SHA-256 of the bytes. Must be a pure function and safe to call from any thread.
+    /// Computes the SHA-256 of the bytes. Must be a pure function and safe to call from any thread.
     func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256
 }
 
@@ -14,14 +14,14 @@ extension CatalogHasher {
     }
 }
 
-/// Builds what is hashed: a tag that says what it is, then fields, each behind its length.
+/// Builds the input of a hash: a tag for its type, then fields with length prefixes.
 ///
-/// The tag is ASCII, ends with a zero byte and occurs nowhere else, so that no bytes can pass for another structure.
-/// A field is its length as 4 bytes, big-endian, and its bytes.
+/// The tag is ASCII, ends with a zero byte and is unique, so two types of input never have the same bytes. A field is
+/// its length as 4 bytes, big-endian, then its bytes.
 package struct TaggedFields {
     package private(set) var bytes: [UInt8]
 
-    /// - Parameter capacity: Bytes that room is made for at first.
+    /// - Parameter capacity: The number of bytes to reserve.
     package init(_ tag: StaticString, capacity: Int = 160) {
         bytes = []
         bytes.reserveCapacity(capacity)
@@ -29,23 +29,23 @@ package struct TaggedFields {
         bytes.append(0)
     }
 
-    /// A field of bytes that lie elsewhere.
+    /// Appends bytes as a field.
     package mutating func append(_ field: UnsafeRawBufferPointer) {
         append(UInt32(field.count))
         bytes.append(contentsOf: field)
     }
 
-    /// A field of bytes.
+    /// Appends bytes as a field.
     package mutating func append(_ field: ArraySlice<UInt8>) {
         field.withUnsafeBytes { append($0) }
     }
 
-    /// A field of bytes.
+    /// Appends bytes as a field.
     package mutating func append(_ field: [UInt8]) {
         append(field[...])
     }
 
-    /// A field of a text, as UTF-8.
+    /// Appends a text in UTF-8 as a field.
     package mutating func append(_ field: String) {
         var field = field
         field.withUTF8 { append(UnsafeRawBufferPointer($0)) }
@@ -56,19 +56,19 @@ package struct TaggedFields {
         field.withUnsafeBytes { bytes.append(contentsOf: $0) }
     }
 
-    /// A number as 4 bytes, big-endian, without a length before it.
+    /// Appends a number as 4 bytes, big-endian, without a length prefix.
     package mutating func append(_ number: UInt32) {
         withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
-    /// A number as 8 bytes, big-endian, without a length before it.
+    /// Appends a number as 8 bytes, big-endian, without a length prefix.
     package mutating func append(_ number: UInt64) {
         withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
-    /// Fields of fixed sizes, many at once, written without a check of the array's room for each.
+    /// Appends many fields of fixed sizes and checks the array's capacity only once.
     ///
-    /// - Parameter byteCountMax: More bytes than `body` writes, or as many; a further one is a trap.
+    /// - Parameter byteCountMax: The maximum number of bytes that `body` writes. Writing more traps.
     mutating func append(byteCountMax: Int, _ body: (inout Fixed) -> Void) {
         bytes += Array(unsafeUninitializedCapacity: byteCountMax) { buffer, count in
             var fixed = Fixed(buffer: UnsafeMutableRawBufferPointer(buffer))
@@ -77,7 +77,7 @@ package struct TaggedFields {
         }
     }
 
-    /// Memory to which fields are written one after the other, in the same form.
+    /// A buffer to which `body` appends fields in the same encoding.
     struct Fixed {
         fileprivate let buffer: UnsafeMutableRawBufferPointer
         fileprivate(set) var count = 0

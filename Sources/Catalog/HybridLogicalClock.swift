@@ -1,7 +1,7 @@
-/// A hybrid logical clock's stamp: 48 bits of Unix milliseconds, then 16 bits of counter.
+/// A stamp of a hybrid logical clock: 48 bits of Unix milliseconds, then a 16-bit counter.
 ///
 /// Source: Kulkarni, Demirbas, Madappa, Avva, Leone 2014, "Logical Physical Clocks", section 4, in the packed form of
-/// its section 6. Here a stamp only breaks ties between concurrent values; it never decides whether a later edit wins.
+/// section 6. Here a stamp only breaks ties between concurrent values; it never decides whether a later edit wins.
 package struct Stamp: Hashable, Comparable, Sendable {
     package let rawValue: UInt64
 
@@ -22,21 +22,23 @@ package struct Stamp: Hashable, Comparable, Sendable {
 
 /// The node's own clock.
 package struct HybridLogicalClock: Sendable {
-    /// How far ahead of the wall clock a foreign stamp may lie and still advance this clock, in milliseconds.
+    /// The maximum time in milliseconds by which a received stamp may be ahead of the wall clock and still advance this
+    /// clock.
     ///
-    /// Five minutes: beyond that it is a wrong clock, not a delay (Protocol.md, section 7). Such a stamp is still accepted
-    /// with its delta, and shown as its author's skew.
+    /// Five minutes: a larger difference is a wrong clock, not a delay (Protocol.md, section 7). The node still accepts
+    /// such a delta and reports its author's clock skew.
     package static let aheadMillisecondsMax: UInt64 = 5 * 60 * 1000
 
-    /// The latest stamp given out or taken in.
+    /// The latest stamp issued or observed.
     package private(set) var latest: Stamp
 
     package init(latest: Stamp = Stamp(rawValue: 0)) {
         self.latest = latest
     }
 
-    /// A stamp for an own write: later than every one before it, unless the latest lies too far ahead of
-    /// `wallMilliseconds`, in which case it starts again from the wall clock.
+    /// Issues a stamp for a local write, later than every stamp before it.
+    ///
+    /// If the latest stamp is too far ahead of `wallMilliseconds`, the clock restarts from the wall clock.
     package mutating func tick(wallMilliseconds: UInt64) -> Stamp {
         let wall = Stamp(milliseconds: wallMilliseconds & 0xFFFF_FFFF_FFFF, counter: 0)
         if isTooFarAhead(latest, wallMilliseconds: wallMilliseconds) || wall > latest {
@@ -47,7 +49,7 @@ package struct HybridLogicalClock: Sendable {
         return latest
     }
 
-    /// Takes in the stamp of a delta received; one too far ahead changes nothing.
+    /// Observes the stamp of a received delta; ignores one that is too far ahead.
     package mutating func observe(_ stamp: Stamp, wallMilliseconds: UInt64) {
         guard !isTooFarAhead(stamp, wallMilliseconds: wallMilliseconds) else { return }
         latest = max(latest, stamp)

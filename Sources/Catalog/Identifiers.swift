@@ -1,4 +1,4 @@
-/// A name made of 32 bytes; one type for each kind of thing, so that they cannot be confused.
+/// An identifier of 32 bytes. Each kind of thing has its own type, so they cannot be confused.
 package protocol Identifier256: Hashable, Comparable, Sendable, CustomStringConvertible {
     var hash: Hash256 { get }
     init(_ hash: Hash256)
@@ -17,7 +17,7 @@ extension Identifier256 {
         self.init(hash)
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits; nil for anything else.
     package init?(hex: String) {
         guard let hash = Hash256(hex: hex) else { return nil }
         self.init(hash)
@@ -25,7 +25,7 @@ extension Identifier256 {
 
     package var bytes: [UInt8] { hash.bytes }
     package var hex: String { hash.hex }
-    /// The first 8 hexadecimal digits, for people.
+    /// The first 8 hexadecimal digits, for display.
     package var short: String { String(hash.hex.prefix(8)) }
     package var description: String { hex }
     @inlinable package static func == (left: Self, right: Self) -> Bool { left.hash == right.hash }
@@ -33,45 +33,47 @@ extension Identifier256 {
     @inlinable package func hash(into hasher: inout Hasher) { hash.hash(into: &hasher) }
 }
 
-/// An alliance: the hash of its charter.
+/// An alliance's id: the hash of its charter.
 package struct AllianceID: Identifier256 {
     @usableFromInline package let hash: Hash256
     @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
-/// An organization: the hash of its first organization key, so that a rotation of keys keeps it.
+/// An organization's id: the hash of its first organization key, so key rotation does not change it.
 package struct OrganizationID: Identifier256 {
     @usableFromInline package let hash: Hash256
     @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
-/// A node: its Ed25519 public key, which is also its identity in TLS.
+/// A node's Ed25519 public key, which is also its TLS identity.
 package struct NodeKey: Identifier256 {
     @usableFromInline package let hash: Hash256
     @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
-/// A record: the hash of alliance, owner and key (see ``RecordIdentity``).
+/// A record's id: the hash of alliance, owner and key (see ``RecordIdentity``).
 package struct RecordID: Identifier256 {
     @usableFromInline package let hash: Hash256
     @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
-/// The part of a record's id that every operation on it carries: the hash of kind and local id.
+/// The hash of a record's kind and local id; every operation carries it.
 ///
-/// With the alliance and the owner it gives the ``RecordID``. Because an operation names its record by this key, and
-/// the owner is the author's organization unless it says otherwise, whether an author may write a record can be judged
-/// from the operation alone, also when everything else about the record was erased.
+/// Alliance, owner and this key give the ``RecordID``. An operation names its record by this key, and its owner unless
+/// that is the author's organization. The operation alone therefore shows whether its author may write the record, even
+/// after everything else about the record was erased.
 package struct RecordKey: Identifier256 {
     @usableFromInline package let hash: Hash256
     @inlinable package init(_ hash: Hash256) { self.hash = hash }
 }
 
-/// One log: all that one node wrote between two starts that could not prove to continue each other.
+/// Identifies a log: the deltas that a node wrote under one incarnation.
+///
+/// A node starts a new incarnation if it cannot prove after a start that its data continues the old log.
 package struct LogID: Hashable, Comparable, Sendable {
     /// The author: the node whose key signs this log.
     @usableFromInline package let author: NodeKey
-    /// A random number, drawn when the log was begun.
+    /// A random number, drawn when the log was created.
     @usableFromInline package let incarnation: UInt64
 
     @inlinable package init(author: NodeKey, incarnation: UInt64) {
@@ -79,15 +81,15 @@ package struct LogID: Hashable, Comparable, Sendable {
         self.incarnation = incarnation
     }
 
-    /// The number of bytes of ``bytes``.
+    /// The size of ``bytes``.
     package static let byteCount = 40
 
-    /// Author, then incarnation, big-endian.
+    /// The author, then the incarnation in big-endian order.
     package var bytes: [UInt8] {
         author.bytes + withUnsafeBytes(of: incarnation.bigEndian) { Array($0) }
     }
 
-    /// Reads ``bytes``; nil unless there are 40 of them.
+    /// Parses ``bytes``; nil unless there are 40 of them.
     package init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount, let author = NodeKey(bytes: bytes.prefix(32)) else { return nil }
         self.author = author
@@ -108,12 +110,12 @@ package struct LogID: Hashable, Comparable, Sendable {
     }
 }
 
-/// The place of an operation: unique, and ordered by log, sequence and index.
+/// Identifies an operation. Dots are unique, and ordered by log, sequence and index.
 package struct Dot: Hashable, Comparable, Sendable {
     package let log: LogID
     /// The number of the delta in its log, from 1.
     package let sequence: UInt64
-    /// The position of the operation in its delta, from 0.
+    /// The index of the operation in its delta, from 0.
     package let index: UInt32
 
     package init(log: LogID, sequence: UInt64, index: UInt32) {

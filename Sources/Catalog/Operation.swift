@@ -1,11 +1,11 @@
-/// Names a write of another operation by its dot, and proves by the first bytes of that operation's hash that the
-/// citing author has seen it.
+/// Names a write of another operation by its dot. The prefix of that operation's hash proves that the citing author has
+/// seen it.
 package struct Citation: Hashable, Sendable {
     /// The cited operation.
     package let dot: Dot
-    /// The first 8 bytes of the cited operation's hash. A citation counts only against an operation with that hash.
+    /// The first 8 bytes of the cited operation's hash. The citation applies only to an operation with this hash.
     package let prefix: UInt64
-    /// The cited write's number; nil means every write of the same field in that operation.
+    /// The cited write's number; nil cites every write of the same field in that operation.
     package let number: UInt32?
 
     package init(dot: Dot, prefix: UInt64, number: UInt32?) {
@@ -15,15 +15,15 @@ package struct Citation: Hashable, Sendable {
     }
 }
 
-/// One write of an operation. Its number is its position in the envelope.
+/// One write of an operation. Its number is its index in the envelope.
 package struct Write: Hashable, Sendable {
-    /// What a write does beside superseding.
+    /// The effect of a write in addition to superseding.
     package enum Mode: UInt8, Sendable {
         /// Gives a multi-value register a new value.
         case set = 0
         /// Adds an element to an add-wins set.
         case add = 1
-        /// Nothing: such a write is never live.
+        /// No further effect: such a write is never live.
         case remove = 2
     }
 
@@ -37,23 +37,23 @@ package struct Write: Hashable, Sendable {
         self.supersedes = supersedes
     }
 
-    /// True if the operation's content holds a value for it: it sets or adds, and is no deletion's mark.
+    /// True if the operation's content holds a value for this write: it sets or adds, and is not a tombstone.
     package var hasValue: Bool { mode != .remove && field != .mark }
 }
 
-/// What an operation does, without its values: the part that stays when the content is dropped.
+/// The effect of an operation without its values: this part remains after the content is dropped.
 package struct Envelope: Hashable, Sendable {
-    /// What kind of operation it is.
+    /// The kind of an operation.
     package enum Kind: Hashable, Sendable {
         case ordinary
-        /// Supersedes whole operations, and leaves a mark.
+        /// Supersedes whole operations and leaves a tombstone.
         case deletion
-        /// A number that this version does not know: kept, relayed, not merged.
+        /// A number that this version does not know. Nodes keep and relay such operations but do not merge them.
         case unknown(UInt64)
     }
 
     package let key: RecordKey
-    /// The record's owner, where that is not the author's organization.
+    /// The record's owner; nil if that is the author's organization.
     package let owner: OrganizationID?
     package let kind: Kind
     package let writes: [Write]
@@ -67,8 +67,9 @@ package struct Envelope: Hashable, Sendable {
 }
 
 extension OperationDraft {
-    /// The same draft, with the writes of another one in memory where it writes just the same: what depends on the writes
-    /// alone is then found once for both.
+    /// This draft with the array of writes of another one, if the two write the same.
+    ///
+    /// Results that depend only on the writes are then computed once for both.
     package func sharingWrites(of other: OperationDraft?) -> OperationDraft {
         guard let other, envelope.writes == other.envelope.writes else { return self }
         return OperationDraft(
@@ -83,11 +84,11 @@ extension OperationDraft {
     }
 }
 
-/// The values of an operation: the part that can be dropped, and truly erased.
+/// The values of an operation: this part can be dropped and erased completely.
 package struct Content: Hashable, Sendable {
-    /// 16 random bytes, so that erased values cannot be guessed from their hash.
+    /// 16 random bytes; they prevent guessing erased values from their hash.
     package let salt: [UInt8]
-    /// A value for each write that has one (see ``Write/hasValue``), in their order.
+    /// One value for each write that has one (see ``Write/hasValue``), in the order of the writes.
     package let values: [Value]
 
     package static let saltByteCount = 16
@@ -98,10 +99,10 @@ package struct Content: Hashable, Sendable {
     }
 }
 
-/// An operation that its author has yet to encode, hash and sign.
+/// An operation before encoding, hashing and signing.
 package struct OperationDraft: Hashable, Sendable {
     package let envelope: Envelope
-    /// A value for each write that has one (see ``Write/hasValue``), in their order.
+    /// One value for each write that has one (see ``Write/hasValue``), in the order of the writes.
     package let values: [Value]
 
     package init(envelope: Envelope, values: [Value]) {

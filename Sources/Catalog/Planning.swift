@@ -1,34 +1,33 @@
-/// What is asked of one field.
+/// A requested change of one field.
 package enum FieldChange: Hashable, Sendable {
-    /// The register shall show this value.
+    /// Sets the register to this value.
     case set(Value)
-    /// The field shall be empty.
+    /// Empties the field.
     case clear
-    /// The set shall have just these elements.
+    /// Makes the set hold exactly these elements.
     case elements([Value])
-    /// The set shall have these elements beside what it has.
+    /// Adds these elements to the set.
     case add([Value])
-    /// The set shall no longer have these.
+    /// Removes these elements from the set.
     case remove([Value])
 }
 
-/// Turns what is asked for into an operation that says no more than the change.
+/// Turns requested changes into the smallest operation that has their effect.
 package enum Planner {
-    /// Whether a value that already wins is written again where others are live beside it.
+    /// Whether to write the winning value again if other values are live beside it.
     package enum Settling: Sendable {
-        /// A second import of the same file changes nothing, so it leaves conflicts to be settled by somebody.
+        /// For imports: importing a file twice changes nothing, so people must settle conflicts.
         case leavesConflicts
-        /// An edit by hand is somebody's decision.
+        /// For edits by hand: an edit is a person's decision.
         case settles
     }
 
-    /// The operation that creates the record, re-creates it if it is deleted, or changes what differs; nil where
-    /// nothing does.
+    /// The operation that creates a record, re-creates a deleted one or changes fields; nil if nothing differs.
     ///
     /// - Parameters:
-    ///   - view: The record as it is; nil where it never was.
-    ///   - key: The key that `identity` gives.
-    ///   - changes: At most one for each field.
+    ///   - view: The present record; nil if there is none.
+    ///   - key: The key of `identity`.
+    ///   - changes: At most one per field.
     package static func upsert(
         _ identity: RecordIdentity,
         key: RecordKey,
@@ -58,7 +57,7 @@ package enum Planner {
         )
     }
 
-    /// The operation that deletes the record: it supersedes every live write, and leaves a mark.
+    /// The operation that deletes the record: it supersedes every live write and leaves a tombstone.
     package static func deletion(of view: RecordView) -> OperationDraft {
         var cited: Set<Dot> = []
         let whole = view.allCandidates.filter { cited.insert($0.dot).inserted }
@@ -78,7 +77,7 @@ package enum Planner {
         var writes: [Write] = []
         var values: [Value] = []
 
-        /// Adds a write that supersedes those candidates; a list too long for one write is split over several.
+        /// Appends a write that supersedes the candidates; splits a list that is too long for one write over several.
         mutating func append(
             field: FieldPath,
             mode: Write.Mode,
@@ -99,7 +98,7 @@ package enum Planner {
             }
         }
 
-        /// Stretches of at most ``FormatLimits/citationsMax``; at least one, which may be empty.
+        /// Splits into parts of at most ``FormatLimits/citationsMax``; an empty list gives one empty part.
         static func parts(_ citations: [Citation]) -> [[Citation]] {
             guard citations.count > FormatLimits.citationsMax else { return [citations] }
             return stride(from: 0, to: citations.count, by: FormatLimits.citationsMax).map {
@@ -138,9 +137,10 @@ package enum Planner {
             }
         }
 
-        /// Adds each element once. An add lists the live adds of its element; of these there are none.
+        /// Adds each element once. An add supersedes the live adds of its element; the caller passes only elements that
+        /// have none.
         private mutating func addElements(_ elements: [Value], to path: FieldPath) {
-            // Of few elements each is compared with those before it, which costs less than hashing them.
+            // For short lists, comparing with the earlier elements costs less than hashing.
             var seen: Set<Value> = []
             for (position, element) in elements.enumerated() {
                 let isNew =

@@ -1,27 +1,31 @@
-/// How far a node looks into the contents of one record.
+/// The limits on how much of one record's content a node reads.
 ///
-/// A record is **wide** if more is live in it than these bounds allow. No honest record is: a node that writes supersedes
-/// what it holds, so few writes of a field are live at once. Of a wide record everything is merged, hashed and passed on like
-/// any other; but its first live operations alone are indexed for search, a register that several writes set counts as a
-/// conflict without a look at the values, and a part of it is shown. So its owner cannot make each further operation cost
-/// everybody the reading of all those before it.
+/// A record is **wide** if its live operations exceed these limits. Honest writers supersede the values that they hold,
+/// so few writes of a field are live at once and no honest record is wide.
 ///
-/// All of this depends on the state alone, never on the order in which operations came.
+/// Nodes merge, hash and relay a wide record like any other. They index only its first live operations for search, and
+/// show a part of it. A register that several writes set counts as a conflict; the values are not compared. The limits
+/// prevent an owner from making all nodes read all earlier operations again for each new one.
+///
+/// The limits apply to the state alone, never to the order in which operations arrived.
 package enum RecordReach {
-    /// Live operations. 1,024, a guess: reading them takes some 4 ms.
+    /// The maximum number of live operations. 1,024, a guess: reading them takes some 4 ms.
     package static let operationsMax = 1024
-    /// Live writes. 16,384, a guess.
+    /// The maximum number of live writes. 16,384, a guess.
     package static let writesMax = 16_384
-    /// Bytes of the live operations' envelopes and contents. 2 MiB, a guess: eight times what a node writes in one
-    /// operation.
+    /// The maximum size of the live operations' envelopes and contents in bytes. 2 MiB, a guess: eight times the size
+    /// that a node writes in one operation.
     package static let bytesMax = 2 * 1024 * 1024
 }
 
 extension RecordState {
-    /// How many of the first live operations, ascending by dot, are within ``RecordReach``, and whether the record is wide.
-    /// The operation that exceeds a bound is the last one counted.
+    /// Counts the first live operations, in ascending order of dots, that are within ``RecordReach``, and tells whether
+    /// the record is wide.
     ///
-    /// - Parameter byteCount: The bytes of an operation's envelope and content. Called for operations within reach only.
+    /// The operation that exceeds a limit is the last one counted.
+    ///
+    /// - Parameter byteCount: Returns the size of an operation's envelope and content in bytes. Called only for
+    ///   operations within reach.
     /// - Complexity: Linear in the operations within reach.
     package func reach(_ byteCount: (LiveOperation) throws -> Int) rethrows -> (count: Int, isWide: Bool) {
         var (writes, bytes) = (0, 0)
@@ -34,7 +38,7 @@ extension RecordState {
         return (operations.count, writes > RecordReach.writesMax || bytes > RecordReach.bytesMax)
     }
 
-    /// True if the record is wide. Asks for the bytes of no operation where there are too many of them.
+    /// True if the record is wide. If there are too many operations, `byteCount` is never called.
     ///
     /// - Parameter byteCount: As for ``reach(_:)``.
     package func isWide(_ byteCount: (LiveOperation) throws -> Int) rethrows -> Bool {

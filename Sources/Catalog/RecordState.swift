@@ -1,6 +1,6 @@
 import OrderedCollections
 
-/// A field path's number in this node's ``FieldTable``. Local to a node: it never reaches a hash or a peer.
+/// The number of a field path in this node's ``FieldTable``. Local to a node: it never reaches a hash or a peer.
 package struct FieldNumber: Hashable, Comparable, Sendable {
     package let rawValue: Int32
 
@@ -16,21 +16,21 @@ package struct FieldNumber: Hashable, Comparable, Sendable {
     package static func < (left: FieldNumber, right: FieldNumber) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Numbers for field paths, so that a record's state need not repeat them.
+/// Assigns numbers to field paths, so a record's state can refer to a path by number.
 package struct FieldTable: Sendable {
     private var paths: OrderedSet<FieldPath> = [.mark, .identity]
 
     package init() {}
 
-    /// How many paths have numbers; the next new one gets this number.
+    /// The number of paths in the table, which is also the next new path's number.
     package var count: Int { paths.count }
 
-    /// The path's number, given now if it had none. Constant expected time.
+    /// The path's number; a new path gets the next number. Constant expected time.
     package mutating func number(of path: FieldPath) -> FieldNumber {
         FieldNumber(rawValue: Int32(paths.append(path).index))
     }
 
-    /// The path of a number; nil for a number not given yet.
+    /// The path of a number; nil for an unassigned number.
     package func path(of number: FieldNumber) -> FieldPath? {
         let position = Int(number.rawValue)
         return paths.indices.contains(position) ? paths[position] : nil
@@ -52,8 +52,8 @@ package struct LiveWrite: Hashable, Sendable {
 
 /// The live writes of one operation, ascending by number.
 ///
-/// Nearly all operations of a record with many of them have a single one, which is kept without an array: reading such a
-/// record's state would else allocate one for each operation.
+/// In a record with many operations, nearly each has only one live write. That write is stored without an array, which
+/// saves an allocation per operation when the state is read.
 package struct LiveWrites: Hashable, Sendable {
     private enum Storage: Hashable {
         case one(LiveWrite)
@@ -69,7 +69,7 @@ package struct LiveWrites: Hashable, Sendable {
 
     package init(_ write: LiveWrite) { storage = .one(write) }
 
-    /// Removes those that meet a condition; true if there were any. Linear.
+    /// Removes the writes that meet a condition; returns true if there were any. Linear.
     @discardableResult
     package mutating func removeAll(where isUnwanted: (LiveWrite) -> Bool) -> Bool {
         switch storage {
@@ -103,13 +103,13 @@ extension LiveWrites: RandomAccessCollection {
     }
 }
 
-/// An operation with those of its writes that are live.
+/// An operation with its live writes.
 package struct LiveOperation: Hashable, Sendable {
     package let dot: Dot
     package let stamp: Stamp
-    /// The operation's hash, over its envelope's hash and its content's.
+    /// The operation's hash, computed from the hashes of its envelope and content.
     package let hash: Hash256
-    /// Where the storage keeps the operation; local, and no part of the canonical state.
+    /// The operation's location in the storage; local to this node and not part of the canonical state.
     package let location: Int64
     package var writes: LiveWrites
 
@@ -126,10 +126,10 @@ package struct LiveOperation: Hashable, Sendable {
     }
 }
 
-/// A citation, on its way to the record that it is about.
+/// A citation together with the field of the citing write.
 package struct Supersession: Hashable, Sendable {
     package let citation: Citation
-    /// The field whose writes it may supersede; nil for a deletion's, which supersedes every one.
+    /// The field whose writes the citation supersedes; nil for a deletion, which supersedes writes of every field.
     package let field: FieldNumber?
 
     package init(citation: Citation, field: FieldNumber?) {
@@ -137,7 +137,8 @@ package struct Supersession: Hashable, Sendable {
         self.field = field
     }
 
-    /// True if it supersedes that write of that operation. The record is compared by whoever finds the operation.
+    /// True if the citation supersedes `write` of an operation with `hash`. The caller checks that both operations are
+    /// about the same record.
     package func hits(_ write: LiveWrite, of hash: Hash256) -> Bool {
         guard hash.prefix == citation.prefix else { return false }
         if let number = citation.number, number != write.number { return false }
@@ -145,14 +146,14 @@ package struct Supersession: Hashable, Sendable {
     }
 }
 
-/// The merged state of one record: its live writes. A join-semilattice element under ``insert(_:)`` and
+/// The merged state of one record: its live writes. The state is a join-semilattice element under ``insert(_:)`` and
 /// ``supersede(_:)``: the same operations give the same state in any order.
 ///
-/// Source: the explicit supersession follows the optimized observed-remove set of Bieniusa et al. 2012 with dots as
-/// in Almeida, Shoker, Baquero 2018, except that no causal context is kept: what an operation removes, it names, and
-/// a citation whose operation has not come waits for it. So merging needs no causal delivery.
+/// Source: explicit supersession follows the optimized observed-remove set of Bieniusa et al. 2012, with dots as in
+/// Almeida, Shoker, Baquero 2018. Deviation: no causal context is kept. An operation names the operations that it
+/// supersedes, and a citation stays dangling until its operation arrives. Merging therefore needs no causal delivery.
 package struct RecordState: Hashable, Sendable {
-    /// Ascending by dot; each has at least one live write.
+    /// Ascending by dot; each operation has at least one live write.
     package private(set) var operations: [LiveOperation]
 
     package init(operations: [LiveOperation] = []) {
@@ -161,18 +162,18 @@ package struct RecordState: Hashable, Sendable {
 
     package var isEmpty: Bool { operations.isEmpty }
 
-    /// True if a deletion's mark is live: the record is not shown, found or counted. Linear in the live writes.
+    /// True if a deletion's tombstone is live: the record is not shown, found or counted. Linear in the live writes.
     package var isDeleted: Bool {
         operations.contains { $0.writes.contains { $0.field == .mark } }
     }
 
-    /// True if the record is deleted, and yet something was written that its deleter had not seen. Linear in the live
+    /// True if the record is deleted, but also has a live write that its deleter had not seen. Linear in the live
     /// writes.
     package var isEditedWhileDeleted: Bool {
         isDeleted && operations.contains { $0.writes.contains { $0.field != .mark } }
     }
 
-    /// True if it is to be shown, found and counted. Linear in the live writes.
+    /// True if the record is visible: shown, found and counted. Linear in the live writes.
     package var isShown: Bool {
         var hasIdentity = false
         for operation in operations {
@@ -184,8 +185,8 @@ package struct RecordState: Hashable, Sendable {
         return hasIdentity
     }
 
-    /// The first live write of ``FieldPath/identity``, with its operation. All of them name one kind and local id: those
-    /// that the record's key is made of.
+    /// The first live write of ``FieldPath/identity``, with its operation. All such writes name the kind and local id
+    /// from which the record's key is computed.
     package var identityWrite: (operation: LiveOperation, number: UInt32)? {
         for operation in operations {
             if let write = operation.writes.first(where: { $0.field == .identity }) { return (operation, write.number) }
@@ -193,11 +194,14 @@ package struct RecordState: Hashable, Sendable {
         return nil
     }
 
-    /// The registers that several live writes set: only in these can values conflict. A field with a live add is a set,
-    /// and not among them. Linear in the live writes, which are sorted by their fields.
+    /// The registers that several live writes set; only their values can conflict. A field with a live add is a set and
+    /// therefore not included.
+    ///
+    /// - Complexity: Linear in the live writes, plus sorting them by field.
     package var contestedFields: Set<FieldNumber> {
         guard !hasAscendingFields else { return [] }
-        // Each field's number, with the mode in the lowest bit. Sorting costs less than a set, since most writes ascend.
+        // Each field's number, with the mode in the lowest bit. Sorting is cheaper than a set, since most writes are in
+        // ascending order.
         var written: [UInt64] = []
         written.reserveCapacity(operations.count)
         for operation in operations {
@@ -212,7 +216,7 @@ package struct RecordState: Hashable, Sendable {
             let field = written[start] >> 1
             var end = start + 1
             while end < written.endIndex, written[end] >> 1 == field { end += 1 }
-            // Adds come last among the writes of a field.
+            // Adds are last among the writes of a field.
             if end - start > 1, written[end - 1] & 1 == 0 {
                 contested.insert(FieldNumber(rawValue: Int32(bitPattern: UInt32(field))))
             }
@@ -221,8 +225,8 @@ package struct RecordState: Hashable, Sendable {
         return contested
     }
 
-    /// True if the live writes are of ascending fields, so that none is written twice: most records are as one import
-    /// wrote them.
+    /// True if the fields of the live writes ascend, so no field is written twice. This holds for most records: one
+    /// import wrote them.
     private var hasAscendingFields: Bool {
         var last = FieldNumber.identity
         for operation in operations {
@@ -234,15 +238,19 @@ package struct RecordState: Hashable, Sendable {
         return true
     }
 
-    /// Takes in an operation that is new here. Writes that only remove must not be listed in it; one that lists none
-    /// changes nothing. Linear in the number of live operations.
+    /// Inserts an operation that the state does not contain. It must not list writes that only remove; an operation
+    /// without live writes changes nothing.
+    ///
+    /// - Complexity: Linear in the number of live operations.
     package mutating func insert(_ operation: LiveOperation) {
         guard !operation.writes.isEmpty else { return }
         operations.insert(operation, at: firstPosition(notBefore: operation.dot))
     }
 
-    /// Takes in several operations that are new here, ascending by dot. Linear in the number of live operations where no
-    /// other one lies between them, as none does between those of one delta.
+    /// Inserts several operations that the state does not contain, in ascending order of dots.
+    ///
+    /// - Complexity: Linear in the number of live operations if none of them is between the new ones, as for the
+    ///   operations of one delta. Otherwise that of a sort.
     package mutating func insert(_ arrived: [LiveOperation]) {
         let arrived = arrived.filter { !$0.writes.isEmpty }
         guard let first = arrived.first, let last = arrived.last else { return }
@@ -254,9 +262,11 @@ package struct RecordState: Hashable, Sendable {
         }
     }
 
-    /// Applies citations of operations that have come already, in any order. Those that hit nothing live change
-    /// nothing. Linear in citations and live operations, and in the writes of those that are cited, however many
-    /// citations name one operation: a peer chooses these numbers.
+    /// Applies citations of operations that have arrived, in any order. Citations that match no live write change
+    /// nothing.
+    ///
+    /// - Complexity: Linear in the citations, the live operations and the writes of the cited operations. The number of
+    ///   citations per operation, which a peer chooses, does not multiply this.
     package mutating func supersede(_ supersessions: [Supersession]) {
         guard !supersessions.isEmpty else { return }
         var byDot: [Dot: [Supersession]] = [:]
@@ -266,7 +276,7 @@ package struct RecordState: Hashable, Sendable {
             let position = firstPosition(notBefore: dot)
             guard position < operations.endIndex, operations[position].dot == dot else { continue }
             let targets = Targets(supersessions, of: operations[position].hash)
-            // What is not changed stays shared with the state before.
+            // Operations without a change keep sharing their storage with the state before.
             guard operations[position].writes.contains(where: targets.contain) else { continue }
             operations[position].writes.removeAll(where: targets.contain)
             if operations[position].writes.isEmpty { isEmptied = true }
@@ -274,7 +284,7 @@ package struct RecordState: Hashable, Sendable {
         if isEmptied { operations.removeAll { $0.writes.isEmpty } }
     }
 
-    /// Where an operation with the dot is, or would be inserted. Logarithmic.
+    /// The position of the operation with the dot, or the position at which to insert it. Logarithmic.
     private func firstPosition(notBefore dot: Dot) -> Int {
         var low = operations.startIndex
         var high = operations.endIndex
@@ -285,7 +295,7 @@ package struct RecordState: Hashable, Sendable {
         return low
     }
 
-    /// Calls `body` with each operation that is live here and not in another state. Linear in both.
+    /// Calls `body` with each operation that is live in this state but not in the other. Linear in both.
     package func forEachOperation(missingIn other: RecordState, _ body: (LiveOperation) throws -> Void) rethrows {
         var position = other.operations.startIndex
         for operation in operations {
@@ -303,7 +313,8 @@ package struct RecordState: Hashable, Sendable {
         return position < operations.endIndex && operations[position].dot == dot
     }
 
-    /// The writes of one operation that some citations supersede: ``Supersession/hits(_:of:)`` for many at once.
+    /// The writes of one operation that any of several citations supersede; equals ``Supersession/hits(_:of:)`` for
+    /// each.
     private struct Targets {
         private var isWhole = false
         private var fields: Set<FieldNumber> = []
@@ -327,12 +338,16 @@ package struct RecordState: Hashable, Sendable {
         }
     }
 
-    /// The hash of the canonical state: SHA-256 of "hansa/state\0", the record's id behind its length, the number of
-    /// live operations, and for each, ascending by dot: author and incarnation, sequence, index, the operation's hash,
-    /// the number of its live writes and their numbers. Nil where nothing is live.
+    /// The hash of the canonical state; nil if no write is live.
     ///
-    /// It depends on no content held, shown winner, clock or software version. Fields are not repeated in it: the
-    /// operation's hash covers them. Linear in the live writes.
+    /// Computed as SHA-256 of "hansa/state\0", the record's id with a length prefix, the number of live operations, and
+    /// the operations in ascending order of dots. Each operation contributes author and incarnation, sequence, index,
+    /// hash, the number of its live writes and their numbers.
+    ///
+    /// It does not depend on the contents held, the winner, the clock or the software version. The operation's hash
+    /// covers its fields, so they are not repeated.
+    ///
+    /// - Complexity: Linear in the live writes.
     package func canonicalHash(of record: RecordID, hasher: some CatalogHasher) -> Hash256? {
         guard !operations.isEmpty else { return nil }
         let byteCount = operations.reduce(64) { $0 + 96 + 4 * $1.writes.count }

@@ -1,18 +1,18 @@
 extension RecordView {
-    /// How much of a wide record (``RecordReach``) a view holds.
+    /// Limits on the part of a wide record (``RecordReach``) that a view contains.
     package struct Extent: Hashable, Sendable {
-        /// Fields; those that the first live operations write.
+        /// The maximum number of fields. The fields of the first live operations are included.
         package let fieldsMax: Int
-        /// Bytes of these fields' paths, beyond which no further one is taken in.
+        /// The size of the included fields' paths in bytes after which no further field is included.
         package let pathBytesMax: Int
-        /// Live writes of one field: the winner, and those next to it.
+        /// The maximum number of live writes of one field: the winner and those next in order.
         package let candidatesMax: Int
-        /// Operations whose values are read.
+        /// The maximum number of operations whose values are read.
         package let operationsMax: Int
-        /// Bytes of these operations, beyond which no further one is read.
+        /// The size of the read operations in bytes after which no further operation is read.
         package let operationBytesMax: Int
 
-        /// For a person who looks at the record.
+        /// For display to a person.
         package static let shown = Extent(
             fieldsMax: 1024,
             pathBytesMax: 64 * 1024,
@@ -21,7 +21,7 @@ extension RecordView {
             operationBytesMax: RecordReach.bytesMax
         )
 
-        /// For an export, which others load.
+        /// For an export that other programs load.
         package static let exported = Extent(
             fieldsMax: 65_536,
             pathBytesMax: 4 * 1024 * 1024,
@@ -31,13 +31,13 @@ extension RecordView {
         )
     }
 
-    /// Resolves a part of a wide record's state: a function of the state alone.
+    /// Resolves a part of a wide record's state. The result is a function of the state alone.
     ///
     /// - Parameters:
-    ///   - path: As for a whole view. Called for fields that are taken in.
-    ///   - values: As for a whole view; nil for an operation that is not to be read. Called at most once for each
-    ///     operation: first for those whose writes win, then for the others, by ascending paths.
-    /// - Complexity: Of sorting the live writes, beside what is read.
+    ///   - path: As for a complete view. Called only for included fields.
+    ///   - values: As for a complete view; nil for an operation that must not be read. Called at most once per
+    ///     operation: first for the operations of winning writes, then for the others, in ascending order of paths.
+    /// - Complexity: That of sorting the live writes, plus the reads.
     package init(
         _ extent: Extent,
         ofWide state: RecordState,
@@ -111,13 +111,13 @@ extension RecordView {
         )
     }
 
-    /// A live write by its places in a state.
+    /// Identifies a live write by its indices in a state.
     private struct Reference {
         let operation: Int
-        /// Among the operation's live writes.
+        /// The index among the operation's live writes.
         let write: Int
 
-        /// The order of ``Candidate/precedes(_:_:)``: operations of a state are ascending by dot, writes by number.
+        /// The order of ``Candidate/precedes(_:_:)``. A state's operations ascend by dot, and their writes by number.
         func precedes(_ other: Reference, in state: RecordState) -> Bool {
             let stamps = (state.operations[operation].stamp, state.operations[other.operation].stamp)
             if stamps.0 != stamps.1 { return stamps.0 > stamps.1 }
@@ -130,12 +130,12 @@ extension RecordView {
         let path: FieldPath
         var writes: [Reference] = []
         var isSet = false
-        /// How many writes ``choose(_:of:)`` has left out.
+        /// The number of writes that ``choose(_:of:)`` removed.
         var furtherCount = 0
 
         init(_ path: FieldPath) { self.path = path }
 
-        /// Puts the winner first, and keeps so many.
+        /// Sorts the writes, the winner first, and keeps at most `countMax`.
         mutating func choose(_ countMax: Int, of state: RecordState) {
             writes.sort { $0.precedes($1, in: state) }
             furtherCount = max(0, writes.count - countMax)

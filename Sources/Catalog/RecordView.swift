@@ -1,8 +1,8 @@
-/// A record as people see it: its state with the values that its live writes gave.
+/// A record with the values of its live writes.
 package struct RecordView: Sendable {
     /// One live write with its value.
     package struct Candidate: Hashable, Sendable {
-        /// The value; nil where its content is no longer held here, and in an excerpt where it was not read.
+        /// The value; nil if this node no longer holds its content, or if an excerpt did not read it.
         package let value: Value?
         package let dot: Dot
         package let stamp: Stamp
@@ -30,10 +30,11 @@ package struct RecordView: Sendable {
             )
         }
 
-        /// Names this write alone.
+        /// A citation of exactly this write.
         package var citation: Citation { Citation(dot: dot, prefix: hash.prefix, number: number) }
 
-        /// The order by which a winner is chosen: clock, log, sequence, index; then the write's number.
+        /// The order that determines the winner: clock, log, sequence, index, then the write's number. The highest
+        /// comes first.
         fileprivate static func precedes(_ left: Candidate, _ right: Candidate) -> Bool {
             if left.stamp != right.stamp { return left.stamp > right.stamp }
             if left.dot != right.dot { return right.dot < left.dot }
@@ -46,11 +47,11 @@ package struct RecordView: Sendable {
         package let path: FieldPath
         /// The winner first.
         package let candidates: [Candidate]
-        /// Live writes that an excerpt leaves out.
+        /// The number of live writes that an excerpt leaves out.
         package let furtherCount: Int
-        /// True if it holds elements rather than one value.
+        /// True if the field is a set, not a register.
         package let isSet: Bool
-        /// True in a wide record (``RecordReach``): whether its values differ is not looked at.
+        /// True in a wide record (``RecordReach``), where values are not compared.
         private let isOfWideRecord: Bool
 
         init(
@@ -67,22 +68,22 @@ package struct RecordView: Sendable {
             self.isOfWideRecord = isOfWideRecord
         }
 
-        /// The value shown; nil for one whose content is no longer held.
+        /// The winning value; nil if its content is no longer held.
         package var winner: Value? { candidates.first?.value }
 
-        /// Different values, the winner first; more than one in a register is a conflict.
+        /// The different values, the winner first. A register with more than one is in conflict.
         package var distinctValues: [Value] {
             var seen: Set<Value> = []
             return candidates.compactMap(\.value).filter { seen.insert($0).inserted }
         }
 
-        /// The elements of a set, in an order of their own: that of their texts' bytes, whoever wrote what first.
+        /// The elements of a set, ordered by the bytes of their texts. The order does not depend on authors and times.
         package var elements: [Value] {
             distinctValues.sorted { $0.displayText.precedesByBytes($1.displayText) }
         }
 
-        /// True if values that nobody has chosen between are live. In a wide record several live writes are enough, equal
-        /// or not.
+        /// True if several values are live and nobody has chosen between them. In a wide record several live writes are
+        /// enough, even with equal values.
         package var isConflict: Bool {
             guard !isSet else { return false }
             return isOfWideRecord ? candidates.count + furtherCount > 1 : distinctValues.count > 1
@@ -92,22 +93,26 @@ package struct RecordView: Sendable {
     package let id: RecordID
     package let owner: OrganizationID
     package let key: RecordKey
-    /// Kind and local id; nil where the operation that told them has not come or was erased.
+    /// Kind and local id; nil if the operation that contains them has not arrived or was erased.
     package let identity: RecordIdentity?
     package let isDeleted: Bool
     package let isEditedWhileDeleted: Bool
-    /// Ordinary fields, ascending by path.
+    /// Ordinary fields in ascending order of paths.
     package let fields: [Field]
-    /// Ordinary fields that an excerpt leaves out.
+    /// The number of ordinary fields that an excerpt leaves out.
     package let furtherFieldCount: Int
-    /// Live writes of ``FieldPath/identity`` and ``FieldPath/mark``.
+    /// The live writes of ``FieldPath/identity``.
     package let identityWrites: [Candidate]
+    /// The live tombstones: the live writes of ``FieldPath/mark``.
     package let marks: [Candidate]
 
-    /// Resolves a whole state. `path` and `values` give the path of a field number and the values of an operation by the
-    /// number of the write; values that are no longer held are nil.
+    /// Resolves a complete state.
     ///
-    /// - Parameter isWide: By ``RecordState/reach(_:)``.
+    /// - Parameters:
+    ///   - isWide: The result of ``RecordState/reach(_:)``.
+    ///   - path: Returns the path of a field number.
+    ///   - values: Returns the values of an operation by the number of the write, without the values that are no longer
+    ///     held.
     package init(
         id: RecordID,
         owner: OrganizationID,
@@ -117,7 +122,7 @@ package struct RecordView: Sendable {
         path: (FieldNumber) throws -> FieldPath,
         values: (LiveOperation) throws -> [UInt32: Value]
     ) rethrows {
-        // Most records are as one import wrote them, with ascending fields: those need neither a dictionary nor sorting.
+        // Most records are written by one import with ascending fields; these need neither a dictionary nor sorting.
         var written: [(field: FieldNumber, candidate: Candidate)] = []
         var areAscending = true
         for operation in state.operations {
@@ -191,7 +196,7 @@ package struct RecordView: Sendable {
             }.first
     }
 
-    /// The field at a path; nil where the view has none. Logarithmic.
+    /// The field at a path; nil if the view has none. Logarithmic.
     package subscript(path: FieldPath) -> Field? {
         var low = fields.startIndex
         var high = fields.endIndex
@@ -202,7 +207,7 @@ package struct RecordView: Sendable {
         return low < fields.endIndex && fields[low].path == path ? fields[low] : nil
     }
 
-    /// The fields in which a conflict waits to be settled.
+    /// The fields with an unsettled conflict.
     package var conflicts: [Field] { fields.filter(\.isConflict) }
 
     /// Every live write.

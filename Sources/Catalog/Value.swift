@@ -1,4 +1,4 @@
-/// A value of a field: one of a closed set of types, with room for more.
+/// A value of a field: one of a closed set of types that later versions may extend.
 package enum Value: Hashable, Sendable {
     case text(String)
     case integer(Int64)
@@ -10,10 +10,10 @@ package enum Value: Hashable, Sendable {
     case bytes([UInt8])
     /// The value of ``FieldPath/identity``.
     case identity(RecordIdentity)
-    /// The exact bytes of a value of a type that this version does not know; kept, relayed and exported again.
+    /// The exact bytes of a value whose type this version does not know. Nodes keep, relay and export them.
     case unknown([UInt8])
 
-    /// Equal types with equal bytes.
+    /// Two values are equal if they have the same type and the same bytes.
     package static func == (left: Value, right: Value) -> Bool {
         switch (left, right) {
         case (.text(let one), .text(let other)), (.decimal(let one), .decimal(let other)),
@@ -37,7 +37,7 @@ package enum Value: Hashable, Sendable {
         }
     }
 
-    /// How people read it.
+    /// The value's text for display.
     package var displayText: String {
         switch self {
         case .text(let text), .decimal(let text), .json(let text): text
@@ -50,7 +50,7 @@ package enum Value: Hashable, Sendable {
     }
 }
 
-/// What a record's key is made of: the kind, and the owner's own id.
+/// The kind and the owner's own id, from which a record's key is computed.
 package struct RecordIdentity: Hashable, Sendable {
     package let kind: String
     /// The owner's own id: 1 to 1,024 bytes of UTF-8, any characters, kept byte for byte.
@@ -61,7 +61,7 @@ package struct RecordIdentity: Hashable, Sendable {
         self.localID = localID
     }
 
-    /// Byte for byte.
+    /// Compares byte for byte.
     package static func == (left: RecordIdentity, right: RecordIdentity) -> Bool {
         left.kind.hasSameBytes(as: right.kind) && left.localID.hasSameBytes(as: right.localID)
     }
@@ -71,7 +71,7 @@ package struct RecordIdentity: Hashable, Sendable {
         hasher.combine(bytesOf: localID)
     }
 
-    /// SHA-256 of "hansa/key\0", kind and local id, each behind its length.
+    /// SHA-256 of "hansa/key\0", kind and local id, each with a length prefix.
     package func key(_ hasher: some CatalogHasher) -> RecordKey {
         var (kind, localID) = (kind, localID)
         return kind.withUTF8 { kind in
@@ -87,7 +87,7 @@ package struct RecordIdentity: Hashable, Sendable {
 }
 
 extension RecordKey {
-    /// As ``RecordIdentity/key(_:)``, of texts that are given as their UTF-8.
+    /// Like ``RecordIdentity/key(_:)``, for texts in UTF-8.
     package init(ofKind kind: UnsafeRawBufferPointer, localID: UnsafeRawBufferPointer, hasher: some CatalogHasher) {
         var fields = TaggedFields("hansa/key")
         fields.append(kind)
@@ -97,7 +97,7 @@ extension RecordKey {
 }
 
 extension RecordID {
-    /// SHA-256 of "hansa/record\0", alliance, owner and key, each behind its length. Constant cost.
+    /// SHA-256 of "hansa/record\0", alliance, owner and key, each with a length prefix. Constant time.
     package init(alliance: AllianceID, owner: OrganizationID, key: RecordKey, hasher: some CatalogHasher) {
         var fields = TaggedFields("hansa/record")
         fields.append(alliance.hash)

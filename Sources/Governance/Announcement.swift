@@ -3,29 +3,32 @@ package import DeltaLog
 import SwiftProtobuf
 import Wire
 
-/// Where a node can be dialled, in its own words. Of several by one node the one with the highest version counts.
+/// The addresses under which a node can be dialled, as the node states them. A node's announcement with the highest
+/// version counts.
 package struct Announcement: Hashable, Sendable {
     package let node: NodeKey
-    /// Unix milliseconds when it was signed, or one more than the one before.
+    /// The time of signing in Unix milliseconds, or the previous version plus one.
     package let version: UInt64
-    /// `HOST:PORT` each; none for a node that can only dial out.
+    /// Addresses of the form `HOST:PORT`; empty for a node that can only dial out.
     package let addresses: [String]
     /// The bytes of a SignedAnnouncement message.
     package let encoded: [UInt8]
 
-    /// Addresses in one announcement at most.
+    /// The maximum number of addresses in one announcement.
     package static let addressesMax = 16
-    /// The longest address in bytes.
+    /// The maximum length of an address in bytes.
     package static let addressBytesMax = 300
-    /// Versions are Unix milliseconds of 48 bits, as clocks are: one more than the highest never overflows.
+    /// The maximum version: 48 bits of Unix milliseconds, as in clock stamps. One more never overflows.
     package static let versionMax: UInt64 = 0xFFFF_FFFF_FFFF
 
-    /// 1 to 300 visible characters of ASCII, so that an address can be shown as it is.
+    /// True for 1 to 300 visible ASCII characters, which can be displayed without escaping.
     package static func isAddress(_ address: String) -> Bool {
         (1...addressBytesMax).contains(address.utf8.count) && address.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
-    /// Checks a SignedAnnouncement message.
+    /// Verifies a SignedAnnouncement message.
+    ///
+    /// - Throws: The first rule that the message breaks.
     package init(
         verifying encoded: [UInt8],
         alliance: AllianceID,
@@ -46,7 +49,7 @@ package struct Announcement: Hashable, Sendable {
         self.encoded = encoded
     }
 
-    /// The node and its addresses in a SignedAnnouncement message whose signature was checked before; nil for other bytes.
+    /// The node and its addresses in an already verified SignedAnnouncement message; nil for other bytes.
     package static func addresses(in encoded: [UInt8]) -> (node: NodeKey, addresses: [String])? {
         guard let signed = Hansa_V0_SignedAnnouncement(canonical: encoded),
             let announcement = Hansa_V0_Announcement(canonical: Array(signed.announcement)),
@@ -57,7 +60,7 @@ package struct Announcement: Hashable, Sendable {
 
     /// Signs an announcement; returns the bytes of a SignedAnnouncement message.
     ///
-    /// - Throws: ``StatementRefusal/malformed`` where everybody would refuse it, and what the signer throws.
+    /// - Throws: ``StatementRefusal/malformed`` if peers would refuse the announcement; also the signer's errors.
     package static func sign(
         addresses: [String],
         version: UInt64,
@@ -89,11 +92,13 @@ package struct AnnouncementSet: Hashable, Sendable {
 
     package init() {}
 
-    /// Ascending by node.
+    /// The announcements in ascending order of their nodes.
     package var sorted: [Announcement] { latest.values.sorted { $0.node < $1.node } }
 
-    /// Takes an announcement that is newer than the one held of its node; of two with one version the greater bytes
-    /// count, so that all agree. Returns false where it changes nothing.
+    /// Inserts an announcement that is newer than the node's present one. Of two with the same version the one with the
+    /// greater bytes counts, so all nodes agree.
+    ///
+    /// - Returns: False if nothing changed.
     package mutating func insert(_ announcement: Announcement) -> Bool {
         if let held = latest[announcement.node] {
             guard announcement.version >= held.version, announcement != held else { return false }
@@ -107,7 +112,8 @@ package struct AnnouncementSet: Hashable, Sendable {
         return true
     }
 
-    /// SHA-256 of "hansa/announcements\0" and each announcement's bytes behind their length, ascending by node.
+    /// SHA-256 of "hansa/announcements\0" and each announcement's bytes with a length prefix, in ascending order of
+    /// nodes.
     package func fingerprint(hasher: some CatalogHasher) -> Hash256 {
         var fields = TaggedFields("hansa/announcements")
         for announcement in sorted { fields.append(announcement.encoded) }

@@ -5,7 +5,7 @@ package import Wire
 
 /// The alliance's founding document: its name, its founders and its policy.
 package struct Charter: Hashable, Sendable {
-    /// An organization that belongs from the start.
+    /// An organization that is a member from the start.
     package struct Founder: Hashable, Sendable {
         package let name: String
         package let key: Hash256
@@ -18,9 +18,9 @@ package struct Charter: Hashable, Sendable {
 
     package let name: String
     package let founders: [Founder]
-    /// Sponsor organizations that an admission needs.
+    /// The number of sponsor organizations that an admission needs.
     package let sponsors: UInt32
-    /// More than this share of all voters, in percent, removes a member.
+    /// The share of all voters, in percent, that a removal must exceed. 50 to 99.
     package let removalPercent: UInt32
     /// 16 random bytes.
     package let nonce: [UInt8]
@@ -33,8 +33,10 @@ package struct Charter: Hashable, Sendable {
         self.nonce = nonce
     }
 
-    /// The alliance's id: SHA-256 of "hansa/charter\0", the name, the number of founders, each founder's name and key,
-    /// the policy's two numbers and the nonce; texts and bytes behind their lengths.
+    /// The alliance's id.
+    ///
+    /// Computed as SHA-256 of "hansa/charter\0", the name, the number of founders, each founder's name and key, the
+    /// policy's two numbers and the nonce. Texts and bytes have a length prefix.
     package func alliance(_ hasher: some CatalogHasher) -> AllianceID {
         var fields = TaggedFields("hansa/charter")
         fields.append(name)
@@ -64,7 +66,7 @@ package struct Charter: Hashable, Sendable {
         }
     }
 
-    /// Nil where a key, name or number in it is impossible.
+    /// Reads a Charter message; nil if a key, name or number in it is invalid.
     package init?(_ message: Hansa_V0_Charter) {
         var founders: [Founder] = []
         for founder in message.founders {
@@ -86,7 +88,7 @@ package struct Charter: Hashable, Sendable {
 }
 
 extension OrganizationID {
-    /// SHA-256 of "hansa/organization\0" and the organization's first key behind its length.
+    /// SHA-256 of "hansa/organization\0" and the organization's first key with a length prefix.
     package init(firstKey: Hash256, hasher: some CatalogHasher) {
         var fields = TaggedFields("hansa/organization")
         fields.append(firstKey)

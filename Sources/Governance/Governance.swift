@@ -1,30 +1,37 @@
 package import Catalog
 
-/// The set of governance statements: grow-only, except that of the fork proofs of one log, and of the enrolments by one
-/// voucher, only the strongest is kept, and of more statements by one key than anybody needs only the lowest.
-/// A join-semilattice: the same statements give the same set in any order, also beyond the bounds.
+/// The set of governance statements. It only grows, with two exceptions.
+///
+/// - It keeps one fork proof per log and one enrolment per voucher: the strongest.
+/// - It keeps a bounded number of statements per key: those with the lowest rank.
+///
+/// The set is a join-semilattice: the same statements give the same set in any order, even beyond the bounds.
 package struct GovernanceSet: Hashable, Sendable {
-    /// By id.
+    /// The statements by id.
     package private(set) var statements: [Hash256: Statement] = [:]
 
-    /// The statement kept in each place that has room for one.
+    /// The strongest statement for each slot that holds only one.
     private var places: [Place: Hash256] = [:]
-    /// The ids of what each key is answerable for.
+    /// The statement ids that count against each key's bound.
     private var accounts: [Account: Set<Hash256>] = [:]
 
     package init() {}
 
-    /// Admissions by one node, and enrolments by one organization, that are kept at most, so that no member can fill the
-    /// others' memory. A guess, far beyond what any needs.
+    /// The maximum number of admissions per node and of enrolments per organization. It prevents a member from filling
+    /// other nodes' memory.
+    ///
+    /// A guess, far beyond any real need.
     package static let statementsPerSignerMax = 4096
-    /// Fork proofs of one author's logs that are kept at most. A key that has forked more is beyond saving.
+    /// The maximum number of fork proofs about one author's logs. A key with more forks cannot be trusted again.
     package static let forksPerAuthorMax = 64
 
-    /// Ascending by id.
+    /// The statements in ascending order of their ids.
     package var sorted: [Statement] { statements.values.sorted { $0.id < $1.id } }
 
-    /// Adds a statement. Returns false where it is held already, is weaker than one held, or exceeds its signer's
-    /// bound. `replaced` receives the id of a statement that it takes the place of.
+    /// Inserts a statement.
+    ///
+    /// - Parameter replaced: Set to the id of the statement that this one replaces, or to nil.
+    /// - Returns: False if the set already holds it or a stronger one, or if it exceeds its signer's bound.
     package mutating func insert(_ statement: Statement, replaced: inout Hash256?) -> Bool {
         replaced = nil
         guard statements[statement.id] == nil else { return false }
@@ -52,10 +59,11 @@ package struct GovernanceSet: Hashable, Sendable {
         accounts[Account(statement)]?.remove(statement.id)
     }
 
-    /// Adds those statements that come from somebody the roster knows once all are added (``Roster/hasStanding(_:)``),
-    /// and leaves out the others: they change nothing, and anybody can make any number of them.
+    /// Adds the statements of signers that the roster knows after all are added (``Roster/hasStanding(_:)``).
     ///
-    /// - Returns: What was added, with the ids of what it replaced; and the roster that the set now gives.
+    /// The set ignores the others: they have no effect, and anybody can create any number of them.
+    ///
+    /// - Returns: The added statements, with the ids of those that they replaced, and the new roster.
     /// - Complexity: That of deriving the roster once.
     package mutating func merge(
         _ others: [Statement],
@@ -74,7 +82,7 @@ package struct GovernanceSet: Hashable, Sendable {
         return (taken, roster)
     }
 
-    /// A place for one statement, of which the strongest is kept.
+    /// A slot that holds one statement: the strongest.
     private enum Place: Hashable {
         case fork(LogID)
         case voucher(organizationKey: Hash256, oneTimeKey: Hash256)
@@ -88,7 +96,7 @@ package struct GovernanceSet: Hashable, Sendable {
         }
     }
 
-    /// Whose doing a statement is. Every one is signed by that key, so nobody can fill another's account.
+    /// The key that is responsible for a statement. That key signed it, so nobody else can fill the account.
     private enum Account: Hashable {
         case admissions(by: Hash256)
         case enrolments(by: Hash256)
@@ -110,7 +118,7 @@ package struct GovernanceSet: Hashable, Sendable {
         }
     }
 
-    /// Logs with a fork proof, and the lowest sequence proven.
+    /// The logs with a fork proof, each with the lowest proven sequence.
     package var forks: [LogID: UInt64] {
         var forks: [LogID: UInt64] = [:]
         for statement in statements.values {
@@ -119,7 +127,7 @@ package struct GovernanceSet: Hashable, Sendable {
         return forks
     }
 
-    /// SHA-256 of "hansa/governance\0" and the ids in ascending order: equal for equal sets.
+    /// SHA-256 of "hansa/governance\0" and the ids in ascending order; equal sets have equal fingerprints.
     package func fingerprint(hasher: some CatalogHasher) -> Hash256 {
         var fields = TaggedFields("hansa/governance")
         for statement in sorted { fields.append(statement.id) }
@@ -127,7 +135,8 @@ package struct GovernanceSet: Hashable, Sendable {
     }
 }
 
-/// Who belongs to the alliance: a pure function of the charter and the governance set, whatever the order of arrival.
+/// The members of the alliance: a pure function of the charter and the governance set, independent of the order of
+/// arrival.
 package struct Roster: Hashable, Sendable {
     /// A member organization.
     package struct Member: Hashable, Sendable {
@@ -135,9 +144,9 @@ package struct Roster: Hashable, Sendable {
         package let name: String
         package let key: Hash256
         package let isFounder: Bool
-        /// Ascending.
+        /// The member's nodes, ascending.
         package fileprivate(set) var nodes: [NodeKey]
-        /// Organizations whose nodes admitted it, ascending; none for a founder.
+        /// The organizations whose nodes admitted this member, ascending; empty for a founder.
         package let sponsors: [OrganizationID]
     }
 
@@ -145,22 +154,24 @@ package struct Roster: Hashable, Sendable {
     /// The organization of every enrolled node.
     package private(set) var organizations: [NodeKey: OrganizationID] = [:]
 
-    /// Ascending by the bytes of the name, then by id.
+    /// The members in ascending order of the bytes of their names, then of their ids.
     package var sorted: [Member] {
         members.values.sorted { (ByteText($0.name), $0.id) < (ByteText($1.name), $1.id) }
     }
 
-    /// Organization keys that some member's node has admitted, and that are short of sponsors.
+    /// Organization keys that a member's node has admitted but that lack sponsors.
     package private(set) var candidates: Set<Hash256> = []
 
-    /// Derives the roster from the founders outward, step by step. In each step the enrolments by the organizations that
-    /// have become members in the step before count, then the admissions by the nodes so enrolled, and who has enough
-    /// sponsors for one name becomes a member. Statements of the same step are taken in the order of their ids.
+    /// Derives the roster step by step, starting from the founders.
     ///
-    /// So nobody who does not descend from the founders has any influence, and what a step has settled (a member's name
-    /// and sponsors, a node's organization) no later one alters.
+    /// Each step first counts the enrolments by organizations that became members in the previous step. It then counts
+    /// the admissions by the newly enrolled nodes. An organization with enough sponsors for one name becomes a member.
+    /// Each step orders its statements by id.
     ///
-    /// - Complexity: Each statement is looked at once; sorting them costs most.
+    /// Only organizations that descend from the founders have any influence. Later steps never change an earlier
+    /// result: a member's name and sponsors, or a node's organization.
+    ///
+    /// - Complexity: Reads each statement once; sorting the statements dominates.
     package init(charter: Charter, statements: GovernanceSet, hasher: some CatalogHasher) {
         var enrolments: [OrganizationID: [Statement]] = [:]
         var admissions: [NodeKey: [Statement]] = [:]
@@ -198,7 +209,7 @@ package struct Roster: Hashable, Sendable {
         for id in members.keys { members[id]?.nodes.sort() }
     }
 
-    /// Counts enrolments by organizations that are members. Returns the nodes that are new.
+    /// Counts enrolments by member organizations. Returns the newly enrolled nodes.
     private mutating func enrol(_ statements: [Statement]) -> [NodeKey] {
         var nodes: [NodeKey] = []
         for statement in statements.sorted(by: { $0.id < $1.id }) {
@@ -212,11 +223,11 @@ package struct Roster: Hashable, Sendable {
         return nodes
     }
 
-    /// Who has vouched for whom, by which name. Sponsors sign the name too, so those of another name do not count.
+    /// The sponsors of each organization key, by the name that they signed. Sponsors of another name do not count.
     private struct Support {
         private struct Backing {
             let name: String
-            /// The lowest id of a statement that says so.
+            /// The lowest statement id for this name in the step that first named it.
             let statement: Hash256
             var sponsors: Set<OrganizationID>
         }
@@ -243,8 +254,9 @@ package struct Roster: Hashable, Sendable {
             return vouched.sorted()
         }
 
-        /// The name that enough sponsors have signed, with them, ascending; of several the one that the statement with
-        /// the lowest id of its first step gives.
+        /// The name that enough sponsors have signed, with these sponsors in ascending order.
+        ///
+        /// If several names qualify, the one with the lowest ``Backing/statement`` wins.
         func name(of key: Hash256, sponsors: UInt32) -> (name: String, sponsors: [OrganizationID])? {
             backings[key]?.values.filter { $0.sponsors.count >= Int(sponsors) }
                 .min { $0.statement < $1.statement }
@@ -252,8 +264,10 @@ package struct Roster: Hashable, Sendable {
         }
     }
 
-    /// True if the statement comes from somebody whom this roster knows: an admission from an enrolled node, an enrolment
-    /// from a member or a candidate, a fork proof about an enrolled node's log. No other has any effect.
+    /// True if the roster knows the statement's origin. Other statements have no effect.
+    ///
+    /// Known origins: an enrolled node for an admission, a member or candidate for an enrolment, an enrolled node's log
+    /// for a fork proof.
     package func hasStanding(_ statement: Statement) -> Bool {
         switch statement.body {
         case .admission: organizations[NodeKey(statement.signer)] != nil
@@ -263,12 +277,12 @@ package struct Roster: Hashable, Sendable {
         }
     }
 
-    /// The organization of a node; nil for a stranger.
+    /// The organization of a node; nil if the node is not enrolled.
     package func organization(of node: NodeKey) -> OrganizationID? { organizations[node] }
 }
 
 extension Statement {
-    /// Of two in one place, the one that is kept: the lower sequence of a fork, then the lower id.
+    /// Decides which of two statements for one slot is kept: the lower sequence of a fork, then the lower id.
     fileprivate func isStronger(than held: Statement) -> Bool {
         if case .fork(_, let sequence) = body, case .fork(_, let heldSequence) = held.body, sequence != heldSequence {
             return sequence < heldSequence
@@ -276,8 +290,9 @@ extension Statement {
         return id < held.id
     }
 
-    /// The order in which statements of one key keep their place when there are too many. A fork proof's rank goes by its
-    /// log, since which proof of a log is held may change.
+    /// The order in which a key's statements are kept when there are too many.
+    ///
+    /// A fork proof ranks by its log, since a stronger proof can replace the one held for that log.
     fileprivate func ranksBefore(_ other: Statement) -> Bool {
         if case .fork(let log, _) = body, case .fork(let otherLog, _) = other.body { return log < otherLog }
         return id < other.id

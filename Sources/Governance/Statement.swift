@@ -3,7 +3,7 @@ package import DeltaLog
 import SwiftProtobuf
 package import Wire
 
-/// Why a governance statement or an announcement is not taken.
+/// The reason why a node refuses a governance statement or an announcement.
 package enum StatementRefusal: Error, Hashable, Sendable {
     case malformed
     case tooLarge
@@ -13,36 +13,40 @@ package enum StatementRefusal: Error, Hashable, Sendable {
     case unknownKind
 }
 
-/// A governance statement whose signatures are right. Whether it counts is the roster's affair.
+/// A governance statement with valid signatures. The roster decides whether it counts.
 package struct Statement: Hashable, Sendable {
-    /// What it says.
+    /// The statement's meaning.
     package enum Body: Hashable, Sendable {
         /// A node (the signer) vouches for an organization.
         case admission(name: String, organizationKey: Hash256)
-        /// An organization takes a node into its service. The signer is the organization key, or the one-time key of
-        /// the voucher that the organization key signed.
+        /// An organization enrols a node. The signer is the organization key, or the one-time key of a voucher that the
+        /// organization key signed.
         case enrolment(organization: OrganizationID, organizationKey: Hash256, node: NodeKey, voucher: Hash256?)
-        /// A log has two different signed headers with one sequence.
+        /// A log has two different signed headers with the same sequence.
         case fork(log: LogID, sequence: UInt64)
     }
 
     package let body: Body
-    /// The key that signed it; zero for a fork proof, which carries its own signatures.
+    /// The signer's key; zero for a fork proof, which carries its own signatures.
     package let signer: Hash256
-    /// SHA-256 of "hansa/statement\0", signer and statement behind their lengths. It leaves out the signature, so two
-    /// signatures of one statement are one statement.
+    /// SHA-256 of "hansa/statement\0", signer and statement, with length prefixes.
+    ///
+    /// The signature is not included: one statement with two signatures counts as one statement.
     package let id: Hash256
     /// The bytes of a SignedStatement message.
     package let encoded: [UInt8]
 
-    /// The largest SignedStatement, in bytes, of any kind but a fork proof.
+    /// The maximum size of a SignedStatement in bytes, except for fork proofs.
     package static let bytesMax = 8 * 1024
-    /// The largest fork proof: two headers of the largest size (``Header/citedMax``) with their framing fit.
+    /// The maximum size of a fork proof in bytes: two headers of the maximum size (``Header/citedMax``) with framing
+    /// fit.
     package static let forkProofBytesMax = 96 * 1024
 }
 
 extension Statement {
-    /// Checks a SignedStatement message: its sizes, its alliance and every signature in it.
+    /// Verifies a SignedStatement message: its sizes, its alliance and every signature in it.
+    ///
+    /// - Throws: The first rule that the message breaks.
     package init(
         verifying encoded: [UInt8],
         alliance: AllianceID,
@@ -53,10 +57,11 @@ extension Statement {
             let statement = try? Hansa_V0_Statement(serializedBytes: signed.statement)
         else { throw .malformed }
         guard statement.alliance == alliance.data else { throw .foreignAlliance }
-        // How a newer kind is signed and shaped is not for this version to judge.
+        // This version cannot judge the signatures and the structure of a newer kind.
         guard statement.body != nil else { throw .unknownKind }
         guard Hansa_V0_Statement(canonical: Array(signed.statement)) != nil else {
-            // A field of a later version stands behind those that are known; then the statement is a newer node's affair.
+            // A later version adds fields after the known ones. Such a statement encodes to the same bytes again and
+            // needs a newer node.
             let again: [UInt8]? = try? statement.serializedBytes()
             throw again == Array(signed.statement) ? .unknownKind : .malformed
         }
@@ -92,11 +97,10 @@ extension Statement {
         self.encoded = encoded
     }
 
-    /// An organization's name: 1 to 200 bytes, no slash (names and paths of records are split at it), nothing that
-    /// does not print, no blank at either end.
+    /// True for a valid organization name: 1 to 200 bytes, no slash, only printable characters, no blank at either end.
     ///
-    /// The characters are listed here, not asked of a Unicode library: two nodes with libraries of different versions
-    /// must not differ over a statement.
+    /// Record names and paths are split at slashes. This file lists the characters instead of using a Unicode library:
+    /// nodes with different library versions must agree on every statement.
     package static func isName(_ name: String) -> Bool {
         let scalars = name.unicodeScalars
         guard (1...200).contains(name.utf8.count), let first = scalars.first, let last = scalars.last else {
@@ -105,7 +109,7 @@ extension Statement {
         return !isBlank(first) && !isBlank(last) && scalars.allSatisfy { $0 != "/" && !isUnprintable($0) }
     }
 
-    /// The characters with the property White_Space that ``isUnprintable(_:)`` leaves.
+    /// White_Space characters that ``isUnprintable(_:)`` does not reject.
     private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x20, 0xA0, 0x1680, 0x2000...0x200A, 0x202F, 0x205F, 0x3000: true
@@ -113,7 +117,8 @@ extension Statement {
         }
     }
 
-    /// Controls, characters that are invisible or turn the direction of text, private use, and what is no character.
+    /// Control characters, invisible characters, characters that change the text direction, private use and
+    /// noncharacters.
     private static func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0...0x1F, 0x7F...0x9F, 0xAD, 0x61C, 0x180E, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F,
@@ -181,8 +186,10 @@ extension Statement {
         return .fork(log: first.log, sequence: first.sequence)
     }
 
-    /// The order of the two halves of a fork proof: by header, then by signature, as bytes. Two signatures of one header
-    /// are a fork too, since the next header names the hash of both: an honest node signs a header once.
+    /// The order of the two halves of a fork proof: by the bytes of the header, then of the signature.
+    ///
+    /// Two signatures of one header are also a fork, because the next header names a hash over both. An honest node
+    /// signs a header once.
     private static func precedes(
         _ one: (header: [UInt8], signature: [UInt8]),
         _ other: (header: [UInt8], signature: [UInt8])
@@ -200,10 +207,10 @@ extension Statement {
     }
 }
 
-// MARK: - Making statements
+// MARK: - Creating statements
 
 extension Statement {
-    /// Signs an admission with a member's node key.
+    /// Signs an admission with a member's node key. Throws the encoder's and the signer's errors.
     package static func admission(
         name: String,
         organizationKey: Hash256,
@@ -220,7 +227,8 @@ extension Statement {
         )
     }
 
-    /// Signs an enrolment. `signer` is the organization's key, or the one-time key that `voucher` names.
+    /// Signs an enrolment. `signer` is the organization's key, or the one-time key that `voucher` names. Throws the
+    /// encoder's and the signers' errors.
     package static func enrolment(
         of node: some Signer,
         organization: OrganizationID,
@@ -244,7 +252,7 @@ extension Statement {
         )
     }
 
-    /// Signs a voucher, with which one further node may enrol itself by the one-time key.
+    /// Signs a voucher. With it and the one-time key, one further node can enrol itself.
     package static func voucher(
         for oneTimeKey: Hash256,
         organization: OrganizationID,
@@ -265,8 +273,9 @@ extension Statement {
         }
     }
 
-    /// A fork proof of two headers with their signatures, the lower bytes first, so that whoever finds them writes the
-    /// same bytes.
+    /// Builds a fork proof of two headers with their signatures.
+    ///
+    /// The half with the lower bytes comes first, so every node that finds the fork writes the same bytes.
     package static func forkProof(
         alliance: AllianceID,
         _ one: (header: [UInt8], signature: [UInt8]),

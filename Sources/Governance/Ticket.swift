@@ -3,20 +3,20 @@ import Foundation
 import SwiftProtobuf
 package import Wire
 
-/// An invitation as text: "hansa1" and base64url of a Ticket message followed by 4 bytes of checksum.
+/// An invitation as text: "hansa1", then base64url of a Ticket message with a 4-byte checksum.
 package enum TicketText {
-    /// Why a text is no ticket.
+    /// The reason why a text is not a valid ticket.
     package enum Failure: Error, Hashable, Sendable {
         case notATicket
-        /// Cut off, or a character changed.
+        /// The text is incomplete, or a character was changed.
         case damaged
     }
 
     private static let start = "hansa1"
-    /// The end of the year 9999, in Unix seconds: whoever computes with a ticket's expiry is safe from overflow.
+    /// The end of the year 9999 in Unix seconds. This limit prevents overflow in calculations with a ticket's expiry.
     private static let expiryMax: UInt64 = 253_402_300_799
 
-    /// The text, without a line break.
+    /// Encodes a ticket without line breaks. Throws the encoder's error.
     package static func encode(_ ticket: Hansa_V0_Ticket, hasher: some CatalogHasher) throws -> String {
         let bytes: [UInt8] = try ticket.serializedBytes()
         let text = Data(bytes + checksum(bytes, hasher: hasher)).base64EncodedString()
@@ -31,7 +31,7 @@ package enum TicketText {
             }.joined()
     }
 
-    /// Reads a ticket; blanks and line breaks anywhere in it, as mail programs insert them, do not matter.
+    /// Decodes a ticket and ignores all white space, since mail programs insert line breaks.
     package static func decode(
         _ text: String,
         hasher: some CatalogHasher
@@ -55,7 +55,7 @@ package enum TicketText {
         return ticket
     }
 
-    /// The first 4 bytes of SHA-256 of "hansa/ticket\0" and the bytes behind their length.
+    /// The first 4 bytes of SHA-256 of "hansa/ticket\0" and the bytes with a length prefix.
     private static func checksum(_ bytes: [UInt8], hasher: some CatalogHasher) -> [UInt8] {
         var fields = TaggedFields("hansa/ticket")
         fields.append(bytes)

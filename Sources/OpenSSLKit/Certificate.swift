@@ -1,6 +1,6 @@
 import COpenSSL
 
-/// The time within which a certificate counts, in seconds since 1970 UTC, by the clock of whoever made it.
+/// The validity of a certificate in seconds since 1970 UTC, by the clock of its creator.
 package struct CertificateValidity: Hashable, Sendable {
     package let notBefore: Int64
     package let notAfter: Int64
@@ -11,20 +11,21 @@ package struct CertificateValidity: Hashable, Sendable {
     }
 }
 
-/// An X.509 certificate (RFC 5280). Safe to share among threads: only read (see `CertificateHandle`).
+/// An X.509 certificate (RFC 5280). Threads may share it: it is only read (see `CertificateHandle`).
 package struct Certificate: Sendable {
     let handle: CertificateHandle
 
-    /// Makes a certificate for `key`, signed by `key` itself: version 3, Ed25519 (RFC 8410), a random positive serial
-    /// number of at most 128 bits, no CA, for digital signatures, for TLS servers and clients.
+    /// Creates a certificate for `key`, signed by `key` itself. It is of version 3, with Ed25519 (RFC 8410) and a
+    /// random positive serial number of at most 128 bits. It is no CA; its uses are digital signatures, TLS servers and
+    /// TLS clients.
     ///
-    /// Nobody trusts what it says except the key, which peers look up; dates and names are for tools and people.
+    /// Peers trust only the key, which they look up; dates and names are for tools and people.
     ///
     /// - Parameters:
-    ///   - commonName: subject and issuer; 1 to 64 characters (RFC 5280, appendix A, ub-common-name).
-    ///   - notBefore: start of validity, seconds since 1970 UTC.
-    ///   - notAfter: end of validity, seconds since 1970 UTC, after `notBefore`.
-    /// - Throws: `OpenSSLError` for a name that does not fit, or without memory or randomness.
+    ///   - commonName: The subject and issuer; 1 to 64 characters (RFC 5280, appendix A, ub-common-name).
+    ///   - notBefore: The start of validity in seconds since 1970 UTC.
+    ///   - notAfter: The end of validity in seconds since 1970 UTC, after `notBefore`.
+    /// - Throws: `OpenSSLError` for an invalid name, or if memory or randomness is unavailable.
     package static func selfSigned(
         key: Ed25519PrivateKey,
         commonName: String,
@@ -36,7 +37,7 @@ package struct Certificate: Sendable {
         let handle = CertificateHandle(adopting: pointer)
 
         var serial = try SecureRandom.bytes(count: 16)
-        serial[0] = serial[0] & 0x7F | 0x40  // positive, and never a short number
+        serial[0] = serial[0] & 0x7F | 0x40  // positive, and of full length
         let number = BN_bin2bn(serial, Int32(serial.count), nil)
         defer { BN_free(number) }
         guard X509_set_version(pointer, Int(X509_VERSION_3)) == 1,
@@ -57,7 +58,7 @@ package struct Certificate: Sendable {
         try addExtension(NID_key_usage, "critical,digitalSignature", to: pointer)
         try addExtension(NID_ext_key_usage, "serverAuth,clientAuth", to: pointer)
 
-        // Ed25519 hashes by itself, hence no digest.
+        // Ed25519 includes its own hash, so there is no digest.
         guard X509_sign(pointer, key.handle.pointer, nil) > 0 else { throw .draining(operation) }
         return Certificate(handle: handle)
     }
@@ -72,13 +73,13 @@ package struct Certificate: Sendable {
         self.handle = handle
     }
 
-    /// Another owner of a certificate that belongs to the caller.
+    /// Creates another reference to a certificate that the caller owns.
     init(borrowing pointer: OpaquePointer) {
         X509_up_ref(pointer)
         handle = CertificateHandle(adopting: pointer)
     }
 
-    /// Reads a certificate in DER.
+    /// Decodes a certificate in DER.
     ///
     /// - Throws: `OpenSSLError` if the bytes are not exactly one certificate.
     package init(der: [UInt8]) throws(OpenSSLError) {
@@ -114,7 +115,7 @@ package struct Certificate: Sendable {
         return output.contents
     }
 
-    /// The key it is about; nil if that is not an Ed25519 key.
+    /// The certificate's key; nil if it is not an Ed25519 key.
     package var publicKey: Ed25519PublicKey? {
         guard let pointer = X509_get0_pubkey(handle.pointer) else {
             ERR_clear_error()
@@ -123,13 +124,13 @@ package struct Certificate: Sendable {
         return Ed25519PublicKey(borrowing: pointer)
     }
 
-    /// Start of validity, seconds since 1970 UTC; nil if the certificate's date does not parse.
+    /// The start of validity in seconds since 1970 UTC; nil if the certificate's date does not parse.
     package var notBefore: Int64? { Self.secondsSince1970(X509_get0_notBefore(handle.pointer)) }
 
-    /// End of validity, seconds since 1970 UTC; nil if the certificate's date does not parse.
+    /// The end of validity in seconds since 1970 UTC; nil if the certificate's date does not parse.
     package var notAfter: Int64? { Self.secondsSince1970(X509_get0_notAfter(handle.pointer)) }
 
-    /// Whether issuer and subject are one and the signature is by the certificate's own key. One verification (60 µs).
+    /// True if issuer and subject are equal and the certificate's own key made the signature. One verification (60 µs).
     package var isSelfSigned: Bool {
         guard X509_NAME_cmp(X509_get_subject_name(handle.pointer), X509_get_issuer_name(handle.pointer)) == 0,
             let key = X509_get0_pubkey(handle.pointer),

@@ -1,13 +1,13 @@
 import COpenSSL
 
-/// An Ed25519 public key (RFC 8032): 32 bytes, and OpenSSL's object for them, made once and shared by all copies.
+/// An Ed25519 public key (RFC 8032): 32 bytes, and the OpenSSL object for them, created once and shared by all copies.
 ///
-/// Safe to share among threads: the object is only read (see `KeyHandle`). Equality and hashing go by the 32 bytes.
+/// Threads may share it: the object is only read (see `KeyHandle`). Equality and hashing use the 32 bytes.
 package struct Ed25519PublicKey: Hashable, Sendable, CustomStringConvertible {
-    /// Bytes in a public key: 32.
+    /// The size of a public key in bytes.
     package static let keyBytes = 32
 
-    /// Bytes in a signature: 64.
+    /// The size of a signature in bytes.
     package static let signatureBytes = 64
 
     /// The key's 32 bytes.
@@ -15,8 +15,7 @@ package struct Ed25519PublicKey: Hashable, Sendable, CustomStringConvertible {
 
     let handle: KeyHandle
 
-    /// The key of 32 raw bytes. Whether they are a point of the curve shows at the first verification, which then
-    /// answers no.
+    /// Creates a key from 32 raw bytes. If they are no point of the curve, every verification returns false.
     ///
     /// - Throws: `OpenSSLError` if there are not 32 bytes, or OpenSSL has no memory.
     package init(rawBytes: [UInt8]) throws(OpenSSLError) {
@@ -33,7 +32,8 @@ package struct Ed25519PublicKey: Hashable, Sendable, CustomStringConvertible {
         self.handle = KeyHandle(adopting: pointer)
     }
 
-    /// The public key inside any Ed25519 key object of OpenSSL's, which stays the caller's; nil for another type.
+    /// Copies the public key from any Ed25519 key object of OpenSSL, which the caller keeps; nil for another type of
+    /// key.
     init?(borrowing pointer: OpaquePointer) {
         guard hansa_pkey_is_ed25519(pointer) == 1 else { return nil }
         var bytes = [UInt8](repeating: 0, count: Self.keyBytes)
@@ -46,20 +46,21 @@ package struct Ed25519PublicKey: Hashable, Sendable, CustomStringConvertible {
         self = key
     }
 
-    /// Whether `signature` (64 bytes; any other length is no) is this key's over `message`.
+    /// True if this key made `signature` over `message`. A signature of another length than 64 bytes gives false.
     ///
-    /// No errors: whatever is wrong with the bytes, the answer is no. One scalar multiplication of some 60 µs.
+    /// Never throws: any fault in the bytes gives false. One scalar multiplication of some 60 µs.
     package func isValid(signature: [UInt8], for message: [UInt8]) -> Bool {
         signature.withUnsafeBytes { signature in
             message.withUnsafeBytes { isValid(signature: signature, for: $0) }
         }
     }
 
-    /// Whether `signature` (64 bytes; any other length is no) is this key's over `message`; copies neither.
+    /// True if this key made `signature` over `message`. Copies neither. A signature of another length than 64 bytes
+    /// gives false.
     package func isValid(signature: UnsafeRawBufferPointer, for message: UnsafeRawBufferPointer) -> Bool {
         guard signature.count == Self.signatureBytes, let context = EVP_MD_CTX_new() else { return false }
         defer { EVP_MD_CTX_free(context) }
-        // OpenSSL wants a pointer even for an empty message.
+        // OpenSSL requires a pointer even for an empty message.
         var nothing: UInt8 = 0
         let valid = withUnsafePointer(to: &nothing) { nothing in
             EVP_DigestVerifyInit(context, nil, nil, nil, handle.pointer) == 1
@@ -75,7 +76,7 @@ package struct Ed25519PublicKey: Hashable, Sendable, CustomStringConvertible {
         return valid
     }
 
-    /// Equal bytes.
+    /// Compares the bytes.
     package static func == (first: Ed25519PublicKey, second: Ed25519PublicKey) -> Bool {
         first.rawBytes == second.rawBytes
     }
@@ -94,11 +95,11 @@ package struct Ed25519PublicKey: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// An Ed25519 private key (RFC 8032). OpenSSL wipes its memory when the last copy goes.
+/// An Ed25519 private key (RFC 8032). OpenSSL wipes its memory when the last copy is released.
 ///
-/// Safe to share among threads: the object is only read (see `KeyHandle`).
+/// Threads may share it: the object is only read (see `KeyHandle`).
 package struct Ed25519PrivateKey: Sendable {
-    /// Bytes in a seed: 32.
+    /// The size of a seed in bytes.
     package static let seedBytes = 32
 
     /// The public half.
@@ -106,14 +107,14 @@ package struct Ed25519PrivateKey: Sendable {
 
     let handle: KeyHandle
 
-    /// Draws a new key.
+    /// Generates a new key.
     ///
     /// - Throws: `OpenSSLError` if the system gives no randomness.
     package static func generate() throws(OpenSSLError) -> Ed25519PrivateKey {
         try Ed25519PrivateKey(seed: SecureRandom.bytes(count: seedBytes))
     }
 
-    /// The key of a seed of 32 bytes (RFC 8032, section 5.1.5, calls it the private key).
+    /// Creates the key of a 32-byte seed, which RFC 8032, section 5.1.5, calls the private key.
     ///
     /// - Throws: `OpenSSLError` if there are not 32 bytes, or OpenSSL has no memory.
     package init(seed: [UInt8]) throws(OpenSSLError) {
@@ -126,7 +127,7 @@ package struct Ed25519PrivateKey: Sendable {
         try self.init(adopting: KeyHandle(adopting: pointer))
     }
 
-    /// Wraps OpenSSL's object, which must be an Ed25519 key with its private half.
+    /// Wraps an OpenSSL object, which must be an Ed25519 key with its private part.
     init(adopting handle: KeyHandle) throws(OpenSSLError) {
         guard let publicKey = Ed25519PublicKey(borrowing: handle.pointer) else {
             throw .draining("reading an Ed25519 private key")
@@ -135,7 +136,7 @@ package struct Ed25519PrivateKey: Sendable {
         self.publicKey = publicKey
     }
 
-    /// The 32 bytes that the key is derived from. A secret: the caller keeps it no longer than needed.
+    /// The 32 bytes from which the key is derived. They are secret; keep them no longer than necessary.
     ///
     /// - Throws: `OpenSSLError` if OpenSSL has no memory.
     package func seed() throws(OpenSSLError) -> [UInt8] {
@@ -147,7 +148,7 @@ package struct Ed25519PrivateKey: Sendable {
         return bytes
     }
 
-    /// Signs `message`: 64 bytes, always the same for the same message.
+    /// Signs `message`. The signature has 64 bytes and is always the same for the same message.
     ///
     /// - Throws: `OpenSSLError` if OpenSSL has no memory.
     package func sign(_ message: [UInt8]) throws(OpenSSLError) -> [UInt8] {
@@ -157,7 +158,7 @@ package struct Ed25519PrivateKey: Sendable {
         return signature
     }
 
-    /// Signs `message` without copying it: 64 bytes, always the same for the same message.
+    /// Signs `message` without copying it. The signature has 64 bytes and is always the same for the same message.
     ///
     /// - Throws: `OpenSSLError` if OpenSSL has no memory.
     package func sign(_ message: UnsafeRawBufferPointer) throws(OpenSSLError) -> [UInt8] {

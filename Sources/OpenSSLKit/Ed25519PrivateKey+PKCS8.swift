@@ -1,34 +1,37 @@
 import COpenSSL
 
-/// Why a private key could not be read from a file's bytes.
+/// The reason why a private key could not be read from a file's bytes.
 package enum PrivateKeyFileError: Error, Hashable, Sendable {
-    /// The file is encrypted and the passphrase does not open it (or the encrypted part is damaged: the two cannot be
-    /// told apart, since the format carries no check of the passphrase alone).
+    /// The file is encrypted and the passphrase does not decrypt it, or the encrypted part is damaged.
+    ///
+    /// The format has no check for the passphrase alone, so the two cannot be distinguished.
     case wrongPassphrase
 
     /// The file is encrypted and no passphrase was given.
     case passphraseNeeded
 
-    /// No PEM block of a private key, or one that does not decode; with OpenSSL's words.
+    /// The PEM block of a private key is missing or malformed; with OpenSSL's message.
     case damaged(OpenSSLError)
 
-    /// A private key of another type than Ed25519, by the name OpenSSL has for it.
+    /// A private key of another type than Ed25519, with OpenSSL's name of the type.
     case otherType(String)
 }
 
 extension Ed25519PrivateKey {
-    /// Rounds of PBKDF2-HMAC-SHA256 over a passphrase: 600,000, the OWASP password storage cheat sheet's number of 2023
-    /// for this function. OpenSSL's default is 2,048. More costs whoever uses the key time (some 0.2 s now) and
-    /// an attacker with the file proportionally more. PBKDF2 rather than scrypt: every tool that reads PKCS#8 reads it.
+    /// The number of PBKDF2-HMAC-SHA256 rounds for a passphrase: 600,000, as the OWASP password storage cheat sheet of
+    /// 2023 recommends. OpenSSL's default is 2,048.
+    ///
+    /// More rounds cost the key's user time (some 0.2 s now) and an attacker proportionally more. PBKDF2 is used
+    /// instead of scrypt because every tool that reads PKCS#8 supports it.
     package static let passphraseRounds = 600_000
 
-    /// The key as PKCS#8 in PEM, encrypted with `passphrase` (its bytes, not empty): PBES2 (RFC 8018, section 6.2) with
-    /// PBKDF2-HMAC-SHA256, a random 16-byte salt, and AES-256-CBC. `openssl pkey` reads it.
+    /// Encodes the key as PKCS#8 in PEM, encrypted with `passphrase` (bytes, not empty). `openssl pkey` reads it.
     ///
-    /// Takes some 0.2 s on purpose: not for an event loop.
+    /// The encryption is PBES2 (RFC 8018, section 6.2) with PBKDF2-HMAC-SHA256, a random 16-byte salt, and AES-256-CBC.
+    /// It takes some 0.2 s by design: do not call it on an event loop.
     ///
-    /// - Parameter rounds: PBKDF2 rounds, at least 1; only tests should give another number.
-    /// - Throws: `OpenSSLError` if OpenSSL has no memory or randomness.
+    /// - Parameter rounds: The number of PBKDF2 rounds, at least 1. Only tests should change it.
+    /// - Throws: `OpenSSLError` if memory or randomness is unavailable.
     package func encryptedPEM(
         passphrase: [UInt8],
         rounds: Int = passphraseRounds
@@ -50,7 +53,7 @@ extension Ed25519PrivateKey {
             PKCS8_set0_pbe(bytes.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(bytes.count), info, scheme)
         }
         guard let encrypted else {
-            // Only a success takes the scheme over.
+            // OpenSSL takes ownership of the scheme only on success.
             X509_ALGOR_free(scheme)
             throw .draining("encrypting a private key")
         }
@@ -60,7 +63,8 @@ extension Ed25519PrivateKey {
         return output.contents
     }
 
-    /// The key as PKCS#8 in PEM, in the clear (RFC 8410, section 7): for a file of mode 0600. `openssl pkey` reads it.
+    /// Encodes the key as unencrypted PKCS#8 in PEM (RFC 8410, section 7), for a file of mode 0600. `openssl pkey`
+    /// reads it.
     ///
     /// - Throws: `OpenSSLError` if OpenSSL has no memory.
     package func unencryptedPEM() throws(OpenSSLError) -> [UInt8] {
@@ -73,12 +77,13 @@ extension Ed25519PrivateKey {
         return output.contents
     }
 
-    /// Reads the first PEM block of `pem`: PKCS#8, encrypted or not; ours, or from `openssl genpkey`.
+    /// Reads the first PEM block of `pem`: PKCS#8, encrypted or not, from this program or `openssl genpkey`.
     ///
-    /// Never asks a terminal: without a passphrase an encrypted key is refused. As slow as the file's rounds demand.
+    /// Never prompts on a terminal: an encrypted key without a passphrase is refused. The time depends on the file's
+    /// number of rounds.
     ///
-    /// - Parameter passphrase: the bytes to open an encrypted key with; not looked at for one in the clear.
-    /// - Throws: `PrivateKeyFileError`, whose cases tell what the operator should do.
+    /// - Parameter passphrase: The bytes that decrypt an encrypted key; ignored for an unencrypted key.
+    /// - Throws: `PrivateKeyFileError`; its cases correspond to actions of the operator.
     package init(pem: [UInt8], passphrase: [UInt8]? = nil) throws(PrivateKeyFileError) {
         let block = try PEMBlock(reading: pem)
         let info: OpaquePointer
@@ -107,7 +112,7 @@ extension Ed25519PrivateKey {
     }
 }
 
-/// The first block of a PEM text: its name and the bytes inside, wiped when it goes.
+/// The first block of a PEM text: its name and content. The content is wiped when the block is destroyed.
 private struct PEMBlock: ~Copyable {
     let name: String
     private var bytes: [UInt8]
@@ -140,7 +145,7 @@ private struct PEMBlock: ~Copyable {
         }
     }
 
-    /// The key information inside, which the caller frees.
+    /// Decodes the key information, which the caller frees.
     func decodeClear() throws(PrivateKeyFileError) -> OpaquePointer {
         let info = bytes.withUnsafeBufferPointer { bytes in
             var start = bytes.baseAddress
@@ -150,7 +155,7 @@ private struct PEMBlock: ~Copyable {
         return info
     }
 
-    /// The key information inside, decrypted, which the caller frees.
+    /// Decrypts and decodes the key information, which the caller frees.
     func decodeEncrypted(passphrase: [UInt8]) throws(PrivateKeyFileError) -> OpaquePointer {
         let encrypted = bytes.withUnsafeBufferPointer { bytes in
             var start = bytes.baseAddress
@@ -163,7 +168,8 @@ private struct PEMBlock: ~Copyable {
         }
         if let info { return info }
         let code = ERR_peek_error()
-        // The libraries' reasons overlap in number; a decoder's, after decryption, mean garbage.
+        // Reason codes of different OpenSSL libraries overlap. A decoder's reason after decryption means that
+        // decryption gave garbage.
         let cause = hansa_err_is_evp(code) == 1 ? hansa_err_reason(code) : 0
         let error = OpenSSLError.draining("decrypting a private key")
         switch cause {
@@ -172,7 +178,7 @@ private struct PEMBlock: ~Copyable {
             EVP_R_DECODE_ERROR:
             throw .damaged(error)
         default:
-            // Bad padding or, by chance, good padding around what is no key.
+            // Bad padding, or accidentally valid padding around data that is no key.
             throw .wrongPassphrase
         }
     }

@@ -1,15 +1,15 @@
 import COpenSSL
 
-// One owner for each kind of OpenSSL object: adopted once, freed once.
+// One owner for each OpenSSL object: it adopts the object once and frees it once.
 
-/// An `EVP_PKEY`.
+/// Owns an `EVP_PKEY`.
 ///
-/// `@unchecked Sendable`: the object is never changed after it is made, its reference count is atomic, and OpenSSL's
+/// `@unchecked Sendable`: the object never changes after its creation and its reference count is atomic. OpenSSL's
 /// manual (openssl-threads(7)) allows concurrent use of objects that nobody modifies.
 final class KeyHandle: @unchecked Sendable {
     let pointer: OpaquePointer
 
-    /// Takes over one reference.
+    /// Takes ownership of one reference.
     init(adopting pointer: OpaquePointer) {
         self.pointer = pointer
     }
@@ -17,13 +17,13 @@ final class KeyHandle: @unchecked Sendable {
     deinit { EVP_PKEY_free(pointer) }
 }
 
-/// An `X509`.
+/// Owns an `X509`.
 ///
-/// `@unchecked Sendable`: as for `KeyHandle`; what OpenSSL caches in it lazily it guards with a lock of its own.
+/// `@unchecked Sendable`: as for `KeyHandle`; OpenSSL guards its lazy caches with a lock.
 final class CertificateHandle: @unchecked Sendable {
     let pointer: OpaquePointer
 
-    /// Takes over one reference.
+    /// Takes ownership of one reference.
     init(adopting pointer: OpaquePointer) {
         self.pointer = pointer
     }
@@ -31,17 +31,17 @@ final class CertificateHandle: @unchecked Sendable {
     deinit { X509_free(pointer) }
 }
 
-/// A `BIO` that reads from or writes to memory. Confined to the call that makes it.
+/// Owns a `BIO` that reads from or writes to memory. Used only within the call that creates it.
 final class MemoryBIO {
     let pointer: OpaquePointer
 
-    /// An empty one, to be written to.
+    /// Creates an empty BIO for writing.
     init() throws(OpenSSLError) {
         guard let pointer = BIO_new(BIO_s_mem()) else { throw .draining("making a memory BIO") }
         self.pointer = pointer
     }
 
-    /// One that reads a copy of `bytes`.
+    /// Creates a BIO that reads a copy of `bytes`.
     convenience init(reading bytes: [UInt8]) throws(OpenSSLError) {
         try self.init()
         guard bytes.isEmpty || BIO_write(pointer, bytes, Int32(bytes.count)) == Int32(bytes.count) else {
@@ -51,7 +51,7 @@ final class MemoryBIO {
 
     deinit { BIO_free(pointer) }
 
-    /// Everything it holds.
+    /// The bytes that the BIO holds.
     var contents: [UInt8] {
         var start: UnsafeMutablePointer<CChar>?
         let count = hansa_bio_mem_data(pointer, &start)

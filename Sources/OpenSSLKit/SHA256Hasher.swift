@@ -2,31 +2,35 @@ import COpenSSL
 
 /// SHA-256 (FIPS 180-4).
 ///
-/// A value: it holds OpenSSL's state inline and owns no memory elsewhere, so a copy continues on its own. It uses the
-/// library's low-level functions, because a call through EVP costs several times as much on inputs of some 100 bytes,
-/// which is what operations hash (numbers: the benchmarks). Those functions cannot fail.
+/// A value: it stores OpenSSL's state inline and owns no other memory, so a copy is independent. It uses the library's
+/// low-level functions, which cannot fail. For inputs of some 100 bytes, as in operations, a call through EVP costs
+/// several times as much (see the benchmarks).
 package struct SHA256Hasher: Sendable {
-    /// Bytes in a hash: 32.
+    /// The size of a hash in bytes.
     package static let hashBytes = 32
 
     private var state = SHA256_CTX()
 
-    /// A hasher that has seen nothing.
+    /// Creates a hasher without input.
     package init() {
         SHA256_Init(&state)
     }
 
-    /// Hashes more bytes. Complexity: linear in `bytes`; no allocation, no copy of the input.
+    /// Adds bytes to the input.
+    ///
+    /// - Complexity: Linear in `bytes`; allocates nothing and does not copy the input.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         SHA256_Update(&state, bytes.baseAddress, bytes.count)
     }
 
-    /// Hashes more bytes. Complexity: linear in `bytes`.
+    /// Adds bytes to the input.
+    ///
+    /// - Complexity: Linear in `bytes`.
     package mutating func update(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { update($0) }
     }
 
-    /// The hash of all bytes given so far, 32 bytes. The hasher itself is left as it was and may go on.
+    /// Returns the 32-byte hash of all input so far. The hasher does not change and can continue.
     package func finalized() -> [UInt8] {
         var copy = state
         return [UInt8](unsafeUninitializedCapacity: Self.hashBytes) { buffer, count in
@@ -35,12 +39,16 @@ package struct SHA256Hasher: Sendable {
         }
     }
 
-    /// The hash of `bytes`, 32 bytes. Complexity: linear in `bytes`; allocates the result only.
+    /// Returns the 32-byte hash of `bytes`.
+    ///
+    /// - Complexity: Linear in `bytes`; allocates only the result.
     package static func hash(_ bytes: [UInt8]) -> [UInt8] {
         bytes.withUnsafeBytes { hash($0) }
     }
 
-    /// The hash of `bytes`, 32 bytes. Complexity: linear in `bytes`; allocates the result only.
+    /// Returns the 32-byte hash of `bytes`.
+    ///
+    /// - Complexity: Linear in `bytes`; allocates only the result.
     package static func hash(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: hashBytes) { buffer, count in
             if let start = buffer.baseAddress {
@@ -50,7 +58,7 @@ package struct SHA256Hasher: Sendable {
         }
     }
 
-    /// Writes the hash of `bytes` to the 32 bytes at `destination`, which the caller owns. Nothing is allocated.
+    /// Writes the hash of `bytes` to the 32 bytes at `destination`, which the caller owns. Allocates nothing.
     package static func hash(_ bytes: UnsafeRawBufferPointer, into destination: UnsafeMutableRawPointer) {
         var state = SHA256_CTX()
         SHA256_Init(&state)

@@ -8,45 +8,48 @@ import COpenSSL
 
 /// One TLS 1.3 connection (RFC 8446) as a state machine over bytes: no socket, no thread, no timer.
 ///
-/// Order of use: `start()`; then, as bytes come, `receive(_:)`, and after each call that can produce some, send what
-/// `takeOutgoing` gives. Once `state` is `.established`, `read` and `write` plaintext. After `close_notify` from the
-/// peer `read` answers `.closed`; `shutdown()` sends our own. When the transport ends, `receiveEndOfInput()`.
+/// Order of use: call `start()`, then `receive(_:)` for each piece of received bytes. After each call that can produce
+/// output, send the bytes of `takeOutgoing`. When `state` is `.established`, `read` and `write` plaintext. After the
+/// peer's `close_notify`, `read` returns `.closed`; `shutdown()` sends ours. When the transport ends, call
+/// `receiveEndOfInput()`.
 ///
-/// **Memory**: it holds at most `bufferBytesMax` and one record of unread ciphertext, as much of unsent, and at most one
-/// record of plaintext. `receive` and `write` take less than offered when these are full; the caller keeps the rest.
+/// **Memory**: the engine holds at most `bufferBytesMax` and one record of unread ciphertext, the same of unsent
+/// ciphertext, and one record of plaintext. `receive` and `write` accept less than offered when these are full; the
+/// caller keeps the rest.
 ///
-/// **Who may connect**: both sides show exactly one certificate, self-signed with an Ed25519 key. The key is asked of
-/// `authorize`; names, extensions and issuers are not looked at. Dates are kept with a tolerance for wrong clocks,
-/// because the roster decides who belongs and the dates only keep certificates from living for ever.
+/// **Admission**: both sides send exactly one certificate, self-signed with an Ed25519 key. `authorize` decides about
+/// the key; names, extensions and issuers are ignored. Dates are checked with a tolerance for wrong clocks. The roster
+/// decides who is a member; the dates only limit a certificate's lifetime.
 ///
-/// **Isolation**: confined to one thread or event loop at a time; not Sendable, so the compiler checks.
+/// **Isolation**: confined to one thread or event loop at a time; not Sendable, so the compiler checks this.
 package final class TLSEngine {
-    /// The side that connects or the side that is connected to.
+    /// The side of the connection.
     package enum Role: Hashable, Sendable {
-        /// Speaks first.
+        /// Connects and speaks first.
         case client
-        /// Demands the client's certificate.
+        /// Accepts the connection and requires the client's certificate.
         case server
     }
 
-    /// What a connection needs besides its role and identity.
+    /// The settings of a connection besides its role and identity.
     package struct Configuration: Sendable {
-        /// The one application protocol (RFC 7301) spoken, 1 to 255 bytes of UTF-8.
+        /// The only application protocol (RFC 7301) of the connection, 1 to 255 bytes of UTF-8.
         package var applicationProtocol: String
 
-        /// How far, in seconds, the peer's validity dates are stretched at both ends, for clocks that are wrong.
-        /// Default 86,400 (a guess: one day, so that a wrong time zone does not cut a member off). More lets expired
-        /// certificates in for longer; a key that must not get in is refused by `authorize` anyhow.
+        /// The tolerance in seconds for both validity dates of the peer's certificate, for wrong clocks.
+        ///
+        /// Default 86,400 (a guess: one day, so a wrong time zone does not lock a member out). A larger value accepts
+        /// expired certificates longer; `authorize` still refuses unwanted keys.
         package var clockToleranceSeconds: Int64
 
-        /// The time now, seconds since 1970 UTC.
+        /// Returns the current time in seconds since 1970 UTC.
         package var now: @Sendable () -> Int64
 
-        /// Whether to talk to this key. Called during the handshake, on its thread, at most once per connection: it
-        /// must not block. The peer has not yet proven that it holds the key.
+        /// Returns true to accept a key. Called during the handshake on its thread, at most once per connection; must
+        /// not block. The peer has not yet proved that it holds the key.
         package var authorize: @Sendable (Ed25519PublicKey) -> Bool
 
-        /// Settings for a connection.
+        /// Creates settings.
         package init(
             applicationProtocol: String,
             clockToleranceSeconds: Int64 = 86_400,
@@ -60,47 +63,47 @@ package final class TLSEngine {
         }
     }
 
-    /// How far the connection is.
+    /// The progress of the connection.
     package enum State: Hashable, Sendable {
         /// `start()` has not been called.
         case idle
-        /// No plaintext may pass yet.
+        /// The handshake is in progress; no plaintext may pass yet.
         case handshaking
-        /// The peer has proven its key. (A client's own key may still be refused by the server: TLS 1.3 tells a client
-        /// of that only afterwards, by an alert in place of the first data.)
+        /// The peer has proved its key. A server may still refuse the client's key: in TLS 1.3 the client learns this
+        /// only afterwards, from an alert instead of the first data.
         case established
-        /// The peer has closed in order and everything it sent has been read.
+        /// The peer has closed in an orderly way and everything it sent has been read.
         case closedByPeer
-        /// Over. An alert may wait to be taken and sent.
+        /// The connection has ended. An alert may be available for sending.
         case failed(TLSFailure)
     }
 
-    /// What a `read` came to.
+    /// The result of a `read`.
     package enum ReadResult: Hashable, Sendable {
-        /// So many bytes of plaintext, at least 1.
+        /// The number of bytes of plaintext, at least 1.
         case bytes(Int)
-        /// Nothing until more ciphertext is received.
+        /// More ciphertext is needed.
         case needsInput
-        /// The peer has closed in order; nothing will come.
+        /// The peer has closed in an orderly way; no more data follows.
         case closed
     }
 
-    /// Bytes of ciphertext held for each direction, before `receive` and `write` take no more: 64 KiB.
+    /// The number of ciphertext bytes held per direction at which `receive` and `write` accept no more: 64 KiB.
     package static let bufferBytesMax = 64 * 1024
 
-    /// How far the connection is.
+    /// The progress of the connection.
     package private(set) var state = State.idle
 
-    /// The peer's key, once `state` is `.established`.
+    /// The peer's key after `state` has become `.established`.
     package private(set) var peerPublicKey: Ed25519PublicKey?
 
     private let role: Role
     private let configuration: Configuration
     private let protocolBytes: [UInt8]
-    // Kept for as long as OpenSSL may use it.
+    // Held while OpenSSL may use it.
     private let identity: TLSIdentity
     private let ssl: OpaquePointer
-    // Both belong to `ssl`, which frees them.
+    // `ssl` owns and frees both.
     private let incoming: OpaquePointer
     private let outgoing: OpaquePointer
     private var judgedKey: Ed25519PublicKey?
@@ -110,7 +113,7 @@ package final class TLSEngine {
     private var inputEnded = false
     private var closeNotifySent = false
 
-    /// A connection that has not begun.
+    /// Creates a connection that has not started.
     ///
     /// - Throws: `OpenSSLError` if OpenSSL has no memory.
     package init(role: Role, identity: TLSIdentity, configuration: Configuration) throws(OpenSSLError) {
@@ -135,12 +138,12 @@ package final class TLSEngine {
         self.outgoing = outgoing
         self.protocolBytes = Array(configuration.applicationProtocol.utf8)
         precondition((1...255).contains(protocolBytes.count), "an ALPN name has 1 to 255 bytes")
-        // Unowned: the callbacks run only inside calls that this object makes.
+        // Unowned is safe: the callbacks run only inside calls of this object.
         _ = hansa_ssl_set_owner(ssl, Unmanaged.passUnretained(self).toOpaque())
         switch role {
         case .client:
             let offer = [UInt8(protocolBytes.count)] + protocolBytes
-            // Answers 0 for success, unlike its neighbours.
+            // This function returns 0 on success, unlike the others.
             guard SSL_set_alpn_protos(ssl, offer, UInt32(offer.count)) == 0 else {
                 throw .draining("offering an application protocol")
             }
@@ -152,22 +155,23 @@ package final class TLSEngine {
 
     deinit { SSL_free(ssl) }
 
-    /// Begins the handshake; a client's first message is then there to be taken. Does nothing the second time.
+    /// Starts the handshake. A client's first message is then available for sending. A second call does nothing.
     ///
-    /// - Throws: `TLSFailure`, which is then the state too.
+    /// - Throws: `TLSFailure`, which then is the state too.
     package func start() throws(TLSFailure) {
         guard state == .idle else { return }
         state = .handshaking
         try handshake()
     }
 
-    /// Takes ciphertext from the transport, and goes on with the handshake if that is not done.
+    /// Receives ciphertext from the transport and continues an incomplete handshake.
     ///
-    /// - Returns: how many bytes were taken, from the front. Fewer than given means: `read` first, then offer the rest.
-    /// - Throws: `TLSFailure`, which is then the state too. Send what `takeOutgoing` gives (an alert), then close.
+    /// - Returns: The number of bytes accepted from the front. If it is less than given, call `read`, then offer the
+    ///   rest.
+    /// - Throws: `TLSFailure`, which then is the state too. Send the bytes of `takeOutgoing` (an alert), then close.
     package func receive(_ ciphertext: UnsafeRawBufferPointer) throws(TLSFailure) -> Int {
         try throwIfFailed()
-        // Told from the first byte, so that garbage of fewer bytes than a record's header needs no deadline.
+        // Checked on the first byte, so garbage shorter than a record header is detected without a deadline.
         if looksLikeTLS == nil, let first = ciphertext.first {
             looksLikeTLS = first == UInt8(SSL3_RT_HANDSHAKE) || first == UInt8(SSL3_RT_ALERT)
             if looksLikeTLS == false { throw fail(.notTLS) }
@@ -184,28 +188,29 @@ package final class TLSEngine {
         return count
     }
 
-    /// Takes ciphertext from the transport; as above.
+    /// Receives ciphertext from the transport, like the method above.
     package func receive(_ ciphertext: [UInt8]) throws(TLSFailure) -> Int {
-        // Typed throws do not pass through the standard library's closure.
+        // The standard library's closure does not support typed throws.
         let result = ciphertext.withUnsafeBytes { bytes in
             Result { () throws(TLSFailure) in try receive(bytes) }
         }
         return try result.get()
     }
 
-    /// The transport has ended: nothing more will be received. What was received can still be read; the end then shows
-    /// as `.closed` if the peer closed in order, as `TLSFailure.truncated` if not.
+    /// Handles the end of the transport: nothing more will be received. Received data can still be read.
     ///
-    /// - Throws: `TLSFailure.truncated` at once if the handshake is not done.
+    /// The end then appears as `.closed` if the peer closed in an orderly way, otherwise as `TLSFailure.truncated`.
+    ///
+    /// - Throws: `TLSFailure.truncated` at once if the handshake is not complete.
     package func receiveEndOfInput() throws(TLSFailure) {
         inputEnded = true
         if state == .idle || state == .handshaking { throw fail(.truncated) }
     }
 
-    /// Decrypts into `destination` as much as is there and fits, at most one record (16 KiB) per call.
+    /// Decrypts available data into `destination`, at most one record (16 KiB) per call.
     ///
-    /// - Returns: `.needsInput` as long as the handshake is not done.
-    /// - Throws: `TLSFailure`, which is then the state too. Send what `takeOutgoing` gives, then close.
+    /// - Returns: `.needsInput` until the handshake is complete.
+    /// - Throws: `TLSFailure`, which then is the state too. Send the bytes of `takeOutgoing`, then close.
     package func read(into destination: UnsafeMutableRawBufferPointer) throws(TLSFailure) -> ReadResult {
         switch state {
         case .idle, .handshaking: return .needsInput
@@ -233,7 +238,7 @@ package final class TLSEngine {
 
     /// Decrypts at most `count` bytes; nil for the peer's orderly close, empty if more ciphertext is needed.
     ///
-    /// - Throws: as `read(into:)`.
+    /// - Throws: Like `read(into:)`.
     package func read(upTo count: Int) throws(TLSFailure) -> [UInt8]? {
         var failure: TLSFailure?
         var closed = false
@@ -254,7 +259,7 @@ package final class TLSEngine {
                 }
             }
         }
-        // What came before the end is given first; the next call tells the end again.
+        // Data before the end is returned first; the next call reports the end again.
         if !bytes.isEmpty { return bytes }
         if let failure { throw failure }
         return closed ? nil : []
@@ -262,9 +267,9 @@ package final class TLSEngine {
 
     /// Encrypts plaintext for the peer, in records of at most 16 KiB.
     ///
-    /// - Returns: how many bytes were taken, from the front: fewer than given when `bufferBytesMax` of ciphertext wait to
-    ///   be taken; 0 before the handshake is done and after `shutdown()`.
-    /// - Throws: `TLSFailure`, which is then the state too.
+    /// - Returns: The number of bytes accepted from the front. Less than given if `bufferBytesMax` of ciphertext are
+    ///   unsent; 0 before the handshake is complete and after `shutdown()`.
+    /// - Throws: `TLSFailure`, which then is the state too.
     package func write(_ plaintext: UnsafeRawBufferPointer) throws(TLSFailure) -> Int {
         try throwIfFailed()
         guard state == .established || state == .closedByPeer, !closeNotifySent else { return 0 }
@@ -279,7 +284,7 @@ package final class TLSEngine {
         return taken
     }
 
-    /// Encrypts plaintext for the peer; as above.
+    /// Encrypts plaintext for the peer, like the method above.
     package func write(_ plaintext: [UInt8]) throws(TLSFailure) -> Int {
         let result = plaintext.withUnsafeBytes { bytes in
             Result { () throws(TLSFailure) in try write(bytes) }
@@ -287,26 +292,27 @@ package final class TLSEngine {
         return try result.get()
     }
 
-    /// Bytes that wait to be sent to the peer.
+    /// The number of bytes to send to the peer.
     package var outgoingCount: Int { Int(BIO_ctrl_pending(outgoing)) }
 
-    /// Moves waiting bytes to `destination`; they are then the caller's to send, in order.
+    /// Moves outgoing bytes to `destination`. The caller must send them in order.
     ///
-    /// - Returns: how many, at most `destination.count`; 0 if none wait.
+    /// - Returns: The number of bytes, at most `destination.count`; 0 if there are none.
     package func takeOutgoing(into destination: UnsafeMutableRawBufferPointer) -> Int {
         guard outgoingCount > 0, destination.count > 0 else { return 0 }
         return max(0, Int(BIO_read(outgoing, destination.baseAddress, Int32(clamping: destination.count))))
     }
 
-    /// Takes all waiting bytes; they are then the caller's to send, in order.
+    /// Removes and returns all outgoing bytes. The caller must send them in order.
     package func takeOutgoing() -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: outgoingCount) { buffer, count in
             count = takeOutgoing(into: UnsafeMutableRawBufferPointer(buffer))
         }
     }
 
-    /// Tells the peer that we write no more (`close_notify`), to be taken and sent. Reading may go on. Does nothing
-    /// before the handshake is done, after a failure, or the second time.
+    /// Prepares a `close_notify` for sending, which tells the peer that we write no more. Reading may continue.
+    ///
+    /// Does nothing before the handshake is complete, after a failure, or on a second call.
     package func shutdown() {
         guard state == .established || state == .closedByPeer, !closeNotifySent else { return }
         closeNotifySent = true
@@ -321,7 +327,7 @@ package final class TLSEngine {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         if result == 1 {
-            // The verify callback has run, or there would be no success.
+            // A successful handshake implies that the verify callback has run.
             guard let judgedKey, hasNegotiatedProtocol() else { throw fail(.applicationProtocolMismatch) }
             peerPublicKey = judgedKey
             state = .established
@@ -345,16 +351,18 @@ package final class TLSEngine {
         return protocolBytes.elementsEqual(UnsafeBufferPointer(start: start, count: Int(count)))
     }
 
-    // MARK: Called back by OpenSSL, from within `handshake()` and `read`
+    // MARK: Callbacks from OpenSSL inside `handshake()` and `read`
 
-    /// The engine that an SSL object belongs to.
+    /// The engine that owns an SSL object.
     static func owner(of ssl: OpaquePointer?) -> TLSEngine? {
         guard let ssl, let owner = hansa_ssl_owner(ssl) else { return nil }
         return Unmanaged<TLSEngine>.fromOpaque(owner).takeUnretainedValue()
     }
 
-    /// Judges the peer's certificate; nil to go on. The cheap questions come first, so that a stranger costs no
-    /// verification. That the peer holds the key is proven by the next message, which OpenSSL checks.
+    /// Checks the peer's certificate; nil means accepted.
+    ///
+    /// Cheap checks come first, so an unknown key costs no verification. The next message proves that the peer holds
+    /// the key; OpenSSL checks it.
     func judgePeer(_ store: OpaquePointer) -> TLSFailure? {
         let refusal = verdict(store)
         self.refusal = refusal
@@ -362,7 +370,7 @@ package final class TLSEngine {
     }
 
     private func verdict(_ store: OpaquePointer) -> TLSFailure? {
-        // A server's answer comes before its certificate (RFC 8446, section 4.3.1), so it can be judged here.
+        // A server's protocol choice precedes its certificate (RFC 8446, section 4.3.1), so it can be checked here.
         if role == .client, !hasNegotiatedProtocol() { return .applicationProtocolMismatch }
         guard hansa_store_ctx_chain_count(store) == 1, let leaf = X509_STORE_CTX_get0_cert(store) else {
             return .certificateMalformed
@@ -383,8 +391,10 @@ package final class TLSEngine {
         return nil
     }
 
-    /// Whether a client's first message may go on to OpenSSL: it names application protocols, or lacks TLS 1.3 and will
-    /// be refused for that. OpenSSL itself lets a client pass that names none.
+    /// True if OpenSSL may process a client's first message: it names application protocols, or lacks TLS 1.3 and will
+    /// be refused for that.
+    ///
+    /// OpenSSL itself accepts a client that names no protocol.
     func acceptsClientHello() -> Bool {
         guard role == .server else { return true }
         if !clientOffersTLS13() { return true }
@@ -401,7 +411,7 @@ package final class TLSEngine {
         var count = 0
         let type = UInt32(TLSEXT_TYPE_supported_versions)
         guard SSL_client_hello_get0_ext(ssl, type, &start, &count) == 1 else { return false }
-        // One byte of length, then versions of two bytes (RFC 8446, section 4.2.1).
+        // One length byte, then versions of two bytes each (RFC 8446, section 4.2.1).
         let versions = UnsafeBufferPointer(start: start, count: count).dropFirst()
         var index = versions.startIndex
         while index + 1 < versions.endIndex {
@@ -411,7 +421,7 @@ package final class TLSEngine {
         return false
     }
 
-    /// Where our protocol stands in a client's list of length-prefixed names; nil if it is not there.
+    /// The range of our protocol in a client's list of length-prefixed names; nil if it is missing.
     func selectProtocol(from offered: UnsafeBufferPointer<UInt8>) -> Range<Int>? {
         var index = 0
         while index < offered.count {
@@ -424,7 +434,7 @@ package final class TLSEngine {
         return nil
     }
 
-    /// Keeps the alert that the peer has sent.
+    /// Records the alert that the peer sent.
     func noteReceived(_ alert: TLSAlert) {
         // user_canceled (90) only announces a close_notify (RFC 8446, section 6.1).
         if alert != .closeNotify, alert.rawValue != 90 { alertReceived = alert }
@@ -442,7 +452,7 @@ package final class TLSEngine {
         return failure
     }
 
-    /// What OpenSSL's refusal means; empties its queue.
+    /// Converts OpenSSL's error and empties its queue.
     private func failure(_ operation: String) -> TLSFailure {
         let code = ERR_peek_error()
         let reason = hansa_err_is_ssl(code) == 1 ? hansa_err_reason(code) : 0

@@ -1,25 +1,25 @@
 import COpenSSL
 
-/// Who we are in TLS: a key, its certificate, and OpenSSL's settings object made from them.
+/// This node's TLS identity: a key, its certificate, and the OpenSSL context created from them.
 ///
-/// Make one per certificate and share it among connections, of either role: making it costs some hundred microseconds,
-/// a connection from it a few. Connections already open keep the identity they began with.
+/// Create one per certificate and share it among connections of both roles. Creating an identity takes some hundred
+/// microseconds; creating a connection from it takes a few. Open connections keep their identity.
 ///
-/// The settings are the policy's fixed part: TLS 1.3 only; Ed25519 only, for certificates and signatures; X25519 only;
-/// both sides show a certificate; no resumption, tickets, early data, renegotiation or compression.
+/// The context fixes the policy: TLS 1.3 only; Ed25519 only, for certificates and signatures; X25519 only. Both sides
+/// send a certificate. Resumption, tickets, early data, renegotiation and compression are disabled.
 ///
-/// `@unchecked Sendable`: the context is never changed after `init`; OpenSSL guards its reference count, the one thing
-/// that new connections write to.
+/// `@unchecked Sendable`: the context never changes after `init`. New connections write only its reference count, which
+/// OpenSSL guards.
 package final class TLSIdentity: @unchecked Sendable {
-    /// The certificate that peers are shown.
+    /// The certificate that peers receive.
     package let certificate: Certificate
 
-    /// The key that peers know us by.
+    /// The key by which peers know this node.
     package let publicKey: Ed25519PublicKey
 
     let context: OpaquePointer
 
-    /// The identity of `key` with `certificate`, which must be about that key.
+    /// Creates the identity of `key` with `certificate`, which must be a certificate of that key.
     ///
     /// - Throws: `OpenSSLError` if the two do not belong together, or OpenSSL refuses a setting.
     package init(key: Ed25519PrivateKey, certificate: Certificate) throws(OpenSSLError) {
@@ -37,7 +37,8 @@ package final class TLSIdentity: @unchecked Sendable {
 
     deinit { SSL_CTX_free(context) }
 
-    /// Peers' certificate messages longer than this are refused before they are read. Ours have some 350 bytes.
+    /// The maximum size of a peer's certificate messages in bytes; larger ones are refused unread. Ours have some 350
+    /// bytes.
     private static let certificateBytesMax = 16 * 1024
 
     private static func configure(
@@ -58,7 +59,7 @@ package final class TLSIdentity: @unchecked Sendable {
         hansa_ctx_set_mode(context, hansa_tls_modes())
         hansa_ctx_disable_session_cache(context)
         hansa_ctx_set_certificate_bytes_max(context, certificateBytesMax)
-        // The callbacks find their connection through the SSL object, so the shared context names none.
+        // The context is shared; callbacks find their connection through the SSL object.
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         SSL_CTX_set_cert_verify_callback(context, verifyPeer, nil)
         SSL_CTX_set_client_hello_cb(context, inspectClientHello, nil)
@@ -67,7 +68,7 @@ package final class TLSIdentity: @unchecked Sendable {
     }
 }
 
-// OpenSSL's callbacks. Each runs inside a call that the connection's engine makes, on its thread, while it is alive.
+// OpenSSL's callbacks. Each runs inside a call by the connection's engine, on the engine's thread.
 
 private let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { store, _ in
     guard let store, let engine = TLSEngine.owner(of: hansa_store_ctx_ssl(store)) else { return 0 }
@@ -79,7 +80,7 @@ private let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?
         case .certificateNotYetValid: X509_V_ERR_CERT_NOT_YET_VALID
         case .certificateMalformed: X509_V_ERR_CERT_REJECTED
         case .applicationProtocolMismatch: X509_V_ERR_APPLICATION_VERIFICATION
-        default: X509_V_ERR_SUBJECT_ISSUER_MISMATCH  // not in its table, hence certificate_unknown
+        default: X509_V_ERR_SUBJECT_ISSUER_MISMATCH  // not in OpenSSL's table, so it sends certificate_unknown
         }
     X509_STORE_CTX_set_error(store, code)
     return 0
@@ -104,7 +105,7 @@ private let selectApplicationProtocol:
         guard let engine = TLSEngine.owner(of: ssl), let offered,
             let range = engine.selectProtocol(from: UnsafeBufferPointer(start: offered, count: Int(offeredCount)))
         else { return SSL_TLSEXT_ERR_ALERT_FATAL }
-        // OpenSSL copies from the offer itself, which it owns.
+        // OpenSSL copies the name from the offer, which it owns.
         chosen?.pointee = offered + range.lowerBound
         chosenCount?.pointee = UInt8(range.count)
         return SSL_TLSEXT_ERR_OK

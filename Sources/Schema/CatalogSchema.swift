@@ -1,10 +1,9 @@
 package import Catalog
 
-/// What the declarations say of a field's name, for those who ask often. All of it binds the node that writes, never the
-/// one that merges.
+/// Prebuilt lookups of the declarations by field name. These rules bind the node that writes, never the nodes that
+/// merge.
 ///
-/// Names are asked for without their kind where records of all kinds are read: a name means the same in all of them (see
-/// ``Field``). The sets are built once.
+/// Lookups without a kind serve readers of all kinds; a name means the same in every kind (see ``Field``).
 package enum CatalogSchema {
     private static let allFields = Field.common + Kind.allCases.flatMap(\.ownFields)
 
@@ -12,19 +11,20 @@ package enum CatalogSchema {
         Set(allFields.filter(isIncluded).map(\.name))
     }
 
-    /// The names of the kinds, in the order in which they are shown.
+    /// The names of the kinds, in display order.
     package static let kinds = Kind.allCases.map(\.rawValue)
 
-    /// Names of texts that have a register for each language.
+    /// The names of text fields with a register for each language.
     package static let languageFields = names(where: \.isPerLanguage)
 
-    /// Names of fields that hold a set of elements.
+    /// The names of fields that hold a set.
     package static let setFields = names(where: \.isSet)
 
-    /// Names of fields with role ``Role/naming``.
+    /// The names of fields with role ``Role/naming``.
     package static let namingFields = names { $0.roles.contains(.naming) }
 
-    /// Names of fields with role ``Role/title``, each once, in the order in which a record's title is looked for.
+    /// The names of fields with role ``Role/title``, each once. A record's title is the first of these that has a
+    /// value.
     package static let titleFields: [String] = {
         var titles: [String] = []
         for field in allFields where field.roles.contains(.title) && !titles.contains(field.name) {
@@ -33,7 +33,7 @@ package enum CatalogSchema {
         return titles
     }()
 
-    /// Few enough to compare with one after the other, which takes less time than hashing.
+    /// The list is short, so comparing names one by one is faster than hashing.
     private static let searchNames: [Substring] = names {
         !$0.roles.isDisjoint(with: [.title, .alias])
     }.sorted().map { Substring($0) }
@@ -45,15 +45,15 @@ package enum CatalogSchema {
         }
     )
 
-    /// The names of the fields of a kind, those of all kinds among them; an unknown kind has only the latter.
+    /// The names of a kind's fields, including the common fields. An unknown kind has only the common fields.
     package static func fields(of kind: String) -> Set<String> { fieldsByKind[kind] ?? commonFields }
 
-    /// True if the path holds a set of elements rather than one value.
+    /// True if the path holds a set, not a register.
     package static func isSet(_ path: FieldPath) -> Bool {
         path.key == nil && setFields.contains(path.text)
     }
 
-    /// True if search ranks the path's values as names of the record: its titles and its other names. The index for
-    /// search depends on it.
+    /// True if search ranks the path's values as names of the record: its titles and other names. The search index
+    /// depends on it.
     package static func isSearchName(_ path: FieldPath) -> Bool { searchNames.contains(path.base) }
 }

@@ -1,27 +1,27 @@
 /// A field of one kind of record, or of all kinds.
 ///
-/// A name means the same in every kind that has it as far as merging and search go: whether it holds a set, whether it
-/// has languages, and its roles. Type and words may differ.
+/// Kinds that share a field's name agree on everything that merging and search use: sets, languages and roles. Type and
+/// words may differ.
 package struct Field: Sendable {
     /// The part of a path before its first slash, in ASCII.
     package let name: String
-    /// What a value of the field, or an element of its set, stands for.
+    /// The type of the field's value, or of an element of its set.
     package let type: ValueType
-    /// True if it holds a set of elements rather than one value.
+    /// True if the field holds a set, not a register.
     package let isSet: Bool
-    /// True if it has a register for each language, at `name/LANGUAGE`.
+    /// True if the field has a register for each language, at `name/LANGUAGE`.
     package let isPerLanguage: Bool
-    /// What the field does for its record.
+    /// The purposes of the field for its record.
     package let roles: Set<Role>
-    /// The field's label and what it is for.
+    /// The field's label and description.
     package private(set) var words = Words()
 
-    /// The kinds of record that a value may refer to; empty for a field that refers to none.
+    /// The kinds of record that a value may refer to; empty if values are no references.
     package var reference: Set<Kind> {
         if case .reference(let kinds) = type { kinds } else { [] }
     }
 
-    /// A field whose words are still to be given.
+    /// Creates a field without words.
     init(
         _ name: String,
         _ type: ValueType,
@@ -36,14 +36,14 @@ package struct Field: Sendable {
         self.roles = roles
     }
 
-    /// The same field with its English words.
+    /// Returns a copy with English words.
     func english(_ label: String, _ description: String) -> Field {
         var field = self
         field.words = words.english(label, description)
         return field
     }
 
-    /// The same field with its Chinese words.
+    /// Returns a copy with Chinese words.
     func chinese(_ label: String, _ description: String) -> Field {
         var field = self
         field.words = words.chinese(label, description)
@@ -51,20 +51,20 @@ package struct Field: Sendable {
     }
 }
 
-/// What a field does for its record, beside holding a value.
+/// The purpose of a field for its record, in addition to holding a value.
 package enum Role: Hashable, Sendable {
-    /// Makes a record worth showing: a name or a description, by whatever name its kind gives it. An import and an edit
-    /// demand one of these.
+    /// A name or a description under any field name. Imports and edits require one such field, since a record without
+    /// it is useless to readers.
     case naming
-    /// Tells how the record is called in lists; the first such field that has a value does.
+    /// A title of the record. Lists show the first such field that has a value.
     case title
-    /// Another name of the record: search ranks it as it ranks a title, and lists do not show it.
+    /// Another name of the record. Search ranks it like a title; lists do not show it.
     case alias
 }
 
-/// A kind's or field's label and description, in the languages of the alliance.
+/// The label and description of a kind or field in the languages of the alliance.
 package struct Words: Hashable, Sendable {
-    /// The words of one language.
+    /// The words in one language.
     package struct Phrase: Hashable, Sendable {
         /// A few words, without a full stop.
         package let label: String
@@ -77,14 +77,14 @@ package struct Words: Hashable, Sendable {
     /// In simplified Chinese.
     package private(set) var chinese = Phrase(label: "", description: "")
 
-    /// The same words with these English ones.
+    /// Returns a copy with these English words.
     func english(_ label: String, _ description: String) -> Words {
         var words = self
         words.english = Phrase(label: label, description: description)
         return words
     }
 
-    /// The same words with these Chinese ones.
+    /// Returns a copy with these Chinese words.
     func chinese(_ label: String, _ description: String) -> Words {
         var words = self
         words.chinese = Phrase(label: label, description: description)

@@ -1,15 +1,17 @@
 package import Catalog
 
 extension FieldPath {
-    /// How a path is written where the slash is awkward (columns, the command line): `name.zh` for `name/zh`,
-    /// `name` for `name/und`, `ext/X` as it is.
+    /// The path's form for columns and the command line, where a slash is inconvenient: `name.zh` for `name/zh`, `name`
+    /// for `name/und`. Paths that begin with `ext/` do not change.
     package var columnName: String {
         guard let key, base != "ext" else { return text }
         return key == "und" ? String(base) : "\(base).\(key)"
     }
 
-    /// Reads a path as people write it: `name` gives `name/und` for a text that has languages, `name.zh` gives
-    /// `name/zh`; a path with a slash is taken as it is. Nil where no user may name it.
+    /// Parses a path as people write it; nil if users may not write the path.
+    ///
+    /// For fields with languages, `name` gives `name/und` and `name.zh` gives `name/zh`. A path with a slash is used
+    /// unchanged.
     package init?(written text: String) {
         if text.utf8.contains(UInt8(ascii: "/")) {
             self.init(text)

@@ -1,9 +1,9 @@
-/// The kinds of record that Hansa knows, in the order in which they are shown. Records of others are kept and shown too.
+/// The kinds of record that Hansa defines, in display order. Nodes also keep and show records of other kinds.
 package enum Kind: String, CaseIterable, Hashable, Sendable {
     case organization, location, contact, capability, resource, capacity, need, reservation, project, standard, event,
         notice, concept
 
-    /// The fields of this kind beside ``Field/common``, in the order in which they are shown.
+    /// The fields of this kind, without ``Field/common``, in display order.
     package var ownFields: [Field] {
         switch self {
         case .organization: Self.organizationFields
@@ -22,7 +22,7 @@ package enum Kind: String, CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// The kind's name and what it is for.
+    /// The kind's label and description.
     package var words: Words {
         switch self {
         case .organization:

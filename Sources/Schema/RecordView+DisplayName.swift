@@ -1,8 +1,10 @@
 package import Catalog
 
 extension RecordView {
-    /// The record's title: the first of ``CatalogSchema/titleFields`` that has a value, in the first of these languages
-    /// in which it has one or else in any; without a title, its local id or the beginning of its id.
+    /// The record's title; without one, its local id or the beginning of its record id.
+    ///
+    /// The title is the first of ``CatalogSchema/titleFields`` that has a value. Of a field's languages, the first of
+    /// `languages` with a value is used, then any other.
     package func displayName(languages: [String] = ["und", "en", "zh"]) -> String {
         for base in CatalogSchema.titleFields {
             for language in languages {

@@ -1,11 +1,11 @@
-/// Limits on what this node writes. Longer values of other members are taken as they come, within the limits of the
+/// Limits on the values that this node writes. It accepts longer values of other members, within the limits of the
 /// format.
 package enum WriterLimits {
-    /// The longest local id, in bytes of UTF-8.
+    /// The maximum length of a local id in bytes of UTF-8.
     package static let localIDBytesMax = 1024
-    /// The longest value of one field, or element of a set, in bytes.
+    /// The maximum size in bytes of a field's value, or of an element of a set.
     package static let fieldBytesMax = 64 * 1024
-    /// The values of one record together, in bytes with some room for each field's path; an operation has them all and a
-    /// little more.
+    /// The maximum size of a record's values together in bytes, with an allowance for each field's path. One operation
+    /// can hold them all.
     package static let recordBytesMax = 256 * 1024
 }

@@ -1,13 +1,13 @@
 import NIOCore
 
-/// Accepts nothing for a while after the system has refused a connection, mostly for want of descriptors.
+/// Pauses accepting after the system has refused a connection, usually because no file descriptor is free.
 ///
-/// NIO's own handler only holds reads back: the socket stays registered, and the event loop wakes for it without end. This one
-/// takes the interest in the socket back, by the channel's `autoRead`.
+/// NIO's own handler only delays reads: the socket stays registered, and the event loop wakes up for it continuously.
+/// This handler deregisters interest in the socket through the channel's `autoRead`.
 final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
-    /// How long the pause is.
+    /// The length of the pause.
     static let length = TimeAmount.milliseconds(100)
 
     private let refused: (IOError) -> Void
@@ -26,7 +26,7 @@ final class AcceptPause: ChannelInboundHandler {
         isPausing = true
         let channel = context.channel
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        // Neither fails but where the channel has been closed.
+        // Setting the option fails only if the channel is closed.
         channel.setOption(.autoRead, value: false).whenComplete { _ in }
         context.eventLoop.scheduleTask(in: Self.length) {
             bound.value.isPausing = false

@@ -4,14 +4,16 @@
     import Musl
 #endif
 
-/// Remote addresses that count as one: an IPv4 address, or the IPv6 network of 56 bits that one customer of a provider
-/// commonly has (RFC 6177). An IPv4 address written as IPv6 (`::ffff:a.b.c.d`) is the IPv4 address.
+/// Remote addresses that count as one: an IPv4 address, or a 56-bit IPv6 network, the usual size for a provider's
+/// customer (RFC 6177).
+///
+/// An IPv4-mapped IPv6 address (`::ffff:a.b.c.d`) counts as the IPv4 address.
 package struct AddressGroup: Hashable, Sendable, CustomStringConvertible {
-    /// 4 bytes, 7 bytes, or none for what is no IP address.
+    /// 4 bytes for IPv4, 7 bytes for IPv6, empty for other texts.
     private let bytes: [UInt8]
 
-    /// - Parameter host: An IP address in text, without brackets. A zone (`%eth0`) is ignored; all that is no IP address
-    ///   is one group.
+    /// - Parameter host: An IP address in text, without brackets. A zone (`%eth0`) is ignored. All texts that are no IP
+    ///   address form one group.
     package init(host: String) {
         let text = String(host.prefix { $0 != "%" })
         var short = in_addr()

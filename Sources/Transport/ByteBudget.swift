@@ -1,7 +1,9 @@
-/// What connections hold in memory together, and which of them to close when it is too much: the one that holds most, of
-/// the account that holds most. A pure value.
+/// Counts the bytes that connections hold in memory, and selects one to close when the total exceeds the bound. A pure
+/// value.
 ///
-/// - Complexity: Constant, and linear in the accounts and in one account's connections where the bound is exceeded.
+/// It selects the account with the most bytes, and of this account the holder with the most bytes.
+///
+/// - Complexity: Constant within the bound. Beyond it, linear in the accounts and in one account's holders.
 package struct ByteBudget<Holder: AnyObject> {
     private struct Share {
         weak var holder: Holder?
@@ -14,18 +16,18 @@ package struct ByteBudget<Holder: AnyObject> {
     }
 
     private let bytesMax: Int
-    /// Bytes held by all.
+    /// The number of bytes that all holders have together.
     package private(set) var total = 0
     private var accounts: [[UInt8]: Account] = [:]
 
-    /// Nobody holds anything.
+    /// Creates an empty budget.
     package init(bytesMax: Int) {
         self.bytesMax = bytesMax
     }
 
-    /// A holder holds so many bytes now.
+    /// Sets the number of bytes that a holder has now.
     ///
-    /// - Returns: Who has to be closed; what it holds counts no more. Nil within the bound.
+    /// - Returns: The holder to close, whose bytes are no longer counted; nil within the bound.
     package mutating func set(_ bytes: Int, of holder: Holder, account name: [UInt8]) -> Holder? {
         replace(bytes, of: ObjectIdentifier(holder), holder, account: name)
         guard total > bytesMax, let fullest = accounts.max(by: { $0.value.bytes < $1.value.bytes }),
@@ -35,7 +37,7 @@ package struct ByteBudget<Holder: AnyObject> {
         return victim.value.holder
     }
 
-    /// A holder is no more.
+    /// Removes a holder that no longer exists.
     package mutating func remove(_ id: ObjectIdentifier, account: [UInt8]) { replace(0, of: id, nil, account: account) }
 
     private mutating func replace(_ bytes: Int, of id: ObjectIdentifier, _ holder: Holder?, account name: [UInt8]) {

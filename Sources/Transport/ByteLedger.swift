@@ -1,8 +1,8 @@
 import Synchronization
 
-/// The budgets of a transport's connections, for what has come and for what waits to be sent.
+/// The byte budgets of a transport's connections: one for received frames, one for frames to be sent.
 final class ByteLedger: Sendable {
-    /// One of the two.
+    /// One of the two budgets.
     final class Side: Sendable {
         private let budget: Mutex<ByteBudget<PeerConnection>>
 
@@ -10,13 +10,14 @@ final class ByteLedger: Sendable {
             budget = Mutex(ByteBudget(bytesMax: bytesMax))
         }
 
-        /// A connection holds so many bytes now. Closes one where all hold too much.
+        /// Sets the number of bytes that a connection holds now. Closes the connection that the budget selects if the
+        /// total exceeds the bound.
         func set(_ bytes: Int, of connection: PeerConnection, account: [UInt8]) {
             let victim = budget.withLock { $0.set(bytes, of: connection, account: account) }
             victim?.cut(.overBudget)
         }
 
-        /// A connection is no more.
+        /// Removes a connection that no longer exists.
         func remove(_ id: ObjectIdentifier, account: [UInt8]) {
             budget.withLock { $0.remove(id, account: account) }
         }

@@ -1,84 +1,86 @@
 package import OpenSSLKit
 
-/// Why a connection between peers ended, or never came to be.
+/// The reason why a connection between peers ended or could not be established.
 ///
-/// The first thing that happens decides; what follows from it (a reset after we closed, say) does not change the reason.
+/// The first cause decides. A later effect, such as a reset after this node closed, does not change the reason.
 package enum CloseReason: Error, Hashable, Sendable {
     // MARK: Before the peer is known
 
-    /// No connection.
+    /// The TCP connection failed.
     case connectFailed(SocketFailure)
-    /// The dial's deadline passed before the connection and the handshake were done.
+    /// The dial's deadline passed before the handshake was complete.
     case dialTimedOut
-    /// The task that dialled was cancelled.
+    /// The dialling task was cancelled.
     case cancelled
-    /// The handshake was not done in time: a silent or a slow peer.
+    /// The handshake was not complete in time: the peer is silent or slow.
     case handshakeTimedOut
-    /// What came first is not TLS.
+    /// The peer's first bytes are not TLS.
     case notTLS
-    /// The peer has no TLS 1.3.
+    /// The peer does not support TLS 1.3.
     case wrongVersion
     /// The peer speaks another application protocol.
     case alpnMismatch
-    /// The client showed no certificate.
+    /// The client sent no certificate.
     case noCertificate
-    /// What the peer showed is not one self-signed Ed25519 certificate.
+    /// The peer sent something other than one self-signed Ed25519 certificate.
     case badCertificate
     /// The peer's certificate has expired.
     case certificateExpired(Ed25519PublicKey, CertificateValidity)
     /// The peer's certificate is not valid yet.
     case certificateNotYetValid(Ed25519PublicKey, CertificateValidity)
-    /// The peer's key is not authorised, or no longer.
+    /// The peer's key is not authorised, or no longer authorised.
     case unknownKey(Ed25519PublicKey)
-    /// There are as many connections as may be, or too many finished ones wait to be accepted.
+    /// The transport has its maximum number of connections, or the accept queue is full.
     case tooManyConnections
-    /// It had to make room for another one, before its handshake was done or by the bounds of its ``PeerClass``.
+    /// The connection had to make room for another one: before its handshake was complete, or because of its
+    /// ``PeerClass`` limits.
     case madeRoom
-    /// Its account has its number of connections already.
+    /// The account has its maximum number of connections.
     case accountFull(Int)
-    /// The peers of its class have, whose name comes first.
+    /// The class with this name has its maximum number of connections.
     case classFull(String, Int)
 
     // MARK: From the peer or the network
 
-    /// The peer closed in order.
+    /// The peer closed in an orderly way.
     case closedByPeer
-    /// The peer ended the connection with this alert. `certificateUnknown`: it does not know our key; a dialler learns of
-    /// that only after its own handshake is done (RFC 8446, section 4.4.2.4 and figure 1).
+    /// The peer ended the connection with this alert. `certificateUnknown`: the peer does not know our key.
+    ///
+    /// A dialler receives that alert only after its own handshake is complete (RFC 8446, section 4.4.2.4 and figure 1).
     case refusedByPeer(TLSAlert)
-    /// The stream ended without the peer's orderly close: what it sent last may be missing.
+    /// The stream ended without an orderly close by the peer; the peer's last bytes may be missing.
     case truncated
     /// The connection was reset.
     case reset
-    /// The peer broke the TLS protocol, or the bytes were changed on the way; with OpenSSL's words.
+    /// The peer violated the TLS protocol, or the bytes were changed in transit; with OpenSSL's message.
     case protocolError(String)
-    /// A frame's length, in bytes, is beyond the limit.
+    /// A frame's length, in bytes, exceeds the limit.
     case frameTooLong(Int)
-    /// A frame of length 0.
+    /// The peer sent a frame of length 0.
     case emptyFrame
-    /// A frame that had begun did not come to its end in time.
+    /// A frame was not complete in time.
     case stalledFrame
-    /// Nothing came for the configured time although we were ready to read.
+    /// The peer sent nothing for the configured time, although this node was ready to read.
     case idle
-    /// It has lasted for as long as a peer of its ``PeerClass`` may stay.
+    /// The connection reached the maximum lifetime of its ``PeerClass``.
     case outlived
-    /// What it held in memory was the most of all, when all together held too much.
+    /// This connection held the most memory when all connections together exceeded the bound.
     case overBudget
-    /// Another fault of the system; in its words.
+    /// Another system error, with the system's message.
     case failed(String)
 
     // MARK: From this node
 
-    /// This node closed it.
+    /// This node closed the connection.
     case localShutdown
-    /// This node closed it because the peer does not read: too many bytes wait to be sent.
+    /// This node closed the connection because the peer does not read: too many bytes are queued.
     case slowReader
-    /// This node made a frame of so many bytes, which is none or more than a frame may have: a fault of this program.
+    /// This program created a frame of this invalid size in bytes, which is a bug.
     case unsendableFrame(Int)
-    /// This node closed it for a reason of its own, in its own words.
+    /// This node closed the connection for the reason in the text.
     case local(String)
 
-    /// What a failure of TLS means here.
+    /// Converts a TLS failure.
     init(_ failure: TLSFailure) {
         self =
             switch failure {

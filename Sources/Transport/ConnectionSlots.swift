@@ -1,17 +1,19 @@
 import NIOCore
 
-/// Counts a transport's connections and says whom to close, so that nobody can keep others out by holding many.
+/// Counts a transport's connections and selects connections to close, so that nobody can lock others out by holding
+/// many.
 ///
-/// A connection is a **stranger** until its handshake is done, then **settled** on the terms of its key, at last
-/// **ending**, until its socket is closed. A pure value; a connection's id tells its age.
+/// A connection starts as **unauthenticated** (`stranger`), is **settled** on its key's terms after its handshake, and
+/// is **ending** until its socket is closed. A pure value; ids ascend in the order of age.
 ///
-/// Strangers never keep a new one out: the oldest of the address that holds most makes room. So who comes from an
-/// address with few connections has the time for its handshake, however many come from others. For settled connections
-/// the same holds among the accounts of a class (``PeerClass``), by accounts instead of addresses.
+/// Unauthenticated connections never block a new one: the oldest one of the address with the most connections makes
+/// room. A peer whose address has few connections therefore has time for its handshake. The same rule applies to
+/// settled connections of a class (``PeerClass``), with accounts instead of addresses.
 ///
-/// - Complexity: Linear in the number of addresses or accounts at a bound, else in the connections of one of them.
+/// - Complexity: At a bound, linear in the number of addresses or accounts. Otherwise linear in the connections of one
+///   address or account.
 package struct ConnectionSlots {
-    /// A connection, ascending by age: the oldest has the least.
+    /// A connection's id; the oldest connection has the lowest.
     package typealias ID = UInt64
 
     private enum Phase: Hashable {
@@ -26,38 +28,39 @@ package struct ConnectionSlots {
     private let strangersPerAddressMax: Int
     private var nextID: ID = 0
     private var phases: [ID: Phase] = [:]
-    /// Each ascending.
+    /// The unauthenticated connections of each address, ascending.
     private var strangers: [AddressGroup: [ID]] = [:]
-    /// Connections whose handshake is not done.
+    /// The number of unauthenticated connections.
     package private(set) var strangerCount = 0
-    /// By class and account, each ascending.
+    /// The settled connections of each class and account, ascending.
     private var accounts: [PeerTerms: [ID]] = [:]
     private var classCounts: [PeerClass: Int] = [:]
-    /// Connections that are ending, in that order; those that have been cut or closed since are passed over.
+    /// The ending connections in the order in which they began to end. Entries that are cut or closed already are
+    /// skipped.
     private var endings = CircularBuffer<ID>()
     private var uncut: Set<ID> = []
 
-    /// No connection.
+    /// Creates a value without connections.
     ///
     /// - Parameters:
-    ///   - totalMax: All connections. Strangers and settled ones should leave room for some that are ending; for a moment
-    ///     there may be a sixteenth more.
-    ///   - strangersMax: At least 1.
-    ///   - strangersPerAddressMax: At least 1.
+    ///   - totalMax: The maximum number of connections. Reserve some for ending connections; the total may exceed it by
+    ///     a sixteenth for a moment.
+    ///   - strangersMax: The maximum number of unauthenticated connections; at least 1.
+    ///   - strangersPerAddressMax: The same per address; at least 1.
     package init(totalMax: Int, strangersMax: Int, strangersPerAddressMax: Int) {
         self.totalMax = totalMax
         self.strangersMax = strangersMax
         self.strangersPerAddressMax = strangersPerAddressMax
     }
 
-    /// All connections, those that are ending included.
+    /// The number of all connections, including ending ones.
     package var total: Int { phases.count }
 
-    // MARK: Coming
+    // MARK: Arriving
 
-    /// A connection has come in.
+    /// Adds an incoming connection.
     ///
-    /// - Returns: Its id, nil where it has to be closed; and the connections to cut for it.
+    /// - Returns: Its id, or nil if it must be closed; and the connections to cut for it.
     package mutating func arrive(from address: AddressGroup) -> (id: ID?, cut: [ID]) {
         var cut: [ID] = []
         if let own = strangers[address], own.count >= strangersPerAddressMax {
@@ -69,7 +72,7 @@ package struct ConnectionSlots {
         if phases.count >= totalMax {
             guard let ending = firstEnding() else { return (nil, cut) }
             cut.append(ending)
-            // Its socket is there until it has been closed, so a few more are for a moment.
+            // A cut connection keeps its socket until the socket is closed, so a few extra are allowed for a moment.
             guard phases.count < totalMax + totalMax / 16 + 1 else { return (nil, cut) }
         }
         let id = add(.stranger(address))
@@ -78,7 +81,7 @@ package struct ConnectionSlots {
         return (id, cut)
     }
 
-    /// This node has dialled a peer. Whoever dials bounds how often.
+    /// Adds a connection that this node dialled. The caller limits the number of dials.
     package mutating func dial() -> ID { add(.dialled) }
 
     private mutating func add(_ phase: Phase) -> ID {
@@ -89,19 +92,19 @@ package struct ConnectionSlots {
 
     // MARK: Settling
 
-    /// What came of a handshake's end.
+    /// The result of settling a connection.
     package enum Settlement: Equatable {
-        /// Taken, with the connections to cut for it.
+        /// Accepted; the connections in `cut` must be cut for it.
         case taken(cut: [ID])
-        /// The account has its number of connections.
+        /// The account has its maximum number of connections.
         case accountFull
-        /// The class has.
+        /// The class has its maximum number of connections.
         case classFull
-        /// It was cut meanwhile.
+        /// The connection was cut in the meantime.
         case gone
     }
 
-    /// A connection's handshake is done. One that this node has dialled is counted, and never refused.
+    /// Settles a connection whose handshake is complete. A dialled connection is counted but never refused.
     package mutating func settle(_ id: ID, on terms: PeerTerms) -> Settlement {
         let isDialled: Bool
         switch phases[id] {
@@ -137,9 +140,10 @@ package struct ConnectionSlots {
         lists.max { ($0.count, $1.first ?? 0) < ($1.count, $0.first ?? 0) }?.first
     }
 
-    // MARK: Going
+    // MARK: Ending
 
-    /// A connection is ending: it counts for nobody any more, and is the first to be cut where room is needed.
+    /// Marks a connection as ending: it no longer counts for an address or account, and is the first to be cut for
+    /// room.
     package mutating func end(_ id: ID) { end(id, isCut: false) }
 
     private mutating func end(_ id: ID, isCut: Bool) {
@@ -159,16 +163,16 @@ package struct ConnectionSlots {
         return nil
     }
 
-    /// A connection's socket is closed.
+    /// Removes a connection whose socket is closed.
     package mutating func remove(_ id: ID) {
         leave(id)
         phases[id] = nil
         uncut.remove(id)
-        // What was closed by itself is not kept in the queue for long.
+        // Removes the entries of connections that closed without a cut, so the queue stays small.
         if endings.count > 2 * uncut.count + 64 { endings = CircularBuffer(endings.filter { uncut.contains($0) }) }
     }
 
-    /// Takes a connection out of what it counts for.
+    /// Removes a connection from the counts of its phase.
     private mutating func leave(_ id: ID) {
         switch phases[id] {
         case .stranger(let address):

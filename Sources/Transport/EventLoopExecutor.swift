@@ -1,17 +1,18 @@
 package import NIOCore
 
-/// Runs tasks on an event loop's thread, where what they wait for comes from: no other thread has to be woken for it.
+/// Runs tasks on an event loop's thread. A task that waits for the loop's events then needs no wake-up of another
+/// thread.
 ///
-/// What runs there must not block, and be short.
+/// Tasks on this executor must be short and must not block.
 package final class EventLoopExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
 
-    /// - Parameter eventLoop: Runs at least until all tasks that prefer this executor have ended.
+    /// - Parameter eventLoop: Must run until all tasks that prefer this executor have ended.
     package init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
-    /// Has a task go on at the loop's next turn.
+    /// Continues a task in the loop's next iteration.
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         eventLoop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }

@@ -1,23 +1,23 @@
 package import NIOCore
 
-/// The framing of messages on a connection: the payload's length as 4 bytes, big end first, then the payload.
+/// The framing of messages on a connection: the payload's length as 4 bytes, big-endian, then the payload.
 package enum Frame {
-    /// Longest payload, in bytes: 4 MiB (Protocol.md, section 11).
+    /// The maximum size of a payload in bytes: 4 MiB (Protocol.md, section 11).
     package static let bytesMax = 4 * 1024 * 1024
 
-    /// Bytes before the payload.
+    /// The number of bytes before the payload.
     package static let headerBytes = 4
 }
 
-/// How far a connection's incoming frames are, and how long they may be. Isolation: the channel's event loop.
+/// The progress of a connection's incoming frames, and their maximum size. Isolation: the channel's event loop.
 final class FrameProgress {
-    /// The longest payload that is taken; may change between two frames.
+    /// The maximum size of a payload in bytes; may change between two frames.
     var bytesMax: Int
-    /// Bytes that have come of a frame that is not complete.
+    /// The number of received bytes of an incomplete frame.
     fileprivate(set) var partialBytes = 0
-    /// The whole length of that frame, as far as it is known; 0 between two frames.
+    /// The payload size of that frame in bytes if its header has arrived; otherwise 0.
     fileprivate(set) var announcedBytes = 0
-    /// Frames that are complete.
+    /// The number of complete frames.
     fileprivate(set) var completed: UInt64 = 0
 
     init(bytesMax: Int) {
@@ -25,10 +25,10 @@ final class FrameProgress {
     }
 }
 
-/// Cuts a byte stream into frames' payloads.
+/// Splits a byte stream into the payloads of frames.
 ///
-/// The length is judged as soon as its four bytes are there, before anything is kept or allocated for the payload. The
-/// first frame beyond the limit, or of length 0, is a `CloseReason` thrown into the pipeline, and nothing is decoded after.
+/// The decoder checks a length as soon as its four bytes have arrived, before it keeps or allocates anything for the
+/// payload. The first frame of length 0 or beyond the limit throws a `CloseReason` into the pipeline and ends decoding.
 /// Isolation: the channel's event loop.
 package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
     /// A frame's payload.
@@ -36,17 +36,17 @@ package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
 
     private let progress: FrameProgress
 
-    /// A decoder for payloads of 1 to `bytesMax` bytes.
+    /// Creates a decoder for payloads of 1 to `bytesMax` bytes.
     package init(bytesMax: Int = Frame.bytesMax) {
         progress = FrameProgress(bytesMax: bytesMax)
     }
 
-    /// A decoder that tells how far it is.
+    /// Creates a decoder that reports its progress.
     init(_ progress: FrameProgress) {
         self.progress = progress
     }
 
-    /// The next payload, or nil until it is complete.
+    /// Returns the next payload; nil until it is complete.
     ///
     /// - Throws: `CloseReason.frameTooLong` or `.emptyFrame`.
     package mutating func decode(buffer: inout ByteBuffer) throws -> [UInt8]? {
@@ -69,25 +69,25 @@ package struct FrameDecoder: NIOSingleStepByteToMessageDecoder {
         return buffer.readBytes(length: length)
     }
 
-    /// At the end of the stream: whole frames only; a part of one is dropped.
+    /// Decodes complete frames at the end of the stream and drops an incomplete one.
     ///
-    /// - Throws: as `decode`.
+    /// - Throws: Like ``decode(buffer:)``.
     package mutating func decodeLast(buffer: inout ByteBuffer, seenEOF: Bool) throws -> [UInt8]? {
         try decode(buffer: &buffer)
     }
 }
 
-/// Puts the length before each payload. Isolation: the channel's event loop.
+/// Writes the length before each payload. Isolation: the channel's event loop.
 package final class FrameEncoder: ChannelOutboundHandler {
-    /// A payload of 1 byte up to the limit: ``PeerConnection`` passes on no other.
+    /// A payload from 1 byte up to the limit; ``PeerConnection`` sends no other.
     package typealias OutboundIn = [UInt8]
     /// Length and payload.
     package typealias OutboundOut = ByteBuffer
 
-    /// An encoder.
+    /// Creates an encoder.
     package init() {}
 
-    /// Writes one frame in a buffer of its own.
+    /// Writes one frame into its own buffer.
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let payload = unwrapOutboundIn(data)
         var buffer = context.channel.allocator.buffer(capacity: Frame.headerBytes + payload.count)

@@ -1,20 +1,20 @@
 import NIOCore
 
-/// Where a socket is: an IP address or, to dial, a host name; and a port.
+/// The address of a socket: an IP address or, for dialling, a host name; and a port.
 package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     /// An IP address in text, without brackets, or a host name.
     package let host: String
 
-    /// The port, 0 to 65,535; 0 to listen on any that is free.
+    /// The port, 0 to 65,535. Port 0 listens on any free port.
     package let port: Int
 
-    /// An address.
+    /// Creates an address.
     package init(host: String, port: Int) {
         self.host = host
         self.port = port
     }
 
-    /// What NIO knows about a socket; empty and 0 if it is gone already.
+    /// Converts a NIO address; an unavailable one gives an empty host and port 0.
     init(_ address: SocketAddress?) {
         host = address?.ipAddress ?? ""
         port = address?.port ?? 0

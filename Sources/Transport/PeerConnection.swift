@@ -2,28 +2,28 @@ import NIOCore
 package import OpenSSLKit
 import Synchronization
 
-/// An authenticated connection to a peer, carrying frames.
+/// An authenticated connection to a peer that carries frames.
 ///
-/// Made by `PeerTransport.dial` or taken from `PeerListener.connections`. Whoever has it closes it: letting go of the last
-/// reference doesn't.
+/// `PeerTransport.dial` and `PeerListener.connections` provide connections. The receiver must close it; releasing the
+/// last reference does not.
 ///
-/// Isolation: any task or thread may call anything, except that `inbound` has one consumer at a time.
+/// Isolation: any task or thread may call any method, but `inbound` has one consumer at a time.
 package final class PeerConnection: Sendable {
-    /// Who began the connection.
+    /// The side that started the connection.
     package enum Direction: Hashable, Sendable {
-        /// The peer dialled us.
+        /// The peer dialled this node.
         case inbound
-        /// We dialled the peer.
+        /// This node dialled the peer.
         case outbound
     }
 
-    /// The key that the peer has proven in the handshake.
+    /// The key that the peer proved in the handshake.
     package let peerKey: Ed25519PublicKey
 
-    /// The peer's end of the socket.
+    /// The address of the peer's end of the socket.
     package let remoteAddress: PeerAddress
 
-    /// Who began the connection.
+    /// The side that started the connection.
     package let direction: Direction
 
     /// Runs tasks on the connection's event loop.
@@ -38,8 +38,8 @@ package final class PeerConnection: Sendable {
     private let ending: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - ledger: Told what the connection holds in memory.
-    ///   - ending: Called once, when the connection begins to end.
+    ///   - ledger: Receives the number of bytes that the connection holds in memory.
+    ///   - ending: Called once, when the connection starts to end.
     init(
         peerKey: Ed25519PublicKey,
         remoteAddress: PeerAddress,
@@ -68,18 +68,20 @@ package final class PeerConnection: Sendable {
     }
 
     deinit {
-        // Received frames that nobody has taken go with the connection.
+        // Removes the received frames that nobody took from the budget.
         ledger.inbound.remove(ObjectIdentifier(self), account: account.withLock { $0 })
         ledger.outbound.remove(ObjectIdentifier(self), account: account.withLock { $0 })
     }
 
     // MARK: Sending
 
-    /// Queues a frame of 1 byte up to `frameBytesMax` and returns at once. Frames go out in the order they were queued.
+    /// Queues a frame of 1 byte up to `frameBytesMax` and returns at once. Frames are sent in the order of queueing.
     ///
-    /// - Returns: false if it was not queued: the connection is closed, or more than `outboundBytesMax` would wait to be
-    ///   sent, or a `send` waits before it. What to do about a peer that does not read is the caller's choice: drop the
-    ///   frame, or `abort(.slowReader)`. A frame of another length closes the connection (`.unsendableFrame`).
+    /// A frame of another length closes the connection (`.unsendableFrame`).
+    ///
+    /// - Returns: False if the frame was not queued: the connection is closed, the queue would exceed
+    ///   `outboundBytesMax`, or a `send` is waiting. For a peer that does not read, the caller may drop the frame or
+    ///   call `abort(.slowReader)`.
     package func enqueue(_ frame: [UInt8]) -> Bool {
         guard hasLength(frame) else { return false }
         let (result, report) = state.withLock { ($0.enqueue(frame), $0.outboundReport()) }
@@ -89,17 +91,19 @@ package final class PeerConnection: Sendable {
         return true
     }
 
-    /// Queues a frame of 1 byte up to `frameBytesMax`, waiting for room if need be. When it returns the frame is queued,
-    /// not delivered: what proves delivery is an answer by the peer.
+    /// Queues a frame of 1 byte up to `frameBytesMax` and waits until there is room. On return the frame is queued, not
+    /// delivered; only an answer by the peer proves delivery.
     ///
-    /// - Throws: `CloseReason` if the connection is or gets closed; `.cancelled` if the task is cancelled while it waits. The
-    ///   frame is then not queued. A frame of another length closes the connection (`.unsendableFrame`).
+    /// A frame of another length closes the connection (`.unsendableFrame`).
+    ///
+    /// - Throws: `CloseReason` if the connection is closed or closes while waiting; `.cancelled` if the task is
+    ///   cancelled while waiting. The frame is then not queued.
     package func send(_ frame: [UInt8]) async throws(CloseReason) {
         guard hasLength(frame) else { throw .unsendableFrame(frame.count) }
         let id = state.withLock { $0.makeID() }
         let refusal = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: PeerConnectionState.Sender) in
-                // Cancelled before: the handler has run and found nothing.
+                // Cancelled earlier: the cancellation handler ran and found no sender.
                 if Task.isCancelled {
                     continuation.resume(returning: .cancelled)
                     return
@@ -111,7 +115,8 @@ package final class PeerConnection: Sendable {
                 case .closed(let reason):
                     continuation.resume(returning: reason)
                 case .full:
-                    // Cancelled between the check and the registration: the handler may have missed it.
+                    // Cancelled between the check and the registration: the cancellation handler may have missed the
+                    // sender.
                     if Task.isCancelled { cancelSend(id) }
                 }
             }
@@ -126,10 +131,10 @@ package final class PeerConnection: Sendable {
         state.withLock { $0.cancelSend(id: id) }?.resume(returning: .cancelled)
     }
 
-    /// Bytes of frames that wait to be sent, some 64 bytes per frame included.
+    /// The size of the frames that wait to be sent in bytes, including some 64 bytes of overhead per frame.
     package var queuedBytes: Int { state.withLock { $0.outboundBytes } }
 
-    /// A frame of another length is this program's fault, of which only the connection dies.
+    /// Checks a frame's length. A wrong length is a bug of this program; it closes only this connection.
     private func hasLength(_ frame: [UInt8]) -> Bool {
         if (1...frameBytesMax).contains(frame.count) { return true }
         abort(.unsendableFrame(frame.count))
@@ -142,34 +147,36 @@ package final class PeerConnection: Sendable {
 
     // MARK: Receiving
 
-    /// The frames that the peer sends, in order, until the connection ends; then `closed()` tells why. One consumer at a
-    /// time. While it does not take them, at most `inboundBytesMax` are held and the peer is made to wait.
+    /// The received frames, in order, until the connection ends; `closed()` then returns the reason.
+    ///
+    /// One consumer at a time. Frames that the consumer has not taken are held up to `inboundBytesMax`; then the peer
+    /// must wait.
     package var inbound: Inbound { Inbound(connection: self) }
 
     /// A connection's received frames.
     package struct Inbound: AsyncSequence, Sendable {
         /// A frame's payload.
         package typealias Element = [UInt8]
-        /// The end carries no error; see `PeerConnection.closed()`.
+        /// The sequence ends without an error; see `PeerConnection.closed()`.
         package typealias Failure = Never
 
         fileprivate let connection: PeerConnection
 
-        /// Takes frames; goes on where an earlier iterator stopped.
+        /// Creates an iterator, which continues where an earlier iterator stopped.
         package func makeAsyncIterator() -> Iterator { Iterator(connection: connection) }
 
-        /// Takes frames.
+        /// Iterates over the received frames.
         package struct Iterator: AsyncIteratorProtocol {
             fileprivate let connection: PeerConnection
 
-            /// The next frame; nil when the connection has ended or the task is cancelled.
+            /// The next frame; nil after the connection has ended or the task is cancelled.
             package mutating func next(isolation actor: isolated (any Actor)? = #isolation) async -> [UInt8]? {
                 await connection.nextFrame(isolation: actor)
             }
         }
     }
 
-    /// Bytes of frames that have come and wait to be taken, some 64 bytes per frame included.
+    /// The size of the received frames that nobody has taken in bytes, including some 64 bytes of overhead per frame.
     package var unreadBytes: Int { state.withLock { $0.inboundBytes } }
 
     private func nextFrame(isolation actor: isolated (any Actor)?) async -> [UInt8]? {
@@ -196,37 +203,39 @@ package final class PeerConnection: Sendable {
 
     // MARK: Ending
 
-    /// Closes in order: `inbound` ends and nothing more can be queued at once; what is queued is still sent, if the peer
-    /// reads it within the close timeout. The first reason given stays. Returns at once; `closed()` waits for the end.
+    /// Closes in an orderly way and returns at once; `closed()` waits for the end.
+    ///
+    /// `inbound` ends immediately and no further frame can be queued. Queued frames are still sent if the peer reads
+    /// them within the close timeout. The first reason stays.
     package func close(_ reason: CloseReason = .localShutdown) {
         end(state.withLock { $0.closeLocally(reason, discarding: false) })
         eventLoop.execute { self.handler.value.close(discarding: false) }
     }
 
-    /// Closes at once: as `close`, but what is queued is dropped.
+    /// Closes at once: like `close`, but drops the queued frames.
     package func abort(_ reason: CloseReason) {
         end(state.withLock { $0.closeLocally(reason, discarding: true) })
         eventLoop.execute { self.handler.value.close(discarding: true) }
     }
 
-    /// Closes at once and lets go of all that it holds; the peer is told nothing.
+    /// Closes at once, releases all memory and sends nothing to the peer.
     func cut(_ reason: CloseReason) {
         end(state.withLock { $0.closeLocally(reason, discarding: true) })
         eventLoop.execute { self.handler.value.cut(reason) }
     }
 
-    /// Why the connection ends or has ended; nil while it is open.
+    /// The reason why the connection is ending or has ended; nil while it is open.
     package var closeReason: CloseReason? { state.withLock { $0.closeReason } }
 
-    /// Waits until the socket is closed, and tells why. Any number of tasks may wait. Cancellation does not end the wait:
-    /// close the connection instead.
+    /// Waits until the socket is closed and returns the reason. Several tasks may wait. Cancellation does not end the
+    /// wait; close the connection instead.
     package func closed() async -> CloseReason {
         await withCheckedContinuation { (continuation: PeerConnectionState.Watcher) in
             if let reason = state.withLock({ $0.watch(continuation) }) { continuation.resume(returning: reason) }
         }
     }
 
-    /// Wakes whoever waits for what will not come.
+    /// Resumes all waiting tasks of an ended connection.
     private func end(_ ended: PeerConnectionState.Ended) {
         let (reason, inbound, outbound) = state.withLock {
             ($0.closeReason ?? .localShutdown, $0.inboundReport(), $0.outboundReport())
@@ -245,7 +254,7 @@ package final class PeerConnection: Sendable {
 
     // MARK: For the transport, on the event loop
 
-    /// Holds the peer to terms from now on. Called before anything is received.
+    /// Applies the peer's terms. Called before the first frame is received.
     func begin(on terms: PeerTerms) {
         account.withLock { $0 = terms.account }
         state.withLock { $0.outboundBytesMax = min($0.outboundBytesMax, terms.peerClass.outboundBytesMax) }
@@ -254,7 +263,7 @@ package final class PeerConnection: Sendable {
 
     // MARK: For the handler, on the event loop
 
-    /// Whether to ask the socket for more.
+    /// True if the socket should be read.
     var wantsRead: Bool { state.withLock { !$0.readingPaused } }
 
     func received(_ frame: [UInt8]) {
@@ -263,7 +272,7 @@ package final class PeerConnection: Sendable {
         if let report { tell(report, to: ledger.inbound) }
     }
 
-    /// So many bytes have come of a frame that is not complete.
+    /// Reports the number of received bytes of an incomplete frame.
     func holdsPartialFrame(_ bytes: Int) {
         let report = state.withLock { state in
             state.partialBytes = bytes

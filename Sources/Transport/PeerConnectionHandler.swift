@@ -1,17 +1,18 @@
 import NIOCore
 import OpenSSLKit
 
-/// The last handler of a peer's channel: between frames on the event loop and `PeerConnection` for everybody else.
+/// The last handler of a peer's channel. It connects the frames on the event loop with `PeerConnection`, which other
+/// code uses.
 ///
 /// Isolation: the channel's event loop.
 final class PeerConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = [UInt8]
     typealias OutboundOut = [UInt8]
 
-    /// How a channel's beginning ended.
+    /// The result of establishing a connection.
     typealias Outcome = Result<PeerConnection, CloseReason>
 
-    /// Frames are handed over in batches of about this many bytes, each followed by a flush.
+    /// The approximate size of a batch of frames in bytes; a flush follows each batch.
     private static let batchBytes = 64 * 1024
 
     private let configuration: TransportConfiguration
@@ -32,10 +33,10 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     private var toldPartialBytes = 0
 
     /// - Parameters:
-    ///   - progress: that of the channel's decoder.
-    ///   - begun: called once, with the connection when the handshake is done, or with why it never was.
-    ///   - ending: called once, when the connection begins to end, on any thread.
-    ///   - gone: called once for a connection that had begun, when the channel is closed, before anybody is told.
+    ///   - progress: The progress of the channel's decoder.
+    ///   - begun: Called once: with the connection after the handshake, or with the reason why there is none.
+    ///   - ending: Called once on any thread, when the connection starts to end.
+    ///   - gone: Called once for an established connection when its channel is closed, before any waiting task resumes.
     init(
         configuration: TransportConfiguration,
         direction: PeerConnection.Direction,
@@ -82,12 +83,12 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     private func begin(_ outcome: Outcome) {
         guard let begun else { return }
         self.begun = nil
-        // A connection tells by itself when it begins to end.
+        // An established connection itself reports the start of its end.
         if case .failure = outcome, connection == nil { ending() }
         begun(outcome)
     }
 
-    /// Holds the peer to the bounds of its class. Called when the handshake is done.
+    /// Applies the limits of the peer's class. Called after the handshake.
     func begin(on peerClass: PeerClass) {
         progress.bytesMax = min(configuration.frameBytesMax, peerClass.frameBytesMax)
         guard let lifetime = peerClass.lifetime, let context else { return }
@@ -149,7 +150,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
             switch error {
             case let reason as CloseReason: reason
             case let error as IOError: CloseReason(error)
-            // Part of a frame left over when the connection ended: the reason is known already.
+            // An incomplete frame remained when the connection ended; the reason is known already.
             case is ByteToMessageDecoderError: CloseReason.truncated
             default: CloseReason.failed("\(error)")
             }
@@ -164,7 +165,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
         if !isClosing { context?.read() }
     }
 
-    /// Hands queued frames to the channel as long as it is writable.
+    /// Passes queued frames to the channel while it is writable.
     func drain() {
         guard let context, let connection, !isClosing, !isDraining else { return }
         isDraining = true
@@ -175,7 +176,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
         connection.drainStopped()
     }
 
-    /// Hands over frames of about `bytesMax`, and flushes; false if none is left.
+    /// Passes frames of about `bytesMax` bytes to the channel and flushes; false if the queue is empty.
     private func writeBatch(_ context: ChannelHandlerContext, _ connection: PeerConnection, bytesMax: Int) -> Bool {
         var batchBytes = 0
         var last: [UInt8]?
@@ -185,7 +186,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
             last = frame
         }
         guard let last else { return false }
-        // Written in order, so the last one's promise tells of the whole batch.
+        // Writes complete in order, so the promise of the last write covers the whole batch.
         let promise = context.eventLoop.makePromise(of: Void.self)
         let batch = batchBytes
         promise.futureResult.assumeIsolated().whenComplete { result in
@@ -197,7 +198,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
         return true
     }
 
-    /// Closes the channel, after what is queued or, discarding it, at once.
+    /// Closes the channel: after sending the queued frames, or at once if `discarding` is true.
     func close(discarding: Bool) {
         guard let context else { return }
         if discarding {
@@ -207,20 +208,20 @@ final class PeerConnectionHandler: ChannelInboundHandler {
         }
         guard !isClosing, let connection else { return }
         isClosing = true
-        // Already bounded and counted; the close timeout of the handler below bounds their time.
+        // The queue is bounded already, and the close timeout of the TLS handler bounds the time.
         _ = writeBatch(context, connection, bytesMax: .max)
         context.close(promise: nil)
     }
 
-    /// Closes the channel now.
+    /// Closes the channel at once.
     func cut(_ reason: CloseReason) {
         isClosing = true
         context?.triggerUserOutboundEvent(TLSCut(reason: reason), promise: nil)
     }
 
-    // MARK: Frames that do not end
+    // MARK: Stalled frames
 
-    /// Looks again when the frame that is coming must be complete.
+    /// Checks the frame in progress again at the time at which it must be complete.
     private func scheduleFrameTimer(_ context: ChannelHandlerContext) {
         let frame = progress.completed
         let bytesPerSecond = max(1, configuration.frameBytesPerSecondMin)
@@ -229,7 +230,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
             guard let self, let connection = self.connection, !self.isClosing else { return }
             self.frameTimer = nil
             guard self.progress.partialBytes > 0 else { return }
-            // What came to its end meanwhile, or was kept waiting by our own consumer, is no fault.
+            // Not the peer's fault: the frame is complete by now, or this node's consumer delayed it.
             if self.progress.completed == frame, connection.wantsRead {
                 connection.abort(.stalledFrame)
             } else {
@@ -249,7 +250,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     private func scheduleIdleTimer(_ context: ChannelHandlerContext, timeout: TimeAmount, deadline: NIODeadline) {
         idleTimer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self, let connection = self.connection, !self.isClosing else { return }
-            // A pause that our own consumer causes is not the peer's.
+            // Time during which this node's consumer blocks reading does not count as idle.
             if !connection.wantsRead { self.lastReceived = .now() }
             let next = self.lastReceived + timeout
             if next <= .now() {

@@ -1,8 +1,9 @@
 import NIOCore
 import OpenSSLKit
 
-/// What a connection's two sides share: the application's tasks on one, the channel's event loop on the other. A pure
-/// state machine: kept under a lock, its answers acted upon after the lock is released.
+/// The shared state of the application's tasks and the channel's event loop.
+///
+/// A pure state machine. A lock guards it, and callers act on its results after they release the lock.
 struct PeerConnectionState {
     typealias Consumer = CheckedContinuation<[UInt8]?, Never>
     typealias Sender = CheckedContinuation<CloseReason?, Never>
@@ -14,20 +15,20 @@ struct PeerConnectionState {
         let continuation: Sender
     }
 
-    /// What a frame costs besides its bytes, so that many tiny ones are bounded too (an array's header and slot).
+    /// The overhead of a frame in bytes (an array's header and slot). It bounds the number of tiny frames too.
     static let frameOverheadBytes = 64
 
     private let inboundBytesMax: Int
     var outboundBytesMax: Int
-    /// What is held is told to the transport's budgets in steps of at least so many bytes.
+    /// The minimum change in bytes that is reported to the transport's budgets.
     private static let reportStepBytes = 64 * 1024
     private var reportedInboundBytes = 0
     private var reportedOutboundBytes = 0
-    /// Bytes that have come of a frame that is not complete.
+    /// The number of received bytes of an incomplete frame.
     var partialBytes = 0
 
     private var inbound = CircularBuffer<[UInt8]>()
-    /// Received, and not yet taken.
+    /// The size of received frames that nobody has taken in bytes.
     private(set) var inboundBytes = 0
     private var inboundEnded = false
     private var consumer: Consumer?
@@ -35,7 +36,7 @@ struct PeerConnectionState {
     private(set) var readingPaused = false
 
     private var outbound = CircularBuffer<[UInt8]>()
-    /// Queued, and handed to the channel but not yet written to the socket.
+    /// The size of frames that are queued, or passed to the channel but not yet written to the socket, in bytes.
     private(set) var outboundBytes = 0
     private var drainScheduled = false
     private var waitingSends = CircularBuffer<WaitingSend>()
@@ -52,7 +53,7 @@ struct PeerConnectionState {
 
     // MARK: Inbound
 
-    /// A frame has come. The answer is the consumer to hand it to; nil if it was kept or dropped.
+    /// Adds a received frame. Returns the consumer that takes it; nil if the frame was queued or dropped.
     mutating func received(_ frame: [UInt8]) -> Consumer? {
         if inboundEnded { return nil }
         if let consumer {
@@ -71,7 +72,7 @@ struct PeerConnectionState {
         case wait
     }
 
-    /// The consumer wants a frame; on `.wait` it has been registered.
+    /// Returns the next frame for the consumer; registers the consumer for `.wait`.
     mutating func next(_ continuation: Consumer) -> NextFrame {
         precondition(consumer == nil, "a connection's inbound frames have one consumer")
         if let frame = inbound.popFirst() {
@@ -89,7 +90,7 @@ struct PeerConnectionState {
         return .wait
     }
 
-    /// The consumer's task was cancelled, perhaps before it has come to wait.
+    /// Handles cancellation of the consumer's task, which may precede its wait.
     mutating func cancelConsumer() -> Consumer? {
         guard let consumer else {
             consumerCancelled = true
@@ -99,7 +100,7 @@ struct PeerConnectionState {
         return consumer
     }
 
-    /// The consumer's wait is over: a cancellation that came too late no longer concerns anybody.
+    /// Ends the consumer's wait; a late cancellation then has no effect.
     mutating func consumerLeft() {
         consumerCancelled = false
     }
@@ -112,7 +113,7 @@ struct PeerConnectionState {
         case closed(CloseReason)
     }
 
-    /// Queues a frame if it fits and nobody waits before it.
+    /// Queues a frame if it fits and no sender is waiting.
     mutating func enqueue(_ frame: [UInt8]) -> Enqueued {
         if let closeReason { return .closed(closeReason) }
         guard waitingSends.isEmpty, hasRoom(for: frame) else { return .full }
@@ -120,7 +121,7 @@ struct PeerConnectionState {
         return .accepted(scheduleDrain: scheduleDrain())
     }
 
-    /// A number for the next waiting send.
+    /// Returns an id for the next waiting sender.
     mutating func makeID() -> UInt64 {
         nextID += 1
         return nextID
@@ -135,13 +136,13 @@ struct PeerConnectionState {
         return result
     }
 
-    /// The sender's task was cancelled; nil if it no longer waits.
+    /// Removes a cancelled sender; nil if it no longer waits.
     mutating func cancelSend(id: UInt64) -> Sender? {
         guard let index = waitingSends.firstIndex(where: { $0.id == id }) else { return nil }
         return waitingSends.remove(at: index).continuation
     }
 
-    /// The next frame for the channel; nil, and no drain is scheduled any more, if there is none.
+    /// Returns the next frame for the channel. If there is none, returns nil and ends the scheduled drain.
     mutating func popOutbound() -> [UInt8]? {
         guard let frame = outbound.popFirst() else {
             drainScheduled = false
@@ -150,12 +151,12 @@ struct PeerConnectionState {
         return frame
     }
 
-    /// The channel takes no more for now; its own signal will go on.
+    /// Ends the scheduled drain because the channel is full; a writability change continues it.
     mutating func drainStopped() {
         drainScheduled = false
     }
 
-    /// Bytes have reached the socket: the senders that may now go on, their frames queued.
+    /// Handles bytes written to the socket. Returns the senders to resume, whose frames are now queued.
     mutating func written(_ bytes: Int) -> (senders: [Sender], scheduleDrain: Bool) {
         outboundBytes -= bytes
         var senders: [Sender] = []
@@ -186,24 +187,24 @@ struct PeerConnectionState {
 
     // MARK: Budgets
 
-    /// What a budget has to be told, or nil where it has been told nearly that.
+    /// The number of bytes to report to a budget; nil if the last report was close enough.
     private static func report(_ bytes: Int, reported: inout Int) -> Int? {
         guard abs(bytes - reported) >= reportStepBytes || bytes == 0 && reported != 0 else { return nil }
         reported = bytes
         return bytes
     }
 
-    /// What is held of received bytes, where the budget has to be told.
+    /// The number of received bytes to report to the budget; nil if no report is due.
     mutating func inboundReport() -> Int? {
         Self.report(inboundBytes + partialBytes, reported: &reportedInboundBytes)
     }
 
-    /// What waits to be sent, where the budget has to be told.
+    /// The number of bytes waiting to be sent to report to the budget; nil if no report is due.
     mutating func outboundReport() -> Int? { Self.report(outboundBytes, reported: &reportedOutboundBytes) }
 
     // MARK: Ending
 
-    /// Whom to wake when a connection ends, and with what.
+    /// The tasks to resume when a connection ends.
     struct Ended {
         var isFirst = false
         var consumer: Consumer?
@@ -211,7 +212,7 @@ struct PeerConnectionState {
         var watchers: [Watcher] = []
     }
 
-    /// This node closes: received frames that nobody has taken are dropped, and if `discarding` those to be sent too.
+    /// Closes from this node's side: drops received frames, and frames to be sent if `discarding` is true.
     mutating func closeLocally(_ reason: CloseReason, discarding: Bool) -> Ended {
         inbound.removeAll()
         inboundBytes = 0
@@ -219,13 +220,13 @@ struct PeerConnectionState {
         return end(reason)
     }
 
-    /// The peer or the network ends it: received frames stay to be taken.
+    /// Closes from the side of the peer or network: received frames stay available.
     mutating func closeRemotely(_ reason: CloseReason) -> Ended {
         discardOutbound()
         return end(reason)
     }
 
-    /// The channel is gone.
+    /// Handles the closed channel.
     mutating func closed() -> Ended {
         discardOutbound()
         var ended = end(.localShutdown)
@@ -235,7 +236,7 @@ struct PeerConnectionState {
         return ended
     }
 
-    /// Registers a watcher; the reason at once if the channel is gone already.
+    /// Registers a watcher; returns the reason at once if the channel is already closed.
     mutating func watch(_ watcher: Watcher) -> CloseReason? {
         if fullyClosed, let closeReason { return closeReason }
         watchers.append(watcher)

@@ -2,23 +2,25 @@ import NIOCore
 import OpenSSLKit
 import Synchronization
 
-/// Why listening could not begin.
+/// The reason why listening failed.
 package enum ListenError: Error, Hashable, Sendable {
-    /// The socket could not be made, named or bound.
+    /// The socket could not be created or bound, or the host name could not be resolved.
     case failed(SocketFailure)
-    /// The transport has been shut down.
+    /// The transport was shut down.
     case shutDown
 }
 
-/// A listening socket, and the authenticated connections that come from it. Made by `PeerTransport.listen`.
+/// A listening socket and its authenticated connections, created by `PeerTransport.listen`.
 ///
-/// Isolation: any task may call anything, except that `connections` has one consumer.
+/// Isolation: any task may call any method, but `connections` has one consumer.
 package final class PeerListener: Sendable {
-    /// Where it listens, with the port that the system has chosen if 0 was asked for.
+    /// The listening address. If port 0 was requested, this contains the port that the system chose.
     package let localAddress: PeerAddress
 
-    /// The connections whose handshake is done, until the listener closes. At most `acceptQueueMax` wait here; more are
-    /// closed at once. Take them promptly and close each when done with it.
+    /// The connections whose handshake is complete, until the listener closes.
+    ///
+    /// At most `acceptQueueMax` connections wait here; further ones are closed at once. Take them promptly and close
+    /// each after use.
     package let connections: AsyncStream<PeerConnection>
 
     private let channel: any Channel
@@ -31,15 +33,15 @@ package final class PeerListener: Sendable {
         connections = intake.stream
     }
 
-    /// Stops listening and ends `connections`; returns when the port is free. Connections already made stay, those still
+    /// Stops listening and ends `connections`; returns when the port is free. Established connections stay open; those
     /// in their handshake are closed.
     package func close() async {
         intake.close()
-        // Fails only if it is closed already.
+        // Fails only if the channel is already closed.
         try? await channel.close().get()
     }
 
-    /// What the accepted channels of one listener share.
+    /// The state that the accepted channels of one listener share.
     final class Intake: Sendable {
         let stream: AsyncStream<PeerConnection>
         private let continuation: AsyncStream<PeerConnection>.Continuation
@@ -58,7 +60,8 @@ package final class PeerListener: Sendable {
             )
         }
 
-        /// Keeps a channel, to be closed with the listener while its handshake is under way; false if that is closed.
+        /// Registers a channel for the time of its handshake, so closing the listener closes it. Returns false if the
+        /// listener is closed.
         func admit(_ channel: any Channel) -> Bool {
             state.withLock { state in
                 guard !state.isClosed else { return false }
@@ -67,7 +70,7 @@ package final class PeerListener: Sendable {
             }
         }
 
-        /// A channel's handshake has ended, well or not.
+        /// Removes a channel whose handshake has ended, successfully or not.
         func leave(_ channel: any Channel) {
             state.withLock { $0.handshaking[ObjectIdentifier(channel)] = nil }
         }

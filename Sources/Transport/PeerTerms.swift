@@ -1,22 +1,25 @@
-/// A kind of peers whose connections are bounded alike, and together.
+/// A class of peers whose connections share the same limits.
 package struct PeerClass: Hashable, Sendable {
-    /// How its peers are called where the log tells of a bound: "members".
+    /// The name of the peers in log messages about limits: "members".
     package var name: String
-    /// Connections from peers of the class at a time.
+    /// The maximum number of open connections of peers of this class.
     package var connectionsMax: Int
-    /// The same for one account. Those beyond it are refused, or take the oldest one's place.
+    /// The maximum number of open connections per account. Further ones are refused or replace the oldest one; see
+    /// ``evictsOldest``.
     package var accountConnectionsMax: Int
-    /// At a bound: true closes the oldest connection, false refuses the new one. True suits connections that are short
-    /// anyhow, false those that are worth more the longer they last.
+    /// The behaviour at a limit: true closes the oldest connection, false refuses the new one.
+    ///
+    /// True suits short connections; false suits connections whose value grows with time.
     package var evictsOldest: Bool
-    /// The longest frame that such a peer may send, in bytes; at most ``Frame/bytesMax``.
+    /// The maximum size in bytes of a frame that a peer of this class may send; at most ``Frame/bytesMax``.
     package var frameBytesMax: Int
-    /// Bytes of frames that may wait to be sent to such a peer; see ``TransportConfiguration/outboundBytesMax``.
+    /// The maximum size in bytes of frames that wait to be sent to such a peer; see
+    /// ``TransportConfiguration/outboundBytesMax``.
     package var outboundBytesMax: Int
-    /// After this time the connection is cut; nil for no bound.
+    /// The time after which the connection is cut; nil for no limit.
     package var lifetime: Duration?
 
-    /// A class. The defaults bound nothing beyond the transport's own limits.
+    /// Creates a class. The defaults add no limit to those of the transport.
     package init(
         name: String,
         connectionsMax: Int = .max,
@@ -35,18 +38,18 @@ package struct PeerClass: Hashable, Sendable {
         self.lifetime = lifetime
     }
 
-    /// For peers of whom nothing is known but that their key is wanted.
+    /// The class for peers of which only an accepted key is known.
     package static let plain = PeerClass(name: "peers")
 }
 
-/// On which terms a key's connections are taken.
+/// The terms for the connections of a key.
 package struct PeerTerms: Hashable, Sendable {
-    /// The kind of peer.
+    /// The class of the peer.
     package var peerClass: PeerClass
-    /// Names who answers for the key: connections and bytes of equal accounts count together.
+    /// The party responsible for the key. Connections and bytes of equal accounts count together.
     package var account: [UInt8]
 
-    /// Terms; by default those of nobody in particular.
+    /// Creates terms; by default those of the anonymous account.
     package init(_ peerClass: PeerClass = .plain, account: [UInt8] = []) {
         self.peerClass = peerClass
         self.account = account

@@ -3,29 +3,30 @@ import NIOPosix
 package import OpenSSLKit
 import Synchronization
 
-/// Connections to peers: listens, dials, and knows all that are open, so that those of a key can be closed at once.
+/// Listens for peers, dials peers, and tracks all open connections so that those of a key can be closed at once.
 ///
-/// Every connection is TLS 1.3 with both sides' certificates, and is handed out only when the peer's key is proven and
-/// authorised. The loops it runs on are the process's shared ones; they are not its to stop.
+/// Every connection uses TLS 1.3 with certificates of both sides. The transport returns it only after the peer has
+/// proved an authorised key. Connections run on the process's shared event loops, which the transport never stops.
 ///
-/// Isolation: any task may call anything.
+/// Isolation: any task may call any method.
 package final class PeerTransport: Sendable {
-    /// Gives the identity for a new connection. Called once per connection, on an event loop: it must not block. A new
-    /// certificate is rolled out by answering with it; open connections keep theirs.
+    /// Returns the identity for a new connection. Called once per connection on an event loop; must not block.
+    ///
+    /// To deploy a new certificate, return it here. Open connections keep their certificate.
     package typealias IdentityProvider = @Sendable () -> TLSIdentity
 
-    /// On which terms to talk to a key; nil for not at all. Called on an event loop, during the handshake and when it is
-    /// done: it must not block.
+    /// Returns the terms for a key; nil refuses it. Called on an event loop during and after the handshake; must not
+    /// block.
     package typealias Admission = @Sendable (Ed25519PublicKey) -> PeerTerms?
 
-    /// Whether a key may answer a dial. Called as ``Admission``.
+    /// Returns true if a key may answer a dial. Called like ``Admission``.
     package typealias Authorization = @Sendable (Ed25519PublicKey) -> Bool
 
-    /// Told of a connection that came in and was not taken. Called on an event loop: it must not block.
+    /// Called for an incoming connection that was not accepted, on an event loop; must not block.
     package typealias RefusalObserver = @Sendable (PeerAddress, CloseReason) -> Void
 
-    /// The last frame for a peer whose key is welcome and whose connection is not, so that it learns why; nil for none.
-    /// Called on an event loop: it must not block.
+    /// Returns the last frame for a peer with an accepted key whose connection is refused, so the peer learns the
+    /// reason; nil for none. Called on an event loop; must not block.
     package typealias Farewell = @Sendable (PeerTerms, CloseReason) -> [UInt8]?
 
     private let configuration: TransportConfiguration
@@ -36,7 +37,7 @@ package final class PeerTransport: Sendable {
     private let group: any EventLoopGroup
     private let ledger: ByteLedger
     private let state: Mutex<State>
-    /// Bytes that have passed the sockets.
+    /// Counts the bytes of all sockets.
     package let socketBytes = SocketBytes()
 
     private struct State {
@@ -47,13 +48,13 @@ package final class PeerTransport: Sendable {
         var isShutDown = false
     }
 
-    /// A transport with neither listener nor connection.
+    /// Creates a transport without listeners and connections.
     ///
     /// - Parameters:
-    ///   - identity: who we are, asked per connection.
-    ///   - admit: whose connections to take, and on which terms.
-    ///   - refused: told of each connection that a listener did not take.
-    ///   - farewell: what is said to a peer whose account or class has its number of connections.
+    ///   - identity: This node's identity; called for each connection.
+    ///   - admit: Returns the terms for a peer's key, or nil to refuse it.
+    ///   - refused: Called for each connection that a listener did not accept.
+    ///   - farewell: Returns the last frame for a peer whose account or class has its maximum number of connections.
     package init(
         configuration: TransportConfiguration = TransportConfiguration(),
         identity: @escaping IdentityProvider,
@@ -82,7 +83,7 @@ package final class PeerTransport: Sendable {
 
     // MARK: Listening
 
-    /// Listens at a TCP address. Port 0 takes any that is free; `PeerListener.localAddress` tells which.
+    /// Listens on a TCP address. Port 0 selects any free port; `PeerListener.localAddress` contains it.
     ///
     /// - Throws: `ListenError`.
     package func listen(host: String, port: Int) async throws(ListenError) -> PeerListener {
@@ -121,7 +122,7 @@ package final class PeerTransport: Sendable {
         return listener
     }
 
-    /// On the listening channel's event loop.
+    /// Runs on the listening channel's event loop.
     private func setUpListening(_ channel: any Channel) throws {
         try channel.pipeline.syncOperations.addHandler(
             AcceptPause { [refused] error in
@@ -130,9 +131,9 @@ package final class PeerTransport: Sendable {
         )
     }
 
-    /// On the channel's event loop.
+    /// Runs on the channel's event loop.
     private func setUpAccepted(_ channel: any Channel, intake: PeerListener.Intake) throws {
-        // Known now; a channel that has been closed knows it no more.
+        // A closed channel no longer has its remote address, so read it now.
         let address = PeerAddress(channel.remoteAddress)
         let (slot, victims) = state.withLock { state in
             let arrival = state.slots.arrive(from: AddressGroup(host: address.host))
@@ -170,11 +171,11 @@ package final class PeerTransport: Sendable {
         }
     }
 
-    /// Closes channels at once, wherever they run.
+    /// Closes channels at once, from any thread.
     private func cut(_ channels: [any Channel]) {
         for channel in channels {
             channel.triggerUserOutboundEvent(TLSCut(reason: .madeRoom), promise: nil)
-            // One that has no handlers yet does not know that event.
+            // A channel without handlers ignores the event.
             channel.close(promise: nil)
         }
     }
@@ -186,22 +187,25 @@ package final class PeerTransport: Sendable {
         }
     }
 
-    /// Connections that came in and whose handshake is not done.
+    /// The number of incoming connections whose handshake is not complete.
     package var unauthenticatedCount: Int { state.withLock { $0.slots.strangerCount } }
 
     // MARK: Dialling
 
     /// Connects to a peer.
     ///
-    /// Success means that the other side has proven an authorised key. Whether it takes ours it tells only afterwards
-    /// (RFC 8446, section 4.4.2.4): if not, the connection ends with `.refusedByPeer`.
+    /// On success the peer has proved an authorised key. The peer reports only later whether it accepts ours (RFC 8446,
+    /// section 4.4.2.4); if not, the connection ends with `.refusedByPeer`.
     ///
     /// - Parameters:
-    ///   - host: an IP address or a name; of a name's addresses the first to answer is used (RFC 8305).
-    ///   - deadline: for everything: name, connection and handshake. Default 15 s (a guess).
-    ///   - identity: who we are on this connection; default the transport's. An invitation's one-time key goes here.
-    ///   - authorize: who may answer; default whom the transport admits. The key that an invitation names goes here.
-    /// - Throws: `CloseReason`: `.connectFailed`, `.dialTimedOut`, `.cancelled`, or why the handshake failed.
+    ///   - host: An IP address or a name. Of a name's addresses the first to answer is used (RFC 8305).
+    ///   - deadline: The limit for name resolution, connection and handshake together. Default 15 s (a guess).
+    ///   - identity: This node's identity on the connection; default the transport's. Pass an invitation's one-time key
+    ///     here.
+    ///   - authorize: Decides which key may answer; default the keys that the transport admits. Pass the key that an
+    ///     invitation names here.
+    /// - Throws: `CloseReason`: `.connectFailed`, `.dialTimedOut`, `.cancelled`, or the reason why the handshake
+    ///   failed.
     package func dial(
         host: String,
         port: Int,
@@ -231,7 +235,7 @@ package final class PeerTransport: Sendable {
                         return slot
                     }
                     channel.closeFuture.whenComplete { _ in self.forget(slot) }
-                    // Handlers are added only now, because of several addresses several channels may have been tried.
+                    // Handlers are added after connecting, since NIO may try several addresses with one channel each.
                     do {
                         try self.addHandlers(
                             to: channel,
@@ -252,14 +256,18 @@ package final class PeerTransport: Sendable {
 
     // MARK: Connections
 
-    /// Closes every connection to a key for which `condition` holds, at once and without sending what is queued: for keys
-    /// that have left the roster. A connection whose handshake is under way is asked about again when that is done, so
-    /// change what `admit` answers before calling this. Complexity: linear in the open connections.
+    /// Closes every connection whose key satisfies `condition`, at once and without sending queued frames. Use it for
+    /// keys that left the roster.
+    ///
+    /// Change the result of `admit` before this call: a connection in its handshake is checked again when the handshake
+    /// is complete.
     ///
     /// - Parameters:
-    ///   - condition: called outside of any lock.
-    ///   - reason: what `closed()` of those connections tells; default `.unknownKey` with each one's key.
-    /// - Returns: how many were closed.
+    ///   - condition: Called outside of any lock.
+    ///   - reason: The reason that `closed()` of those connections returns; default `.unknownKey` with the connection's
+    ///     key.
+    /// - Returns: The number of closed connections.
+    /// - Complexity: Linear in the open connections.
     @discardableResult
     package func closeSessions(reason: CloseReason? = nil, where condition: (Ed25519PublicKey) -> Bool) -> Int {
         let victims = connections.filter { condition($0.peerKey) }
@@ -267,10 +275,11 @@ package final class PeerTransport: Sendable {
         return victims.count
     }
 
-    /// The connections open now, in no particular order.
+    /// The open connections, in no particular order.
     package var connections: [PeerConnection] { state.withLock { Array($0.connections.values) } }
 
-    /// Closes all listeners and, in order, all connections; returns when they are closed. Nothing can be begun after it.
+    /// Closes all listeners, then all connections in an orderly way; returns when they are closed. Nothing can be
+    /// started afterwards.
     package func shutdown() async {
         let (listeners, connections) = state.withLock { state in
             state.isShutDown = true
@@ -281,12 +290,12 @@ package final class PeerTransport: Sendable {
         for connection in connections { _ = await connection.closed() }
     }
 
-    /// Sets up a channel, on its event loop.
+    /// Sets up a channel. Runs on its event loop.
     ///
     /// - Parameters:
-    ///   - slot: where it is counted.
-    ///   - leave: called when the handshake has ended, well or not.
-    ///   - begun: called once, with the connection that is taken, or why there is none.
+    ///   - slot: The channel's slot in the counts.
+    ///   - leave: Called when the handshake has ended, successfully or not.
+    ///   - begun: Called once: with the accepted connection, or with the reason why there is none.
     private func addHandlers(
         to channel: any Channel,
         slot: ConnectionSlots.ID,
@@ -337,10 +346,10 @@ package final class PeerTransport: Sendable {
         ])
     }
 
-    /// Takes a connection whose handshake is done, if there is room for it on its key's terms.
+    /// Accepts a connection whose handshake is complete, if its key's terms leave room.
     ///
-    /// It is put where `closeSessions` finds it, and only then it is asked once more whether its key is welcome: a key
-    /// that left the roster during the handshake is caught by the one or the other.
+    /// The connection is first registered where `closeSessions` finds it; then its key is checked again. One of the two
+    /// therefore catches a key that left the roster during the handshake.
     private func register(
         _ connection: PeerConnection,
         in slot: ConnectionSlots.ID,
@@ -378,7 +387,7 @@ package final class PeerTransport: Sendable {
     }
 }
 
-/// One dial: whatever comes first, of connection, failure, deadline and cancellation, is its outcome.
+/// One dial. The first event decides its result: connection, failure, deadline or cancellation.
 private final class DialAttempt: Sendable {
     private let promise: EventLoopPromise<PeerConnection>
     private let state = Mutex(State())
@@ -392,7 +401,8 @@ private final class DialAttempt: Sendable {
         promise = loop.makePromise()
     }
 
-    /// Keeps the channel, to be closed should the attempt fail; closes it and answers false if it already has.
+    /// Stores the channel so that a failed attempt closes it. If the attempt has failed already, closes it and returns
+    /// false.
     func begin(_ channel: any Channel) -> Bool {
         let isComplete = state.withLock { state in
             state.channel = channel
@@ -413,7 +423,7 @@ private final class DialAttempt: Sendable {
         case .failure(let reason):
             guard isFirst else { return }
             promise.fail(reason)
-            // An alert may be on its way; the handler closes by itself where the failure is the handshake's.
+            // An alert may be in transit; after a handshake failure the handler closes the channel itself.
             if reason == .dialTimedOut || reason == .cancelled { channel?.close(promise: nil) }
         }
     }

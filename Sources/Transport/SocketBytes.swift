@@ -1,26 +1,26 @@
 import NIOCore
 import Synchronization
 
-/// Bytes that have passed a transport's sockets since it was made: TLS records, with handshakes and alerts, also of
-/// connections that came to nothing; without the headers of TCP and IP.
+/// Counts the bytes that a transport's sockets have transferred since its creation.
+///
+/// The counts cover TLS records, including handshakes and alerts, also of failed connections. They do not cover TCP and
+/// IP headers.
 package final class SocketBytes: Sendable {
     private let receivedBytes = Atomic<UInt64>(0)
     private let sentBytes = Atomic<UInt64>(0)
 
     init() {}
 
-    /// Bytes that came from sockets.
+    /// The number of bytes received from sockets.
     package var received: UInt64 { receivedBytes.load(ordering: .relaxed) }
-    /// Bytes that were handed to sockets.
+    /// The number of bytes passed to sockets.
     package var sent: UInt64 { sentBytes.load(ordering: .relaxed) }
 
     fileprivate func received(_ count: Int) { receivedBytes.wrappingAdd(UInt64(count), ordering: .relaxed) }
     fileprivate func sent(_ count: Int) { sentBytes.wrappingAdd(UInt64(count), ordering: .relaxed) }
 }
 
-/// The first handler of a peer's channel: counts what passes.
-///
-/// Isolation: the channel's event loop.
+/// The first handler of a peer's channel: counts its bytes.
 final class SocketMeter: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

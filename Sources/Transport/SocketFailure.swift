@@ -7,37 +7,37 @@ import NIOPosix
     import Musl
 #endif
 
-/// Why a socket could not be connected, or bound.
+/// The reason why a socket could not be connected or bound.
 package enum SocketFailure: Error, Hashable, Sendable {
-    /// Nobody listens there.
+    /// Nothing listens on the address.
     case refused
-    /// No way leads there.
+    /// No route leads to the address.
     case noRoute
-    /// Nothing came back.
+    /// The address did not answer.
     case timedOut
-    /// The name has no address, or nobody could be asked for it.
+    /// The name has no address, or no name server answered.
     case unknownName
-    /// It ended as soon as it had begun.
+    /// The connection was reset while it was being established.
     case reset
-    /// The system forbids it: a firewall, or a port below 1,024 to listen at.
+    /// The system denies permission: because of a firewall, or for listening on a port below 1,024.
     case notPermitted
     /// This machine does not have the address.
     case addressNotAvailable
-    /// This machine does not speak the protocol of the address (IPv6, mostly).
+    /// This machine does not support the protocol of the address (usually IPv6).
     case familyNotSupported
-    /// Somebody listens there already.
+    /// The address is already in use.
     case addressInUse
-    /// The process, or the system, has no descriptor left.
+    /// The process or the system has no free file descriptor.
     case noDescriptors
-    /// Anything else, in the system's words.
+    /// Any other error, with the system's message.
     case failed(String)
 
-    /// What an error of NIO's connecting or binding means.
+    /// Converts an error from connecting or binding with NIO.
     init(_ error: any Error) {
         switch error {
         case let error as IOError: self.init(errno: error.errnoCode)
         case let error as NIOConnectionError:
-            // Several addresses may have been tried: the first one's failure is told.
+            // NIO may have tried several addresses; report the first failure.
             if let first = error.connectionErrors.first {
                 self.init(first.error)
             } else {
@@ -49,7 +49,7 @@ package enum SocketFailure: Error, Hashable, Sendable {
         }
     }
 
-    /// What the system's error number means.
+    /// Converts the system's error number.
     init(errno code: CInt) {
         switch code {
         case ECONNREFUSED: self = .refused

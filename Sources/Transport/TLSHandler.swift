@@ -7,41 +7,42 @@ package import OpenSSLKit
     import Musl
 #endif
 
-/// What a `TLSHandler` tells the handlers behind it, as user inbound events.
+/// User inbound events that a `TLSHandler` sends to the application's handlers.
 package enum TLSHandlerEvent: Hashable, Sendable {
-    /// The handshake is done and the peer has proven this key. Plaintext may pass from now on.
+    /// The handshake is complete and the peer has proved this key. Plaintext may now pass.
     case handshakeCompleted(peerKey: Ed25519PublicKey)
-    /// The connection ends for this reason; comes once, before `channelInactive`. No plaintext comes after it.
+    /// The connection ends for this reason. Sent once, before `channelInactive`. No plaintext follows.
     case closing(CloseReason)
 }
 
-/// Ends a connection without sending what is queued: a user outbound event for `TLSHandler`. The peer still gets a
-/// `close_notify`, if its window has room for it within the close timeout.
+/// User outbound event for `TLSHandler`: ends a connection without sending queued data.
+///
+/// The peer still receives a `close_notify` if its window has room within the close timeout.
 package struct TLSAbort: Sendable {
-    /// The event.
+    /// Creates the event.
     package init() {}
 }
 
-/// Ends a connection at once, whatever its state: a user outbound event for `TLSHandler`, for connections that have to make
-/// room.
+/// User outbound event for `TLSHandler`: ends a connection at once in any state, to make room for others.
 struct TLSCut: Sendable {
-    /// Told, where nothing has been told yet.
+    /// The reason to report, unless another was reported before.
     let reason: CloseReason
 }
 
 /// TLS on a channel: ciphertext towards the socket, plaintext towards the application.
 ///
-/// **Reading** follows `read()`: each demand from behind yields at most one buffer of plaintext (64 KiB) and one
-/// `channelReadComplete`. Ciphertext is asked of the socket only when no plaintext can be made of what is there. The
-/// channel must have `autoRead` off, or demands would come without anybody having asked.
+/// **Reading** follows `read()`: each call by the application's handlers gives at most one buffer of plaintext (64 KiB)
+/// and one `channelReadComplete`. The handler reads the socket only when the ciphertext that it holds yields no
+/// plaintext. The channel must have `autoRead` off; otherwise it would issue reads that nobody requested.
 ///
-/// **Writing** encrypts what has been flushed as long as the channel is writable, and keeps the rest as plaintext; the
-/// writer behind must heed writability to bound that. Small writes of one flush share records.
+/// **Writing** encrypts flushed data while the channel is writable, and keeps the rest as plaintext. The writer must
+/// respect writability to bound that. Small writes of one flush share records.
 ///
-/// **Ends**: a close from behind sends what is flushed, then `close_notify`, then waits for the peer's end, all within the
-/// close timeout. A peer's `close_notify` is answered and ends the connection: TLS half-closure has no use here. A failure
-/// sends the alert, if there is one, stops writing, and waits (reading and discarding) for the peer's end, since closing
-/// a socket with unread bytes resets it and may destroy the alert on its way.
+/// **Closing** by the application sends flushed data, then `close_notify`, then waits for the peer's end, all within
+/// the close timeout. A peer's `close_notify` is answered and ends the connection; TLS half-closure is not supported.
+///
+/// **A failure** sends the alert, if there is one, and stops writing. The handler then reads and discards until the
+/// peer's end: closing a socket with unread bytes resets it and may destroy the alert in transit.
 ///
 /// Isolation: the channel's event loop.
 package final class TLSHandler: ChannelDuplexHandler {
@@ -59,9 +60,9 @@ package final class TLSHandler: ChannelDuplexHandler {
         case idle
         case handshaking
         case open
-        /// Closed from behind: sending the rest.
+        /// Closed by the application: sending the remaining data.
         case closing
-        /// Nothing more is sent; what comes is discarded until the peer's end or the deadline.
+        /// Nothing more is sent. Received data is discarded until the peer's end or the deadline.
         case draining
         case closed
     }
@@ -71,16 +72,17 @@ package final class TLSHandler: ChannelDuplexHandler {
         let promise: EventLoopPromise<Void>?
     }
 
-    /// Most plaintext per demand, and most encrypted at a time.
+    /// The maximum plaintext per `read()`, and the maximum encrypted at a time, in bytes.
     private static let chunkBytes = TLSEngine.bufferBytesMax
 
-    /// Longest plaintext of a record (RFC 8446, section 5.1); writes below it are put together.
+    /// The maximum plaintext of a record in bytes (RFC 8446, section 5.1). Smaller writes are combined up to this size.
     private static let recordBytes = 16 * 1024
 
-    /// Least room given to the engine for plaintext; a longer record is then read in parts.
+    /// The minimum space for plaintext given to the engine, in bytes. A longer record is read in parts.
     private static let readBytesMin = 1024
 
-    /// Records that the peer makes us send (answers to its key updates) while it does not read ours: more is abuse.
+    /// The maximum size in bytes of records that the peer makes this node send (answers to key updates) without reading
+    /// them. More is abuse.
     private static let unsolicitedBytesMax = 64 * 1024
 
     private let engine: TLSEngine
@@ -102,21 +104,21 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var isEncrypting = false
     private var unsolicitedBytes = 0
 
-    /// A handler for one connection. The engine must not have been started; it is this handler's from now on.
+    /// Creates a handler for one connection. The engine must not have been started; this handler owns it from now on.
     package init(engine: TLSEngine, handshakeTimeout: Duration, closeTimeout: Duration) {
         self.engine = engine
         self.handshakeTimeout = TimeAmount(handshakeTimeout)
         self.closeTimeout = TimeAmount(closeTimeout)
     }
 
-    // MARK: Life
+    // MARK: Lifecycle
 
-    /// Begins the handshake if the channel is already active.
+    /// Starts the handshake if the channel is already active.
     package func handlerAdded(context: ChannelHandlerContext) {
         if context.channel.isActive { begin(context) }
     }
 
-    /// Begins the handshake.
+    /// Starts the handshake.
     package func channelActive(context: ChannelHandlerContext) {
         begin(context)
         context.fireChannelActive()
@@ -139,12 +141,12 @@ package final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// The socket has ended. What came before is decrypted and delivered whether asked for or not (the kernel's buffer
-    /// bounds it), and then the end.
+    /// Handles the end of the socket. Received data is decrypted and delivered without waiting for `read()`, since the
+    /// kernel's buffer bounds it. The end follows.
     package func channelInactive(context: ChannelHandlerContext) {
         if phase == .handshaking || phase == .open {
             do throws(TLSFailure) {
-                // After what is in `incoming`, that is; `pump` hands it on.
+                // The end comes after the data in `incoming`, which `pump` delivers.
                 plaintextWanted = true
                 pump(context, atEnd: true)
                 if phase == .handshaking || phase == .open {
@@ -155,19 +157,19 @@ package final class TLSHandler: ChannelDuplexHandler {
                 tell(context, CloseReason(error))
             }
         }
-        tell(context, .localShutdown)  // only if nothing has been told: closed before it began
+        tell(context, .localShutdown)  // has no effect if a reason was reported
         phase = .closed
         finish(context)
         context.fireChannelInactive()
     }
 
-    /// Lets go of everything.
+    /// Releases all resources.
     package func handlerRemoved(context: ChannelHandlerContext) {
         phase = .closed
         finish(context)
     }
 
-    /// Errors of the socket become the reason.
+    /// Reports a socket error as the reason.
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let error = error as? IOError else {
             context.fireErrorCaught(error)
@@ -180,13 +182,13 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: Reading
 
-    /// One demand for plaintext.
+    /// Requests plaintext once.
     package func read(context: ChannelHandlerContext) {
         plaintextWanted = true
         pump(context)
     }
 
-    /// Keeps ciphertext until the batch is complete.
+    /// Stores ciphertext until the batch is complete.
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch phase {
         case .handshaking, .open: incoming.append(unwrapInboundIn(data))
@@ -194,7 +196,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Decrypts, if there is demand.
+    /// Decrypts if plaintext is requested.
     package func channelReadComplete(context: ChannelHandlerContext) {
         socketReadOutstanding = false
         switch phase {
@@ -210,8 +212,10 @@ package final class TLSHandler: ChannelDuplexHandler {
         context.read()
     }
 
-    /// Moves ciphertext into the engine and plaintext out of it, until demand or supply ends. Handlers called from here
-    /// may call back in; the outer call then sees their wishes in its next round.
+    /// Moves ciphertext into the engine and plaintext out of it, until no plaintext is requested or no ciphertext is
+    /// left.
+    ///
+    /// Handlers called from here may call back. The running call then sees their requests in its next round.
     private func pump(_ context: ChannelHandlerContext, atEnd: Bool = false) {
         guard !isPumping else { return }
         isPumping = true
@@ -250,7 +254,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Gives the engine as much of the oldest ciphertext as it takes; false if there is none.
+    /// Passes the oldest ciphertext to the engine, as much as it accepts; false if there is none.
     private func feedEngine() throws(TLSFailure) -> Bool {
         guard !incoming.isEmpty else { return false }
         let result = incoming[incoming.startIndex].readableBytesView.withUnsafeBytes { bytes in
@@ -262,7 +266,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         return true
     }
 
-    /// Answers one demand, or the peer's close; false if it takes more ciphertext from the socket.
+    /// Answers one request for plaintext, or the peer's close; false if this needs more ciphertext from the socket.
     private func deliver(_ context: ChannelHandlerContext) throws(TLSFailure) -> Bool {
         let waiting = incoming.first?.readableBytes ?? 0
         var plaintext = context.channel.allocator.buffer(capacity: min(waiting + Self.readBytesMin, Self.chunkBytes))
@@ -274,7 +278,7 @@ package final class TLSHandler: ChannelDuplexHandler {
                 if case .success(.bytes(let count)) = outcome { return count }
                 return 0
             }
-            // A failure shows again at the next call, after what came before it has been delivered.
+            // The next call reports the failure again, after the plaintext before it has been delivered.
             if case .failure(let failure) = outcome {
                 if plaintext.readableBytes == 0 { throw failure }
                 break
@@ -307,7 +311,7 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: Writing
 
-    /// Keeps plaintext until it is flushed.
+    /// Stores plaintext until it is flushed.
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch phase {
         case .idle, .handshaking, .open:
@@ -317,13 +321,13 @@ package final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Encrypts what has been written so far, as the channel's writability allows.
+    /// Encrypts the plaintext written so far while the channel is writable.
     package func flush(context: ChannelHandlerContext) {
         flushedCount = pending.count
         encryptPending(context)
     }
 
-    /// Goes on encrypting.
+    /// Continues encrypting.
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
             unsolicitedBytes = 0
@@ -338,7 +342,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         do throws(TLSFailure) {
             while flushedCount > 0, context.channel.isWritable {
                 while flushedCount > 0, context.channel.isWritable { try encryptChunk(context) }
-                // May make the channel writable again at once.
+                // The flush may make the channel writable again at once.
                 context.flush()
             }
         } catch {
@@ -350,7 +354,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         if phase == .closing, flushedCount == 0 { sendCloseNotify(context) }
     }
 
-    /// Encrypts and writes at most `chunkBytes` of the oldest write, or several small ones as one record.
+    /// Encrypts and writes at most `chunkBytes` of the oldest write, or several small writes as one record.
     private func encryptChunk(_ context: ChannelHandlerContext) throws(TLSFailure) {
         var promise: EventLoopPromise<Void>?
         if pending[pending.startIndex].buffer.readableBytes >= Self.recordBytes || flushedCount == 1 {
@@ -372,7 +376,7 @@ package final class TLSHandler: ChannelDuplexHandler {
                 }
                 flushedCount -= 1
             }
-            // Takes all: the engine's outgoing buffer is empty before every call.
+            // The engine accepts all of it: its outgoing buffer is empty before every call.
             do throws(TLSFailure) {
                 _ = try encrypt(record.readableBytesView)
             } catch {
@@ -397,7 +401,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         return buffer
     }
 
-    /// Sends what the engine has produced by itself: handshake, alerts, key updates.
+    /// Sends data that the engine produced itself: handshake, alerts, key updates.
     private func sendOutgoing(_ context: ChannelHandlerContext) {
         guard engine.outgoingCount > 0 else { return }
         let buffer = takeOutgoing(context)
@@ -407,7 +411,7 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     // MARK: Ending
 
-    /// Closes in order; a second call while that goes on cuts the connection. Half-closing is refused.
+    /// Closes in an orderly way; a second call before the end cuts the connection. Half-closing is refused.
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         guard mode == .all else {
             promise?.fail(ChannelError.operationUnsupported)
@@ -422,7 +426,7 @@ package final class TLSHandler: ChannelDuplexHandler {
             schedule(context, in: closeTimeout) { _, context in context.close(promise: nil) }
             flushedCount = pending.count
             encryptPending(context)
-            // A peer that waits for us to read, before it reads, gets its wish.
+            // A peer may want this node to read before it reads itself.
             requestSocketRead(context)
         case .idle, .handshaking:
             end(context, .localShutdown)
@@ -432,7 +436,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Takes `TLSAbort` and `TLSCut`; passes other events on.
+    /// Handles `TLSAbort` and `TLSCut`; forwards other events.
     package func triggerUserOutboundEvent(
         context: ChannelHandlerContext,
         event: Any,
@@ -450,8 +454,8 @@ package final class TLSHandler: ChannelDuplexHandler {
         failPending(ChannelError.ioOnClosedChannel)
         switch phase {
         case .idle, .handshaking, .open: close(context: context, mode: .all, promise: nil)
-        case .closing: encryptPending(context)  // nothing left, so on to the close_notify
-        case .draining, .closed: break  // the end is under way, and bounded
+        case .closing: encryptPending(context)  // nothing is left, so this sends close_notify
+        case .draining, .closed: break  // the end is in progress and bounded
         }
         promise?.succeed()
     }
@@ -461,7 +465,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         drain(context)
     }
 
-    /// Sends the last bytes and our end, and waits for the peer's.
+    /// Sends the last bytes and this node's end, then waits for the peer's end.
     private func drain(_ context: ChannelHandlerContext) {
         phase = .draining
         sendOutgoing(context)
@@ -469,7 +473,8 @@ package final class TLSHandler: ChannelDuplexHandler {
         requestSocketRead(context)
     }
 
-    /// The connection fails: tells why, sends the alert if there is one, and waits for the peer's end for a while.
+    /// Ends a failed connection: reports the reason, sends the alert if there is one, and waits for the peer's end
+    /// within the close timeout.
     private func fail(_ context: ChannelHandlerContext, _ reason: CloseReason) {
         guard phase != .draining, phase != .closed else { return }
         end(context, reason)
@@ -481,7 +486,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         drain(context)
     }
 
-    /// Tells the reason and drops what was queued.
+    /// Reports the reason and drops queued data.
     private func end(_ context: ChannelHandlerContext, _ reason: CloseReason) {
         phase = .closed
         deadline?.cancel()
@@ -527,7 +532,7 @@ package final class TLSHandler: ChannelDuplexHandler {
 }
 
 extension CloseReason {
-    /// What an error of the system means here.
+    /// Converts a system error.
     init(_ error: IOError) {
         switch error.errnoCode {
         case ECONNRESET, EPIPE, ECONNABORTED: self = .reset

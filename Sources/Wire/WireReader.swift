@@ -1,13 +1,14 @@
-/// What is wrong with bytes that should be a protobuf message.
+/// The reason why bytes are not a valid protobuf message.
 package struct WireError: Error, Equatable, Sendable {
     package let reason: String
     package init(_ reason: String) { self.reason = reason }
 }
 
-/// Reads the protobuf wire format strictly, for the messages that are read by hand because they are read by the
-/// million: header, envelope, content and delta. Never reads beyond its stretch, and allocates nothing.
+/// Reads the protobuf wire format strictly. Never reads beyond its range. Only ``string()`` allocates memory.
+///
+/// Hand-written code uses it for the messages that a node reads by the million: header, envelope, content and delta.
 package struct WireReader {
-    /// How a field is written.
+    /// The encoding of a field.
     package enum WireType: UInt8 {
         case varint = 0
         case fixed64 = 1
@@ -34,8 +35,8 @@ package struct WireReader {
 
     package var isAtEnd: Bool { position == end }
 
-    /// The next field's number and wire type. Numbers must not descend: what an author writes in another order is no
-    /// valid structure, so that there is one reading of it only.
+    /// Reads the next field's number and wire type. Field numbers must not descend, so a message has only one valid
+    /// order.
     package mutating func field(after last: inout UInt32) throws(WireError) -> (number: UInt32, type: WireType) {
         let key = try varint()
         guard let type = WireType(rawValue: UInt8(truncatingIfNeeded: key & 7)), key >> 3 >= UInt64(last),
@@ -45,8 +46,8 @@ package struct WireReader {
         return (last, type)
     }
 
-    /// As ``field(after:)``; a field may come again only if its number is `repeated` or `also`, so that no second value can
-    /// take the place of a first.
+    /// Like ``field(after:)``, but a field may repeat only if its number is `repeated` or `also`. A second value
+    /// therefore never replaces a first one.
     package mutating func field(
         after last: inout UInt32,
         repeated: UInt32?,
@@ -60,12 +61,12 @@ package struct WireReader {
         return next
     }
 
-    /// A variable-length number, in as few bytes as it takes: one number has one way to be written.
+    /// Reads a variable-length number. It must have its shortest encoding, so each number has only one.
     package mutating func varint() throws(WireError) -> UInt64 {
         try Self.varint(from: &position, to: end) { bytes[$0] }
     }
 
-    /// As ``varint()``, from bytes in memory; `position` goes behind the number.
+    /// Like ``varint()``, for bytes in memory; moves `position` past the number.
     package static func varint(in bytes: UnsafeRawBufferPointer, from position: inout Int) throws(WireError) -> UInt64 {
         try varint(from: &position, to: bytes.count) { bytes[$0] }
     }
@@ -93,19 +94,19 @@ package struct WireReader {
         throw WireError("ends within a number")
     }
 
-    /// A variable-length number of at most 32 bits.
+    /// Reads a variable-length number of at most 32 bits.
     package mutating func varint32() throws(WireError) -> UInt32 {
         guard let number = UInt32(exactly: try varint()) else { throw WireError("number of more than 32 bits") }
         return number
     }
 
-    /// The number, where it is not 0: a field with its default value is left out, and has no second way to be written.
+    /// Returns the number if it is not 0. Default values are never written, so each message has only one encoding.
     package static func present<Number: FixedWidthInteger>(_ number: Number) throws(WireError) -> Number {
         guard number != 0 else { throw WireError("a default value that is written out") }
         return number
     }
 
-    /// 8 bytes, little-endian.
+    /// Reads 8 bytes, little-endian.
     package mutating func fixed64() throws(WireError) -> UInt64 {
         guard end - position >= 8 else { throw WireError("ends within a fixed number") }
         var result: UInt64 = 0
@@ -114,26 +115,26 @@ package struct WireReader {
         return result
     }
 
-    /// The bytes of a length-delimited field, shared with the whole.
+    /// Reads a length-delimited field as a slice of the whole message.
     package mutating func slice() throws(WireError) -> ArraySlice<UInt8> {
         let range = try stretch()
         return bytes[range]
     }
 
-    /// A reader of a length-delimited field that holds a message.
+    /// Reads a length-delimited field that holds a message; returns a reader for it.
     package mutating func message() throws(WireError) -> WireReader {
         let range = try stretch()
         return WireReader(bytes, from: range.lowerBound, to: range.upperBound)
     }
 
-    /// A length-delimited field that holds UTF-8.
+    /// Reads a length-delimited field that holds UTF-8.
     package mutating func string() throws(WireError) -> String {
         let range = try stretch()
         guard let text = String(validating: bytes[range], as: UTF8.self) else { throw WireError("text is not UTF-8") }
         return text
     }
 
-    /// Where the bytes of a length-delimited field lie in what the reader was made of.
+    /// Reads a length-delimited field; returns the range of its bytes in the array or slice given to the initializer.
     package mutating func stretch() throws(WireError) -> Range<Int> {
         let length = try varint()
         guard length <= UInt64(end - position) else { throw WireError("ends within a field") }
@@ -144,7 +145,7 @@ package struct WireReader {
 }
 
 extension ArraySlice<UInt8> {
-    /// As `withUnsafeBytes`, for a body that throws nothing but what is wrong with the bytes.
+    /// Like `withUnsafeBytes`, with the typed error ``WireError``.
     package func withWireBytes<Result>(
         _ body: (UnsafeRawBufferPointer) throws(WireError) -> Result
     ) throws(WireError) -> Result {
@@ -154,7 +155,7 @@ extension ArraySlice<UInt8> {
     }
 }
 
-/// Writes the protobuf wire format. Fields with default values are left out by the caller, as proto3 does.
+/// Writes the protobuf wire format. The caller omits fields with default values, as proto3 does.
 package struct WireWriter {
     package private(set) var bytes: [UInt8] = []
 
@@ -162,7 +163,7 @@ package struct WireWriter {
         bytes.reserveCapacity(capacity)
     }
 
-    /// Forgets what was written, and keeps the memory for what comes next.
+    /// Discards the written bytes and keeps the memory for reuse.
     package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     package mutating func varint(_ number: UInt64) {
@@ -178,44 +179,44 @@ package struct WireWriter {
         varint(UInt64(field) << 3 | UInt64(type.rawValue))
     }
 
-    /// A number, unless it is 0.
+    /// Appends a number, unless it is 0.
     package mutating func field(_ field: UInt32, varint number: UInt64) {
         guard number != 0 else { return }
         key(field, .varint)
         varint(number)
     }
 
-    /// A fixed number, unless it is 0.
+    /// Appends a number of 8 bytes, little-endian, unless it is 0.
     package mutating func field(_ field: UInt32, fixed64 number: UInt64) {
         guard number != 0 else { return }
         key(field, .fixed64)
         for shift in stride(from: 0, to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
     }
 
-    /// Bytes, also none.
+    /// Appends a bytes field, even an empty one.
     package mutating func field(_ field: UInt32, bytes content: [UInt8]) {
         content.withUnsafeBytes { self.field(field, bytes: $0) }
     }
 
-    /// Bytes, also none.
+    /// Appends a bytes field, even an empty one.
     package mutating func field(_ field: UInt32, bytes content: ArraySlice<UInt8>) {
         content.withUnsafeBytes { self.field(field, bytes: $0) }
     }
 
-    /// Bytes as they are, without a key or a length.
+    /// Appends bytes without a key or a length.
     package mutating func raw(_ content: UnsafeRawBufferPointer) {
         bytes.append(contentsOf: content)
     }
 
-    /// A text as UTF-8, also an empty one.
+    /// Appends a text field in UTF-8, even an empty one.
     package mutating func field(_ field: UInt32, text: String) {
         var text = text
         text.withUTF8 { self.field(field, bytes: UnsafeRawBufferPointer($0)) }
     }
 
-    /// Bytes that lie elsewhere, also none.
-    // One piece of code for all kinds of bytes: written for any collection it would run unspecialized in other modules,
-    // at several times the cost.
+    /// Appends a bytes field, even an empty one.
+    // Not generic over collections: a generic function would run unspecialized in other modules, at several times the
+    // cost.
     package mutating func field(_ field: UInt32, bytes content: UnsafeRawBufferPointer) {
         key(field, .lengthDelimited)
         varint(UInt64(content.count))
@@ -223,7 +224,7 @@ package struct WireWriter {
     }
 }
 
-/// The number of bytes that a length-delimited field of `count` bytes and a field number below 16 takes.
+/// The encoded size of a length-delimited field with a content of `count` bytes and a field number below 16.
 package func wireSize(of count: Int) -> Int {
     var size = 2
     var rest = count >> 7

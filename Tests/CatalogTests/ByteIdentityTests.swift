@@ -3,7 +3,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// Ids, paths and values are told apart by their bytes, although Swift takes canonically equivalent texts for equal.
+/// Ids, paths and values are distinguished by their bytes, although Swift treats canonically equivalent texts as equal.
 struct ByteIdentityTests {
     private let composed = "é"
     private let decomposed = "e\u{301}"
@@ -21,7 +21,7 @@ struct ByteIdentityTests {
     }
 
     @Test func byteTextsAreKeysByTheirBytes() {
-        // U+212A is K to Swift.
+        // Swift treats U+212A as equal to K.
         let keys = ["K", "\u{212A}", composed, decomposed].map { ByteText($0) }
         #expect(Set(keys).count == 4)
         #expect(keys.sorted().map(\.text.utf8.count) == [1, 3, 2, 3])
@@ -29,7 +29,7 @@ struct ByteIdentityTests {
     }
 
     @Test func textsAreSplitAtABytesWhateverFollows() {
-        // A combining mark behind the separator makes one character of both.
+        // A combining mark after the separator forms one character with it.
         #expect(
             "a/\u{301}b/c".split(atByte: UInt8(ascii: "/"), partsMax: 3).map { Array($0.utf8) }
                 == ["a", "\u{301}b", "c"].map { Array($0.utf8) }

@@ -1,7 +1,7 @@
 import Catalog
 import Testing
 
-/// Kulkarni et al. 2014, section 4.
+/// Tests Kulkarni et al. 2014, section 4.
 struct HybridLogicalClockTests {
     @Test func eachStampIsLaterThanTheOneBefore() {
         var clock = HybridLogicalClock()

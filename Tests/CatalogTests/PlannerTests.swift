@@ -14,7 +14,7 @@ struct PlannerTests {
         Planner.upsert(identity, key: key, over: view, changes: changes, settling: .settles)
     }
 
-    /// A view in which each of these writes is live, each by an operation of its own.
+    /// A view in which each of these writes is live, each from its own operation.
     private func view(_ writes: [(FieldPath, Value?, Write.Mode)]) -> RecordView {
         var table = FieldTable()
         let operations = writes.enumerated().map { number, write in

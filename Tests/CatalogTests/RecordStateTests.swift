@@ -3,8 +3,9 @@ import Simulator
 import TestSupport
 import Testing
 
-/// A record's state against its definition: of all writes, those that no citation names rightly. Here without deltas;
-/// DeltaLogTests has the same through signed logs.
+/// Compares a record's state with its definition: the writes that no valid citation names.
+///
+/// These tests use no deltas; DeltaLogTests runs the same checks on signed logs.
 struct RecordStateTests {
     private struct Step {
         let operation: LiveOperation
@@ -18,7 +19,7 @@ struct RecordStateTests {
         LogID(author: NodeKey(Hash256(number, 0, 0, 0)), incarnation: number)
     }
 
-    /// Operations that cite at random what other operations have, rightly and wrongly.
+    /// Operations with random citations of other operations, valid and invalid.
     private static func steps(_ count: Int, random: inout SplitMix64) -> [Step] {
         let fields: [FieldNumber] = [.mark, .identity, name, tags]
         var operations: [LiveOperation] = []
@@ -105,7 +106,7 @@ struct RecordStateTests {
         #expect(missing == arrived.filter { !$0.writes.isEmpty }.map(\.dot), "seed \(seed)")
     }
 
-    /// Held against its definition: several live sets and no live add.
+    /// Compares with the definition: several live sets and no live add.
     @Test(arguments: 0..<60 as Range<UInt64>)
     func contestedFieldsAreRegistersThatSeveralWritesSet(seed: UInt64) {
         var random = SplitMix64(seed: seed)
@@ -162,7 +163,7 @@ struct RecordStateTests {
         #expect(RecordState().canonicalHash(of: id, hasher: RealCryptography()) == nil)
     }
 
-    /// Both numbers are a peer's choice; one after the other they would take minutes.
+    /// A peer chooses both numbers; handling each pair separately would take minutes.
     @Test func manyCitationsOfManyWritesAreCheap() {
         let hash = Hash256(7, 7, 7, 7)
         let dot = Dot(log: Self.log(1), sequence: 1, index: 0)

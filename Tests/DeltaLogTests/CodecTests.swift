@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// The hand-written codecs against the generated code, both ways, and against bytes that nobody should have written.
+/// Compares the hand-written codecs with the generated code in both directions, and feeds them invalid encodings.
 struct CodecTests {
     // MARK: - Against the generated code
 
@@ -112,9 +112,9 @@ struct CodecTests {
         }
     }
 
-    // MARK: - One reading, one writing
+    // MARK: - Unique encodings
 
-    /// A decoder of each structure, and an encoder of what it gives: what is accepted must be written just so.
+    /// A decoder for each structure, and the encoder for its result: accepted bytes must encode to themselves.
     private enum Codec: CaseIterable {
         case header, envelope, content, value, delta
 
@@ -216,11 +216,11 @@ struct CodecTests {
         let bytes = header.encoded()
         let message = try Hansa_V0_Header(serializedBytes: bytes)
         #expect(message.alliance.count == 32)
-        // The alliance once more, at the end and at the start.
+        // A second alliance field, at the end and at the start.
         let alliance = Array(bytes[..<34])
         #expect(throws: DeltaRefusal.self) { try Header(decoding: (bytes + alliance)[...]) }
         #expect(throws: DeltaRefusal.self) { try Header(decoding: (alliance + bytes)[...]) }
-        // An import mark with a second part.
+        // An import with a second part.
         var inner = WireWriter()
         inner.field(1, bytes: [UInt8](repeating: 1, count: 16))
         inner.field(2, bytes: [UInt8](repeating: 2, count: 32))
@@ -245,7 +245,7 @@ struct CodecTests {
         var random = SplitMix64(seed: 5)
         let header = Header.random(using: &random)
         let encoded = header.encoded()
-        // The field is the last one: key, length and 32 bytes.
+        // The organization is the last field: key, length and 32 bytes.
         #expect(Array(encoded.suffix(34)) == [0x62, 32] + header.organization.bytes)
         var bytes = Array(encoded.dropLast(34))
         if let byteCount { bytes += [0x62, UInt8(byteCount)] + [UInt8](repeating: 7, count: byteCount) }
@@ -258,7 +258,7 @@ struct CodecTests {
         }
     }
 
-    /// Protobuf libraries cut an enum to 32 bits: 2^32 + 1 would be a deletion to them.
+    /// Protobuf libraries truncate an enum to 32 bits; they would read 2^32 + 1 as a deletion.
     @Test func aTypeOfMoreThan31BitsIsRefused() throws {
         var random = SplitMix64(seed: 4)
         let header = Header.random(using: &random)

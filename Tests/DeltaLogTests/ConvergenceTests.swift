@@ -4,9 +4,9 @@ import Simulator
 import TestSupport
 import Testing
 
-/// Nodes that hold the same deltas agree on everything, whatever the order, duplication and delay (Protocol.md, section 7).
+/// Nodes with the same deltas agree on everything, for any order, duplication and delay (Protocol.md, section 7).
 struct ConvergenceTests {
-    /// Who the three authors work for.
+    /// The organizations of the three authors.
     enum Organizations: UInt64, CaseIterable, Sendable {
         case one = 0
         case two = 1
@@ -26,7 +26,7 @@ struct ConvergenceTests {
                 Issue.record("\(outcome)")
                 return storage
             }
-            // Duplicates: of this delta, and of the first of every log, at every subset of the moments.
+            // Deliver duplicates of this delta and of each log's first delta, at every subset of the moments.
             if mask >> position & 1 == 1 {
                 #expect(try history.deliver(delta, to: &storage) == .duplicate)
                 for log in history.logs where !log.isEmpty {
@@ -58,7 +58,7 @@ struct ConvergenceTests {
                 }
             }
         }
-        // Kept up to date record by record, the digest is what the records give.
+        // The digest, updated record by record, equals the digest of all records.
         var digest = CatalogDigest()
         for record in first.records.values {
             digest.add(record.state.canonicalHash(of: record.id, hasher: history.cryptography))
@@ -79,7 +79,7 @@ struct ConvergenceTests {
         try expectOneOutcome(history, duplicates: true, "seed \(seed)")
     }
 
-    /// The rarer shapes, of which chance makes few.
+    /// Rare cases that random histories seldom contain.
     @Test(arguments: 0..<6)
     func everyOrderOfKnownHardCasesGivesOneOutcome(number: Int) throws {
         var history = TestHistory(organizations: [1, 1, 1], seed: UInt64(number))
@@ -88,20 +88,20 @@ struct ConvergenceTests {
         let tags = FieldPath(unchecked: "tags")
         try history.upsert(0, need, [(name, .set(.text("a"))), (tags, .add([.text("x")]))])
         switch number {
-        case 0:  // A chain of three, over three authors.
+        case 0:  // A chain of three writes by three authors.
             try history.show(1, 0)
             try history.upsert(1, need, [(name, .set(.text("b")))])
             try history.show(2, 1)
             try history.show(2, 0)
             try history.upsert(2, need, [(name, .set(.text("c")))])
-        case 1:  // Deleted by two, revived by one who saw one deletion only.
+        case 1:  // Deleted by two; re-created by one who saw only one deletion.
             try history.show(1, 0)
             try history.show(2, 0)
             try history.delete(0, need)
             try history.delete(1, need)
             try history.show(2, 0)
             try history.upsert(2, need, [(name, .set(.text("again")))])
-        case 2:  // Deleted, revived, deleted.
+        case 2:  // Deleted, re-created, deleted.
             try history.show(1, 0)
             try history.delete(1, need)
             try history.show(2, 0)
@@ -110,7 +110,7 @@ struct ConvergenceTests {
             try history.show(0, 1)
             try history.show(0, 2)
             try history.delete(0, need)
-        case 3:  // A conflict of three, settled by one, edited by another meanwhile.
+        case 3:  // A conflict of three values, settled by one author, edited by another at the same time.
             try history.upsert(1, need, [(name, .set(.text("b")))])
             try history.upsert(2, need, [(name, .set(.text("c")))])
             try history.show(2, 0)
@@ -118,14 +118,14 @@ struct ConvergenceTests {
             try history.upsert(2, need, [(name, .set(.text("c")))])
             try history.show(1, 0)
             try history.upsert(1, need, [(name, .set(.text("d")))])
-        case 4:  // Equal elements added by all, removed by one.
+        case 4:  // Equal elements added by all authors, removed by one.
             try history.upsert(1, need, [(tags, .add([.text("x")]))])
             try history.upsert(2, need, [(tags, .add([.text("x")]))])
             try history.show(2, 0)
             try history.upsert(2, need, [(tags, .remove([.text("x")]))])
             try history.show(0, 1)
             try history.upsert(0, need, [(tags, .elements([.text("y")]))])
-        default:  // Cleared and set at once.
+        default:  // Cleared and set concurrently.
             try history.show(1, 0)
             try history.show(2, 0)
             try history.upsert(1, need, [(name, .clear)])
@@ -135,7 +135,7 @@ struct ConvergenceTests {
         try expectOneOutcome(history, duplicates: number < 2, "case \(number)")
     }
 
-    /// Long histories, larger deltas' worth of records, many replicas, with gaps, duplicates and delay.
+    /// Long histories on many replicas with gaps, duplicates and delay.
     @Test(arguments: 0..<40 as Range<UInt64>)
     func replicasThatReceiveAtRandomAgreeInTheEnd(seed: UInt64) throws {
         let organizations: [UInt64] = [1, 1, 1, 2, 2]
@@ -171,7 +171,7 @@ struct ConvergenceTests {
         }
     }
 
-    /// Merging every stored delta anew, in another order of logs, gives what arrived one by one.
+    /// Merging log by log gives the same result for both orders of the logs.
     @Test(arguments: 0..<20 as Range<UInt64>)
     func rebuildingGivesTheSame(seed: UInt64) throws {
         let history = try TestHistory.random(operations: 30, organizations: [1, 1, 2], records: 3, seed: seed)
@@ -183,7 +183,7 @@ struct ConvergenceTests {
         )
     }
 
-    /// Whatever contents a node has dropped, its canonical states and its view of what is live are the same.
+    /// Dropping contents changes neither a node's canonical states nor its view of live writes.
     @Test(arguments: 0..<40 as Range<UInt64>)
     func droppedContentNeverShows(seed: UInt64) throws {
         let history = try TestHistory.random(operations: 6, organizations: [1, 1, 1], seed: seed)
@@ -196,7 +196,7 @@ struct ConvergenceTests {
                 for mask in 0..<1 << dead.count {
                     let dropped = Set(dead.indices.filter { mask >> $0 & 1 == 1 }.map { dead[$0] })
                     let state = Self.mergedWithoutContents(deltas, order: order, history, record: record.id)
-                    // Merged from envelopes and hashes alone: it is the same for every choice.
+                    // The merge uses only envelopes and hashes, so the result is the same for every choice.
                     #expect(
                         state.canonicalHash(of: record.id, hasher: history.cryptography)
                             == record.state.canonicalHash(of: record.id, hasher: history.cryptography),
@@ -220,7 +220,7 @@ struct ConvergenceTests {
         }
     }
 
-    /// The applier's rules over envelopes and hashes, with no content at hand.
+    /// The applier's rules for envelopes and hashes, without contents.
     private static func mergedWithoutContents(
         _ deltas: [VerifiedDelta],
         order: [Int],

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Every reason for which a delta is not taken, and what mutated bytes come to.
+/// Tests every reason for refusing a delta, and mutated bytes.
 struct DeltaRefusalTests {
     private let signer = KeyedHashSigner(number: 1)
     private let cryptography = KeyedHashCryptography()
@@ -60,7 +60,7 @@ struct DeltaRefusalTests {
         }
     }
 
-    /// A delta with parts of one's own choice, rightly signed.
+    /// Builds a correctly signed delta from the given parts.
     private func forge(
         _ operations: [(envelope: [UInt8], content: [UInt8])],
         header change: (Header) -> Header = { $0 },
@@ -122,7 +122,7 @@ struct DeltaRefusalTests {
 
     // MARK: - Fields that the header lists
 
-    /// What several operations write is listed once; what one alone writes is written out where it is.
+    /// A header lists the paths that several operations write. An operation writes out a path that occurs only once.
     @Test func pathsThatComeAgainAreListed() throws {
         let once = FieldPath(unchecked: "ext/Once")
         let plain = draft("a")
@@ -147,7 +147,8 @@ struct DeltaRefusalTests {
         #expect(found.count == 1)
     }
 
-    /// However many paths there are, the header stays so small that two fit into a fork proof; the rest is written out.
+    /// For any number of paths, headers stay small enough for two to fit into a fork proof. The remaining paths are
+    /// written out.
     @Test func aHeaderListsNoMoreThanItMay() throws {
         for length in [1, 900] {
             let paths = (0..<200).map { FieldPath.ext("\($0)" + String(repeating: "x", count: length)) }
@@ -263,7 +264,7 @@ struct DeltaRefusalTests {
 
     @Test func newerFormatWhateverElseItHolds() throws {
         #expect(refusal(try forge([], header: { changed($0, format: 3) })) == .newerFormat(3))
-        // With a field that this version does not know, and one that it would refuse.
+        // Contains an invalid field (5) and a field of another wire type (12).
         var writer = WireWriter()
         writer.field(5, bytes: [1, 2, 3] as [UInt8])
         writer.field(9, varint: 7)
@@ -306,7 +307,7 @@ struct DeltaRefusalTests {
         #expect(Set(all.map(\.reason)).count == all.count)
     }
 
-    // MARK: - What an operation may not be
+    // MARK: - Invalid operations
 
     @Test func operationsThatContradictThemselvesAreRefused() throws {
         let identity = RecordIdentity(kind: "need", localID: "1")
@@ -404,8 +405,8 @@ struct DeltaRefusalTests {
 
     // MARK: - Mutated bytes
 
-    /// What must hold: bytes that are taken are, to the last one, those that the author signed and this program would
-    /// write again. So any change at all is refused, also in the framing, which no signature covers.
+    /// Accepted bytes are exactly the bytes that the author signed and that this program would write. Every change is
+    /// therefore refused, even in the framing, which no signature covers.
     @Test func everyChangeOfAByteIsRefused() throws {
         let first = try sign([draft("a")])
         let citation = Citation(dot: first.dot(0), prefix: first.operations[0].hash.prefix, number: 1)
@@ -427,7 +428,7 @@ struct DeltaRefusalTests {
         #expect(refusal(bytes) == nil)
     }
 
-    /// The same with Ed25519, whose signatures nobody but the signer can vary (RFC 8032, section 8.4).
+    /// The same with Ed25519: only the signer can create another signature of a message (RFC 8032, section 8.4).
     @Test func everyChangeOfABitOfARealSignatureIsRefused() throws {
         let signer = RealSigner(seed: 1)
         let delta = try VerifiedDelta(
@@ -463,7 +464,7 @@ struct DeltaRefusalTests {
             signature[bit / 8] ^= 1 << UInt8(bit % 8)
             #expect(!isTaken(signature), "bit \(bit)")
         }
-        // S + L: the classic second signature.
+        // S + L, the classic second signature.
         let order: [UInt8] = [
             0xED, 0xD3, 0xF5, 0x5C, 0x1A, 0x63, 0x12, 0x58, 0xD6, 0x9C, 0xF7, 0xA2, 0xDE, 0xF9, 0xDE, 0x14, 0, 0, 0, 0,
             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,

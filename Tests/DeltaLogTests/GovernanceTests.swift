@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// An alliance of keys made of numbers, with fast signatures, and the statements they sign.
+/// An alliance with keys made from numbers and fast signatures, and the statements that these keys sign.
 struct TestAlliance {
     let cryptography = KeyedHashCryptography()
     let charter: Charter
@@ -76,7 +76,7 @@ struct TestAlliance {
         )
     }
 
-    /// A header of a log of the node, validly signed; different for each `variant`.
+    /// A validly signed header of the node's log, different for each `variant`.
     func header(
         by node: UInt64,
         incarnation: UInt64 = 1,
@@ -131,7 +131,8 @@ struct TestAlliance {
 }
 
 struct GovernanceTests {
-    /// All subsets and orders of up to four of these, and of four at random beside, give one roster.
+    /// Every subset of up to four statements gives the same roster in any order. All statements with duplicates give
+    /// the same set in random orders.
     @Test(arguments: [UInt32(1), 2])
     func everySubsetAndOrderOfUpToFourStatementsGivesOneRoster(sponsors: UInt32) throws {
         let alliance = TestAlliance(founders: [1, 2], sponsors: sponsors)
@@ -154,7 +155,7 @@ struct GovernanceTests {
                 #expect(other == set)
                 #expect(alliance.roster(order.map { chosen[$0] }) == roster)
             }
-            // Also when a set was made equal through the gate, in one message or many.
+            // `merge` in one message gives the same roster.
             var gated = GovernanceSet()
             _ = gated.merge(chosen.shuffled(using: &random), charter: alliance.charter, hasher: alliance.cryptography)
             #expect(Roster(charter: alliance.charter, statements: gated, hasher: alliance.cryptography) == roster)
@@ -173,7 +174,7 @@ struct GovernanceTests {
         let alliance = TestAlliance()
         let start = [try alliance.enrolment(of: 11, at: 1)]
         let newcomer = [try alliance.enrolment(of: 13, at: 3)]
-        // By a stranger, by the organization key itself, by the newcomer's own node.
+        // Signed by an unknown node, the organization key itself and the newcomer's own nodes.
         for node: UInt64 in [99, 1, 13, 3] {
             let roster = alliance.roster(start + newcomer + [try alliance.admission(of: 3, by: node)])
             #expect(Array(roster.members.keys) == [alliance.organization(1)])
@@ -203,7 +204,7 @@ struct GovernanceTests {
             try alliance.enrolment(of: 11, at: 1), try alliance.enrolment(of: 21, at: 1),
             try alliance.enrolment(of: 12, at: 2),
         ]
-        // Two nodes of one organization are one sponsor.
+        // Two nodes of one organization count as one sponsor.
         let half = start + [try alliance.admission(of: 3, by: 11), try alliance.admission(of: 3, by: 21)]
         #expect(alliance.roster(half).members.count == 2)
         #expect(alliance.roster(half).candidates == [KeyedHashSigner(number: 3).publicKey])
@@ -217,7 +218,7 @@ struct GovernanceTests {
         )
     }
 
-    /// Who came in later cannot rename who was there before, nor take over a node.
+    /// Later members can neither rename earlier ones nor take over their nodes.
     @Test func whatAStepHasSettledNoLaterOneAlters() throws {
         let alliance = TestAlliance()
         var statements = [
@@ -261,14 +262,14 @@ struct GovernanceTests {
             #expect(Array(alliance.roster(order).organizations.keys) == [node])
             #expect(alliance.set(order).statements.count == 1)
         }
-        // Another voucher is another node's.
+        // A second voucher enrols a second node.
         let third = try alliance.enrolment(of: 16, at: 1, byVoucherFor: 22)
         #expect(alliance.roster(both + [third]).organizations.count == 2)
     }
 
     @Test func aVoucherOfAnotherKeyEnrolsNobody() throws {
         let alliance = TestAlliance()
-        // Signed by a stranger's key, but naming the founder.
+        // The voucher names the founder, but an unknown key signed it.
         let voucher = try Statement.voucher(
             for: KeyedHashSigner(number: 21).publicKey,
             organization: alliance.organization(1),
@@ -283,7 +284,7 @@ struct GovernanceTests {
             signer: KeyedHashSigner(number: 21)
         )
         #expect(alliance.roster([try alliance.verified(signed)]).organizations.isEmpty)
-        // Used by another key than it names.
+        // Used by another key than the voucher names.
         let stolen = try Statement.enrolment(
             of: KeyedHashSigner(number: 14),
             organization: alliance.organization(1),
@@ -304,13 +305,13 @@ struct GovernanceTests {
             signer: KeyedHashSigner(number: 1)
         )
         var statement = try Hansa_V0_Statement(serializedBytes: signed.statement)
-        // The founder claims another node, with the possession of its own.
+        // The founder claims another node, with the proof of possession of its own node.
         statement.enrolment.node = alliance.node(12).data
         let bytes: [UInt8] = try statement.serializedBytes()
         signed.statement = bytes.data
         signed.signature = try KeyedHashSigner(number: 1).sign(SignatureTag.statement.message(bytes)).data
         #expect(throws: StatementRefusal.badSignature) { try alliance.verified(signed) }
-        // And the possession of a node for one organization is none for another.
+        // A node's proof of possession for one organization is invalid for another.
         let foreign = try Statement.enrolment(
             of: KeyedHashSigner(number: 11),
             organization: alliance.organization(2),
@@ -347,7 +348,7 @@ struct GovernanceTests {
         #expect(throws: StatementRefusal.tooLarge) {
             try Statement(verifying: large.bytes, alliance: alliance.id, cryptography: alliance.cryptography)
         }
-        // An admission is held to the smaller bound.
+        // The smaller limit applies to admissions.
         let long: Hansa_V0_Statement = .with {
             $0.alliance = alliance.id.data
             $0.admission.name = String(repeating: "x", count: Statement.bytesMax)
@@ -374,7 +375,7 @@ struct GovernanceTests {
         }
     }
 
-    /// Nobody but the signer can make two statements of one, or one that two programs read differently.
+    /// Only the signer can create a second encoding of a statement, and no two programs read one encoding differently.
     @Test func aStatementHasOneWayToBeWritten() throws {
         let alliance = TestAlliance()
         let admission = try Statement.admission(
@@ -418,7 +419,7 @@ struct GovernanceTests {
                 longer.insert(0x80, at: position)
                 #expect(!isTaken(longer, number))
             }
-            // A field that nobody knows; a field once more.
+            // An unknown field; a repeated field.
             #expect(!isTaken(bytes + [0x7A, 0], number))
             #expect(!isTaken(bytes + bytes, number))
             #expect(!isTaken(bytes + [0x12, 0], number))
@@ -440,7 +441,7 @@ struct GovernanceTests {
 
     // MARK: - Bounds
 
-    /// Beyond the bound the lowest ids are kept: in any order the same.
+    /// Beyond the limit, the set keeps the statements with the lowest ids, in any order of arrival.
     @Test func aSignerWithTooManyStatementsFillsOnlyItsOwnShare() throws {
         let alliance = TestAlliance()
         let count = GovernanceSet.statementsPerSignerMax + 30
@@ -464,7 +465,7 @@ struct GovernanceTests {
         var set = GovernanceSet()
         var merged = set.merge(strangers + [start], charter: alliance.charter, hasher: alliance.cryptography)
         #expect(merged.taken.map(\.statement) == [start])
-        // A chain in one message is taken whole, whatever its order.
+        // The set accepts a whole chain of one message, in any order.
         let chain = [
             try alliance.enrolment(of: 13, at: 3), try alliance.admission(of: 4, by: 13),
             try alliance.fork(by: 13, sequence: 1, variants: (1, 2)), try alliance.admission(of: 3, by: 11),
@@ -502,7 +503,7 @@ struct GovernanceTests {
             return
         }
         #expect(log.author == alliance.node(11))
-        // The halves swapped are no second proof.
+        // Swapped halves are not a second valid proof.
         var swapped = try Hansa_V0_Statement(serializedBytes: proof.statement)
         let right = swapped.forkProof
         swapped.forkProof = .with {
@@ -533,7 +534,7 @@ struct GovernanceTests {
         #expect(throws: StatementRefusal.badSignature) { try alliance.verified(proof) }
     }
 
-    /// However long the headers are that a hostile author signs, its fork can be proven.
+    /// A fork proof has room for the longest headers that a hostile author can sign.
     @Test func theLargestHeadersFitIntoAProof() throws {
         let alliance = TestAlliance()
         let length = FieldList.bytesMax / FieldList.countMax
@@ -568,8 +569,10 @@ struct GovernanceTests {
         #expect(sets[0].forks.keys.map(\.incarnation).sorted() == Array(1...UInt64(GovernanceSet.forksPerAuthorMax)))
     }
 
-    /// Two signatures of one header give its log two heads, and so are a fork. (With Ed25519 as RFC 8032 has it an
-    /// honest node makes but one; here a verifier that takes any signature stands for a dishonest one.)
+    /// Two signatures of one header give its log two heads and are therefore a fork.
+    ///
+    /// With Ed25519 as in RFC 8032, an honest node creates only one signature. This verifier accepts any signature and
+    /// so simulates a dishonest node.
     @Test func twoSignaturesOfOneHeaderAreAFork() throws {
         struct Lenient: Cryptography {
             func hash(_ bytes: UnsafeRawBufferPointer) -> Hash256 { KeyedHashCryptography().hash(bytes) }

@@ -3,7 +3,7 @@ import DeltaLog
 import TestSupport
 import Testing
 
-/// What merging means to people: each rule of Protocol.md, section 7, by itself.
+/// The rules of merging as users see them: one test for each rule of Protocol.md, section 7.
 struct MergingRulesTests {
     private let need = RecordIdentity(kind: "need", localID: "1")
     private let name = FieldPath(unchecked: "name/und")
@@ -13,7 +13,7 @@ struct MergingRulesTests {
         TestHistory(organizations: organizations, seed: 1)
     }
 
-    /// A storage that has received everything, log by log, in the given order of authors.
+    /// A storage that received everything, log by log, in the given order of authors.
     private func storage(_ history: TestHistory, order: [Int]? = nil) throws -> MemoryStorage {
         var storage = MemoryStorage()
         for author in order ?? Array(history.authors.indices) {
@@ -128,7 +128,7 @@ struct MergingRulesTests {
         try history.show(1, 0)
         try history.upsert(1, need, [(name, .set(.text("b")))])
         try history.show(2, 1)
-        // The third has the second's write, but not the first's.
+        // The third author holds the second's write but not the first's.
         try history.upsert(2, need, [(name, .set(.text("c")))])
         for order in permutations(of: 3) {
             let merged = try storage(history, order: order).view(of: history.id(need, ownedBy: 0))
@@ -208,7 +208,7 @@ struct MergingRulesTests {
         #expect(try view(history).fields.isEmpty)
     }
 
-    // MARK: - Citations that count for nothing
+    // MARK: - Citations without effect
 
     enum WrongCitation: CaseIterable, Sendable {
         case noSuchDelta
@@ -254,7 +254,7 @@ struct MergingRulesTests {
             #expect(after.records == before.records)
             #expect(after.digest == before.digest)
         }
-        // The same citation, right, does count: the test tests something.
+        // The correct citation has an effect, so this test can fail.
         let right = Envelope(
             key: need.key(history.cryptography),
             kind: .ordinary,
@@ -282,8 +282,8 @@ struct MergingRulesTests {
         #expect(try view(history)[name]?.winner == .text("2"))
     }
 
-    /// Nobody plans such a delta, but its author could make one: a citation counts also where the cited operation stands
-    /// behind the citing one in the same delta, or comes later in the same log.
+    /// A citation counts even if the cited operation follows the citing one in the same delta or log. No honest author
+    /// writes this, but a peer can.
     @Test func aCitationOfALaterOperationOfTheSameLogCounts() throws {
         for isSameDelta in [true, false] {
             var history = history()
@@ -292,7 +292,7 @@ struct MergingRulesTests {
                 envelope: Envelope(key: key, kind: .ordinary, writes: [Write(field: name, mode: .set)]),
                 values: [.text("later")]
             )
-            // Beside another one of the same field its envelope names the field by number.
+            // If two operations of a delta write the same field, the envelope names it by number.
             let sample = try history.sign(1, isSameDelta ? [later, later] : [later]).operations[0]
             let salt = [UInt8](repeating: 1, count: Content.saltByteCount)
             let content = Content(salt: salt, values: later.values).encoded()

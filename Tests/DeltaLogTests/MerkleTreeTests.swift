@@ -4,11 +4,11 @@ import Simulator
 import TestSupport
 import Testing
 
-/// RFC 9162, section 2.1.1.
+/// Tests RFC 9162, section 2.1.1.
 struct MerkleTreeTests {
     private let hasher = RealCryptography()
 
-    /// The definition: split at the largest power of two below the count.
+    /// The definition in the RFC: split at the largest power of two below the count.
     private func root(_ entries: ArraySlice<Hash256>) -> Hash256 {
         guard entries.count > 1 else { return hasher.hash([0] + entries[entries.startIndex].bytes) }
         var split = 1

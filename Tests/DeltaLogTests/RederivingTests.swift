@@ -4,7 +4,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// A record derived from all its operations is what merging them one after the other gives.
+/// Deriving a record from all its operations gives the same state as merging them one by one.
 struct RederivingTests {
     @Test(arguments: UInt64(1)...40)
     func `a record derived in any order is the one that was merged`(seed: UInt64) throws {

@@ -27,7 +27,7 @@ struct TicketTests {
         #expect(try TicketText.decode("\n" + broken, hasher: hasher) == ticket)
     }
 
-    /// What must hold: a changed text gives the same ticket (blanks, the last character's spare bits) or none.
+    /// A changed text gives no ticket, or the same one: blanks and the last character's spare bits do not matter.
     @Test func aChangedTextIsNeverAnotherTicket() throws {
         let text = try TicketText.encode(ticket, hasher: hasher)
         let characters = Array(text)

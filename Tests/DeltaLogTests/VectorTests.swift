@@ -8,9 +8,9 @@ import TestSupport
 import Testing
 import Wire
 
-/// The published byte vectors (Tests/Vectors/vectors.json) are what this code makes of fixed keys, salts and clocks.
+/// The published byte vectors (Tests/Vectors/vectors.json) equal this code's output for fixed keys, salts and clocks.
 ///
-/// To write them anew after a change of the format, run the tests with HANSA_WRITE_VECTORS=1, and read the difference.
+/// After a change of the format, rewrite them by running the tests with HANSA_WRITE_VECTORS=1, and read the difference.
 struct VectorTests {
     private static let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Vectors/vectors.json")
@@ -28,7 +28,7 @@ struct VectorTests {
     }
 }
 
-/// One alliance of two organizations and three nodes, and each structure once.
+/// An alliance of two organizations and three nodes, with one example of each structure.
 private struct Vectors {
     private let cryptography = RealCryptography()
     private var sections: [(name: String, fields: [(String, String)])] = []
@@ -376,7 +376,7 @@ private struct Vectors {
         add("ticket", [("ticket", hex(bytes)), ("text", try TicketText.encode(ticket, hasher: cryptography))])
     }
 
-    /// JSON, written by hand so that its order is that of this file.
+    /// JSON, written by hand to keep the order of this file.
     var text: String {
         func quoted(_ text: String) -> String {
             "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""

@@ -2,7 +2,7 @@ import Foundation
 import OpenSSLKit
 import Testing
 
-/// Bytes of a hexadecimal text.
+/// Decodes a hexadecimal text.
 func hex(_ text: String) -> [UInt8] {
     var bytes: [UInt8] = []
     var rest = text.filter { !$0.isWhitespace }[...]
@@ -13,7 +13,7 @@ func hex(_ text: String) -> [UInt8] {
     return bytes
 }
 
-/// A folder that goes when the fixture does.
+/// A folder that is deleted with the fixture.
 final class TemporaryFolder {
     let url: URL
 
@@ -35,7 +35,7 @@ final class TemporaryFolder {
     func read(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: url.appendingPathComponent(name))) }
 }
 
-/// Runs OpenSSL's command line to its end: exit code, and both outputs as one text.
+/// Runs OpenSSL's command line to its end. Returns the exit code, and both outputs as one text.
 @discardableResult
 func openssl(_ arguments: String...) throws -> (code: Int32, output: String) {
     let process = Process()
@@ -51,10 +51,10 @@ func openssl(_ arguments: String...) throws -> (code: Int32, output: String) {
     return (process.terminationStatus, String(decoding: output, as: UTF8.self))
 }
 
-/// The instant at which fixtures live: 2026-01-01.
+/// The current time of the fixtures: 2026-01-01.
 let fixtureNow: Int64 = 1_767_225_600
 
-/// A key and the identity made with it.
+/// A key and its identity.
 struct Party {
     let key: Ed25519PrivateKey
     let identity: TLSIdentity
@@ -86,7 +86,7 @@ struct Party {
     }
 }
 
-/// A client and a server engine, and the bytes under way between them.
+/// A client and a server engine, and the bytes in transit between them.
 final class EnginePair {
     let client: TLSEngine
     let server: TLSEngine
@@ -100,7 +100,7 @@ final class EnginePair {
         self.server = server
     }
 
-    /// Two parties that know each other.
+    /// Creates two parties that know each other.
     convenience init() throws {
         let (first, second) = (try Party(), try Party())
         self.init(
@@ -114,7 +114,7 @@ final class EnginePair {
         do { try server.start() } catch { serverFailure = error }
     }
 
-    /// Carries bytes to and fro, at most `piece` at a time, until none are under way.
+    /// Moves bytes in both directions, at most `piece` at a time, until none are in transit.
     func exchange(piece: Int = .max) {
         while true {
             toServer += client.takeOutgoing()
@@ -125,7 +125,7 @@ final class EnginePair {
         }
     }
 
-    /// False if nothing was taken.
+    /// Moves bytes to one engine; false if it accepted none.
     private func carry(_ bytes: inout [UInt8], to engine: TLSEngine, _ piece: Int, _ failure: inout TLSFailure?) -> Bool
     {
         if bytes.isEmpty { return false }
@@ -144,7 +144,7 @@ final class EnginePair {
         }
     }
 
-    /// Start and whole handshake.
+    /// Starts both engines and completes the handshake.
     func connect(piece: Int = .max) {
         start()
         exchange(piece: piece)

@@ -5,7 +5,7 @@ import Testing
 @Suite struct PrivateKeyFileTests {
     private let passphrase = Array("Käse und Brot".utf8)
 
-    /// Few rounds, for speed; one test has the real number.
+    /// Uses few rounds for speed; another test uses the real number.
     private func encrypted(_ key: Ed25519PrivateKey) throws -> [UInt8] {
         try key.encryptedPEM(passphrase: passphrase, rounds: 1_000)
     }
@@ -62,7 +62,7 @@ import Testing
         #expect(try scrypt.seed() == key.seed())
     }
 
-    /// Several, since a wrong passphrase now and then gives good padding.
+    /// Tries many passphrases, since a wrong one occasionally gives valid padding.
     @Test func tellsAWrongPassphrase() throws {
         let pem = try encrypted(Ed25519PrivateKey.generate())
         for guess in 0..<600 {
@@ -106,7 +106,7 @@ import Testing
         #expect(OpenSSLError.drainedCount() == 0)
     }
 
-    /// Whatever byte is damaged: an error, never another key, a crash or a prompt.
+    /// A damaged byte gives an error or the same key, never another key, a crash or a prompt.
     @Test func noDamagedByteGivesAnotherKey() throws {
         let key = try Ed25519PrivateKey.generate()
         let pem = try key.unencryptedPEM()

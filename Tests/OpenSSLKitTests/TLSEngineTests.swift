@@ -28,7 +28,7 @@ import Testing
         #expect(try pair.server.read(upTo: 2_000) == message)
     }
 
-    /// One stream from the client (handshake and data), cut in two at every position.
+    /// Splits the client's stream (handshake and data) in two, at every seventh position.
     @Test func everyCutOfTheStreamGivesTheSame() throws {
         let (first, second) = (try Party(), try Party())
         var cut = 0
@@ -155,7 +155,8 @@ import Testing
 
     // MARK: Refusals
 
-    /// What the server says, and the alert that a client which has finished its part finds when it reads.
+    /// Checks the server's failure and the alert that the client receives. A client that has completed its handshake
+    /// receives the alert when it reads.
     private func expectRefusal(_ failure: TLSFailure, alert: TLSAlert, client: TLSEngine, server: TLSEngine) {
         let pair = EnginePair(client: client, server: server)
         pair.connect()
@@ -222,7 +223,7 @@ import Testing
         )
     }
 
-    /// A certificate signed by another key than the one it is about, which `openssl x509` makes.
+    /// A certificate that another key signed; `openssl x509` creates it.
     @Test func aCertificateByAnIssuerIsRefused() throws {
         let folder = try TemporaryFolder()
         let (issuer, key) = (try Ed25519PrivateKey.generate(), try Ed25519PrivateKey.generate())
@@ -274,7 +275,7 @@ import Testing
         return folder.path("public.pem")
     }
 
-    /// What a client of TLS 1.2 says first, taken from `openssl s_client -tls1_2`'s bytes: record, version 3.3, no
+    /// The first message of a TLS 1.2 client, taken from `openssl s_client -tls1_2`: record, version 3.3, no
     /// supported_versions.
     @Test func anOlderVersionIsRefused() throws {
         let server = try Party().engine(.server, trusting: [])
@@ -306,8 +307,10 @@ import Testing
         #expect(OpenSSLError.drainedCount() == 0)
     }
 
-    /// Every eighth byte of a stream of two records changed in turn: never other plaintext, always a failure (or, for the
-    /// record's length, a wait for more that then shows as truncation).
+    /// Changes every eighth byte of an encrypted record in turn. The engine never returns changed plaintext; it always
+    /// fails.
+    ///
+    /// A changed record length makes the engine wait for more bytes, and the end of input then appears as truncation.
     @Test func changedCiphertextIsRefused() throws {
         for index in stride(from: 0, to: 100, by: 8) {
             let pair = try EnginePair()
@@ -347,7 +350,7 @@ import Testing
 
     // MARK: Memory
 
-    /// In a process of its own: what other tests hold meanwhile is not to be counted.
+    /// Runs in its own process, so the memory of other tests is not counted.
     @Test func enginesAreFreed() async {
         await #expect(processExitsWith: .success) {
             let (first, second) = (try Party(), try Party())
@@ -364,7 +367,7 @@ import Testing
             try round(200)
             let before = try residentBytes()
             try round(1_000)
-            // A leaked pair would hold some 100 KiB, hence 100 MiB in all.
+            // Leaked pairs would hold some 100 KiB each, so 100 MiB together.
             #expect(try residentBytes() - before < 60 * 1024 * 1024)
         }
     }

@@ -2,9 +2,9 @@ import Catalog
 import Schema
 import Testing
 
-/// The declarations, held against the lists that files and folders were written by so far.
+/// Compares the declarations with the names that existing files and data folders use.
 struct SchemaTests {
-    /// Fields of all kinds, and those of each.
+    /// The names of common fields, and of each kind's fields.
     private static let commonNames: Set<String> = [
         "name", "summary", "description", "altNames", "identifiers", "status", "reason", "supersededBy", "sectors",
         "codes", "tags", "locations", "contacts", "links", "visibility", "verifiedAt", "verifiedBy", "expiresAt",
@@ -78,7 +78,7 @@ struct SchemaTests {
     ]
     private static let languageNames: Set<String> = ["name", "summary", "description", "title", "labels", "body"]
 
-    /// Every field with the kind that has it; nil for those of all kinds.
+    /// Every field with its kind; nil for common fields.
     private static let declared: [(kind: Kind?, field: Field)] =
         Field.common.map { (nil, $0) }
         + Kind.allCases.flatMap { kind in kind.ownFields.map { (Optional(kind), $0) } }
@@ -126,7 +126,7 @@ struct SchemaTests {
         #expect(CatalogSchema.titleFields == ["name", "title", "labels"])
     }
 
-    /// Another answer would make the index for search of every folder differ from its records.
+    /// Another result would make every folder's search index inconsistent with its records.
     @Test func searchRanksTheNamesOfBefore() {
         let names = Set(Self.declared.map(\.field.name)).filter {
             CatalogSchema.isSearchName(FieldPath(unchecked: $0))
@@ -198,7 +198,7 @@ struct WrittenPathTests {
         ("name", "name/und", "name"), ("name.zh", "name/zh", "name.zh"), ("name/zh", "name/zh", "name.zh"),
         ("body.en", "body/en", "body.en"), ("unit", "unit", "unit"), ("unit.x", "unit.x", "unit.x"),
         ("ext/name.zh", "ext/name.zh", "ext/name.zh"),
-        // A combining mark behind the separator makes one character of both.
+        // A combining mark after the separator forms one character with it.
         ("name.\u{301}zh", "name/\u{301}zh", "name.\u{301}zh"),
     ])
     func aPathIsWrittenAsPeopleDo(_ written: String, _ path: String, _ column: String) {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import Transport
 
-/// Against `openssl s_client` and `openssl s_server`, which share no line of code with our transport.
+/// Tests against `openssl s_client` and `openssl s_server`, which share no code with our transport.
 @Suite(.serialized) struct CommandLineInteroperationTests {
     /// A certificate and key for the command line.
     private struct Files {
@@ -114,8 +114,10 @@ import Transport
 
     // MARK: As a client
 
-    /// Starts a server on a port that was free a moment ago, and waits until it listens. The port is none that systems give
-    /// to whoever asks for any: another test could be given it before the server is there, and answer in its place.
+    /// Starts a server on a free port and waits until it listens.
+    ///
+    /// The port is outside the range from which the system assigns ports. Otherwise another test could get it first and
+    /// answer instead of the server.
     private func server(
         _ arguments: [String],
         keeping folder: TemporaryFolder
@@ -169,7 +171,7 @@ import Transport
             keeping: files.folder
         )
         defer { process.stop() }
-        // The server closes with our greeting unread, so a reset may overtake its alert now and then.
+        // The server closes without reading our client hello, so a reset may occasionally overtake its alert.
         var reason: CloseReason?
         for _ in 0..<20 where reason == nil || reason == .reset {
             reason = await #expect(throws: CloseReason.self) {

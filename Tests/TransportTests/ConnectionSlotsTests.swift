@@ -20,7 +20,7 @@ import Transport
         #expect(slots.strangerCount == 3)
     }
 
-    /// Whatever six addresses send, one from a seventh keeps its place for as long as its handshake takes.
+    /// A flood from six addresses never removes a connection from a seventh during its handshake.
     @Test func aFloodFromAFewAddressesNeverReachesTheConnectionOfAnother() throws {
         var slots = slots()
         for number in 0..<1000 {
@@ -37,7 +37,8 @@ import Transport
         #expect(slots.settle(own, on: PeerTerms()) == .taken(cut: []))
     }
 
-    /// With more addresses than room, the oldest goes: a connection lasts for as many arrivals as there is room for.
+    /// With more addresses than slots, the oldest connection goes. A connection survives as many arrivals as there are
+    /// slots.
     @Test func aFloodFromManyAddressesLeavesTheTimeOfAllPlaces() throws {
         var slots = slots(strangers: 64)
         for number in 0..<64 { _ = slots.arrive(from: address(number)) }
@@ -64,16 +65,17 @@ import Transport
         for _ in 0..<3 { #expect(try settle(1) == .taken(cut: [])) }
         #expect(try settle(1) == .accountFull)
         #expect(try settle(2) == .taken(cut: []))
-        // The class is full. Whoever has one fewer than the fullest makes the oldest of that go, until they are even.
+        // The class is full. An account at least two connections below the fullest account replaces that account's
+        // oldest connection.
         #expect(try settle(2) == .taken(cut: [try #require(ids[1]?[0])]))
         #expect(try settle(2) == .classFull)
         #expect(try settle(3) == .taken(cut: [try #require(ids[1]?[1])]))
         #expect(try settle(4) == .taken(cut: [try #require(ids[2]?[0])]))
         #expect(try settle(5) == .classFull)
-        // Where one ends there is room.
+        // Ending a connection makes room.
         slots.end(try #require(ids[3]?[0]))
         #expect(try settle(5) == .taken(cut: []))
-        // Another class has its own room; and what this node dials is not refused.
+        // Another class has its own limits, and dialled connections are never refused.
         let id = try #require(slots.arrive(from: address(9)).id)
         #expect(slots.settle(id, on: PeerTerms(.plain, account: [1])) == .taken(cut: []))
         #expect(slots.settle(slots.dial(), on: PeerTerms(some, account: [1])) == .taken(cut: []))
@@ -91,9 +93,9 @@ import Transport
         #expect(try settle(1).result == .taken(cut: [first.id]))
         let other = try settle(2)
         #expect(other.result == .taken(cut: []))
-        // Account 1 has most.
+        // Account 1 has the most connections.
         #expect(try settle(3).result == .taken(cut: [second.id]))
-        // All are even: account 1's remaining one is the oldest.
+        // All accounts have equally many; the remaining connection of account 1 is the oldest.
         let last = try settle(4)
         guard case .taken(let cut) = last.result else {
             Issue.record("\(last)")
@@ -114,13 +116,13 @@ import Transport
         slots.end(settled[7])
         let arrival = slots.arrive(from: address(50))
         #expect(arrival.id != nil && arrival.cut == [settled[7]])
-        // It is cut once, and then there is no more.
+        // A connection is cut once; then there is no more room.
         #expect(slots.arrive(from: address(51)).id == nil)
         slots.remove(settled[7])
         #expect(slots.settle(settled[7], on: PeerTerms()) == .gone)
     }
 
-    /// Random comings and goings against plain counting.
+    /// Compares random arrivals and departures with plain counting.
     @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
     func theBoundsHoldAtEveryMoment(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
@@ -201,14 +203,14 @@ import Transport
     @Test func theLargestHolderOfTheLargestAccountMakesRoom() {
         var budget = ByteBudget<Holder>(bytesMax: 99)
         let (many, one) = ((0..<5).map { _ in Holder() }, Holder())
-        // The largest of all holders is not of the largest account.
+        // The largest holder does not belong to the largest account.
         #expect(budget.set(30, of: one, account: [1]) == nil)
         for (number, holder) in many.enumerated() {
             let victim = budget.set(12 + number, of: holder, account: [2])
             #expect(number < 4 ? victim == nil : victim === many[4])
         }
         #expect(budget.total == 30 + 12 + 13 + 14 + 15)
-        // Where it changes, it counts anew; at nothing it is forgotten.
+        // A change replaces the earlier count; zero removes the holder.
         #expect(budget.set(20, of: many[0], account: [2]) == nil)
         #expect(budget.total == 92)
         for holder in many { _ = budget.set(0, of: holder, account: [2]) }

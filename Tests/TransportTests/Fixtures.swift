@@ -7,12 +7,12 @@ import Synchronization
 import Testing
 import Transport
 
-/// The longest any test waits for something that must happen. Generous: two cores, many tests at once.
+/// The maximum time that a test waits for an event. Generous, for many tests on two cores.
 let patience = Duration.seconds(240)
 
 struct TimedOut: Error {}
 
-/// Runs `body`, or throws after `patience`.
+/// Runs `body`; throws after `patience`.
 func patiently<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
     try await withThrowingTaskGroup(of: Value.self) { group in
         group.addTask { try await body() }
@@ -26,7 +26,7 @@ func patiently<Value: Sendable>(_ body: @escaping @Sendable () async throws -> V
     }
 }
 
-/// Waits until `condition` holds.
+/// Waits until `condition` is true; throws after `patience`.
 func eventually(_ condition: @escaping @Sendable () async -> Bool) async throws {
     let end = ContinuousClock.now + patience
     while !(await condition()) {
@@ -35,7 +35,7 @@ func eventually(_ condition: @escaping @Sendable () async -> Bool) async throws 
     }
 }
 
-/// The keys that a transport under test talks to; can change while it runs.
+/// The keys that a transport under test accepts; may change during the test.
 final class Roster: Sendable {
     private let keys = Mutex<Set<Ed25519PublicKey>>([])
 
@@ -91,7 +91,7 @@ final class Peer: Sendable {
         )
     }
 
-    /// A new certificate for the same key.
+    /// Replaces the certificate for the same key.
     func renewCertificate() throws {
         let identity = try Peer.makeIdentity(key, endsIn: 86_400 * 60)
         box.identity.withLock { $0 = identity }
@@ -109,7 +109,7 @@ final class Peer: Sendable {
 }
 
 extension PeerListener {
-    /// The next connection.
+    /// Waits for the next connection.
     func accept() async throws -> PeerConnection {
         try await patiently {
             for await connection in self.connections { return connection }
@@ -119,7 +119,7 @@ extension PeerListener {
 }
 
 extension PeerConnection {
-    /// The next frame; nil at the end.
+    /// Waits for the next frame; nil at the end.
     func nextFrame() async throws -> [UInt8]? {
         try await patiently {
             var frames = self.inbound.makeAsyncIterator()
@@ -127,7 +127,7 @@ extension PeerConnection {
         }
     }
 
-    /// Why it ended; should it not, it is ended here.
+    /// Waits for the end and returns its reason. Aborts the connection after `patience`.
     func outcome() async throws -> CloseReason {
         let watchdog = Task {
             try await Task.sleep(for: patience)
@@ -138,7 +138,7 @@ extension PeerConnection {
     }
 }
 
-/// A plain TCP connection that says what it is told to and keeps what it hears.
+/// A plain TCP connection that sends given bytes and stores received bytes.
 final class RawClient: Sendable {
     let channel: any Channel
     private let heard: Heard
@@ -185,7 +185,7 @@ final class RawClient: Sendable {
     /// Waits until the other side has closed.
     func ended() async throws { try await patiently { try await self.channel.closeFuture.get() } }
 
-    /// Ends with a reset instead of a FIN.
+    /// Closes with a reset instead of a FIN.
     func reset() async throws {
         try await channel.closeWithReset()
     }
@@ -200,7 +200,7 @@ extension Channel {
     }
 }
 
-/// A folder that goes when the fixture does.
+/// A folder that is deleted with the fixture.
 final class TemporaryFolder: Sendable {
     let url: URL
 
@@ -218,13 +218,13 @@ final class TemporaryFolder: Sendable {
     }
 }
 
-/// A process of OpenSSL's command line, with pipes. Whoever starts it stops it.
+/// A process of OpenSSL's command line, with pipes. The code that starts it must stop it.
 final class OpenSSLProcess: @unchecked Sendable {
-    // Unchecked: `process` and `input` are used by one test; what is shared is behind the lock.
+    // Unchecked: only one test uses `process` and `input`; the lock guards the shared data.
     private let process = Process()
     private let input = Pipe()
     private let output = Mutex<[UInt8]>([])
-    // The process reads files in it.
+    // Keeps the folder whose files the process reads.
     private let folder: TemporaryFolder?
 
     init(_ arguments: [String], keeping folder: TemporaryFolder?) throws {
@@ -244,7 +244,7 @@ final class OpenSSLProcess: @unchecked Sendable {
     }
 
     func stop() {
-        // Not SIGTERM: the child inherits the mask of the thread that started it, which may block that.
+        // Not SIGTERM: the child inherits the signal mask of its starting thread, which may block SIGTERM.
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 
@@ -263,14 +263,16 @@ final class OpenSSLProcess: @unchecked Sendable {
     }
 }
 
-/// A frame's bytes.
+/// The bytes of a frame.
 func framed(_ payload: [UInt8]) -> [UInt8] {
     withUnsafeBytes(of: UInt32(payload.count).bigEndian) { Array($0) } + payload
 }
 
 extension EmbeddedChannel {
-    /// One read's worth of bytes. In place of `writeInbound`, whose unused result Swift 6.3.1 releases twice when it is
-    /// called in a loop in an optimized build (seen with swift-nio 2.101.2 and no code of ours).
+    /// Feeds one buffer, as one read.
+    ///
+    /// Replaces `writeInbound`: Swift 6.3.1 releases its unused result twice in a loop in optimized builds (seen with
+    /// swift-nio 2.101.2 and none of our code).
     func feed(_ buffer: ByteBuffer) throws {
         pipeline.fireChannelRead(buffer)
         pipeline.fireChannelReadComplete()

@@ -64,7 +64,7 @@ import Transport
         _ = try channel.finish()
     }
 
-    /// Judged by the length alone: no byte of the payload has come.
+    /// The decoder refuses on the length alone, before any byte of the payload arrives.
     @Test(arguments: [1_001, 0x0040_0001, 0x7FFF_FFFF, 0xFFFF_FFFF])
     func aLengthBeyondTheLimitIsRefused(length: Int) throws {
         let channel = try channel(bytesMax: length == 1_001 ? 1_000 : Frame.bytesMax)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Transport
 
-/// A listener that accepts and says nothing.
+/// A listener that accepts connections and sends nothing.
 final class SilentServer: Sendable {
     private let channel: any Channel
     private let counter: Counter
@@ -31,7 +31,7 @@ final class SilentServer: Sendable {
     func close() async { try? await channel.close().get() }
 }
 
-/// What strangers and broken peers do to a listener, and what it does to them.
+/// Tests how a listener handles unknown and broken peers.
 @Suite struct HostilePeerTests {
     private func listening(
         _ change: (inout TransportConfiguration) -> Void = { _ in }
@@ -42,7 +42,7 @@ final class SilentServer: Sendable {
         return (peer, try await peer.listen())
     }
 
-    /// The listener still serves.
+    /// Checks that the listener still serves known peers.
     private func expectService(_ peer: Peer, _ socket: PeerListener) async throws {
         try await eventually { peer.transport.unauthenticatedCount == 0 }
         let friend = try Peer()
@@ -64,7 +64,7 @@ final class SilentServer: Sendable {
     func garbageIsCutOff(bytes: [UInt8]) async throws {
         let (peer, socket) = try await listening()
         let client = try await RawClient(port: socket.localAddress.port)
-        // The other side may have closed before all is written.
+        // The other side may close before all bytes are written.
         try? await client.say(bytes)
         try await client.ended()
         try await expectService(peer, socket)
@@ -74,7 +74,7 @@ final class SilentServer: Sendable {
         let (peer, socket) = try await listening { $0.handshakeTimeout = .milliseconds(100) }
         let client = try await RawClient(port: socket.localAddress.port)
         try await client.ended()
-        // No friend is served after it: on a busy machine its handshake too may take longer than that.
+        // This test serves no known peer: on a busy machine its handshake might exceed the deadline too.
         try await eventually { peer.transport.unauthenticatedCount == 0 }
         await peer.transport.shutdown()
     }
@@ -104,7 +104,7 @@ final class SilentServer: Sendable {
         try await clients[0].ended()
         try await eventually { peer.transport.unauthenticatedCount == 3 }
         #expect(another.channel.isActive && clients[1].channel.isActive && clients[2].channel.isActive)
-        // So a friend from the same address is served though the others never say a word.
+        // A known peer from the same address is served, although the others stay silent.
         let friend = try Peer()
         friend.knows(peer)
         peer.knows(friend)
@@ -134,14 +134,14 @@ final class SilentServer: Sendable {
         #expect(try await accepted.nextFrame() == [1])
         dialled.close()
         _ = try await accepted.outcome()
-        // Held until now.
+        // Keeps the connections open until here.
         for stranger in strangers { stranger.close() }
         await peer.transport.shutdown()
     }
 
-    // MARK: Bounds of what is taken
+    // MARK: Limits
 
-    /// A listener that holds its peers to terms, and a peer that it knows.
+    /// A listener with terms for its peers, and a peer that it knows.
     private func onTerms(
         _ peerClass: PeerClass,
         _ change: (inout TransportConfiguration) -> Void = { _ in }
@@ -167,13 +167,13 @@ final class SilentServer: Sendable {
         #expect(try await oneTooMany.nextFrame() == [7])
         #expect(try await oneTooMany.outcome() == .closedByPeer)
         #expect(dialled.allSatisfy { $0.closeReason == nil })
-        // Another account has its own.
+        // Another account has its own limit.
         let other = try Peer()
         other.knows(peer)
         peer.knows(other)
         let third = try await other.dial(socket)
         #expect(try await socket.accept().peerKey == other.publicKey)
-        // Where one ends there is room again.
+        // Ending a connection makes room.
         dialled[0].close()
         _ = try await dialled[0].outcome()
         try await eventually { peer.transport.connections.count == 2 }
@@ -235,7 +235,7 @@ final class SilentServer: Sendable {
         await peer.transport.shutdown()
     }
 
-    /// Whoever holds most makes room; a friend's frames pass all the while.
+    /// The connection with the most bytes makes room; frames of a known peer pass all the time.
     @Test func unfinishedFramesTogetherAreBounded() async throws {
         let (peer, socket, friend) = try await onTerms(.plain) { $0.inboundBytesTotalMax = 8 * 1024 * 1024 }
         let key = try Ed25519PrivateKey.generate()
@@ -249,7 +249,7 @@ final class SilentServer: Sendable {
             try one.shakeHands(as: identity)
             hostile.append(one)
             accepted.append(try await socket.accept())
-            // It may be closed in the midst of it.
+            // The listener may close the connection during the write.
             try? one.send(frame: beginning, announced: Frame.bytesMax)
         }
         let all = accepted
@@ -349,7 +349,7 @@ final class SilentServer: Sendable {
         _ = try await dialled.outcome()
     }
 
-    /// The end comes while nobody reads; all that came before it is still delivered.
+    /// The end arrives while nobody reads; all frames before it are still delivered.
     @Test func whatCameBeforeTheEndIsDelivered() async throws {
         var configuration = TransportConfiguration()
         configuration.inboundBytesMax = 1_000
@@ -396,7 +396,7 @@ final class SilentServer: Sendable {
     }
 }
 
-/// A TCP relay for one connection, to do to it what networks do.
+/// A TCP relay for one connection that simulates network faults.
 final class Relay: Sendable {
     private let server: any Channel
     private let state: RelayState
@@ -458,10 +458,10 @@ final class Relay: Sendable {
         try await far?.closeWithReset()
     }
 
-    /// Ends the stream towards the listener, without TLS's consent.
+    /// Ends the stream towards the listener without a TLS close.
     func halfClose() async throws { try await far?.close(mode: .output).get() }
 
-    /// Passes nothing on any more.
+    /// Stops forwarding.
     func freeze() async { state.isFrozen.withLock { $0 = true } }
 
     func close() async {

@@ -4,9 +4,9 @@ import OpenSSLKit
 import Testing
 import Transport
 
-/// Two transports on the loopback.
+/// Tests two transports on the loopback interface.
 @Suite struct PeerConnectionTests {
-    /// A listener and a connection to it, both ends.
+    /// A listener and a connection to it, with both ends.
     private func connected(
         _ configuration: TransportConfiguration = TransportConfiguration()
     ) async throws -> (listener: Peer, dialler: Peer, accepted: PeerConnection, dialled: PeerConnection) {
@@ -65,11 +65,11 @@ import Transport
     @Test func whatPassesTheSocketsIsCounted() async throws {
         let (listener, dialler, accepted, dialled) = try await connected()
         let (before, after) = (dialler.transport.socketBytes.sent, UInt64(1_000_000))
-        // The handshake: two certificates, and each side's half of it.
+        // The handshake: two certificates, and the handshake messages of both sides.
         #expect(before > 200)
         try await dialled.send([UInt8](repeating: 1, count: Int(after)))
         #expect(try await accepted.nextFrame()?.count == Int(after))
-        // Records of 16 KiB have some 22 bytes of their own.
+        // A record of 16 KiB has an overhead of some 22 bytes.
         #expect((after + 4..<after + 4_000).contains(dialler.transport.socketBytes.sent - before))
         dialled.close()
         _ = try await (dialled.outcome(), accepted.outcome())
@@ -85,7 +85,7 @@ import Transport
         configuration.inboundBytesMax = 500_000
         let (_, _, accepted, dialled) = try await connected(configuration)
         let frame = [UInt8](repeating: 3, count: 50_000)
-        // Until the buffers of both sides, and the kernel's between them, are full.
+        // Fill the buffers of both sides and the kernel's buffers between them.
         var sent = 0
         var refusals = 0
         while refusals < 100 {
@@ -99,7 +99,7 @@ import Transport
             try #require(sent < 2_000, "100 MB taken for a peer that reads nothing")
         }
         #expect(dialled.queuedBytes <= 500_000)
-        // Once the peer reads, all arrives, and a waiting send goes on.
+        // After the peer starts reading, all frames arrive and the waiting send continues.
         let dialledCopy = dialled
         async let waiting: Void = dialledCopy.send(frame)
         for _ in 0...sent { #expect(try await accepted.nextFrame() == frame) }
@@ -152,7 +152,7 @@ import Transport
         _ = try await accepted.outcome()
     }
 
-    // MARK: Who may connect
+    // MARK: Authorisation
 
     @Test func aStrangerIsRefusedAndTold() async throws {
         let (listener, dialler) = (try Peer(), try Peer())
@@ -163,7 +163,7 @@ import Transport
         #expect(listener.transport.connections.isEmpty)
     }
 
-    /// Even if it has already begun to speak, the alert reaches it.
+    /// The alert reaches an unknown peer even if it has already sent data.
     @Test func aStrangerThatSpeaksAtOnceIsTold() async throws {
         let (listener, dialler) = (try Peer(), try Peer())
         dialler.knows(listener)
@@ -180,7 +180,7 @@ import Transport
         listener.knows(dialler)
         let socket = try await listener.listen()
         await #expect(throws: CloseReason.unknownKey(listener.publicKey)) { try await dialler.dial(socket) }
-        // The key named for this dial counts alone.
+        // Only the key named for this dial counts.
         let expected = listener.publicKey
         let dialled = try await dialler.transport.dial(
             host: "127.0.0.1",
@@ -279,7 +279,7 @@ import Transport
         _ = try await accepted.outcome()
     }
 
-    // MARK: Many
+    // MARK: Many connections
 
     @Test func manyConnectionsAtOnce() async throws {
         var configuration = TransportConfiguration()
@@ -324,7 +324,7 @@ import Transport
 
     @Test func anAddressInUseIsTold() async throws {
         let peer = try Peer()
-        // Not a port that the system hands out: between closing and listening again another test could be given it.
+        // Use a port outside the system's range: another test could get a system port between closing and listening.
         var listener: PeerListener?
         for port in (20_000..<32_000).shuffled() where listener == nil {
             listener = try? await peer.transport.listen(host: "127.0.0.1", port: port)
@@ -334,7 +334,7 @@ import Transport
             try await peer.transport.listen(host: "127.0.0.1", port: socket.localAddress.port)
         }
         await socket.close()
-        // A process that another test begins holds a copy of the closed socket until it executes its program.
+        // A process started by another test holds a copy of the closed socket until it executes its program.
         var again: PeerListener?
         for _ in 0..<500 where again == nil {
             again = try? await peer.transport.listen(host: "127.0.0.1", port: socket.localAddress.port)
@@ -354,8 +354,8 @@ import Transport
 
     @Test func aPortWhereNobodyListensIsTold() async throws {
         let peer = try Peer()
-        // Bound but not listening, and held until the end; below the range from which the system hands out ports, so
-        // that this test and others don't take each other's.
+        // Bind without listening until the end of the test. The port is below the range from which the system assigns
+        // ports, so tests do not take each other's ports.
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()

@@ -5,9 +5,9 @@ import OpenSSLKit
 import Testing
 import Transport
 
-/// The handler on a channel without a socket, an engine as its peer.
+/// Tests the handler on a channel without a socket, with an engine as its peer.
 @Suite struct TLSHandlerTests {
-    /// What reached the end of the pipeline, and how often the socket was asked to read.
+    /// Records the data at the end of the pipeline and the number of reads.
     private final class Observer: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         var plaintext: [UInt8] = []
@@ -61,7 +61,7 @@ import Transport
             channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
         }
 
-        /// Bytes of the handler for the peer.
+        /// Returns the handler's bytes for the peer.
         func outgoing() throws -> [UInt8] {
             var bytes: [UInt8] = []
             while let buffer = try channel.readOutbound(as: ByteBuffer.self) {

@@ -2,7 +2,7 @@ package import Catalog
 package import Foundation
 
 extension Hash256 {
-    /// The 32 bytes, as generated messages hold them.
+    /// The 32 bytes as the `Data` that generated messages use.
     package var data: Data { Data(bytes) }
 }
 

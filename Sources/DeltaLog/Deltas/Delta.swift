@@ -4,10 +4,10 @@ import Wire
 /// An operation whose bytes were checked against its delta's signature.
 package struct VerifiedOperation: Sendable {
     package let envelope: Envelope
-    /// The record that it is about.
+    /// The record that the operation writes.
     package let record: RecordID
     package let hash: Hash256
-    /// Bytes that hold the operation; all operations of its delta share them.
+    /// Holds the operation's bytes; all operations of a delta share this array.
     private let bytes: [UInt8]
     private let place: OperationPlace
 
@@ -23,11 +23,11 @@ package struct VerifiedOperation: Sendable {
     package var envelopeBytes: ArraySlice<UInt8> { bytes[place.envelope] }
     /// The exact bytes, as signed.
     package var contentBytes: ArraySlice<UInt8> { bytes[place.content] }
-    /// The bytes of envelope and content.
+    /// The size of envelope and content together in bytes.
     package var byteCount: Int { place.envelope.count + place.content.count }
-    /// The content, read from its bytes each time.
+    /// The content, decoded on every call.
     package var content: Content {
-        // They were walked over when the operation was checked, or written here.
+        // `try!` is safe: the bytes were checked when the operation was verified, or this node encoded them.
         try! Content(decoding: contentBytes)
     }
 }
@@ -41,7 +41,7 @@ extension VerifiedOperation: Hashable {
     package func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 }
 
-/// Where an operation's parts lie among bytes.
+/// The byte ranges of an operation's parts.
 struct OperationPlace {
     let envelope: Range<Int>
     let content: Range<Int>
@@ -59,8 +59,9 @@ package func operationHash(envelope: Hash256, content: Hash256, hasher: some Cat
 
 private let operationTag: [UInt8] = Array("hansa/operation".utf8) + [0]
 
-/// A delta whose encoding, sizes, signature and Merkle root are right. Whether it continues its log is for whoever
-/// knows the log's head; only these are given to the engine and the storage.
+/// A delta whose encoding, sizes, signature and Merkle root are correct. The engine and the storage accept no other.
+///
+/// The initializer does not check that the delta continues its log; that needs the log's head.
 package struct VerifiedDelta: Sendable {
     package let header: Header
     package let headerBytes: [UInt8]
@@ -68,12 +69,12 @@ package struct VerifiedDelta: Sendable {
     /// The hash of the header with its signature, which the next header names.
     package let hash: Hash256
     package let operations: [VerifiedOperation]
-    /// The operations' fields of the Delta message, as received or written.
+    /// The encoded operation fields of the Delta message, as received or written.
     private let operationBytes: ArraySlice<UInt8>
-    /// The bytes of a Delta message.
+    /// The size of the encoded Delta message in bytes.
     package let byteCount: Int
 
-    /// The log's head once this delta is applied.
+    /// The log's head after this delta is applied.
     package var head: Head { Head(sequence: header.sequence, hash: hash) }
     package var log: LogID { header.log }
 
@@ -82,7 +83,7 @@ package struct VerifiedDelta: Sendable {
         Dot(log: header.log, sequence: header.sequence, index: UInt32(index))
     }
 
-    /// The bytes of a Delta message, made of the exact bytes received.
+    /// Encodes a Delta message from the exact bytes received.
     package func encoded() -> [UInt8] {
         var writer = DeltaWriter(capacity: byteCount)
         writer.append(header: headerBytes, signature: signature)
@@ -100,7 +101,7 @@ extension VerifiedDelta: Hashable {
     package func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 }
 
-/// The parts of a Delta message, none of them looked into.
+/// The parts of a Delta message, undecoded and unchecked.
 package struct RawDelta {
     package var header: ArraySlice<UInt8>
     package var signature: ArraySlice<UInt8>
@@ -116,7 +117,7 @@ package struct RawDelta {
         self.operations = operations
     }
 
-    /// Takes a Delta message apart.
+    /// Splits a Delta message into its parts. Throws ``DeltaRefusal`` if it is too large or malformed.
     package init(decoding bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
         let layout = try DeltaLayout(of: bytes)
         self.init(
@@ -126,7 +127,7 @@ package struct RawDelta {
         )
     }
 
-    /// The bytes of a Delta message.
+    /// Encodes a Delta message.
     package func encoded() -> [UInt8] {
         var size = wireSize(of: header.count) + wireSize(of: signature.count)
         for operation in operations {
@@ -143,23 +144,23 @@ package struct RawDelta {
     }
 }
 
-/// Writes a Delta message: header and signature, then the operations.
+/// Writes a Delta message: header and signature first, then the operations.
 package struct DeltaWriter {
     private var writer: WireWriter
 
-    /// What is written so far.
+    /// The bytes written so far.
     package var bytes: [UInt8] { writer.bytes }
 
-    /// - Parameter capacity: Bytes that room is made for at first.
+    /// - Parameter capacity: The number of bytes to reserve.
     package init(capacity: Int) { writer = WireWriter(capacity: capacity) }
 
-    /// Writes header and signature; once, before anything else.
+    /// Writes the header and signature. Call this once, before any other write.
     package mutating func append(header: [UInt8], signature: [UInt8]) {
         writer.field(1, bytes: header)
         writer.field(2, bytes: signature)
     }
 
-    /// Writes an operation.
+    /// Appends one operation.
     package mutating func append(envelope: UnsafeRawBufferPointer, content: UnsafeRawBufferPointer) {
         writer.key(3, .lengthDelimited)
         writer.varint(UInt64(wireSize(of: envelope.count) + wireSize(of: content.count)))
@@ -167,19 +168,19 @@ package struct DeltaWriter {
         writer.field(2, bytes: content)
     }
 
-    /// Operations that were written before.
+    /// Appends operations that are already encoded.
     mutating func append(operations: ArraySlice<UInt8>) {
         operations.withUnsafeBytes { writer.raw($0) }
     }
 }
 
-/// Where the parts of a Delta message lie among its bytes.
+/// The byte ranges of a Delta message's parts.
 struct DeltaLayout {
     private(set) var header = 0..<0
     private(set) var signature = 0..<0
     private(set) var operations: [OperationPlace] = []
 
-    /// Takes a Delta message apart.
+    /// Splits a Delta message into its parts. Throws ``DeltaRefusal`` if it is too large or malformed.
     init(of bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
         guard bytes.count <= FormatLimits.deltaBytesMax else { throw .tooLarge }
         do throws(WireError) {
@@ -221,8 +222,9 @@ struct DeltaLayout {
 }
 
 extension VerifiedDelta {
-    /// The header of a Delta message and the hash that the next one would name it by. Neither size, signature nor
-    /// operations are checked.
+    /// Decodes the header of a Delta message and computes the hash by which the next header names it.
+    ///
+    /// This method does not check sizes, signature or operations.
     package static func head(
         of bytes: [UInt8],
         hasher: some CatalogHasher
@@ -239,11 +241,11 @@ extension VerifiedDelta {
         return (try Header(decoding: bytes[places.header]), hash)
     }
 
-    /// Checks a Delta message: sizes, then the signature, and only then what it signs.
+    /// Verifies a Delta message: first the sizes, then the signature, then the signed data.
     ///
     /// - Parameter bytes: The exact bytes received.
-    /// - Throws: The first rule it breaks.
-    /// - Complexity: Linear in the bytes; one signature check and three hashes an operation.
+    /// - Throws: ``DeltaRefusal`` for the first rule that the message breaks.
+    /// - Complexity: Linear in the bytes: one signature check, and three hashes per operation.
     package init(
         verifying bytes: ArraySlice<UInt8>,
         alliance: AllianceID,
@@ -263,7 +265,7 @@ extension VerifiedDelta {
         else { throw .badSignature }
         guard header.count > 0, Int(header.count) == layout.operations.count else { throw .badCount }
 
-        // Most often the very array, which is shared and not copied.
+        // `bytes` is usually a slice of a whole array; then this copies nothing.
         let start = bytes.startIndex
         let whole = Array(bytes)
         let places = layout.operations.map { $0.moved(by: -start) }
@@ -318,11 +320,11 @@ extension VerifiedDelta {
     }
 }
 
-/// What an operation's content must hold, by the writes of its envelope; found once for all that write the same.
+/// The content that a list of writes requires. Consecutive operations with the same writes share one value.
 private struct ContentDemands {
-    /// How many writes have a value.
+    /// The number of writes that carry a value.
     private var valueCount = 0
-    /// The values that must be the record's identity, ascending, each with whether its write sets it.
+    /// The positions of the values that must be the record's identity, ascending. `isSet` is true if the write sets it.
     private var identities: [(position: Int, isSet: Bool)] = []
 
     init(of writes: [Write]) {
@@ -332,8 +334,10 @@ private struct ContentDemands {
         }
     }
 
-    /// The bytes are a Content message. There is a value for every write that has one, and an identity gives the key that
-    /// the operation names.
+    /// Checks that the bytes are a Content message with one value per write that carries one.
+    ///
+    /// Each identity value must hash to the envelope's key. Values of an unknown kind of operation are not matched with
+    /// the writes.
     func check(_ content: ArraySlice<UInt8>, for envelope: Envelope, hasher: some CatalogHasher)
         throws(WireError)
     {
@@ -364,7 +368,7 @@ private struct ContentDemands {
         if let problem { throw problem }
     }
 
-    /// The key that a value gives which is an identity.
+    /// The record key that an identity value hashes to; nil for every other value.
     private static func key(of value: ArraySlice<UInt8>, _ hasher: some CatalogHasher) -> RecordKey? {
         guard let (kind, localID) = Value.identityBytes(of: value) else { return nil }
         return kind.withUnsafeBytes { kind in
@@ -383,12 +387,12 @@ extension OperationPlace {
 }
 
 extension VerifiedDelta {
-    /// What an author needs to know to sign the next delta of its log.
+    /// The log, clock and import data that an author needs to sign its log's next delta.
     package struct Authorship: Sendable {
         package let alliance: AllianceID
         package let organization: OrganizationID
         package let log: LogID
-        /// The log's head; nil where it has none yet.
+        /// The log's head; nil for an empty log.
         package let head: Head?
         package let stamp: Stamp
         package let importMark: ImportMark?
@@ -410,13 +414,13 @@ extension VerifiedDelta {
         }
     }
 
-    /// Signs drafts as the next delta of an own log.
+    /// Signs drafts as the next delta of the node's own log.
     ///
     /// - Parameters:
-    ///   - drafts: 1 to 4,096, together at most 1 MiB when encoded; the caller sees to that by ``DeltaPacker``.
+    ///   - drafts: 1 to 4,096, at most 1 MiB together when encoded. The caller splits larger sets with ``DeltaPacker``.
     ///   - salts: 16 random bytes for each draft.
-    /// - Throws: ``DeltaRefusal`` where everybody would refuse the delta, since signing it would end the log: a draft
-    ///   that is too large, that cites too many logs, or that is malformed; and what the signer throws.
+    /// - Throws: ``DeltaRefusal`` if a draft is too large, cites too many logs or is malformed. Peers would refuse such
+    ///   a delta, and signing it would end the log. Also rethrows the signer's errors.
     package init(
         signing drafts: [OperationDraft],
         salts: [[UInt8]],
@@ -435,17 +439,17 @@ extension VerifiedDelta {
         try self.init(signing: encoded, as: authorship, signer: signer, hasher: hasher)
     }
 
-    /// Signs operations that were encoded for the author's log, as its next delta. The cost does not depend on how many
-    /// there are.
+    /// Signs encoded operations as the next delta of the author's log. The cost does not depend on the number of
+    /// operations.
     ///
-    /// - Throws: As above.
+    /// - Throws: ``DeltaRefusal/tooLarge``, and the signer's errors.
     package init(
         signing encoded: EncodedOperations,
         as authorship: Authorship,
         signer: some Signer,
         hasher: some CatalogHasher
     ) throws {
-        // Records' names depend on the organization, which is one for a node's life.
+        // The encoding depends on the log. Record ids also depend on the organization, which never changes for a node.
         precondition(encoded.log == authorship.log)
         let header = Header(
             alliance: authorship.alliance,
@@ -477,7 +481,7 @@ extension VerifiedDelta {
 }
 
 extension Envelope {
-    /// The record that an operation of an author of that organization is about.
+    /// The id of the record that this operation writes if its author belongs to `organization`.
     fileprivate func record(
         by organization: OrganizationID,
         in alliance: AllianceID,
@@ -487,20 +491,21 @@ extension Envelope {
     }
 }
 
-/// Drafts encoded and hashed for one log: all of a delta that can be made before it is known which place it takes there.
+/// Drafts encoded and hashed for one log: the parts of a delta that do not depend on its sequence in the log.
 package struct EncodedOperations: Sendable {
-    /// The log that citations of its own operations take for granted.
+    /// The log for which the operations were encoded: citations of this log name it by position 0.
     package let log: LogID
     package let operations: [VerifiedOperation]
     package let root: Hash256
-    /// Other logs that are cited.
+    /// The other logs that the operations cite.
     let cited: [LogID]
-    /// The paths that the operations name by number.
+    /// The field paths that the operations name by number.
     let fields: FieldList
-    /// The operations' fields of a Delta message.
+    /// The encoded operation fields of a Delta message.
     let bytes: [UInt8]
 
-    /// Encodes and hashes. Parameters and errors are those of ``VerifiedDelta/init(signing:salts:as:signer:hasher:)``.
+    /// Encodes and hashes drafts. Parameters and errors are those of
+    /// ``VerifiedDelta/init(signing:salts:as:signer:hasher:)``.
     package init(
         _ drafts: [OperationDraft],
         salts: [[UInt8]],

@@ -1,12 +1,13 @@
 package import Catalog
 
-/// Gathers drafts into deltas within the limits: as many operations as fit, and no more.
+/// Groups drafts into deltas; each delta takes as many operations as the limits allow.
 package struct DeltaPacker {
-    /// The most operations in one delta of an import.
+    /// The maximum number of operations in one delta of an import.
     ///
-    /// A guess between two costs: a signature for each delta, and a larger unit to send, check and store at once.
+    /// A guess. Smaller deltas need more signatures; larger deltas are larger units to send, check and store.
     package static let operationsMax = 1000
-    /// The bytes of drafts at which a delta is closed: well below the format's 1 MiB, so that headers and framing fit.
+    /// The size of drafts in bytes at which a delta is closed. It is well below the format's 1 MiB and so leaves room
+    /// for header and framing.
     package static let bytesMax = 512 * 1024
 
     private var drafts: [OperationDraft] = []
@@ -17,7 +18,8 @@ package struct DeltaPacker {
 
     package var isEmpty: Bool { drafts.isEmpty }
 
-    /// Adds a draft. Returns the drafts gathered before it, where it would not fit with them: the next delta.
+    /// Adds a draft. If it does not fit, returns the earlier drafts as the next delta, and the draft starts a new
+    /// group.
     package mutating func add(_ draft: OperationDraft) -> [OperationDraft]? {
         let size = draft.estimatedSize
         var logs: Set<LogID> = []
@@ -37,7 +39,7 @@ package struct DeltaPacker {
         return full
     }
 
-    /// Hands over what is left, possibly nothing.
+    /// Returns the remaining drafts; possibly none.
     package mutating func finish() -> [OperationDraft] {
         defer {
             drafts = []
@@ -49,7 +51,7 @@ package struct DeltaPacker {
 }
 
 extension OperationDraft {
-    /// An upper bound of the bytes of envelope and content, cheap to compute.
+    /// An upper bound for the encoded size of envelope and content in bytes, cheap to compute.
     package var estimatedSize: Int {
         var size = 96
         for write in envelope.writes { size += 16 + write.field.text.utf8.count + 48 * write.supersedes.count }
@@ -59,7 +61,7 @@ extension OperationDraft {
 }
 
 extension Value {
-    /// An upper bound of its bytes in a content, cheap to compute.
+    /// An upper bound for the value's encoded size in a content in bytes, cheap to compute.
     package var estimatedSize: Int {
         switch self {
         case .text(let text), .decimal(let text), .json(let text): 12 + text.utf8.count

@@ -1,23 +1,25 @@
-/// Why a delta is not taken. Every case can be judged from the delta's own bytes, its log's earlier headers, the
-/// roster and its format version; these rules never change for a published format.
+/// The reason why a node refuses a delta.
+///
+/// Every case depends only on the delta's own bytes, its log's earlier headers, the roster and the format version.
+/// These rules never change for a published format.
 package enum DeltaRefusal: Error, Hashable, Sendable {
-    /// Not the encoding that Docs/Protocol.md gives; the text says where.
+    /// The delta does not follow the encoding in Docs/Protocol.md; the text says where.
     case malformed(String)
     case tooLarge
     case foreignAlliance
     case badSignature
-    /// The operations are not those that the header was signed over.
+    /// The header's Merkle root does not match the operations.
     case badRoot
     case badCount
-    /// The header before it is not the one it names.
+    /// The header names another hash than that of the previous header.
     case wrongChain
     case newerFormat(UInt32)
     /// Another validly signed header of this log has the same sequence.
     case fork
-    /// Its author is no enrolled node of the organization that its header names.
+    /// The author is not an enrolled node of the organization that the header names.
     case unknownAuthor
 
-    /// The number that stands for it on the wire.
+    /// The number of this refusal on the wire.
     package var code: UInt32 {
         switch self {
         case .malformed: 1
@@ -33,7 +35,7 @@ package enum DeltaRefusal: Error, Hashable, Sendable {
         }
     }
 
-    /// One sentence for people.
+    /// One sentence for the user.
     package var reason: String {
         switch self {
         case .malformed(let place): "malformed (\(place))"

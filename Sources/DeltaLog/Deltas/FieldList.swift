@@ -1,25 +1,25 @@
 package import Catalog
 
-/// The field paths that a delta's header lists, so that its operations name each by a number: at a dozen fields a record
-/// their names are a quarter of what would be sent.
+/// The field paths that a delta's header lists. Operations name each by a number.
 ///
-/// A path that is listed is never written out in an operation, so there is one way to write each operation under a header.
+/// Written out, the paths would take a quarter of the bytes of a record with a dozen fields. An operation never writes
+/// out a listed path, so each operation has exactly one encoding under a header.
 package struct FieldList: Sendable {
-    /// The most paths.
+    /// The maximum number of paths.
     package static let countMax = 128
-    /// The most bytes of UTF-8 of all paths together.
+    /// The maximum total size of all paths in bytes of UTF-8.
     package static let bytesMax = 4096
 
-    /// In the order of their positions, the first of which is 1.
+    /// The paths in the order of their positions. Positions start at 1.
     package private(set) var paths: [FieldPath] = []
     private var positions: [FieldPath: UInt32] = [:]
     private var byteCount = 0
 
     package init() {}
 
-    /// Adds a path, unless it is empty, listed already, or too much.
+    /// Adds a path, unless it is empty, already listed or beyond the limits.
     ///
-    /// - Returns: Whether it was added.
+    /// - Returns: True if the path was added.
     package mutating func add(_ path: FieldPath) -> Bool {
         let size = path.text.utf8.count
         guard path != .mark, positions[path] == nil, paths.count < Self.countMax, byteCount + size <= Self.bytesMax
@@ -32,10 +32,10 @@ package struct FieldList: Sendable {
         return true
     }
 
-    /// The position by which writes name a path; nil where it is not listed.
+    /// The position that stands for the path in a write; nil if the list does not contain the path.
     package func position(of path: FieldPath) -> UInt32? { paths.isEmpty ? nil : positions[path] }
 
-    /// The path at a position; nil where there is none.
+    /// The path at a position; nil if there is none.
     package func path(at position: UInt32) -> FieldPath? {
         position > 0 && position <= paths.count ? paths[Int(position) - 1] : nil
     }
@@ -47,16 +47,16 @@ extension FieldList: Hashable {
 }
 
 extension FieldList {
-    /// The paths that the operations write more than once, in the order in which they first come: the others would be
-    /// written once either way.
+    /// Lists the paths that occur more than once in the operations, in the order of their first occurrence. Listing a
+    /// path that occurs once saves nothing.
     ///
-    /// - Complexity: Linear in the writes; a comparison for each where an operation writes what the one before it does.
+    /// - Complexity: Linear in the writes; a repeated list of writes costs one comparison per write.
     init(repeatedIn drafts: [OperationDraft]) {
         self.init()
         var seen: [FieldPath: Bool] = [:]
         var order: [FieldPath] = []
         var previous: [Write] = []
-        // True once each path of `previous` is known to come again.
+        // True after every path of `previous` is known to occur more than once.
         var isRepeated = false
         for draft in drafts {
             let writes = draft.envelope.writes

@@ -1,11 +1,11 @@
 package import Catalog
 import Wire
 
-/// Which import a delta belongs to.
+/// The import that a delta belongs to.
 package struct ImportMark: Hashable, Sendable {
     /// 16 random bytes.
     package let id: [UInt8]
-    /// SHA-256 of the file as it was given.
+    /// SHA-256 of the imported file's bytes.
     package let fileHash: Hash256
     /// The delta's number in the import, from 1.
     package let part: UInt32
@@ -23,20 +23,22 @@ package struct Header: Hashable, Sendable {
     package let log: LogID
     /// From 1, without gaps.
     package let sequence: UInt64
-    /// The hash of the header before with its signature; nil for the first.
+    /// The hash of the previous header with its signature; nil for the first.
     package let previous: Hash256?
-    /// The Merkle root over the operations' hashes.
+    /// The root of the Merkle tree over the operations' hashes.
     package let root: Hash256
     package let count: UInt32
     package let stamp: Stamp
     package let format: UInt32
     package let importMark: ImportMark?
-    /// The other logs that citations of this delta name, by their position.
+    /// The other logs that this delta's citations name. A citation gives the position, which starts at 1.
     package let cited: [LogID]
-    /// The author's organization, by its own word. A delta is taken only where the roster says the same; what it comes
-    /// to is settled by its bytes from then on, whatever the roster learns later.
+    /// The author's organization as the author states it.
+    ///
+    /// A node accepts a delta only if the roster agrees. Afterwards the delta's effect depends on its bytes alone, even
+    /// if the roster changes.
     package let organization: OrganizationID
-    /// The paths that writes of this delta name by their position.
+    /// The paths that this delta's writes name by position.
     package let fields: FieldList
 
     package init(
@@ -67,8 +69,9 @@ package struct Header: Hashable, Sendable {
         self.fields = fields
     }
 
-    /// The hash of a header with its signature, which the next header names: SHA-256 of "hansa/head\0", header and
-    /// signature, each behind its length.
+    /// The hash of a header with its signature; the next header names it.
+    ///
+    /// Computed as SHA-256 of "hansa/head\0", header and signature, each with a length prefix.
     package static func hash(
         header: ArraySlice<UInt8>,
         signature: ArraySlice<UInt8>,
@@ -80,29 +83,28 @@ package struct Header: Hashable, Sendable {
         return hasher.hash(fields.bytes)
     }
 
-    /// The log at a citation's position: 0 is the delta's own.
+    /// The log at a citation's position; 0 is the delta's own log. Nil for a position beyond the list.
     package func log(at position: UInt32) -> LogID? {
         if position == 0 { return log }
         return position <= cited.count ? cited[Int(position) - 1] : nil
     }
 
-    /// About as many bytes as it takes.
+    /// The approximate encoded size in bytes.
     package var estimatedSize: Int {
         cited.count * LogID.byteCount + fields.paths.reduce(320) { $0 + $1.text.utf8.count }
     }
 
-    /// How many of the first bytes of a Header message are the same for all headers of a log: alliance, author and
-    /// incarnation.
+    /// The size of the prefix that all headers of a log share: alliance, author and incarnation.
     package var startByteCount: Int { 2 * wireSize(of: Hash256.byteCount) + (log.incarnation == 0 ? 0 : 9) }
 
-    /// The field of the organization as it stands in a Header message: at its end, unless the header lists fields.
+    /// The encoded organization field of a Header message. It is the last field unless the header lists field paths.
     package var organizationField: [UInt8] {
         var writer = WireWriter(capacity: 34)
         writer.field(12, bytes: organization.bytes)
         return writer.bytes
     }
 
-    /// The bytes of a Header message.
+    /// Encodes a Header message.
     package func encoded() -> [UInt8] {
         var writer = WireWriter(capacity: 256)
         writer.field(1, bytes: alliance.bytes)
@@ -127,8 +129,10 @@ package struct Header: Hashable, Sendable {
         return writer.bytes
     }
 
-    /// Reads a Header message strictly: what is accepted is byte for byte what ``encoded()`` gives for it. A header of a
-    /// newer format is told apart before anything else of it is judged.
+    /// Decodes a Header message strictly: it accepts exactly the bytes that ``encoded()`` writes. It checks the format
+    /// version first.
+    ///
+    /// - Throws: ``DeltaRefusal/newerFormat(_:)`` or ``DeltaRefusal/malformed(_:)``.
     package init(decoding bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
         do {
             try self.init(reading: WireReader(bytes))
@@ -210,14 +214,14 @@ package struct Header: Hashable, Sendable {
 }
 
 extension Header {
-    /// The highest sequence: 2^63 - 1, so that every implementation can count and store it.
+    /// The highest sequence, 2^63 - 1: every implementation can count and store it.
     package static let sequenceMax = UInt64(Int64.max)
-    /// The most logs that one delta cites; so bounded, with ``FieldList``'s bounds, two headers always fit into a fork
-    /// proof.
+    /// The maximum number of logs that one delta cites. With ``FieldList``'s limits it ensures that two headers always
+    /// fit into a fork proof.
     package static let citedMax = 1024
 
-    /// The format version that a header names, read before anything else is judged: a newer header keeps to the
-    /// grammar, and to nothing else that this version knows.
+    /// The header's format version, read before any other check. A newer header follows the wire grammar but may
+    /// contain unknown fields.
     private static func format(of whole: WireReader) throws -> UInt32 {
         var reader = whole
         var last: UInt32 = 0

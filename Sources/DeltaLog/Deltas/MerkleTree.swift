@@ -1,8 +1,10 @@
 package import Catalog
 
-/// The Merkle tree hash of RFC 9162, section 2.1.1, over operations' hashes.
+/// The Merkle tree hash (RFC 9162, section 2.1.1) over the hashes of operations.
 package enum MerkleTree {
-    /// The root; the leaf of an entry is SHA-256(0x00 ‖ entry), a node SHA-256(0x01 ‖ left ‖ right). Linear.
+    /// Computes the root: a leaf is SHA-256(0x00 ‖ entry), an inner node SHA-256(0x01 ‖ left ‖ right).
+    ///
+    /// - Complexity: Linear in the entries.
     package static func root(of entries: [Hash256], hasher: some CatalogHasher) -> Hash256 {
         guard !entries.isEmpty else { return hasher.hash([UInt8]()) }
         var level = entries.map { entry in
@@ -12,8 +14,8 @@ package enum MerkleTree {
                 return hasher.hash(UnsafeRawBufferPointer(leaf))
             }
         }
-        // Joining neighbours level by level, with an odd last one carried up as it is, gives the very tree of the RFC,
-        // which splits at the largest power of two.
+        // The loop pairs neighbours level by level and carries an odd last node up. The RFC splits at the largest power
+        // of two, which gives the same tree.
         while level.count > 1 {
             var above: [Hash256] = []
             above.reserveCapacity((level.count + 1) / 2)

@@ -1,9 +1,11 @@
 package import SwiftProtobuf
 
 extension Message {
-    /// Reads a message that must be written in the one way that Docs/Protocol.md allows: fields in ascending order, each
-    /// once unless it is repeated, none with its default value, numbers as short as they go, nothing unknown. Nil for
-    /// anything else, so that no relay can alter what is not signed, and no two programs read two things in one.
+    /// Decodes a message strictly; nil if its bytes differ from the one encoding that Docs/Protocol.md allows.
+    ///
+    /// Fields are in ascending order, each once unless it is repeated. Default values and unknown fields are not
+    /// written; numbers are as short as possible. A relay therefore cannot alter unsigned bytes, and all programs read
+    /// the same message.
     package init?(canonical bytes: [UInt8]) {
         var options = BinaryDecodingOptions()
         options.discardUnknownFields = true

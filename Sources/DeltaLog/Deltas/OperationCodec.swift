@@ -1,11 +1,11 @@
 package import Catalog
 package import Wire
 
-// Envelope, content and value are read and written by hand: they are met by the million, and the generated code takes
-// many allocations for each. Tests hold this code against the generated one.
+// This code encodes and decodes envelopes, contents and values by hand. A node handles millions of them, and the
+// generated code allocates several times for each. Tests compare this code with the generated code.
 
 extension Value {
-    /// The bytes of a Value message.
+    /// Encodes a Value message.
     package func encoded() -> [UInt8] {
         var writer = WireWriter()
         switch self {
@@ -27,8 +27,9 @@ extension Value {
         return writer.bytes
     }
 
-    /// Reads a Value message. What is not exactly how this version would write it is kept as ``Value/unknown(_:)``:
-    /// no value is malformed, so a newer type of value never stops a log.
+    /// Decodes a Value message. Bytes that this version would write differently are kept as ``Value/unknown(_:)``.
+    ///
+    /// No value is malformed, so a newer type of value never blocks a log.
     package init(decoding bytes: ArraySlice<UInt8>) {
         guard let value = try? Self.known(bytes) else {
             self = .unknown(Array(bytes))
@@ -37,8 +38,9 @@ extension Value {
         self = value
     }
 
-    /// The UTF-8 of a Value message that holds a text or JSON, where it lies; nil for every other value, and for what
-    /// ``init(decoding:)`` would keep as unknown.
+    /// The UTF-8 bytes of a Value message that holds a text or JSON, as a slice of `bytes`.
+    ///
+    /// Nil for every other value, and for a value that ``init(decoding:)`` keeps as unknown.
     package static func textBytes(of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         guard let key = bytes.first, key == 1 << 3 | 2 || key == 5 << 3 | 2 else { return nil }
         var reader = WireReader(bytes.dropFirst())
@@ -48,7 +50,7 @@ extension Value {
         return isUTF8(text) ? text : nil
     }
 
-    /// The identity that a Value message holds; nil for every other value.
+    /// The identity in a Value message; nil for every other value.
     package static func identity(encoded bytes: ArraySlice<UInt8>) -> RecordIdentity? {
         guard let (kind, localID) = identityBytes(of: bytes) else { return nil }
         return RecordIdentity(
@@ -57,8 +59,9 @@ extension Value {
         )
     }
 
-    /// The UTF-8 of kind and local id in a Value message that holds an identity, where they lie; nil for every other
-    /// value, and for what ``init(decoding:)`` would keep as unknown.
+    /// The UTF-8 bytes of kind and local id in a Value message that holds an identity, as slices of `bytes`.
+    ///
+    /// Nil for every other value, and for a value that ``init(decoding:)`` keeps as unknown.
     static func identityBytes(
         of bytes: ArraySlice<UInt8>
     ) -> (kind: ArraySlice<UInt8>, localID: ArraySlice<UInt8>)? {
@@ -101,24 +104,25 @@ extension Value {
         case (15, .lengthDelimited): return identity(encoded: bytes).map { .identity($0) }
         default: return nil
         }
-        // Also the lengths and numbers must be written the one short way; comparing is cheaper than checking each.
+        // Lengths and numbers must have their shortest encoding too; comparing the total size is cheaper than checking
+        // each.
         guard value.encodedSize == bytes.count else { return nil }
         return value
     }
 
-    /// Writes the value as a field of a Content message.
+    /// Appends the value as a field of a Content message.
     fileprivate func write(to writer: inout WireWriter) {
         guard let (number, text) = numberedText else {
             writer.field(2, bytes: encoded())
             return
         }
-        // Without an array of its own for each.
+        // This avoids an array for each value.
         writer.key(2, .lengthDelimited)
         writer.varint(UInt64(wireSize(of: text.utf8.count)))
         writer.field(number, text: text)
     }
 
-    /// The text and the number of its field, of values that are one.
+    /// The text and its field number, for values that are a text.
     private var numberedText: (number: UInt32, text: String)? {
         switch self {
         case .text(let text): (1, text)
@@ -139,36 +143,38 @@ extension Value {
 }
 
 extension Content {
-    /// The bytes of a Content message.
+    /// Encodes a Content message.
     package func encoded() -> [UInt8] {
         var writer = WireWriter(capacity: 32 + values.count * 24)
         write(to: &writer)
         return writer.bytes
     }
 
-    /// Writes the bytes of a Content message.
+    /// Appends the bytes of a Content message.
     func write(to writer: inout WireWriter) {
         writer.field(1, bytes: salt)
         for value in values { value.write(to: &writer) }
     }
 
-    /// Reads a Content message strictly.
+    /// Decodes a Content message strictly. Throws `WireError` if its structure is malformed.
     package init(decoding bytes: ArraySlice<UInt8>) throws(WireError) {
         let values = try ContentReader.values(of: bytes).map { Value(decoding: $0) }
         self.init(salt: Array(bytes.prefix(ContentReader.saltEnd).suffix(Self.saltByteCount)), values: values)
     }
 }
 
-/// Walks over the values of a Content message, strictly, without reading them: most of who passes an operation on never
-/// needs its values, and a text for each would cost more than all hashing.
+/// Finds the values of a Content message and checks its structure, without decoding the values.
+///
+/// Most nodes that relay an operation never need its values. Creating a string for each would cost more than all
+/// hashing.
 package struct ContentReader {
-    /// Where the salt ends: behind its key, its length and its 16 bytes.
+    /// The offset after the salt: its key, its length and its 16 bytes.
     package static let saltEnd = 2 + Content.saltByteCount
 
     private let bytes: UnsafeRawBufferPointer
     private var position = Self.saltEnd
 
-    /// - Parameter bytes: The whole message. They must outlive the reader.
+    /// - Parameter bytes: The whole message. The memory must outlive the reader.
     package init(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
         guard bytes.count >= Self.saltEnd, bytes[0] == 0x0A, bytes[1] == UInt8(Content.saltByteCount) else {
             throw WireError("content: no salt of 16 bytes")
@@ -176,7 +182,7 @@ package struct ContentReader {
         self.bytes = bytes
     }
 
-    /// The messages of the values of a content.
+    /// The encoded Value messages of a content.
     package static func values(of content: ArraySlice<UInt8>) throws(WireError) -> [ArraySlice<UInt8>] {
         let ranges = try content.withWireBytes { bytes throws(WireError) in
             var reader = try ContentReader(bytes)
@@ -189,7 +195,7 @@ package struct ContentReader {
         return ranges.map { content[start + $0.lowerBound..<start + $0.upperBound] }
     }
 
-    /// Where the next value's message lies; nil behind the last.
+    /// The byte range of the next Value message; nil after the last.
     package mutating func next() throws(WireError) -> Range<Int>? {
         guard position < bytes.count else { return nil }
         guard bytes[position] == 0x12 else { throw WireError("content: unknown field key \(bytes[position])") }
@@ -202,7 +208,7 @@ package struct ContentReader {
     }
 }
 
-/// The logs that a delta under construction cites, in the order in which they are first named.
+/// The logs that a delta under construction cites, in the order of their first citation.
 package struct CitedLogs {
     package let own: LogID
     package private(set) var others: [LogID] = []
@@ -213,7 +219,7 @@ package struct CitedLogs {
         for log in others { _ = position(of: log) }
     }
 
-    /// The position by which citations name the log; 0 is the delta's own.
+    /// The position by which citations name the log; 0 is the delta's own log. Adds a log that is not in the list yet.
     package mutating func position(of log: LogID) -> UInt32 {
         if log == own { return 0 }
         if let position = positions[log] { return position }
@@ -225,7 +231,7 @@ package struct CitedLogs {
 }
 
 extension Envelope {
-    /// The bytes of an Envelope message in a delta whose header lists `fields`; logs that it cites are entered in `cited`.
+    /// Encodes an Envelope message for a delta whose header lists `fields`. Adds the logs that it cites to `cited`.
     package func encoded(citing cited: inout CitedLogs, fields: FieldList) -> [UInt8] {
         var writer = WireWriter(capacity: 72 + writes.count * (fields.paths.isEmpty ? 24 : 4))
         writer.field(1, bytes: key.bytes)
@@ -238,7 +244,7 @@ extension Envelope {
         for write in writes {
             let position = fields.position(of: write.field)
             if let position, position < 0x80, write.mode == .set, write.supersedes.isEmpty {
-                // Nearly all writes of an import.
+                // Nearly all writes of an import take this branch.
                 writer.key(4, .lengthDelimited)
                 writer.varint(2)
                 writer.field(4, varint: UInt64(position))
@@ -262,8 +268,10 @@ extension Envelope {
         return writer.bytes
     }
 
-    /// As ``encoded(citing:fields:)``, but what differs from another envelope of the delta only in its key, as the
-    /// operations of an import do, is not written anew.
+    /// Like ``encoded(citing:fields:)``, but copies the bytes of `other` if the two envelopes differ only in their
+    /// keys.
+    ///
+    /// The operations of an import usually do.
     func encoded(
         citing cited: inout CitedLogs,
         fields: FieldList,
@@ -277,18 +285,20 @@ extension Envelope {
         return bytes
     }
 
-    /// Puts another key into an envelope's bytes.
+    /// Replaces the key in an encoded envelope.
     ///
     /// - Parameters:
     ///   - key: 32 bytes.
-    ///   - bytes: At least up to ``keyEnd``.
+    ///   - bytes: At least ``keyEnd`` bytes of an encoded envelope.
     package static func setKey(_ key: UnsafeRawBufferPointer, of bytes: inout [UInt8]) {
         precondition(key.count == Hash256.byteCount && bytes.count >= keyEnd)
         bytes.withUnsafeMutableBytes { $0[keyStart.count...].copyBytes(from: key) }
     }
 
-    /// Reads an Envelope message strictly; `header` tells which logs its citations name. What is accepted is byte for
-    /// byte what ``encoded(citing:fields:)`` gives for it.
+    /// Decodes an Envelope message strictly: it accepts exactly the bytes that ``encoded(citing:fields:)`` writes.
+    ///
+    /// - Parameter header: Gives the logs that citations name and the paths that writes name.
+    /// - Throws: `WireError` if the message is malformed.
     package init(decoding bytes: ArraySlice<UInt8>, in header: Header) throws(WireError) {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
@@ -304,7 +314,7 @@ extension Envelope {
                 owner = OrganizationID(bytes: try reader.slice())
                 if owner == nil { throw WireError("envelope: owner is not 32 bytes") }
             case (3, .varint):
-                // Protobuf libraries read an enum as 31 bits and drop the rest, which would be another reading.
+                // Protobuf libraries truncate an enum to 31 bits and would read another number.
                 let number = try WireReader.present(reader.varint())
                 guard number <= UInt64(Int32.max) else { throw WireError("envelope: type \(number)") }
                 kind = number == 1 ? .deletion : .unknown(number)
@@ -319,11 +329,12 @@ extension Envelope {
 
     /// The first bytes of every envelope: the key's field, number 1, length-delimited, 32 bytes.
     package static let keyStart: [UInt8] = [0x0A, 0x20]
-    /// Where the key ends in an envelope's bytes.
+    /// The offset after the key in an encoded envelope.
     package static let keyEnd = 2 + Hash256.byteCount
 
-    /// As ``init(decoding:in:)``, but what differs from another envelope of the delta only in its key, as the operations of
-    /// an import do, is not read anew.
+    /// Like ``init(decoding:in:)``, but reuses the decoded envelope of `other` if the two differ only in their keys.
+    ///
+    /// The operations of an import usually do.
     init(
         decoding bytes: ArraySlice<UInt8>,
         in header: Header,
@@ -338,7 +349,9 @@ extension Envelope {
         }
     }
 
-    /// Marks are written by deletions, and by nothing else; every operation writes something.
+    /// Checks the rules on writes: an operation has at least one write, and only deletions write tombstones.
+    ///
+    /// Each write has at most ``FormatLimits/citationsMax`` citations. Unknown kinds of operation may write anything.
     func checkShape() throws(WireError) {
         guard !writes.isEmpty else { throw WireError("envelope: no writes") }
         for write in writes where write.supersedes.count > FormatLimits.citationsMax {
@@ -431,7 +444,7 @@ extension Citation {
 }
 
 extension ArraySlice<UInt8> {
-    /// The key of an envelope that has the same bytes as another but for its key; nil where it has not.
+    /// The key in these envelope bytes if they equal `other` in everything but the key; nil otherwise.
     fileprivate func key(before end: Int, whereOtherwiseLike other: ArraySlice<UInt8>) -> RecordKey? {
         guard count == other.count, count > end else { return nil }
         return withUnsafeBytes { bytes in

@@ -1,6 +1,6 @@
 package import Catalog
 
-/// A record's row: what merging needs to know of it.
+/// A stored record: the data that merging needs.
 package struct StoredRecord: Hashable, Sendable {
     package let id: RecordID
     package let owner: OrganizationID
@@ -15,7 +15,7 @@ package struct StoredRecord: Hashable, Sendable {
     }
 }
 
-/// A citation that waits for its operation.
+/// A dangling reference: a citation whose operation has not arrived.
 package struct WaitingCitation: Hashable, Sendable {
     package let record: RecordID
     package let supersession: Supersession
@@ -28,26 +28,26 @@ package struct WaitingCitation: Hashable, Sendable {
 
 /// A change of an organization's totals.
 package struct TotalsChange: Hashable, Sendable {
-    /// Canonical hashes that left the digest and that entered it.
+    /// Canonical hashes added to the digest, minus those removed from it.
     package var digest = CatalogDigest()
-    /// Records shown, more or fewer.
+    /// The change of the number of visible records; may be negative.
     package var shown = 0
     package init() {}
 
-    /// Takes in another change.
+    /// Adds another change.
     package mutating func add(_ other: TotalsChange) {
         digest.add(other.digest)
         shown += other.shown
     }
 }
 
-/// What a delta has made of a record.
+/// The effect of a delta on one record.
 package struct MergedRecord: Sendable {
-    /// The value of ``DeltaStorage/record(_:)`` before.
+    /// The value of ``DeltaStorage/record(_:)`` before the change.
     package let before: StoredRecord?
-    /// Its state is another one than before.
+    /// The record with its new state, which differs from the state before.
     package let record: StoredRecord
-    /// The index in the delta of the operation that counts for the record; nil where several do.
+    /// The index in the delta of the only operation that counts for the record; nil if several count.
     package let arrived: Int?
 
     package init(before: StoredRecord?, record: StoredRecord, arrived: Int?) {
@@ -56,7 +56,9 @@ package struct MergedRecord: Sendable {
         self.arrived = arrived
     }
 
-    /// What it changes in the totals of the record's owner. Linear in the live writes.
+    /// The change in the totals of the record's owner.
+    ///
+    /// - Complexity: Linear in the live writes.
     package func totals(hasher: some CatalogHasher) -> TotalsChange {
         var change = TotalsChange()
         change.digest.subtract(before?.state.canonicalHash(of: record.id, hasher: hasher))
@@ -66,34 +68,37 @@ package struct MergedRecord: Sendable {
     }
 }
 
-/// What a node keeps: deltas as they came, and what is derived from them. The database implements it, and so does
-/// memory; one conformance suite holds both.
+/// A node's storage: deltas as received, and the data derived from them. The database and the memory storage implement
+/// it and pass one conformance suite.
 ///
-/// What is derived is a function of the set of deltas held, never of the order in which they came. All calls belong to one
+/// Derived data is a function of the set of deltas held, never of their order of arrival. All calls belong to one
 /// transaction, which the implementation's owner begins and ends.
 package protocol DeltaStorage {
-    /// The last delta held of a log, which means: stored and merged, or being merged.
+    /// The last delta of a log that is stored and merged. While a delta is being merged, it is its log's head already.
     func head(of log: LogID) throws -> Head?
-    /// Stores a delta that continues its log, and makes it the log's head. Returns the location of its first
-    /// operation; the others follow one by one.
+    /// Stores a delta that continues its log and makes it the log's head.
+    ///
+    /// - Returns: The location of its first operation. The locations of the others follow one by one.
     mutating func append(_ delta: VerifiedDelta) throws -> Int64
-    /// The path's number in this storage, given now if it had none.
+    /// The path's number in this storage. A new path gets the next number.
     mutating func number(of field: FieldPath) throws -> FieldNumber
     func record(_ id: RecordID) throws -> StoredRecord?
-    /// Stores a record's new state, with its entries in whatever is derived from it, and changes the totals of its owner.
-    /// Called once a record for each delta.
+    /// Stores a record's new state and the data derived from it, and updates the totals of its owner. Called once per
+    /// record and delta.
     ///
-    /// - Parameter hasher: Gives the canonical hashes, of which the digest is the sum.
+    /// - Parameter hasher: Computes the canonical hashes, whose sum is the digest.
     mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) throws
-    /// Notes that an operation does not count.
+    /// Records that an operation does not count.
     ///
-    /// - Parameter standing: Not ``Standing/counts``.
+    /// - Parameter standing: Any standing but ``Standing/counts``.
     mutating func exclude(_ dot: Dot, record: RecordID, as standing: Standing) throws
     mutating func addWaiting(_ citation: WaitingCitation) throws
-    /// True if citations wait for operations of one delta.
+    /// True if dangling references cite operations of the delta.
     func hasWaiting(log: LogID, sequence: UInt64) throws -> Bool
-    /// Takes out the citations that wait for operations of one delta. Returns those that are wanted, by the operation's
-    /// index; the others are dropped one by one, since peers choose how many there are.
+    /// Removes the dangling references to operations of a delta, and returns the wanted ones by the operation's index.
+    ///
+    /// Peers choose how many references there are. The storage therefore reads the unwanted ones one at a time and
+    /// never collects them.
     mutating func takeWaiting(
         log: LogID,
         sequence: UInt64,
@@ -102,35 +107,38 @@ package protocol DeltaStorage {
 
     // MARK: Bounds
 
-    /// The sequence up to which a log counts; nil for a log without a bound. Deltas beyond it are kept, and leave no trace
-    /// in what is derived.
+    /// The last sequence of a log that counts; nil for a log without a bound. Deltas beyond it are stored but have no
+    /// effect on derived data.
     func bound(of log: LogID) throws -> UInt64?
-    /// Notes a log's bound, and changes nothing that is derived: ``DeltaApplier/relimit(_:to:operationsMax:in:)`` does.
+    /// Stores a log's bound without changing derived data; ``DeltaApplier/relimit(_:to:operationsMax:in:)`` changes
+    /// that.
     mutating func setBound(_ bound: UInt64?, of log: LogID) throws
-    /// The number of operations that deriving a record again reads, about; 0 for a record that is not held.
+    /// The approximate number of operations that re-deriving a record reads; 0 for a record that the storage does not hold.
     func operationCount(about record: RecordID) throws -> Int
-    /// All operations of a log's deltas in a range of sequences that are held, in any order.
+    /// All stored operations of a log within a range of sequences, in any order.
     func operations(
         of log: LogID,
         _ range: ClosedRange<UInt64>,
         hasher: some CatalogHasher
     ) throws -> [StoredOperation]
-    /// The operations that count for a record within the bounds of their logs, in any order, without those of a log in a
-    /// range of sequences.
+    /// The operations that count for a record, in any order, without those of one log in a range of sequences. Each
+    /// log's bound applies.
     func operations(
         about record: RecordID,
         without range: ClosedRange<UInt64>,
         of log: LogID,
         hasher: some CatalogHasher
     ) throws -> [StoredOperation]
-    /// Takes back what ``exclude(_:record:as:)`` noted.
+    /// Reverses ``exclude(_:record:as:)``.
     mutating func removeExclusion(_ dot: Dot) throws
-    /// Gives a record a state that was derived from all its operations. Changes everything that is derived from them, with
-    /// the totals of its owner; removes all of the record where there are no operations.
+    /// Replaces a record's state with one that was derived from all its operations. Updates all derived data, including
+    /// the totals of its owner.
+    ///
+    /// Removes the record if there are no operations.
     ///
     /// - Parameters:
-    ///   - operations: All that count for the record now.
-    ///   - waiting: All its citations that wait now. Those that waited before are dropped.
+    ///   - operations: All operations that count for the record now.
+    ///   - waiting: All its dangling references now; they replace the earlier ones.
     mutating func replace(
         _ change: MergedRecord,
         operations: [StoredOperation],
@@ -139,40 +147,40 @@ package protocol DeltaStorage {
     ) throws
 }
 
-/// Merging a delta into a storage: a pure function of the delta and what is stored.
+/// Merges deltas into a storage: a pure function of the delta and the stored data.
 package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     package let alliance: AllianceID
     package let hasher: Hasher
     package let authority: any Authority
 
-    /// - Parameter authority: Judges every operation within its log's bound. All nodes must use the same.
+    /// - Parameter authority: Judges every operation within its log's bound. All nodes must use the same authority.
     package init(alliance: AllianceID, hasher: Hasher, authority: any Authority = OwnerAuthority()) {
         self.alliance = alliance
         self.hasher = hasher
         self.authority = authority
     }
 
-    /// What became of a delta.
+    /// The result of applying a delta.
     package enum Outcome: Hashable, Sendable {
-        /// Stored and merged; how many records' state changed.
+        /// The delta was stored and merged, and the states of this many records changed.
         case applied(records: Int)
-        /// Held already.
+        /// The storage holds the delta already.
         case duplicate
-        /// It does not continue its log here: deltas before it are missing.
+        /// Earlier deltas of the log are missing here.
         case gap
         case refused(DeltaRefusal)
     }
 
-    /// Stores a delta that continues its log, and merges it. Whether its author is enrolled with the organization that
-    /// its header names is for the caller to judge before.
+    /// Stores and merges a delta that continues its log. The caller first checks that the author is enrolled with the
+    /// organization in the header.
     ///
-    /// - Complexity: Linear in operations, citations and the live operations of the records that they are about.
+    /// - Throws: The storage's errors. An expected refusal is an ``Outcome``.
     package func apply(
         _ delta: VerifiedDelta,
         to storage: inout some DeltaStorage
     ) throws -> Outcome {
         let head = try storage.head(of: delta.log)
-        // A sequence is below 2^63, unless the storage is damaged.
+        // A sequence is below 2^63 unless the storage is damaged; wrapping addition cannot trap.
         let next = (head?.sequence ?? 0) &+ 1
         if delta.header.sequence < next {
             if delta.header.sequence == head?.sequence, delta.hash != head?.hash { return .refused(.fork) }
@@ -184,12 +192,15 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         return .applied(records: try merge(delta, at: location, into: &storage))
     }
 
-    /// Merges a delta that is stored already; rebuilding calls this for every one. Deltas of one log come in their
-    /// order; among logs any order gives the same. A delta beyond its log's bound changes nothing but that nothing waits
-    /// for it any longer.
+    /// Merges a delta that is already stored; a rebuild calls this for every delta. Merge the deltas of one log in
+    /// order; the order among logs does not matter.
     ///
-    /// While it rebuilds, a storage must answer ``DeltaStorage/head(of:)`` with what has been merged so far, not with
-    /// all that it stores: a citation of what is yet to be merged has to wait for it.
+    /// A delta beyond its log's bound only removes the dangling references to it.
+    ///
+    /// During a rebuild, ``DeltaStorage/head(of:)`` must return the last merged delta, not the last stored one. A
+    /// citation of a delta that is not merged yet must stay dangling.
+    ///
+    /// - Returns: The number of records whose state changed.
     package func merge(
         _ delta: VerifiedDelta,
         at location: Int64,
@@ -197,7 +208,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     ) throws -> Int {
         let organization = delta.header.organization
         if let bound = try storage.bound(of: delta.log), delta.header.sequence > bound {
-            // Whatever cites it is read again when the bound rises.
+            // If the bound rises, the operations that cite this delta are read again.
             if try storage.hasWaiting(log: delta.log, sequence: delta.header.sequence) {
                 _ = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence) { _ in false }
             }
@@ -239,8 +250,8 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
             touched[place].add(arrived, superseded, waiting: waiting[UInt32(index)] ?? [])
         }
 
-        // Once a record, however many of the delta's operations are about it: hashing and saving cost as much as the
-        // record has live writes, and a peer chooses both numbers.
+        // Save each record once per delta: hashing and saving cost time linear in the live writes, and a peer chooses
+        // both numbers.
         var changed = 0
         for index in touched.indices {
             guard let change = touched[index].merged() else { continue }
@@ -250,7 +261,8 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         return changed
     }
 
-    /// The writes that an operation brings, and what it supersedes of operations that have come.
+    /// The live writes that an operation adds, and the supersessions by it of operations that have arrived. Stores its
+    /// dangling references.
     private func effects(
         of operation: VerifiedOperation,
         at dot: Dot,
@@ -284,8 +296,10 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         return (known, superseded)
     }
 
-    /// True if the cited operation is one of this delta's or was merged before. While a delta is applied it is its log's
-    /// head already. An operation's citation of itself hits nothing and waits for ever: its hash cannot be known before.
+    /// True if the cited operation belongs to this delta or was merged before.
+    ///
+    /// The delta being applied is its log's head already. An operation that cites itself stays dangling: no author can
+    /// know its hash in advance.
     private func hasCome(
         _ cited: Dot,
         with delta: VerifiedDelta,
@@ -299,13 +313,15 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         return cited.sequence <= head.sequence
     }
 
-    /// The citations that wait for operations of a delta and hit writes of them. Of others peers may have sent any number.
+    /// Removes the dangling references to a delta's operations, and returns those that match a write.
+    ///
+    /// Peers can send any number of references that match nothing.
     private func takeWaiting(
         for delta: VerifiedDelta,
         from storage: inout some DeltaStorage
     ) throws -> [UInt32: [WaitingCitation]] {
         guard try storage.hasWaiting(log: delta.log, sequence: delta.header.sequence) else { return [:] }
-        // Of operations that count; others are not on any record.
+        // Operations that do not count belong to no record, so no reference matches them.
         var fields: [[FieldNumber]] = []
         for (index, operation) in delta.operations.enumerated() {
             let standing = authority.standing(
@@ -334,13 +350,13 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     }
 }
 
-/// The live writes of the last operation that cites nothing: those of an import write the same, one after the other, and
-/// share what their envelopes say of it.
+/// Caches the live writes of the last operation without citations. The operations of an import share one list of
+/// writes, and so one result.
 private struct PlainWrites {
     private var writes: [Write] = []
     private var live = LiveWrites([])
 
-    /// What those writes give, where it is known.
+    /// The cached live writes for these writes; nil if they are other writes.
     func live(of writes: [Write]) -> LiveWrites? {
         !live.isEmpty && writes.isSameStorage(as: self.writes) ? live : nil
     }
@@ -352,17 +368,18 @@ private struct PlainWrites {
     }
 }
 
-/// A record that a delta is about. Not within the generic type: its metadata would be looked up for every record.
+/// A record that a delta's operations are about. A nested type would be generic and need a metadata lookup for every
+/// record.
 private struct Touched {
     let before: StoredRecord?
     var record: StoredRecord
     /// The index of the first of the delta's operations about it.
     let first: Int
-    /// How many of the delta's operations are about it.
+    /// The number of the delta's operations about it.
     var count = 0
-    /// The operations behind the first. They lie side by side in the state, and are entered there at once.
+    /// The operations after the first. They are adjacent in the state and are inserted together.
     var further: [LiveOperation] = []
-    /// Citations of operations that have come, in any order.
+    /// Citations of operations that have arrived, in any order.
     var superseded: [Supersession] = []
 
     init(before: StoredRecord?, record: StoredRecord, first: Int) {
@@ -378,7 +395,7 @@ private struct Touched {
         self.superseded += waiting.map(\.supersession)
     }
 
-    /// What it has come to; nil where nothing has changed. To be asked once.
+    /// The record with its new state; nil if the state did not change. Call this once.
     mutating func merged() -> MergedRecord? {
         record.state.insert(further)
         record.state.supersede(superseded)

@@ -1,13 +1,13 @@
 package import Catalog
 
-/// A storage in memory: for the simulator and for tests, and the plain reading of what the database must do.
+/// A storage in memory for the simulator and tests. It is also the reference model for the database.
 package struct MemoryStorage: DeltaStorage {
     package private(set) var deltas: [LogID: [VerifiedDelta]] = [:]
     package private(set) var records: [RecordID: StoredRecord] = [:]
     package private(set) var totals: [OrganizationID: (digest: CatalogDigest, shown: Int)] = [:]
-    /// By the delta that they wait for, then by the operation's index.
+    /// Dangling references, by the delta that they cite and the operation's index.
     private var waitingCitations = WaitingCitations()
-    /// The operations that do not count.
+    /// The operations that do not count, each with its standing.
     package private(set) var excluded: [Dot: (record: RecordID, standing: Standing)] = [:]
     package private(set) var bounds: [LogID: UInt64] = [:]
     package private(set) var fields = FieldTable()
@@ -41,7 +41,7 @@ package struct MemoryStorage: DeltaStorage {
         var total = self.totals[change.record.owner] ?? (CatalogDigest(), 0)
         total.digest.add(totals.digest)
         total.shown += totals.shown
-        // Whether there was a record once is no matter of what is held.
+        // Totals depend only on the records held now, so an empty entry is removed.
         self.totals[change.record.owner] = total == (CatalogDigest(), 0) ? nil : total
     }
 
@@ -124,7 +124,7 @@ package struct MemoryStorage: DeltaStorage {
         addTotals(of: change, hasher: hasher)
     }
 
-    /// The citations that wait, by the operation that they wait for.
+    /// The dangling references, by the operation that they cite.
     package var waiting: [Dot: [WaitingCitation]] { waitingCitations.byDot }
 
     /// The digest over all organizations.
@@ -132,14 +132,14 @@ package struct MemoryStorage: DeltaStorage {
         totals.values.reduce(into: CatalogDigest()) { $0.add($1.digest.sum) }
     }
 
-    /// Records shown.
+    /// The number of visible records.
     package var shownCount: Int { totals.values.reduce(0) { $0 + $1.shown } }
 
     package var frontier: Frontier {
         Frontier(deltas.compactMapValues { $0.last?.head })
     }
 
-    /// The record with its values; nil where it never was.
+    /// The record with its values; nil if the storage has no such record.
     package func view(of id: RecordID) -> RecordView? {
         guard let record = records[id] else { return nil }
         return RecordView(

@@ -1,6 +1,6 @@
 package import Catalog
 
-/// An operation as a storage holds it: all that merging needs of it.
+/// A stored operation: the data that merging needs.
 package struct StoredOperation: Sendable {
     package let record: RecordID
     package let dot: Dot
@@ -8,7 +8,7 @@ package struct StoredOperation: Sendable {
     /// The organization that its delta's header names.
     package let organization: OrganizationID
     package let hash: Hash256
-    /// Where the storage keeps it.
+    /// The operation's location in the storage.
     package let location: Int64
     package let envelope: Envelope
 
@@ -32,9 +32,9 @@ package struct StoredOperation: Sendable {
 }
 
 extension VerifiedDelta {
-    /// One of its operations, as a storage holds it.
+    /// One of the delta's operations in stored form.
     ///
-    /// - Parameter location: That of the delta's first operation.
+    /// - Parameter location: The location of the delta's first operation.
     package func stored(_ index: Int, at location: Int64) -> StoredOperation {
         let operation = operations[index]
         return StoredOperation(
@@ -49,7 +49,7 @@ extension VerifiedDelta {
     }
 }
 
-/// A citation of an operation that is not among those that a record was derived from.
+/// A citation that matches none of the operations from which a record was derived.
 package struct DanglingCitation: Hashable, Sendable {
     /// The citing operation.
     package let by: Dot
@@ -61,15 +61,16 @@ package struct DanglingCitation: Hashable, Sendable {
     }
 }
 
-/// Derives a record from its operations. Pure; ``DeltaApplier`` gives the same state one delta after the other, which a
-/// property test holds.
+/// Derives a record from all its operations. This is a pure function.
+///
+/// ``DeltaApplier`` reaches the same state delta by delta; a property test compares the two.
 ///
 /// - Parameters:
-///   - operations: All about the record that lie within the bounds of their logs, each once, in any order.
-///   - number: Gives the storage's number of a field. Asked for operations that count alone.
-/// - Returns: The state, and the citations that hit none of the operations given: the cited operation has not come, is
-///   about another record, lies beyond its log's bound or does not count. An operation's citation of itself is one of them.
-/// - Complexity: Linear in writes and citations, beside sorting the operations.
+///   - operations: All operations about the record within the bounds of their logs, each once, in any order.
+///   - number: Returns the storage's number of a field. Called only for operations that count.
+/// - Returns: The state, and the citations that match none of the operations, self-citations included. The cited
+///   operation has not arrived, belongs to another record, exceeds its log's bound or does not count.
+/// - Complexity: Linear in writes and citations, plus sorting the operations.
 package func rederive(
     _ record: RecordID,
     from operations: [StoredOperation],
@@ -119,14 +120,17 @@ package func rederive(
 }
 
 extension DeltaApplier {
-    /// Moves a log's bound one step towards another one, and derives again the records that the operations in between are
-    /// about. Each step leaves what is derived as a function of the deltas held within the bounds, so anything may come
-    /// between two steps, a crash too. Idempotent.
+    /// Moves a log's bound one step towards a target, and re-derives the records that the operations in between are
+    /// about.
+    ///
+    /// After each step, the derived data is a function of the deltas within the bounds. Other calls, or a crash, may
+    /// therefore come between two steps. Idempotent.
     ///
     /// - Parameters:
-    ///   - target: The last sequence that is to count; nil for all.
-    ///   - operationsMax: Operations of the log that a step moves over; more where a single delta has more.
-    ///   - readsMax: Operations of the records concerned that a step reads; more where a single delta's records have more.
+    ///   - target: The last sequence that counts; nil for no bound.
+    ///   - operationsMax: The maximum number of the log's operations per step. A single delta may exceed it.
+    ///   - readsMax: The maximum number of operations of the records concerned that a step reads. The records of a single
+    ///     delta may exceed it.
     /// - Returns: True once the bound is the target.
     /// - Complexity: Linear in the operations moved over and in all operations that count for their records. A log whose
     ///   deltas are about different records with more than `readsMax` operations together takes a step for each of them.
@@ -180,7 +184,8 @@ extension DeltaApplier {
         return reached == end
     }
 
-    /// The part of a range of sequences that one step takes, from its end or its beginning, with its operations.
+    /// The part of a range of sequences that one step covers, with its operations: its end if `fromEnd` is true, otherwise
+    /// its beginning.
     private func part(
         of log: LogID,
         _ range: ClosedRange<UInt64>,
@@ -220,7 +225,8 @@ extension DeltaApplier {
         var waiting: [WaitingCitation] = []
         for citation in dangling {
             let cited = citation.citation.supersession.citation.dot
-            // An operation that is held and was not hit is never hit, unless a bound rises: then this is done again.
+            // A citation of a held operation that does not match it can match only after a bound rises; that derives
+            // the record again.
             let hasCome = try storage.head(of: cited.log).map { cited.sequence <= $0.sequence } ?? false
             if !hasCome || cited == citation.by { waiting.append(citation.citation) }
         }

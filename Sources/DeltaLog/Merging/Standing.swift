@@ -1,26 +1,27 @@
 package import Catalog
 
-/// Whether an operation within its log's bound counts. One that does not is stored, relayed and shown, but not merged.
+/// Whether an operation within its log's bound counts. Nodes store, relay and show one that does not count, but never
+/// merge it.
 package enum Standing: Hashable, Sendable {
     case counts
-    /// It may count later.
+    /// The operation does not count yet.
     case pending(Dependency)
-    /// It never counts while the rules and the facts that they judge by stay the same.
+    /// The operation does not count as long as the rules, and the facts that they use, stay the same.
     case void(Reason)
 
-    /// What an operation waits for. Its number on disk is that of no ``Reason``.
+    /// A condition for a pending operation to count. No ``Reason`` has the same number on disk.
     package enum Dependency: UInt8, Hashable, Sendable {
         /// A program that knows the operation's kind.
         case newerProgram = 2
     }
 
-    /// Why an operation is void. Its number on disk is that of no ``Dependency``.
+    /// The reason why an operation is void. No ``Dependency`` has the same number on disk.
     package enum Reason: UInt8, Hashable, Sendable {
-        /// It is about a record of another organization.
+        /// Another organization owns the record.
         case notOwner = 1
     }
 
-    /// The number by which storages keep it; nil for ``counts``, which is not kept.
+    /// The number under which storages keep this standing; nil for ``counts``, which they do not keep.
     package var number: UInt8? {
         switch self {
         case .counts: nil
@@ -29,7 +30,7 @@ package enum Standing: Hashable, Sendable {
         }
     }
 
-    /// Nil for a number that means nothing.
+    /// Nil for an unknown number.
     package init?(number: UInt8) {
         if let dependency = Dependency(rawValue: number) {
             self = .pending(dependency)
@@ -40,7 +41,7 @@ package enum Standing: Hashable, Sendable {
         }
     }
 
-    /// A few words for people.
+    /// A short text for the user.
     package var words: String {
         switch self {
         case .counts: "counts"
@@ -50,10 +51,10 @@ package enum Standing: Hashable, Sendable {
     }
 }
 
-/// Judges operations: the rules by which they count, beside the bounds of logs.
+/// Decides which operations count within the bounds of their logs.
 package protocol Authority: Sendable {
-    /// The standing of an operation. The answer depends on the arguments and the authority alone, never on the order in
-    /// which operations came.
+    /// The standing of an operation. The result depends only on the arguments and on the authority, never on the order
+    /// of arrival.
     ///
     /// - Parameter organization: The organization that the delta's header names.
     func standing(of dot: Dot, _ envelope: Envelope, by organization: OrganizationID) -> Standing

@@ -1,12 +1,12 @@
 package import Catalog
 
-/// The citations that wait for operations, as storages in memory hold them.
+/// The dangling references of a storage in memory: citations whose operation has not arrived.
 package struct WaitingCitations: Hashable, Sendable {
     private var byDelta: [LogID: [UInt64: [UInt32: [WaitingCitation]]]] = [:]
 
     package init() {}
 
-    /// By the operation that they wait for.
+    /// The dangling references by the operation that they cite.
     package var byDot: [Dot: [WaitingCitation]] {
         var waiting: [Dot: [WaitingCitation]] = [:]
         for (log, sequences) in byDelta {
@@ -24,15 +24,17 @@ package struct WaitingCitations: Hashable, Sendable {
         byDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
     }
 
-    /// True if citations wait for operations of that delta.
+    /// True if a dangling reference cites an operation of that delta.
     package func has(_ log: LogID, _ sequence: UInt64) -> Bool { byDelta[log]?[sequence] != nil }
 
-    /// Takes out those that wait for operations of a delta, by the operation's index.
+    /// Removes and returns the references to operations of a delta, by the operation's index.
     package mutating func take(_ log: LogID, _ sequence: UInt64) -> [UInt32: [WaitingCitation]] {
         byDelta[log]?.removeValue(forKey: sequence) ?? [:]
     }
 
-    /// Drops those of a record. Linear in all that wait.
+    /// Removes the references of a record.
+    ///
+    /// - Complexity: Linear in all dangling references.
     package mutating func removeAll(of record: RecordID) {
         for (log, sequences) in byDelta {
             let left = sequences.compactMapValues { indices in

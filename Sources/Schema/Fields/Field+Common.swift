@@ -1,5 +1,5 @@
 extension Field {
-    /// The fields of every kind, in the order in which they are shown.
+    /// The fields of every kind, in display order.
     package static let common: [Field] = [
         Field("name", .text, perLanguage: true, roles: [.naming, .title])
             .english("Name", "What the record is called.")

@@ -1,4 +1,4 @@
-// What members do together and tell each other: projects, standards, events, notices, and the terms of vocabularies.
+// Cooperation and communication of members: projects, standards, events, notices and vocabulary terms.
 
 extension Kind {
     static let projectFields: [Field] = [

@@ -1,4 +1,4 @@
-// What members offer: capabilities, resources, and how much of them is free.
+// Offers of members: capabilities, resources and their free capacity.
 
 extension Kind {
     static let capabilityFields: [Field] = [

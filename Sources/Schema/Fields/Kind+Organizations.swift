@@ -1,4 +1,4 @@
-// Who they are, and where: organizations, their locations and contacts.
+// The members themselves: organizations, their locations and contacts.
 
 extension Kind {
     static let organizationFields: [Field] = [

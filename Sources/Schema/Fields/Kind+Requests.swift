@@ -1,4 +1,4 @@
-// What members ask for: needs and reservations.
+// Requests of members: needs and reservations.
 
 extension Kind {
     static let needFields: [Field] = [

@@ -1,7 +1,7 @@
 package import Glibc
 package import NIOCore
 
-/// Who is at the other end of a Unix socket, by the system's word.
+/// The identity of the process at the other end of a Unix socket, as the system reports it.
 package enum PeerCredentials {
     /// The system's `struct ucred`.
     private struct Credentials {
@@ -12,13 +12,14 @@ package enum PeerCredentials {
 
     /// The user at the other end.
     ///
-    /// - Throws: The system's error; a channel that is no socket gives one too.
+    /// - Throws: The system's error, for example if the channel is no socket.
     package static func user(of channel: any Channel) async throws -> uid_t { try await read(channel).user }
 
-    /// User and process at the other end; of a listener, those that began to listen. The process is 0 where it cannot be
-    /// seen from here.
+    /// The user and process at the other end; for a listening socket, those that started listening.
     ///
-    /// - Throws: As ``user(of:)``.
+    /// The process is 0 if this process cannot see it.
+    ///
+    /// - Throws: Like ``user(of:)``.
     package static func userAndProcess(of channel: any Channel) async throws -> (user: uid_t, process: pid_t) {
         let credentials = try await read(channel)
         return (credentials.user, credentials.process)
