@@ -50,8 +50,8 @@ package final class Checkers {
         return nil
     }
 
-    /// Records that an author's disk has stored an own delta. Returns the hash of a different delta that it stored
-    /// before at the same sequence of the same log: two honest deltas never share a position.
+    /// Records that an author's disk has stored an own delta. If the disk stored a different delta before at the same
+    /// position of the log, returns its hash: two honest deltas never share a position.
     func continued(_ delta: VerifiedDelta) -> Hash256? {
         let position = Position(log: delta.log, sequence: delta.header.sequence)
         if let other = written[position], other != delta.hash { return other }

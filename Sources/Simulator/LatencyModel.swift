@@ -20,8 +20,8 @@ package enum LatencyModel: Hashable, Sendable {
         ("San Francisco", 37.8, -122.4), ("São Paulo", -23.6, -46.6), ("Nairobi", -1.3, 36.8), ("Sydney", -33.9, 151.2),
     ]
 
-    /// The nanoseconds from each city to each other: the great circle on a sphere of 6,371 km at two thirds of the
-    /// speed of light, times 1.4 for longer cables, plus 0.3 ms at the ends.
+    /// The nanoseconds from each city to each other. The distance is the great circle on a sphere of 6,371 km, times
+    /// 1.4 for longer cables. The speed is two thirds of the speed of light; the ends add 0.3 ms.
     static let passages: [[UInt64]] = cities.map { from in
         cities.map { to in
             let degree = Double.pi / 180

@@ -2,8 +2,8 @@ import Gossip
 
 /// A run drawn from a seed: the number of nodes, their behaviour and the network's, the faults and the edits.
 ///
-/// Each kind of fault is on in some seeds and off in others (Groce, Zhang, Eide, Chen, Regehr 2012, "Swarm Testing"): a
-/// run with all kinds of faults hides the effects of a few in combination.
+/// Each kind of fault is on in some seeds and off in others: a run with all kinds of faults hides the effects of a few
+/// in combination (Groce, Zhang, Eide, Chen, Regehr 2012, "Swarm Testing").
 package struct Swarm {
     package private(set) var nodes: Int
     package private(set) var settings = Simulation.Settings()

@@ -142,8 +142,8 @@ final class VirtualNode {
     }
 }
 
-/// A node's record in a temporary file system, which shows whether its folder is unchanged since its last write: the
-/// log, the boot, and the head that the folder has or is about to have.
+/// A node's record in a temporary file system: the log, the boot, and the head that the folder has or is about to have.
+/// It shows whether the folder is unchanged since the node's last write.
 struct VirtualToken {
     let place: Int
     let boot: UInt64

@@ -4,9 +4,8 @@ import Foundation
 import Glibc
 import TestSupport
 
-/// Spreads edits over an alliance of many nodes. Measures the time until a search on another node finds each edit:
-/// first with all nodes running, then with a quarter of them stopped or killed in turn. At the end all nodes must have
-/// equal data.
+/// Spreads edits over an alliance of many nodes, and measures the time until a search on another node finds each edit.
+/// First all nodes run, then a quarter of them is stopped or killed in turn. At the end all nodes must have equal data.
 struct AllianceScenario {
     private let scratch: TemporaryFolder
     private let nodeCount: Int

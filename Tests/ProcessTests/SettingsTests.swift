@@ -87,8 +87,8 @@ extension ProcessTests {
             }
         }
 
-        /// A temporary cause, such as an address of a network that is not up yet at boot, has the exit code after which
-        /// a service manager tries again.
+        /// After a temporary cause, the node's exit code makes a service manager try again. An example is an address of
+        /// a network that is not up yet at boot.
         @Test(arguments: [
             ("192.0.2.1:4267", 8, "does not have that address"), ("no.such.name.invalid:4267", 8, "has no address"),
             ("224.0.0.1:4267", 2, "multicast"),

@@ -16,7 +16,6 @@ import Schema
 ///    by its plain name (`name`, which is `name/und`), by `name.zh` or by `name/zh`. A field that a pair feeds is
 ///    left out.
 /// 6. Every other column feeds `ext/COLUMN`. This includes `id`: in real files it is as often a row number as an id.
-/// 6. Every other column feeds `ext/COLUMN`. `id` is such a one: in the files met it is as often a row number as an id.
 package struct ColumnMap: Sendable {
     /// The key column of Hansa's exports.
     package static let exportKeyColumn = "localId"

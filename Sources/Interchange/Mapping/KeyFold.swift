@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// Detects keys that look alike: they differ only in blanks at their ends, in the kind of blanks, in invisible
+/// Detects keys that look alike. They differ only in blanks at their ends, in the kind of blanks, in invisible
 /// characters, or in the form of an accent.
 package enum KeyFold {
     /// The form that keys which look alike share. Nil if the key already has that form, as nearly all keys do.

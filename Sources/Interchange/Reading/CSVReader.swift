@@ -8,9 +8,11 @@ enum RecordOutcome {
     case end
 }
 
-/// Reads CSV by RFC 4180, extended for real files. It accepts any mixture of LF, CRLF and CR; line breaks and doubled
-/// quotes within quotes; a quote inside an unquoted cell as text; blank lines between records; and a byte order mark at
-/// the start of any record.
+/// Reads CSV by RFC 4180, extended for real files:
+/// - LF, CRLF and CR in any mixture end a record; blank lines between records are skipped.
+/// - Quotes may enclose line breaks and doubled quotes.
+/// - A quote inside an unquoted cell is text.
+/// - A record may begin with a byte order mark.
 ///
 /// The reader works on bytes and converts a cell to text on request only. Memory: the longest record's text, at most
 /// ``recordBytesMax``, and 12 bytes per cell. The reader skips a longer record without storing it.

@@ -2,10 +2,11 @@
 ///
 /// Most byte sequences of other encodings also decode as GB18030: `Zürich` in Windows-1252 becomes `Z黵ich`. But the
 /// resulting characters are rare ones. Each character gives points by how common it is, and the file must reach
-/// slightly more points than one common word gives. The points are logarithms of a likelihood ratio: how much more
-/// often a character of a group occurs in Chinese files than in others. They come from 125,000 short files of real
-/// texts in 40 languages and their usual encodings, and some thousand Chinese ones (Docs/Decisions.md, 27).
-/// the ones than in the others.
+/// slightly more points than one common word gives.
+///
+/// The points are logarithms of a likelihood ratio: how much more often a character of a group occurs in Chinese files
+/// than in others. They come from short files of real texts: 125,000 in 40 languages and their usual encodings, and
+/// some thousand Chinese ones (Docs/Decisions.md, 27).
 struct ChineseLikeness {
     private var points = 0
     private var lead: UInt8?

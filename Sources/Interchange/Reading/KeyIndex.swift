@@ -2,13 +2,13 @@ internal import Catalog
 
 /// Finds repeated keys and keys that look alike (``KeyFold``) in a file, in bounded memory.
 ///
-/// An entry holds no key text. It holds 64 bits of a keyed hash (SipHash from Swift's `Hasher`, whose seed changes with
-/// each process) of the key's folded form, 32 bits of another hash of the key itself, and the line. Among a million
-/// different keys, two collide with a probability of about 10⁻⁸; they would be reported as keys that look alike.
+/// An entry holds no key text. It holds 64 bits of a keyed hash of the key's folded form, 32 bits of another hash of
+/// the key itself, and the line. The keyed hash is SipHash from Swift's `Hasher`, whose seed changes with each process.
+/// Among a million different keys, two collide with a probability of about 10⁻⁸; they would be reported as keys that
+/// look alike.
 ///
 /// An entry takes 16 bytes at a load of at most 80 %, so a key takes 20 to 40 bytes. If the keys exceed the memory
 /// limit, sorted runs are kept in a file (``KeyRuns``), and repetitions between them are found at the end.
-/// runs are kept in a file (``KeyRuns``), and repetitions between them are found at the end.
 struct KeyIndex {
     /// A key's hashes, and the line on which it occurs.
     struct Entry {

@@ -88,8 +88,8 @@ package struct ImportOptions: Sendable {
     package let map: ColumnMap
     /// The folder for keys beyond ``keysInMemoryMax``; nil to keep all in memory.
     package let keyFolder: String?
-    /// The number of keys in memory at which a run is written. 1.6 million keys take 32 MiB, and half as much again
-    /// while the table grows or a run is sorted.
+    /// The number of keys in memory at which a run is written. For 1.6 million keys the index takes 32 MiB, and half as
+    /// much again while it grows or a run is sorted.
     package let keysInMemoryMax: Int
 
     package init(kind: String?, map: ColumnMap, keyFolder: String? = nil, keysInMemoryMax: Int = 1_600_000) {

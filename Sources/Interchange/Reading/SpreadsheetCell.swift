@@ -43,8 +43,8 @@ enum SpreadsheetCell {
         }
     }
 
-    /// True if a spreadsheet may compute the text. It then begins with a tab or a line break, which some programs drop,
-    /// or with blanks of any kind and a formula sign, also in full width.
+    /// True if a spreadsheet may compute the text. It begins with a tab or a line break, which some programs drop, or
+    /// with a formula sign after blanks of any kind. Full-width signs count too.
     private static func isRisky(_ text: Substring.UTF8View) -> Bool {
         switch text.first {
         case 0x09?, 0x0A?, 0x0D?: return true

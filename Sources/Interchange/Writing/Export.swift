@@ -111,9 +111,9 @@ package struct CSVLayout: Sendable {
 
     /// Names the columns.
     ///
-    /// The name is the first of these that an import of the given kinds would load back to the same path, and that no
-    /// other column has: ``FieldPath/columnName`` (for `ext/COLUMN` plain COLUMN), then the path. Otherwise it is
-    /// `field:PATH`.
+    /// The candidates for a name are ``FieldPath/columnName`` (for `ext/COLUMN` plain COLUMN), then the path. The first
+    /// candidate is used that no other column has and that an import of the given kinds would load back to the same
+    /// path. Otherwise the name is `field:PATH`.
     ///
     /// - Parameters:
     ///   - paths: the fields with a column, in the desired order.
