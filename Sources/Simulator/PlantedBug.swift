@@ -30,7 +30,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     case crowdedNeighbours = "crowded-neighbours"
     /// An organization may have any number of sessions.
     case endlessSessions = "endless-sessions"
-    /// All dials wait for the same two slots, and a dead address holds one for its whole time.
+    /// All dials wait for the same two slots, and a dead address occupies a slot until its timeout.
     case sharedDials = "shared-dials"
     /// A node remembers any number of heads that a peer announces.
     case endlessHeads = "endless-heads"

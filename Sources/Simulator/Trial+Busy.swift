@@ -73,7 +73,7 @@ extension Trial {
         report.gate("seconds until one more edit is heard", isHeard ? seconds : nil, atMost: 20)
     }
 
-    /// Checks that no session ended for lateness as a fault, and that each node has a neighbour.
+    /// Checks that no session ended for a fault, and that each node has a neighbour.
     private mutating func judgeSessions(_ simulation: Simulation, _ count: Int) {
         var ends: [UInt32: Int] = [:]
         var fewest = Int.max

@@ -18,7 +18,7 @@ struct ChineseLikeness {
     /// The sum is clamped here to stay in the range of `Int`; further characters could not outweigh such a sum anyway.
     private static let pointsMax = 1 << 40
 
-    /// True if the text so far is taken for Chinese.
+    /// True if the text so far is considered Chinese.
     var isConvincing: Bool { points >= Self.pointsMin }
 
     mutating func take(_ portion: UnsafeRawBufferPointer) {

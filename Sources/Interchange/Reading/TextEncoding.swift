@@ -105,7 +105,8 @@ extension InputFile {
     ///   byte order. Invalid bytes are then found when their row is read.
     ///
     /// Throws ``InterchangeError/Code/badEncoding`` if no encoding fits clearly, with a line of the file decoded in
-    /// several encodings. Throws the errors of ``read(into:)``. Bounded memory.
+    /// several encodings. Throws ``InterchangeError/Code/badFile`` for a ZIP file, such as an Excel workbook. Throws
+    /// the errors of ``rewind()`` and ``read(into:)``. Bounded memory.
     package func survey(encoding: TextEncoding? = nil) throws(InterchangeError) -> InputSurvey {
         try rewind()
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 1024, alignment: 16)
