@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the system packages that hansa is built with, where they are missing. More may be named as arguments.
+# Installs the missing system packages for building hansa. Arguments may name more packages.
 set -euo pipefail
 wanted=(libssl-dev libsqlite3-dev zlib1g-dev "$@")
 missing=()

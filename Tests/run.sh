@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change lands: formatting, warnings, imports between targets, the quickstart, and
-# all tests, in one optimized configuration. Real data sets are used where HANSA_TEST_DATA names their folder.
+# Runs all checks that a change must pass: formatting, warnings, imports between targets, the quickstart, and all tests,
+# in one optimized configuration. Uses real data sets if HANSA_TEST_DATA names their folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

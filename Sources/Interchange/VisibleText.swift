@@ -1,27 +1,29 @@
-/// Characters that nobody sees: what counts as blank, and how messages show it.
+/// Invisible characters: which ones count as blank, and how messages show them.
 package enum VisibleText {
-    /// True for blanks of any width, line breaks, and characters that take no room: U+0020, U+00A0, U+3000, U+200B,
-    /// U+FEFF and their like.
+    /// True for blanks of any width, line breaks and characters of zero width: U+0020, U+00A0, U+3000, U+200B, U+FEFF
+    /// and similar ones.
     static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x09...0x0D, 0x20: true
         case ..<0x80: false
-        // Han, Kana, Hangul syllables and most of what stands between: by far the most of other characters.
+        // Han, Kana, Hangul syllables and most characters between them: the large majority of characters beyond
+        // ASCII.
         case 0x3001...0x3130, 0x3190...0xD7FF: false
-        // A Braille cell without dots is no blank to Unicode, and looks like one.
+        // Unicode does not count the empty Braille cell as a blank, but it looks like one.
         case 0x2800: true
         default: scalar.properties.isWhitespace || scalar.properties.isDefaultIgnorableCodePoint
         }
     }
 
-    /// True for text of nothing but blanks, the empty one included. Stops at the first other character.
+    /// True if the text is empty or contains only blanks. Stops at the first other character.
     static func isBlank(_ text: String) -> Bool {
         text.unicodeScalars.allSatisfy { isBlank($0) }
     }
 
-    /// The text with what is invisible in angle brackets: `⟨TAB⟩`, `⟨NBSP⟩`, `⟨U+200B⟩`. The plain blank stays.
+    /// The text with invisible characters named in angle brackets: `⟨TAB⟩`, `⟨NBSP⟩`, `⟨U+200B⟩`. The plain blank
+    /// stays.
     ///
-    /// The result neither breaks a line nor steers a terminal.
+    /// The result contains neither line breaks nor terminal control characters.
     package static func escaped(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars { append(scalar, to: &result) }
@@ -32,8 +34,8 @@ package enum VisibleText {
         if isVisible(scalar) { result.append(scalar) } else { appendName(of: scalar, to: &result) }
     }
 
-    /// As ``escaped(_:)``, and also blanks at the ends and characters that are only another form of others: for texts that
-    /// differ in these alone.
+    /// As ``escaped(_:)``, but also names blanks at the ends, combining marks and characters that NFC replaces. Use it
+    /// for texts that differ only in these.
     package static func distinct(_ text: String) -> String {
         let scalars = Array(text.unicodeScalars)
         let first = scalars.firstIndex { !isBlank($0) } ?? scalars.endIndex
@@ -54,7 +56,7 @@ package enum VisibleText {
         if scalar.isASCII { return scalar.value >= 0x20 && scalar.value != 0x7F }
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator, .surrogate: return false
-        // A variation selector chooses between two forms of the character before it, as emoji have them.
+        // A variation selector chooses between two forms of the preceding character, for example in emoji.
         default: return scalar.properties.isVariationSelector || !isBlank(scalar)
         }
     }
@@ -78,7 +80,8 @@ package enum VisibleText {
 }
 
 extension UnsafeBufferPointer<UInt8> {
-    /// True for UTF-8 of nothing but blanks; false where it is no UTF-8. Constant cost for what does not begin with one.
+    /// True for UTF-8 that contains only blanks; false if the bytes are not UTF-8. The cost is constant if the first
+    /// byte cannot begin a blank.
     var isBlank: Bool {
         guard let first else { return true }
         switch first {

@@ -2,37 +2,38 @@ import Catalog
 import DeltaLog
 import Gossip
 
-/// The program of a hostile organization: it uses all node keys that the organization has enrolled. Those without an
-/// engine are its puppets. It knows what everybody holds, and spares no effort.
+/// The program of a hostile organization. It uses all node keys that the organization has enrolled; keys without an
+/// engine are its puppets. It knows the state of all nodes and has no resource limits.
 struct Adversary {
     let role: HostileRole
-    /// Places of its nodes with an engine.
+    /// Indices of its nodes with an engine.
     var nodes: [Int]
-    /// Places of its puppets.
+    /// Indices of its puppets.
     let puppets: [Int]
-    /// How many dials were made to each honest node, by its place; the next puppet in turn makes the next one.
+    /// The number of dials to each honest node, by the node's index. The puppets dial in turn.
     var dials: [Int: Int] = [:]
-    /// Counts moves.
+    /// The number of moves so far.
     var move: UInt64 = 0
-    /// Counts deltas written, or forks proven.
+    /// The number of deltas written, or of forks proven.
     var counter: UInt64 = 0
-    /// What is said on all links in this move, where all hear the same.
+    /// The messages of this move that all links receive alike.
     var shared: [PeerMessage] = []
-    /// Logs that it writes, one for each key in use.
+    /// The logs that it writes, one for each key in use.
     var logs: [AdversaryLog] = []
-    /// Deltas whose predecessors nobody has: their signatures are checked each time that they come.
+    /// Deltas without predecessors anywhere: each receiver checks their signatures on every arrival.
     var gaps: [[UInt8]] = []
 
-    /// Between two moves, in nanoseconds.
+    /// The time between two moves, in nanoseconds.
     static let pause: UInt64 = 50_000_000
-    /// Bytes under way on a link beyond which the adversary waits: what a socket takes.
+    /// The bytes in flight on a link at which the adversary waits: the capacity of a socket.
     static let windowBytes = 256 * 1024
-    /// Bytes for one link in one move.
+    /// The maximum number of bytes for one link in one move.
     static let bytesMax = 128 * 1024
-    /// How often a puppet that keeps its session says something.
+    /// The interval of keep-alive messages of a puppet that keeps its session, in nanoseconds.
     static let alivePause: UInt64 = 4_000_000_000
 
-    /// Messages for one link in one move; far more than any honest node sends. More would only make runs longer.
+    /// The maximum number of messages for one link in one move, far more than any honest node sends. A higher bound
+    /// would only make runs longer.
     var messagesMax: Int {
         switch role {
         case .unpricedQuestions: 6
@@ -40,35 +41,35 @@ struct Adversary {
         default: 1
         }
     }
-    /// Moves from one time that a link is pressed to the next.
+    /// The number of moves after which a link is attacked again.
     var movesBetween: UInt64 { role == .headFlooder ? 10 : 1 }
 
-    /// Sessions that are wanted with each honest node.
+    /// The number of sessions that it tries to keep with each honest node.
     var sessionsWanted: Int { role == .sessionHoarder ? 4 * puppets.count : min(puppets.count, 8) }
-    /// Dials to one honest node in one move.
+    /// The maximum number of dials to one honest node in one move.
     var dialsPerMove: Int { role == .sessionHoarder ? 5 : 1 }
 }
 
 /// A log that an adversary writes without a disk.
 struct AdversaryLog {
-    /// The place of its author.
+    /// The index of its author.
     let author: Int
     let log: LogID
     var deltas: [VerifiedDelta] = []
 }
 
-/// What a puppet remembers of a session.
+/// A puppet's memory of a session.
 struct PuppetSession {
-    /// True once both have said Hello.
+    /// True after both sides have sent Hello.
     var isOpen = false
-    /// The peer's last state; the puppet says the same, so that it seems to be in step.
+    /// The peer's last state. The puppet repeats it to look synchronized.
     var state: StateSummary?
-    /// When it last said something.
+    /// The time of its last message, in nanoseconds since the start.
     var saidAt: UInt64 = 0
 }
 
 extension Simulation {
-    /// Lets an adversary use a node, and all puppets, from now on.
+    /// Makes a node and all puppets hostile from now on.
     func beginAttack(_ role: HostileRole, at place: Int) {
         if adversary?.role == role {
             adversary?.nodes.append(place)
@@ -84,7 +85,7 @@ extension Simulation {
     /// Ends the attack; the sessions stay open.
     package func endAttack() { adversary = nil }
 
-    /// One move: more sessions where some are lacking, and on each as much as it takes.
+    /// Makes one move: opens missing sessions, and sends as much on each session as its socket accepts.
     func attack() {
         guard adversary != nil else { return }
         schedule(after: Adversary.pause, .attack)
@@ -119,7 +120,7 @@ extension Simulation {
         )
     }
 
-    /// Sends on a link what the role gives, as long as the socket takes it.
+    /// Sends the role's messages on a link as long as the socket accepts them.
     private func press(connection index: Int, side: Int, by attacker: VirtualNode, on victim: VirtualNode) {
         let connection = network.connections[index]
         if attacker.isPuppet {
@@ -147,11 +148,12 @@ extension Simulation {
 
     // MARK: - Puppets
 
-    /// Of a hoarder's puppets some never say Hello, some say nothing after it, and some seem to be alive.
+    /// Of a hoarder's puppets, some never send Hello, some send nothing after it, and some look alive.
     private func isKeptAlive(_ puppet: VirtualNode) -> Bool { puppet.role != .sessionHoarder || puppet.place % 4 >= 2 }
     private func saysHello(_ puppet: VirtualNode) -> Bool { puppet.role != .sessionHoarder || puppet.place % 4 >= 1 }
 
-    /// What keeps a session from being taken for idle: a state as the peer's, and a comparison without any range.
+    /// Sends the messages that keep a session from looking idle: the peer's own state, and a comparison without any
+    /// range.
     private func stayAlive(_ index: Int, _ side: Int) {
         guard let state = network.connections[index][side].session?.state else { return }
         network.connections[index][side].session?.saidAt = now
@@ -164,7 +166,7 @@ extension Simulation {
         transmit(parcel, connection: index, to: 1 - side)
     }
 
-    /// A puppet hears a message: it answers so as to be taken for a good neighbour, and passes nothing on.
+    /// Handles a message at a puppet: it answers like a good neighbour, and forwards nothing.
     func hearAsPuppet(_ message: PeerMessage, on link: LinkID, at puppet: VirtualNode) {
         let (index, side) = (Network.connection(of: link), Network.side(of: link))
         guard puppet.role != nil, let session = network.connections[index][side].session else { return }
@@ -197,7 +199,7 @@ extension Simulation {
         PeerMessage.hello(hello).withExtremeNumbers(using: &attackRandom)
     }
 
-    /// Gives deltas that the adversary wrote itself, as far as credit goes; nothing of others.
+    /// Sends deltas that the adversary wrote itself, as far as the credit allows, but no deltas of others.
     private func serve(_ range: LogRange, credit: UInt64, _ index: Int, _ side: Int) {
         guard let log = adversary?.logs.first(where: { $0.log == range.log }) else { return }
         var deltas: [[UInt8]] = []

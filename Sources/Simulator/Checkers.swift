@@ -1,26 +1,26 @@
 import Catalog
 import DeltaLog
 
-/// What is watched from outside the engines, step by step, over a whole run.
+/// Checks that run outside the engines at each step, over a whole run.
 package final class Checkers {
-    /// A promise that was broken.
+    /// A broken promise.
     package struct Violation: Hashable, Sendable {
         package let what: String
         /// Nanoseconds since the start.
         package let at: UInt64
     }
 
-    /// The place in a log that one delta can have.
+    /// A position in a log, which at most one delta can have.
     private struct Position: Hashable {
         let log: LogID
         let sequence: UInt64
     }
 
-    /// Bytes that may be under way to one peer: what a node's transport holds before it gives the peer up.
+    /// The maximum number of bytes in flight to one peer: a node's transport drops the peer at this amount.
     package static let outstandingBytesMax = 32 * 1024 * 1024
-    /// Violations kept; the first is what matters.
+    /// The maximum number of stored violations; the first one matters most.
     private static let violationsMax = 100
-    /// Frontiers whose digests are remembered, in each of two generations.
+    /// The number of frontiers with remembered digests, in each of two generations.
     private static let frontiersMax = 50_000
 
     package private(set) var violations: [Violation] = []
@@ -30,14 +30,14 @@ package final class Checkers {
 
     init() {}
 
-    /// Notes that a promise was broken.
+    /// Records a broken promise.
     func note(_ what: String, at now: UInt64) {
         guard violations.count < Self.violationsMax else { return }
         violations.append(Violation(what: what, at: now))
     }
 
-    /// Compares a node's digest with that of whoever held the same frontier before it. Returns the place of a node whose
-    /// digest differs.
+    /// Compares a node's digest with the digest of an earlier node with the same frontier. Returns that node's index if
+    /// the digests differ.
     func compare(frontier: MixHash, digest: CatalogDigest, place: Int) -> Int? {
         if let known = digests[frontier] ?? olderDigests[frontier] {
             return known.digest == digest ? nil : known.place
@@ -50,8 +50,8 @@ package final class Checkers {
         return nil
     }
 
-    /// Notes that an author's disk has taken an own delta. Returns the hash of another one that it had taken before with
-    /// the same sequence of the same log: two honest deltas never share their place.
+    /// Records that an author's disk has stored an own delta. If the disk stored a different delta before at the same
+    /// position of the log, returns its hash: two honest deltas never share a position.
     func continued(_ delta: VerifiedDelta) -> Hash256? {
         let position = Position(log: delta.log, sequence: delta.header.sequence)
         if let other = written[position], other != delta.hash { return other }

@@ -17,7 +17,7 @@ package struct RealCryptography: Cryptography {
     }
 }
 
-/// An Ed25519 key made of a number, for tests.
+/// An Ed25519 key derived from a number, for tests.
 package struct RealSigner: Signer {
     private let key: Ed25519PrivateKey
     package let publicKey: Hash256
@@ -34,7 +34,7 @@ package struct RealSigner: Signer {
     package func sign(_ message: [UInt8]) throws -> [UInt8] { try key.sign(message) }
 }
 
-/// SHA-256 for hashing, and for signatures the hash of key and message twice: fast, and unforgeable only by courtesy.
+/// Hashes with SHA-256; a signature is the hash of key and message, written twice. It is fast, but anyone can forge it.
 package struct KeyedHashCryptography: Cryptography {
     package init() {}
 
@@ -61,11 +61,11 @@ package struct KeyedHashSigner: Signer {
     }
 }
 
-/// What a simulation hashes and checks signatures by.
+/// The cryptography of a simulation.
 package struct SimulatedCryptography: Cryptography {
-    /// Which one.
+    /// The algorithms in use.
     package enum Kind: String, Hashable, Sendable {
-        /// ``MixHash`` for everything: a run is many times faster, and what it shows of the engine is the same.
+        /// ``MixHash`` for everything: a run is many times faster and exercises the engine in the same way.
         case mixed
         /// SHA-256 and Ed25519, as in a node.
         case system
@@ -105,7 +105,7 @@ package struct SimulatedCryptography: Cryptography {
     }
 }
 
-/// A key made of a number, which signs for ``SimulatedCryptography``.
+/// A key derived from a number that signs for ``SimulatedCryptography``.
 package enum SimulatedSigner: Signer {
     case mixed(Hash256)
     case system(RealSigner)

@@ -2,10 +2,11 @@ package import Catalog
 package import DeltaLog
 package import Gossip
 
-/// All deltas of a run, each held once, however many nodes have it; and what is derived from them alone: the places of
-/// logs, records, operations and records' states. A node's disk holds numbers into it.
+/// Stores each delta of a run once, independent of how many nodes have it. It also stores data derived from deltas
+/// alone: the numbers of logs, records and record states, and the locations of operations. A node's disk refers to them
+/// by number.
 ///
-/// Confined to the run that it belongs to.
+/// Confined to the thread of its run.
 package final class DeltaPool {
     /// A delta with its exact bytes.
     package struct Entry {
@@ -25,7 +26,7 @@ package final class DeltaPool {
 
     package private(set) var logs: [LogID] = []
     private var logNumbers: [LogID: Int32] = [:]
-    /// Courses that logs took: the deltas by sequence. More than one of a log where it forked.
+    /// The branches of logs: the deltas by sequence. A forked log has more than one.
     private var branches: [[Int32]] = []
     /// The branches of each log.
     private var branchesOfLog: [[Int32]] = []
@@ -48,7 +49,7 @@ package final class DeltaPool {
 
     // MARK: - Deltas
 
-    /// The number of a delta, given now if it had none.
+    /// The number of a delta; assigns one if the delta is new.
     package func add(_ delta: VerifiedDelta, bytes: [UInt8]? = nil) -> Int32 {
         if let index = indexByHead[delta.hash] { return index }
         let bytes = bytes ?? delta.encoded()
@@ -61,10 +62,10 @@ package final class DeltaPool {
         return index
     }
 
-    /// The number of the delta with this head's hash; nil where the pool never saw it.
+    /// The number of the delta with this head's hash; nil if the pool has never seen it.
     package func index(ofHead hash: Hash256) -> Int32? { indexByHead[hash] }
 
-    /// The number of the delta with these bytes; nil where the pool never saw them.
+    /// The number of the delta with these bytes; nil if the pool has never seen them.
     package func index(of bytes: [UInt8]) -> Int32? {
         guard let index = indexByBytes[Self.key(bytes)], entries[Int(index)].bytes == bytes else { return nil }
         return index
@@ -76,7 +77,7 @@ package final class DeltaPool {
         return key
     }
 
-    /// Checks bytes as a node does before its engine sees them; those that the pool knows were checked before.
+    /// Checks bytes as a node does before its engine sees them. Deltas in the pool were checked before.
     package func received(_ bytes: [UInt8]) -> ReceivedDelta {
         if let index = index(of: bytes) { return .verified(entries[Int(index)].delta) }
         let received = ReceivedDelta(checking: bytes, alliance: alliance, cryptography: cryptography)
@@ -86,7 +87,7 @@ package final class DeltaPool {
 
     // MARK: - Logs
 
-    /// The number of a log, given now if it had none.
+    /// The number of a log; assigns one if the log is new.
     package func number(of log: LogID) -> Int32 {
         if let number = logNumbers[log] { return number }
         let number = Int32(logs.count)
@@ -96,13 +97,14 @@ package final class DeltaPool {
         return number
     }
 
-    /// The number of a log; nil for one that the pool never saw.
+    /// The number of a log; nil if the pool has never seen it.
     package func knownNumber(of log: LogID) -> Int32? { logNumbers[log] }
 
     /// The delta at a sequence of a branch.
     package func delta(on branch: Int32, sequence: Int) -> Int32 { branches[Int(branch)][sequence - 1] }
 
-    /// The branch that has this delta after `count` deltas of the branch held; a new one where no branch has.
+    /// The branch that continues the first `count` deltas of branch `held` with this delta; creates one if there is
+    /// none.
     package func branch(of log: Int32, continuing held: Int32?, count: Int, with delta: Int32) -> Int32 {
         for branch in branchesOfLog[Int(log)] {
             let deltas = branches[Int(branch)]
@@ -123,7 +125,7 @@ package final class DeltaPool {
 
     // MARK: - Records
 
-    /// The number of a record, given now if it had none.
+    /// The number of a record; assigns one if the record is new.
     package func number(of record: RecordID) -> Int {
         if let number = recordNumbers[record] { return Int(number) }
         let number = records.count
@@ -132,10 +134,10 @@ package final class DeltaPool {
         return number
     }
 
-    /// The number of a record; nil for one that nobody ever saved.
+    /// The number of a record; nil if no node has saved it.
     package func knownNumber(of record: RecordID) -> Int? { recordNumbers[record].map(Int.init) }
 
-    /// The number of a record in this state, given now if it had none.
+    /// The number of a record in this state; assigns one if the state is new.
     package func number(of state: StoredRecord) -> Int32 {
         var key = MixHash(seed: 3)
         key.add(state.id.hash)
@@ -156,7 +158,7 @@ package final class DeltaPool {
         return number
     }
 
-    /// The number of an organization, given now if it had none.
+    /// The number of an organization; assigns one if the organization is new.
     package func number(of organization: OrganizationID) -> Int {
         if let number = organizationNumbers[organization] { return number }
         let number = organizations.count
@@ -165,7 +167,7 @@ package final class DeltaPool {
         return number
     }
 
-    /// The number of a field's path, one for all nodes of the run, so that equal states are equal values.
+    /// The number of a field's path. All nodes of the run share it, so equal states are equal values.
     package func number(of field: FieldPath) -> FieldNumber { fields.number(of: field) }
 
     /// The operation at a location. Logarithmic.

@@ -1,5 +1,5 @@
-/// What is to happen, in order of time and, at one time, in the order in which it was added: a binary heap of numbers,
-/// beside which the events lie where they were put.
+/// Future events, ordered by time and, at equal times, by insertion. The queue is a binary heap of slot numbers; the
+/// events themselves do not move.
 package struct EventQueue<Event> {
     private struct Entry {
         let time: UInt64
@@ -16,9 +16,9 @@ package struct EventQueue<Event> {
     private var freeSlots: [Int] = []
     private var nextNumber: UInt64 = 0
 
-    /// The time of the next event; nil where there is none. Constant time.
+    /// The time of the next event; nil if there is none. Constant time.
     package var nextTime: UInt64? { heap.first?.time }
-    /// Events that are yet to come.
+    /// The number of pending events.
     package var count: Int { heap.count }
 
     package init() {}
@@ -46,7 +46,7 @@ package struct EventQueue<Event> {
         heap[position] = entry
     }
 
-    /// Takes out the first event. Logarithmic.
+    /// Removes and returns the first event. Logarithmic.
     package mutating func next() -> (time: UInt64, event: Event)? {
         guard let first = heap.first, let last = heap.popLast() else { return nil }
         if !heap.isEmpty {

@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Gossip
 
-/// Numbers at the ends of their ranges, where arithmetic and counting go wrong.
+/// Numbers at the ends of their ranges, which provoke arithmetic errors.
 enum ExtremeNumbers {
     private static let wide: [UInt64] = [
         0, 1, 1 << 31 - 1, 1 << 31, 1 << 32 - 1, 1 << 32, 1 << 48 - 1, 1 << 62, 1 << 63 - 1, 1 << 63, .max - 1, .max,
@@ -14,7 +14,7 @@ enum ExtremeNumbers {
 }
 
 extension PeerMessage {
-    /// The same message with extreme numbers in the place of its own: hops, sequences, credits, tokens, counts, clocks.
+    /// The same message with extreme values for its numbers: hops, sequences, credits, tokens, counts, clocks.
     func withExtremeNumbers(using random: inout SplitMix64) -> PeerMessage {
         func number() -> UInt64 { ExtremeNumbers.wide(using: &random) }
         func small() -> UInt32 { ExtremeNumbers.narrow(using: &random) }

@@ -1,16 +1,16 @@
-/// Elements in the order in which they were added. Adding and taking take constant time on average.
+/// A queue of elements in insertion order. Appending and removing take amortized constant time.
 struct Fifo<Element> {
     private var elements: [Element?] = []
     private var start = 0
 
     var isEmpty: Bool { start == elements.count }
     var count: Int { elements.count - start }
-    /// The element that is taken next; nil where there is none.
+    /// The next element; nil if the queue is empty.
     var first: Element? { isEmpty ? nil : elements[start] }
 
     mutating func append(_ element: Element) { elements.append(element) }
 
-    /// Takes the oldest element; nil where there is none.
+    /// Removes and returns the oldest element; nil if the queue is empty.
     mutating func popFirst() -> Element? {
         guard !isEmpty else { return nil }
         let element = elements[start].take()

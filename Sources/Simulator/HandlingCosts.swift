@@ -3,69 +3,69 @@ import DeltaLog
 import Gossip
 import Governance
 
-/// The processor time that a node's work takes, in nanoseconds: a table by kind and size.
+/// The processor time of a node's work in nanoseconds: a table by kind and size.
 ///
-/// The figures are those of a slow core, about twice what one core of the machine takes that they were measured on: real
-/// engines, SHA-256 and Ed25519, with 300 members. They say which message costs much, and that a flood delays what comes
-/// after it; they are no benchmark.
+/// The figures are those of a slow core: about twice the times measured on one core of the test machine, with real
+/// engines, SHA-256, Ed25519 and 300 members. They show which messages are expensive, and that a flood delays later
+/// messages. They are not a benchmark.
 package struct HandlingCosts: Hashable, Sendable {
-    // What a connection's own task does. Other connections' tasks take turns with it.
-    /// A frame: reading, decrypting, decoding.
+    // Work of a connection's own task, which takes turns with the tasks of other connections.
+    /// Reading, decrypting and decoding a frame.
     package var frame: UInt64 = 15_000
     package var frameByte: UInt64 = 5
     /// One signature check.
     package var signature: UInt64 = 70_000
-    /// Hashing and decoding a byte of a delta, whose operations have some 150 bytes each.
+    /// Hashing and decoding one byte of a delta; an operation has some 150 bytes.
     package var deltaByte: UInt64 = 25
-    /// A delta that is held already: its header is hashed, and no signature is checked.
+    /// Handling a delta that is already stored: its header is hashed, and no signature is checked.
     package var heldDelta: UInt64 = 4_000
     /// A handshake and the first steps of a session.
     package var handshake: UInt64 = 1_500_000
 
-    // What the engine does. One step runs at a time, and nothing interrupts it.
+    // Work of the engine. One step runs at a time, and nothing interrupts it.
     /// A step with an input of constant size.
     package var step: UInt64 = 8_000
-    /// Each head, key, header or id in a message.
+    /// Handling each head, key, header or id in a message.
     package var element: UInt64 = 1_000
-    /// Each range of a comparison that the node has to sum up and split.
+    /// Summing up and splitting each range of a comparison.
     package var range: UInt64 = 20_000
-    /// Looking at one statement that is held, and sorting it among the others.
+    /// Visiting one stored statement and sorting it among the others.
     package var heldStatement: UInt64 = 500
-    /// Each head that a peer holds further than this node, at each step. The engine plans what to ask for as heads come,
-    /// so this is 0; a planted bug sets it.
+    /// Visiting each head of a peer that is ahead of this node, at each step. The engine plans its requests when heads
+    /// arrive, so this is 0; a planted bug sets it.
     package var headAhead: UInt64 = 0
 
-    // What the engine's actions take.
-    /// A message: encoding, encrypting, writing.
+    // Work of the engine's actions.
+    /// Encoding, encrypting and writing a message.
     package var sending: UInt64 = 10_000
     package var sendingByte: UInt64 = 5
     /// Reading deltas or headers from the disk.
     package var reading: UInt64 = 50_000
     package var readByte: UInt64 = 3
-    /// Looking at one record for a comparison of records.
+    /// Visiting one record for a comparison of records.
     package var record: UInt64 = 1_000
 
-    // What the disk's writer does.
+    // Work of the disk's writer.
     package var storedDelta: UInt64 = 100_000
-    /// A byte of a delta: a thirtieth of a millisecond for an operation of some 150 bytes.
+    /// Storing one byte of a delta: a thirtieth of a millisecond for an operation of some 150 bytes.
     package var storedByte: UInt64 = 200
-    /// Each live operation of a record that is saved, for each delta that touches it.
+    /// Visiting each live operation of a saved record, for each delta that touches it.
     package var liveOperation: UInt64 = 2_000
 
-    /// How long a node works for one connection before the next one has its turn.
+    /// The time that a node works for one connection before the next one has its turn.
     package var quantum: UInt64 = 1_000_000
 
     package init() {}
 }
 
-/// The time that one input takes: `checking` in the connection's own task, `step` in the engine.
+/// The cost of one input: `checking` in the connection's own task, `step` in the engine.
 struct InputCost {
     var checking: UInt64
     var step: UInt64
 }
 
 extension Simulation {
-    /// The time that a node takes for an event.
+    /// The time that a node needs for an event.
     func cost(of event: Event, at node: VirtualNode, _ costs: HandlingCosts) -> InputCost {
         switch event {
         case .arrival(let connection, let side, let parcel):
@@ -116,7 +116,7 @@ extension Simulation {
                 }
             }
         case .governance(let known, let statements, let answer):
-            // Statements that are held are found by their bytes; of the others the engine checks two signatures each.
+            // The engine finds stored statements by their bytes; for each other statement it checks two signatures.
             let fresh = statements.count { !node.hasSeen($0) }
             step += UInt64(fresh) * 2 * costs.signature + UInt64(known.count) * costs.element
             if statements.count >= 8 || answer || !known.isEmpty { step += held * costs.heldStatement }
@@ -140,12 +140,12 @@ extension Simulation {
         return InputCost(checking: checking, step: step)
     }
 
-    /// Has a node work for so long before its next turn: what it does took more than reading the input.
+    /// Delays the node's next turn by this time, for work beyond the reading of the input.
     func charge(_ nanoseconds: UInt64, to node: VirtualNode) {
         if settings.costs != nil { node.processor.debt += nanoseconds }
     }
 
-    /// The time that the disk's writer takes for deltas, beyond that of the transaction.
+    /// The time that the disk's writer needs for deltas, in addition to the transaction.
     func storingCost(of deltas: [VerifiedDelta], at node: VirtualNode, _ costs: HandlingCosts) -> UInt64 {
         var time: UInt64 = 0
         for delta in deltas {

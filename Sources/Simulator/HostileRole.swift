@@ -2,49 +2,49 @@ import Catalog
 import DeltaLog
 import Gossip
 
-/// How a member misbehaves. The first twelve roles change what one node's engine sends, or add to it; the engine is the
-/// same as everybody's. The others are the work of an ``Adversary``, which uses all keys of its organization.
+/// A member's kind of misbehaviour. The first twelve roles change the messages of one node's engine or add some; the
+/// engine itself is unchanged. An ``Adversary``, which uses all keys of its organization, plays the other roles.
 package enum HostileRole: String, CaseIterable, Hashable, Sendable {
-    /// Changes bytes of deltas, also in the middle of a run of good ones.
+    /// Changes bytes of deltas, also in the middle of a sequence of valid ones.
     case forger
-    /// Sends frames that are no messages.
+    /// Sends frames that do not decode.
     case babbler
-    /// Promises heads that do not exist.
+    /// Announces heads that do not exist.
     case liar
-    /// Sends again what it sent before.
+    /// Repeats earlier messages.
     case replayer
-    /// Signs two deltas for each place in its log, and tells one half of the others the one, the rest the other.
+    /// Signs two deltas for each position in its log and sends a different one to each half of the nodes.
     case forker
-    /// Dates its deltas years ahead.
+    /// Sets the stamps of its deltas years ahead.
     case postdater
-    /// Cites what it has not seen, and what does not exist.
+    /// Cites operations that it has not seen or that do not exist.
     case citer
-    /// Tells of heads without end (I-have), which nobody has.
+    /// Announces (IHave) endless heads that no node has.
     case flooder
-    /// Asks to be given logs, and to be an edge of the tree, without end.
+    /// Endlessly requests logs and asks to be an edge of the tree.
     case grafter
-    /// Shuffles views of dead, unknown and repeated nodes, and asks again and again to be a neighbour.
+    /// Shuffles views of dead, unknown and repeated nodes, and repeatedly asks to be a neighbour.
     case shuffler
-    /// Answers comparisons of frontiers falsely, and begins ever new ones.
+    /// Answers comparisons of frontiers falsely and keeps starting new ones.
     case deceiver
-    /// Reads, and sends, one byte a second.
+    /// Reads and sends one byte per second.
     case dripper
-    /// Sends numbers at the ends of their ranges wherever a message has one.
+    /// Sends numbers at the ends of their ranges in all messages.
     case extremeNumbers = "extreme-numbers"
-    /// Promises heads by the thousand: of logs by nobody, of own logs that do not exist, and of honest logs with
-    /// sequences far ahead.
+    /// Announces heads by the thousand: of logs of unknown authors, of own logs that do not exist, and of honest logs
+    /// with sequences far ahead.
     case headFlooder = "head-flooder"
-    /// Announces dead addresses for all its keys, and new versions of that again and again.
+    /// Announces dead addresses for all its keys, repeatedly in new versions.
     case addressFlooder = "address-flooder"
-    /// Opens as many connections as it is let, by all its keys, and keeps them open; asks to be a neighbour on some, and
-    /// passes nothing on.
+    /// Opens as many connections as it can with all its keys and keeps them open. Asks to be a neighbour on some, and
+    /// forwards nothing.
     case sessionHoarder = "session-hoarder"
-    /// Writes ever new field paths, and records with ever more live operations.
+    /// Keeps writing new field paths, and records with a growing number of live operations.
     case pathFlooder = "path-flooder"
-    /// Asks and tells what costs much and has no price, as fast as the link takes it.
+    /// Sends expensive requests and statements that have no price, as fast as the link accepts them.
     case unpricedQuestions = "unpriced-questions"
 
-    /// The roles that swarms draw from; the number of them is part of what a seed means.
+    /// The roles that swarms draw from. Their number is part of a seed's meaning.
     static let ofSwarms: [HostileRole] = [
         .forger, .babbler, .liar, .replayer, .forker, .postdater, .citer, .flooder, .grafter, .shuffler, .deceiver,
         .dripper,
@@ -56,7 +56,7 @@ package enum HostileRole: String, CaseIterable, Hashable, Sendable {
     /// True for roles that add messages to those of an engine.
     var floodsBesideItsEngine: Bool { [.flooder, .grafter, .shuffler, .deceiver].contains(self) }
 
-    /// A line for people.
+    /// A one-line summary for people.
     package var summary: String {
         switch self {
         case .forger: "changes bytes of deltas"
@@ -80,22 +80,22 @@ package enum HostileRole: String, CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// Why a message of this node does not decode; nil where it does.
+    /// The reason why a message of this node does not decode; nil if it does.
     func malformation(of message: PeerMessage, using random: inout SplitMix64) -> String? {
         guard self == .babbler, UInt8.random(in: 0..<20, using: &random) == 0 else { return nil }
         return "a frame that is malformed or holds too much"
     }
 }
 
-/// What hostile nodes remember.
+/// The state of hostile behaviour, kept for each node.
 struct HostileMemory {
-    /// The other delta at the same place of a log, by the number of the one that the node itself keeps.
+    /// The other delta at the same position of a log, by the number of the delta that the node itself keeps.
     var twins: [Int32: Int32] = [:]
-    /// Messages sent, to be sent again.
+    /// Sent messages that may be repeated.
     var sent: [PeerMessage] = []
-    /// When each link was last flooded.
+    /// The time of the last flood on each link.
     var floodedAt: [LinkID: UInt64] = [:]
-    /// How far an adversary has pushed its logs to this node.
+    /// The number of deltas that an adversary has pushed to this node, by log.
     var pushed: [LogID: UInt64] = [:]
 }
 
@@ -109,7 +109,7 @@ extension Simulation {
         if role.isAdversary { beginAttack(role, at: place) }
     }
 
-    /// What a hostile node sends instead.
+    /// The message that a hostile node sends instead.
     func altered(_ message: PeerMessage, by role: HostileRole, on link: LinkID, at place: Int) -> PeerMessage {
         if case .hello = message { return message }
         switch role {
@@ -157,13 +157,13 @@ extension Simulation {
         }
     }
 
-    /// How long a link has a rest between two floods, in nanoseconds: two hostile nodes would else flood each other ever
-    /// faster, and the run with them.
+    /// The pause of a link between two floods, in nanoseconds. Without it, two hostile nodes would flood each other
+    /// ever faster and slow the run down.
     private static let floodPause: UInt64 = 100_000_000
-    /// Bytes under way on a link beyond which it is not flooded: what a socket takes.
+    /// The bytes in flight on a link at which floods stop: the capacity of a socket.
     private static let floodBytesMax = 512 * 1024
 
-    /// True where a link may be flooded now.
+    /// True if a link may be flooded now; records the flood.
     func mayFlood(_ link: LinkID, at place: Int) -> Bool {
         let receiver = network.connections[Network.connection(of: link)][1 - Network.side(of: link)]
         guard receiver.outstandingBytes < Self.floodBytesMax,
@@ -173,7 +173,7 @@ extension Simulation {
         return true
     }
 
-    /// What a hostile node sends beside what its engine asks for.
+    /// The messages that a hostile node sends in addition to those of its engine.
     func floods(by role: HostileRole, at place: Int) -> [PeerMessage] {
         func log() -> LogID {
             pool.logs.randomElement(using: &faultRandom) ?? LogID(author: nodes[place].key, incarnation: 1)
@@ -208,7 +208,7 @@ extension Simulation {
         }
     }
 
-    /// What a hostile node writes beside, or instead of, what it was asked to.
+    /// The operations that a hostile node writes in addition to, or instead of, the requested ones.
     func hostile(_ drafts: [OperationDraft], by role: HostileRole?) -> [OperationDraft] {
         guard role == .citer else { return drafts }
         return drafts.map { draft in
@@ -229,7 +229,7 @@ extension Simulation {
         }
     }
 
-    /// The second delta that a forker signs for the place of its first.
+    /// Signs a forker's second delta at the position of its first.
     func fork(_ delta: VerifiedDelta, at node: VirtualNode) {
         guard node.role == .forker else { return }
         let drafts = delta.operations.map { OperationDraft(envelope: $0.envelope, values: $0.content.values) }

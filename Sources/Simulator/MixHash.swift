@@ -1,12 +1,12 @@
 package import Catalog
 
-/// A hash of 128 bits by multiplying and folding (in the manner of Wang Yi's wyhash, 2019): some nanoseconds for a
-/// word, and nobody's enemy. It tells runs, deltas and states apart; it proves nothing against somebody who tries.
+/// A 128-bit hash by multiplying and folding (in the manner of Wang Yi's wyhash, 2019), at some nanoseconds per word.
+/// It distinguishes runs, deltas and states; it is not secure against deliberate collisions.
 package struct MixHash: Hashable, Sendable {
     package private(set) var high: UInt64
     package private(set) var low: UInt64
 
-    /// - Parameter seed: Hashes with different seeds have nothing to do with each other.
+    /// - Parameter seed: hashes with different seeds are unrelated.
     package init(seed: UInt64 = 0) {
         high = 0x2D35_8DCC_AA6C_78A5 ^ seed
         low = 0x8BB8_4B93_962E_ACC9 &+ seed
@@ -24,7 +24,7 @@ package struct MixHash: Hashable, Sendable {
         return product.high ^ product.low
     }
 
-    /// Takes in a word.
+    /// Adds a word.
     @inline(__always)
     package mutating func add(_ word: UInt64) {
         let before = high
@@ -32,7 +32,7 @@ package struct MixHash: Hashable, Sendable {
         low = Self.fold(low ^ word ^ 0x4D5A_2DA5_1DE1_AA47, 0xA076_1D64_78BD_642F) ^ before
     }
 
-    /// Takes in a hash.
+    /// Adds a hash.
     package mutating func add(_ hash: Hash256) {
         add(hash.word0)
         add(hash.word1)
@@ -40,7 +40,7 @@ package struct MixHash: Hashable, Sendable {
         add(hash.word3)
     }
 
-    /// Takes in bytes, with their number.
+    /// Adds bytes and their count.
     package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         add(UInt64(bytes.count))
         var offset = 0
@@ -57,12 +57,12 @@ package struct MixHash: Hashable, Sendable {
         add(last)
     }
 
-    /// Takes in bytes, with their number.
+    /// Adds bytes and their count.
     package mutating func add(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { add($0) }
     }
 
-    /// The sum of two hashes, word by word: what hashes of things without an order add up to.
+    /// The sum of two hashes, word by word; used to combine the hashes of unordered elements.
     package static func + (left: MixHash, right: MixHash) -> MixHash {
         var sum = left
         sum.high &+= right.high
@@ -70,7 +70,7 @@ package struct MixHash: Hashable, Sendable {
         return sum
     }
 
-    /// Takes out what was added by `+`.
+    /// Subtracts a hash that was added by `+`.
     package static func - (left: MixHash, right: MixHash) -> MixHash {
         var difference = left
         difference.high &-= right.high

@@ -1,27 +1,28 @@
 import Gossip
 
-/// How the network of a run behaves, for all links alike.
+/// The network's behaviour in a run, the same for all links.
 package struct NetworkSettings: Hashable, Sendable {
     package var latency = LatencyModel.uniform(1...40)
-    /// Packets lost of a thousand: what is lost is sent again after a time that doubles, and what is behind it waits.
+    /// Lost packets per thousand. A lost packet is sent again after a timeout that doubles, and later data waits for
+    /// it.
     package var lossPermille: UInt64 = 0
-    /// Broadcast messages of a thousand that are dropped for good, as where a node's queue for a peer is full.
+    /// Broadcast messages per thousand that are dropped for good, as by a node's full queue for a peer.
     package var pushLossPermille: UInt64 = 0
-    /// Broadcast messages of a thousand that come twice.
+    /// Broadcast messages per thousand that arrive twice.
     package var duplicatePermille: UInt64 = 0
-    /// Broadcast messages of a thousand that are up to a second late, so that what was sent after them overtakes them.
+    /// Broadcast messages per thousand that are up to a second late, so that later messages overtake them.
     package var reorderPermille: UInt64 = 0
-    /// Bytes that a link passes in a second and direction; nil for any number.
+    /// The capacity of a link in bytes per second and direction; nil for no limit.
     package var bytesPerSecond: UInt64?
-    /// Milliseconds after which a dial that nobody answers has failed.
+    /// The milliseconds after which an unanswered dial fails.
     package var dialTimeoutMilliseconds: UInt64 = 3_000
-    /// Connections that a node's machine can hold: beyond them a dial gets no answer. Nil for any number.
+    /// The maximum number of connections of a node's machine; further dials get no answer. Nil for no limit.
     package var connectionsMax: Int?
 
     package init() {}
 }
 
-/// A message on its way.
+/// A message in flight.
 final class Parcel {
     let message: PeerMessage
     let byteCount: Int
@@ -31,7 +32,7 @@ final class Parcel {
         self.byteCount = byteCount
     }
 
-    /// Why the bytes of its frame are no message of the protocol; nil where they are one.
+    /// The reason why the frame's bytes do not decode as a message; nil if they do.
     var malformation: String? {
         do throws(MalformedMessage) {
             _ = try PeerMessage(decoding: message.encoded())
@@ -42,34 +43,34 @@ final class Parcel {
     }
 }
 
-/// A connection of two nodes, like TCP: what is sent arrives in order or not at all.
+/// A connection of two nodes, like TCP: messages arrive in order or not at all.
 final class Connection {
-    /// One side, with what is on its way to it.
+    /// One side, with the messages in flight to it.
     final class Side {
-        /// The place of its node.
+        /// The index of its node.
         let node: Int
         /// True while the node knows of the connection.
         var isUp = false
-        /// When the last message that keeps its place arrives.
+        /// The arrival time of the last message that keeps its order.
         var lastArrival: UInt64 = 0
-        /// When the line is free for the next byte.
+        /// The time at which the line is free for the next byte.
         var freeAt: UInt64 = 0
-        /// Bytes sent that have not arrived.
+        /// The number of bytes sent and not yet read.
         var outstandingBytes = 0
-        /// What a block holds back.
+        /// Messages that a block holds back.
         var held: [Parcel] = []
-        /// What has come and is not handled yet.
+        /// Events that have arrived and are not yet handled.
         var inbox = Inbox()
-        /// Nothing is read before then, in nanoseconds since the start.
+        /// The node reads nothing before this time, in nanoseconds since the start.
         var readsAgainAt: UInt64 = 0
-        /// What a puppet remembers of the session; nil at any other node.
+        /// A puppet's memory of the session; nil at any other node.
         var session: PuppetSession?
 
         init(node: Int) {
             self.node = node
         }
 
-        /// Forgets what has come and is not handled, as a socket does that is closed.
+        /// Discards events that have arrived and are not yet handled, as a closed socket does.
         func discardUnread() {
             while let event = inbox.events.popFirst() {
                 if case .arrival(_, _, let parcel) = event { outstandingBytes -= parcel.byteCount }
@@ -80,10 +81,10 @@ final class Connection {
         }
     }
 
-    /// The first one dialled.
+    /// The side of the dialling node.
     private let first: Side
     private let second: Side
-    /// Nothing more passes.
+    /// True if the connection is broken; it delivers nothing more.
     var isBroken = false
 
     init(from: Int, to: Int) {
@@ -93,24 +94,24 @@ final class Connection {
 
     subscript(side: Int) -> Side { side == 0 ? first : second }
 
-    /// True if one of its sides is there.
+    /// True if one of its sides is this node.
     func joins(_ node: Int) -> Bool { first.node == node || second.node == node }
 }
 
-/// The network: connections, what is blocked, and how long things take.
+/// The network: connections, blocks and delays.
 struct Network {
     var settings: NetworkSettings
     var random: SplitMix64
     var connections: [Connection] = []
     /// Directions in which nothing passes, as (from, to).
     private var blocked: Set<UInt64> = []
-    /// Bytes a second of nodes whose line is clogged.
+    /// The bytes per second of nodes whose line is clogged.
     var clogged: [Int: UInt64] = [:]
 
-    /// The first wait for an acknowledgement (RFC 6298, section 2, with the lower bound that Linux uses).
+    /// The initial retransmission timeout (RFC 6298, section 2, with Linux's lower bound).
     private static let retransmissionNanoseconds: UInt64 = 200_000_000
     private static let packetBytes = 1_400
-    /// How long an address has before the next one of its node is tried beside it, in nanoseconds.
+    /// The time given to an address before the node's next one is tried in parallel, in nanoseconds.
     static let addressPause: UInt64 = 1_000_000_000
 
     init(settings: NetworkSettings, seed: UInt64) {
@@ -136,14 +137,14 @@ struct Network {
 
     // MARK: - Time
 
-    /// How long a packet takes now.
+    /// The current travel time of a packet.
     mutating func delay(from: Int, to: Int) -> UInt64 {
         settings.latency.nanoseconds(from: from, to: to, using: &random)
     }
 
     mutating func isDrawn(_ permille: UInt64) -> Bool { permille > 0 && random.next() % 1000 < permille }
 
-    /// When a message arrives, at a side of a connection: never where it is lost, and once more where it comes twice.
+    /// The arrival times of a message at a side of a connection: none if it is lost, a second one if it is duplicated.
     mutating func arrivals(
         of parcel: Parcel,
         on connection: Connection,
@@ -178,8 +179,8 @@ struct Network {
         return [settings.bytesPerSecond, clogged[from], clogged[to]].compactMap { $0 }.min()
     }
 
-    /// How much later a message comes because packets of it were lost. Of a long one the receiver tells at once what is
-    /// missing (RFC 5681, section 3.2); of a short one only the clock does.
+    /// The delay of a message by lost packets. For a long message the receiver reports the gap at once (RFC 5681,
+    /// section 3.2); for a short one the timeout expires.
     private mutating func waitForLost(byteCount: Int, passage: UInt64) -> UInt64 {
         guard settings.lossPermille > 0 else { return 0 }
         let packets = 1 + byteCount / Self.packetBytes

@@ -4,12 +4,12 @@ import Gossip
 import Governance
 import Wire
 
-// What a run has to know of messages: which may be lost, what they carry and promise, and how long they are. A kind
-// that is not named here is never dropped, carries and promises nothing, and is measured by encoding it.
+// The simulator's view of messages: which ones may be lost, the deltas and heads in them, and their sizes. A kind that
+// is not named here is never dropped, has no deltas or heads, and is measured by encoding it.
 
 extension PeerMessage {
-    /// True for what may get lost, come twice or overtake others without harm, as where a node's queue for a peer is full:
-    /// the live broadcast, which grafts and anti-entropy stand behind.
+    /// True for messages of the live broadcast. They may be lost, duplicated or overtake others without harm, because
+    /// grafts and anti-entropy repair the loss.
     var isBroadcast: Bool {
         switch self {
         case .push, .iHave: true
@@ -17,7 +17,7 @@ extension PeerMessage {
         }
     }
 
-    /// The deltas that it carries.
+    /// The deltas in the message.
     var carriedDeltas: [[UInt8]] {
         switch self {
         case .deltas(let deltas), .push(let deltas, _): deltas
@@ -25,7 +25,7 @@ extension PeerMessage {
         }
     }
 
-    /// The same message with other deltas; itself where it carries none.
+    /// The same message with other deltas; the message itself if it has none.
     func carrying(_ deltas: [[UInt8]]) -> PeerMessage {
         switch self {
         case .deltas: .deltas(deltas)
@@ -33,7 +33,7 @@ extension PeerMessage {
         }
     }
 
-    /// What an engine is given once the deltas that the message carries are checked.
+    /// The engine's input for the message, after its deltas were checked.
     func input(on link: LinkID, checked deltas: [ReceivedDelta], byteCount: Int) -> EngineInput {
         switch self {
         case .deltas: .deltas(link, deltas, .asked(byteCount: byteCount))
@@ -42,8 +42,8 @@ extension PeerMessage {
         }
     }
 
-    /// The same message, in which heads of authors that nobody has enrolled pass for those of its node's own organization: so
-    /// they are remembered.
+    /// The same message, with heads of unenrolled authors attributed to an enrolled key, so that the engine remembers
+    /// them.
     func adopting(at node: VirtualNode) -> PeerMessage {
         let adoptive = node.adoptive
         func adopted(_ log: LogID) -> LogID {
@@ -58,7 +58,7 @@ extension PeerMessage {
         }
     }
 
-    /// Calls `body` with each head that the sender says it holds.
+    /// Calls `body` with each head that the sender claims to have.
     func forEachPromisedHead(_ body: (LogHead) -> Void) {
         switch self {
         case .ack(let head, _): if head.head.sequence > 0 { body(head) }
@@ -68,7 +68,7 @@ extension PeerMessage {
         }
     }
 
-    /// The entries of frontiers that the sender says it holds.
+    /// The frontier entries that the sender claims to have.
     var promisedEntries: [FrontierEntry] {
         guard case .ranges(let ranges) = self else { return [] }
         return ranges.flatMap { range in
@@ -76,7 +76,7 @@ extension PeerMessage {
         }
     }
 
-    /// Signatures that its receiver checks, beside those of deltas.
+    /// The number of signatures that its receiver checks, without those of deltas.
     var statementCount: Int {
         switch self {
         case .governance(_, let statements, _): statements.count
@@ -88,15 +88,15 @@ extension PeerMessage {
     /// The name of its kind.
     var kindName: String { kind.name }
 
-    /// Adds the message to a trace, and counts the bytes of its frame. Those of frequent kinds are reckoned; the others
-    /// are encoded.
+    /// Adds the message to a trace and returns the size of its frame in bytes. Sizes of frequent kinds are calculated;
+    /// the others are encoded.
     func measured(into trace: inout MixHash) -> Int {
         switch self {
         case .deltas(let deltas):
             return wireSize(of: Self.measured(deltas, into: &trace))
         case .push(let deltas, let hops):
             trace.add(45 << 32 | UInt64(hops))
-            // The number of the field takes a byte more than a small one.
+            // The tag of a field number above 15 takes one more byte.
             return 1 + wireSize(of: Self.measured(deltas, into: &trace) + Self.size(of: UInt64(hops)))
         case .iHave(let heads):
             trace.add(46 << 32 | UInt64(heads.count))
@@ -150,7 +150,7 @@ extension PeerMessage {
         return size
     }
 
-    /// The fields of a log, its head's sequence and its head's hash.
+    /// The size of a log's fields, its head's sequence and its head's hash.
     private static func measured(_ head: LogHead, into trace: inout MixHash) -> Int {
         trace.add(head.log.author.hash.word0)
         trace.add(head.head.sequence)
@@ -158,7 +158,7 @@ extension PeerMessage {
         return 68 + (head.log.incarnation == 0 ? 0 : 9) + size(of: head.head.sequence)
     }
 
-    /// The bytes of a field with a number below 16 and a variable length, which is left out where it is 0.
+    /// The bytes of a varint field with a number below 16; the field is omitted if it is 0.
     private static func size(of number: UInt64) -> Int {
         guard number > 0 else { return 0 }
         return 1 + (70 - number.leadingZeroBitCount) / 7

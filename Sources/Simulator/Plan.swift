@@ -1,10 +1,10 @@
-/// One thing that goes wrong, or right again. Places count modulo the places there are.
+/// A fault, or its repair. Node numbers count modulo the number of nodes.
 package enum Fault: Hashable, Sendable {
-    // Nodes.
+    // Nodes:
     case crash(Int, isClean: Bool)
     case cutPower(Int)
     case start(Int)
-    /// A crash between two actions of a step to come.
+    /// A crash between two actions of a later step.
     case doom(Int)
     /// A crash during the next own write.
     case doomInWrite(Int)
@@ -13,20 +13,21 @@ package enum Fault: Hashable, Sendable {
     case join(sponsor: Int)
     case leave(Int)
     case role(Int, HostileRole)
-    // Disks.
+    // Disks:
     case slowDisk(Int, milliseconds: ClosedRange<UInt64>?)
     case lyingDisk(Int, Bool)
     case snapshot(Int)
     case rollBack(Int)
     case copyFolder(Int)
     case stall(Int, Bool)
-    /// A log, by its number modulo the logs there are, counts at one node up to a sequence; to its end where that is nil.
+    /// At one node, a log counts up to this sequence; nil for its whole length. The log's number counts modulo the
+    /// number of logs.
     case limit(Int, log: Int, sequence: UInt64?)
-    // Clocks and versions.
+    // Clocks and versions:
     case clock(Int, aheadMilliseconds: Int64, driftPerMillion: Int64)
     case format(Int, UInt32?)
     case ignoreBroadcast(Int, Bool)
-    // The network.
+    // The network:
     case block(from: Int, to: Int)
     case unblock(from: Int, to: Int)
     case part(Shape)
@@ -38,40 +39,40 @@ package enum Fault: Hashable, Sendable {
     case duplication(permille: UInt64)
     case reordering(permille: UInt64)
 
-    /// How the network falls apart.
+    /// The shape of a partition.
     package enum Shape: Hashable, Sendable {
-        /// Those below the place, and the others.
+        /// The nodes below this index, and the others.
         case halves(Int)
         case isolated(Int)
-        /// Each reaches its neighbours in the ring of places only.
+        /// Each node reaches only its neighbours in the ring of indices.
         case ring
-        /// Two halves that only one node reaches both.
+        /// Two halves that are connected by one node.
         case bridge(Int)
     }
 }
 
-/// What happens in a run, moment by moment.
+/// The events of a run with their times.
 package struct Plan: Hashable, Sendable {
-    /// A fault and its moment.
+    /// A fault and its time.
     package struct FaultStep: Hashable, Sendable {
         package let milliseconds: UInt64
         package let fault: Fault
     }
 
-    /// Work at a node, and its moment.
+    /// Work at a node and its time.
     package struct WorkStep: Hashable, Sendable {
         package let milliseconds: UInt64
         package let place: Int
         package let changes: [RecordChange]
     }
 
-    /// In the order of their moments.
+    /// In the order of their times.
     package var faults: [FaultStep] = []
     package var work: [WorkStep] = []
 
     package init() {}
 
-    /// The same with those faults alone.
+    /// The same plan with these faults only.
     package func with(faults kept: [FaultStep]) -> Plan {
         var plan = self
         plan.faults = kept

@@ -2,50 +2,50 @@ import Catalog
 import DeltaLog
 import Gossip
 
-/// A mistake that nodes make on purpose, outside the engine, so that it can be shown that the checkers find it.
+/// A deliberate bug of nodes outside the engine, which shows that the checkers detect it.
 package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
-    /// A citation of another log's operation is taken for one that has not come, and so supersedes nothing.
+    /// A citation of another log's operation is treated as dangling, so it supersedes nothing.
     case skipSuperseded = "skip-superseded"
-    /// Peers are given an own delta before it is on disk.
+    /// An own delta is sent to peers before it is on disk.
     case sendBeforeDurable = "send-before-durable"
-    /// Requests for what was told of and did not come never arrive.
+    /// Requests for announced deltas that did not arrive are lost.
     case dropGraft = "drop-graft"
-    /// The engine is told that deltas are stored before they are.
+    /// The engine receives the result of storing before the deltas are stored.
     case ackBeforeStoring = "ack-before-storing"
-    /// Now and then a delta is merged a second time.
+    /// Occasionally a delta is merged a second time.
     case applyTwice = "apply-twice"
-    /// A citation that has to wait for its operation is forgotten.
+    /// Dangling references are forgotten.
     case loseWaitingCitation = "lose-waiting-citation"
-    /// What the operations behind a bound had superseded stays superseded.
+    /// Writes that the operations behind a bound had superseded stay superseded.
     case forgetRevival = "forget-revival"
-    /// Announcements of new heads never arrive.
+    /// Messages about new heads are lost.
     case forgetHave = "forget-have"
-    /// After a restart the old log is continued, whatever the token says.
+    /// After a restart the node continues the old log without regard to the token.
     case ignoreToken = "ignore-token"
-    /// Nothing that peers' messages take is charged to anybody.
+    /// The work caused by peers' messages is charged to no organization.
     case freeWork = "free-work"
-    /// A link is read on, though its organization has overdrawn its account.
+    /// A link is read although its organization has overdrawn its budget.
     case readOn = "read-on"
     /// Neighbours are chosen without regard to their organizations.
     case crowdedNeighbours = "crowded-neighbours"
     /// An organization may have any number of sessions.
     case endlessSessions = "endless-sessions"
-    /// All dials wait for the same two slots, and a dead address holds one for its whole time.
+    /// All dials wait for the same two slots, and a dead address occupies a slot until its timeout.
     case sharedDials = "shared-dials"
-    /// Any number of heads is remembered that a peer tells of.
+    /// A node remembers any number of heads that a peer announces.
     case endlessHeads = "endless-heads"
-    /// Heads of authors that nobody has enrolled are remembered.
+    /// A node remembers heads of unenrolled authors.
     case strangersHeads = "strangers-heads"
-    /// At each message it is planned anew what to ask for, by a pass over all heads.
+    /// At each message all requests are planned again in a pass over all heads.
     case planAnew = "plan-anew"
-    /// Statements and announcements are passed on as fast as they come.
+    /// Statements and announcements are forwarded at once, without a rate limit.
     case relayAtOnce = "relay-at-once"
-    /// Who promised a delta has 20 seconds to give it, and nobody else is asked meanwhile.
+    /// A node that announced a delta has 20 seconds to send it; no other node is asked in that time.
     case trustPromises = "trust-promises"
-    /// A peer that says nothing for a second is taken for dead.
+    /// A peer that is silent for a second is considered dead.
     case impatience = "impatience"
 
-    /// A few words for people.
+    /// A short summary for people.
     package var summary: String {
         switch self {
         case .skipSuperseded: "a citation of another log's operation supersedes nothing"
@@ -71,7 +71,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// Changes the settings of a run, where the bug is a bound that is missing.
+    /// Changes the settings of a run, if the bug is a missing bound.
     func change(_ settings: inout Simulation.Settings) {
         switch self {
         case .freeWork:
@@ -106,18 +106,18 @@ struct StoragePlant {
     /// The log of the delta that is being merged; nil while none is.
     var merging: LogID?
 
-    /// Nil for a bug that is not the storage's.
+    /// Nil for a bug outside the storage.
     init?(_ bug: PlantedBug) {
         guard [.skipSuperseded, .loseWaitingCitation, .forgetRevival].contains(bug) else { return nil }
         self.bug = bug
     }
 
-    /// True where a log's head is kept from the one who merges.
+    /// True if the merging code must not see a log's head.
     func hides(_ log: LogID) -> Bool {
         bug == .skipSuperseded && merging.map { $0 != log } ?? false
     }
 
-    /// The change without the writes that live again; nil where it is made as it is.
+    /// The change without writes that are live again; nil if the change stays as it is.
     func forgettingRevival(_ change: MergedRecord) -> MergedRecord? {
         guard bug == .forgetRevival, let before = change.before else { return nil }
         var record = change.record
@@ -132,6 +132,6 @@ struct StoragePlant {
         return MergedRecord(before: before, record: record, arrived: nil)
     }
 
-    /// True where a citation is forgotten.
+    /// True if a dangling reference is forgotten.
     func losesCitation() -> Bool { bug == .loseWaitingCitation }
 }

@@ -1,28 +1,28 @@
-/// What waits for the processor of one node, and who has the next turn.
+/// The events that wait for one node's processor, and the order of turns.
 ///
-/// Connections take turns, a quantum each, as tasks of one program do; timers, answers of the disk and handshakes have a
-/// turn of their own. Within a connection everything is handled in order.
+/// Connections take turns of one quantum each, like tasks of one program. Timers, disk answers and handshakes have a
+/// turn of their own. Within a connection, events are handled in order.
 struct Processor {
-    /// What has turns.
+    /// A source of events that takes turns.
     enum Source: Hashable {
         case own
         case link(connection: Int, side: Int)
     }
 
-    /// Timers, answers of the disk and handshakes.
+    /// Timers, disk answers and handshakes.
     var own = Inbox()
-    /// Sources with something to do.
+    /// Sources with pending events.
     var turns = Fifo<Source>()
-    /// True while an event is on its way that ends the present turn.
+    /// True while the event that ends the current turn is scheduled.
     var isWorking = false
-    /// Nanoseconds that the last actions took; they are worked off before the next turn begins.
+    /// The nanoseconds that the last actions took; the next turn is longer by this time.
     var debt: UInt64 = 0
-    /// Nanoseconds worked in all.
+    /// The total nanoseconds worked.
     var worked: UInt64 = 0
-    /// When the node gets the processor; nil for always.
+    /// The times at which the node gets the processor; nil for always.
     var slices: Slices?
 
-    /// Forgets all that waits: the node has stopped.
+    /// Discards all waiting events, because the node has stopped.
     mutating func stop() {
         own = Inbox()
         turns = Fifo()
@@ -34,9 +34,9 @@ struct Processor {
 /// Events that wait for the processor, in order.
 struct Inbox {
     var events = Fifo<Simulation.Event>()
-    /// True while it is in the queue of turns, or has its turn.
+    /// True while it is in the queue of turns or has its turn.
     var isInTurn = false
-    /// What is left to do of the first event; nil where nothing is done yet.
+    /// The remaining cost of the first event; nil if its handling has not begun.
     var left: InputCost?
 }
 
@@ -48,23 +48,23 @@ package struct Slices: Hashable, Sendable {
     let offset: UInt64
 
     /// - Parameters:
-    ///   - period: Nanoseconds, more than 0.
-    ///   - length: Nanoseconds of each period, 1 to `period`.
-    ///   - offset: When a slice begins, in nanoseconds since the start.
+    ///   - period: nanoseconds, more than 0.
+    ///   - length: nanoseconds of each period, 1 to `period`.
+    ///   - offset: the start of a slice, in nanoseconds since the start.
     package init(period: UInt64, length: UInt64, offset: UInt64) {
         self.period = max(1, period)
         self.length = min(max(1, length), self.period)
         self.offset = offset
     }
 
-    /// When work that begins at a moment is done.
+    /// The time at which work that begins now is done.
     func end(of work: UInt64, from now: UInt64) -> UInt64 {
         let phase = (now + period - offset % period) % period
         let start = phase < length ? now : now + period - phase
         let room = phase < length ? length - phase : length
         guard work > room else { return start + work }
         let rest = work - room
-        // The rest takes whole slices, and a part of the last one.
+        // The rest takes whole slices and a part of the last one.
         let whole = (rest - 1) / length
         return start + room + (period - length) + whole * period + (rest - whole * length)
     }

@@ -1,18 +1,18 @@
-/// What a run came to.
+/// The result of a run.
 package struct Report: Sendable, Codable {
-    /// A number of interest.
+    /// A measured figure.
     package struct Figure: Sendable, Codable {
         package let name: String
         package let value: Double
         package let unit: String
     }
 
-    /// A number that must keep within a bound.
+    /// A figure with a bound.
     package struct Gate: Sendable, Codable {
         package let name: String
-        /// Nil where it was never reached.
+        /// Nil if the event never occurred.
         package let value: Double?
-        /// The bound in words, as in `at most 12`.
+        /// The bound in words, such as `at most 12`.
         package let bound: String
         package let isPassed: Bool
     }
@@ -22,13 +22,13 @@ package struct Report: Sendable, Codable {
     package let nodes: Int
     package fileprivate(set) var figures: [Figure] = []
     package fileprivate(set) var gates: [Gate] = []
-    /// Promises broken, the first one first.
+    /// Broken promises, the first one first.
     package fileprivate(set) var violations: [String] = []
     /// Equal for equal runs.
     package fileprivate(set) var traceHash = ""
     package fileprivate(set) var virtualSeconds = 0.0
     package fileprivate(set) var events: UInt64 = 0
-    /// The faults of the shortest plan found that fails, and the last events of that run.
+    /// The faults of the shortest failing plan found, and the last events of that run.
     package var faults: [String] = []
     package var tail: [String] = []
 
@@ -47,7 +47,7 @@ package struct Report: Sendable, Codable {
 
     mutating func add(_ name: String, _ value: Int, _ unit: String) { add(name, Double(value), unit) }
 
-    /// A number that is at most so much; nil for what was never reached.
+    /// Adds a gate with an upper bound; nil if the event never occurred.
     mutating func gate(_ name: String, _ value: Double?, atMost bound: Double) {
         let isPassed = value.map { $0 <= bound } ?? false
         gates.append(Gate(name: name, value: value, bound: "at most \(Self.text(bound))", isPassed: isPassed))
@@ -57,18 +57,18 @@ package struct Report: Sendable, Codable {
         gate(name, Double(value), atMost: Double(bound))
     }
 
-    /// A number that is less than so much.
+    /// Adds a gate with an exclusive upper bound.
     mutating func gate(_ name: String, _ value: Double, below bound: Double) {
         gates.append(Gate(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound))
     }
 
-    /// Why it is not passed, in a line.
+    /// The reason of a failure in one line.
     package var reason: String {
         violations.first ?? gates.first { !$0.isPassed }.map { "\($0.name): \(Self.text($0.value)), \($0.bound)" }
             ?? "passed"
     }
 
-    /// Takes in what every run tells: its trace, what was found, and what it cost.
+    /// Adds the results that every run has: trace, violations and costs.
     mutating func close(_ simulation: Simulation) {
         violations = simulation.violations
         traceHash = simulation.trace.hex
@@ -86,7 +86,7 @@ package struct Report: Sendable, Codable {
         add("signature checks per record", Double(notes.reduce(0) { $0 + $1.signatureChecks }) / records, "")
     }
 
-    /// A number with as many digits as say something.
+    /// A number as text, with at most three decimal places.
     package static func text(_ value: Double?) -> String {
         guard let value else { return "never" }
         guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }

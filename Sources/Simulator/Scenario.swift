@@ -1,14 +1,14 @@
-/// What one run is asked to be.
+/// The options of one run.
 package struct RunOptions: Sendable {
     package var scenario: Scenario
     package var seed: UInt64
-    /// How many nodes; nil for as many as the scenario has.
+    /// The number of nodes; nil for the scenario's own number.
     package var nodes: Int?
     package var plant: PlantedBug?
-    /// The last so many events are kept as text.
+    /// The number of last events that are kept as text.
     package var eventsKept = 0
     package var stopsAtViolation = false
-    /// Takes the place of the plan that the seed gives.
+    /// Replaces the plan that the seed gives.
     package var plan: Plan?
 
     package init(scenario: Scenario, seed: UInt64) {
@@ -17,20 +17,20 @@ package struct RunOptions: Sendable {
     }
 }
 
-/// A kind of run with what it must come to.
+/// A kind of run, with the gates that it must pass.
 package struct Scenario: Sendable {
     package let name: String
-    /// One line for people.
+    /// A one-line summary for people.
     package let summary: String
-    /// Nodes where none are asked for; nil where the seed decides.
+    /// The default number of nodes; nil if the seed decides.
     package let nodes: Int?
     package let nodesAllowed: ClosedRange<Int>
     let body: @Sendable (inout Trial) -> Void
 
-    /// The scenario with that name; nil where there is none.
+    /// The scenario with this name; nil if there is none.
     package static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 
-    /// Every scenario there is.
+    /// All scenarios.
     package static let all: [Scenario] =
         [
             Scenario(
@@ -127,15 +127,15 @@ package struct Scenario: Sendable {
         ] + HostileRole.allCases.map(\.scenario)
 }
 
-/// A run of a scenario, under way.
+/// A run of a scenario in progress.
 package struct Trial {
     package let options: RunOptions
     package internal(set) var report: Report
-    /// What came when; set by scenarios that have a plan.
+    /// The plan of the run, in scenarios that have one.
     package internal(set) var plan = Plan()
-    /// The last events, and who holds what where nodes did not come to agree.
+    /// The last events; if the nodes did not agree, also the state of each node.
     package internal(set) var tail: [String] = []
-    /// Edits that took too long, in words.
+    /// Edits that took too long, as text.
     var late: [String] = []
     var random: SplitMix64
 
@@ -156,12 +156,12 @@ package struct Trial {
         random = SplitMix64(seed: options.seed ^ 0x5EED)
     }
 
-    // MARK: - What scenarios share
+    // MARK: - Shared by scenarios
 
-    /// How many nodes.
+    /// The number of nodes.
     var nodes: Int { report.nodes }
 
-    /// The simulation, with what the options ask for.
+    /// The simulation with the given options.
     func simulation(nodes: Int, _ settings: Simulation.Settings) -> Simulation {
         var settings = settings
         settings.plant = options.plant
@@ -170,7 +170,7 @@ package struct Trial {
         return Simulation(nodes: nodes, seed: options.seed, settings: settings)
     }
 
-    /// Settings of a run of many nodes on an even network.
+    /// Settings of a run with many nodes on a uniform network.
     func evenSettings() -> Simulation.Settings {
         var settings = Simulation.Settings()
         settings.network.latency = .constant(50)
@@ -179,7 +179,7 @@ package struct Trial {
         return settings
     }
 
-    /// Takes in what the run came to.
+    /// Adds the results of the run.
     mutating func close(_ simulation: Simulation) {
         report.close(simulation)
         tail = simulation.eventLog.text

@@ -1,11 +1,11 @@
-/// Finds fewer faults that do the same harm, and shows what they do.
+/// Finds a smaller set of faults with the same failure, and shows its effect.
 package enum Shortening {
-    /// Runs of one search at most.
+    /// The maximum number of runs of one search.
     private static let runsMax = 60
-    /// Events shown.
+    /// The number of shown events.
     private static let eventsShown = 60
 
-    /// Runs a scenario; where it fails and has a plan, looks for the shortest one that still fails, and runs that again
+    /// Runs a scenario. If it fails and has a plan, searches for the shortest plan that still fails, and runs it again
     /// with its last events kept.
     package static func run(_ options: RunOptions) -> Report {
         let trial = Trial.run(options)
@@ -13,7 +13,7 @@ package enum Shortening {
         return explain(trial)
     }
 
-    /// The report of a failed trial, with the shortest plan found that fails and the last events of that run.
+    /// The report of a failed trial, with the shortest failing plan found and the last events of that run.
     package static func explain(_ trial: Trial) -> Report {
         var report = trial.report
         var options = trial.options
@@ -28,8 +28,8 @@ package enum Shortening {
         return report
     }
 
-    /// The faults that are left after leaving out ever smaller parts of them (Zeller, Hildebrandt 2002, "Simplifying and
-    /// Isolating Failure-Inducing Input", figure 4, without the test of the parts left out).
+    /// Removes parts of decreasing size and returns the remaining faults (Zeller, Hildebrandt 2002, "Simplifying and
+    /// Isolating Failure-Inducing Input", figure 4, without the test of the removed parts).
     private static func shortest(_ plan: Plan, _ options: RunOptions) -> [Plan.FaultStep] {
         var faults = plan.faults
         var runs = 0

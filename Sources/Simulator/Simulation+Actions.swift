@@ -2,10 +2,10 @@ import Catalog
 import DeltaLog
 import Gossip
 
-// What engines ask for, carried out, and their contract checked.
+// Carries out the engines' actions and checks their contract.
 
 extension Simulation {
-    /// The longest frame of the protocol.
+    /// The maximum size of a frame of the protocol in bytes.
     private static let frameBytesMax = 4 * 1024 * 1024
 
     func perform(_ action: EngineAction, at place: Int) {
@@ -69,22 +69,22 @@ extension Simulation {
         }
     }
 
-    /// What a node remembers of one that it has a session with.
+    /// A node's contact data of a node with a session.
     private func contact(_ peer: NodeKey) -> KnownContact {
         let address = nodes.first { $0.key == peer }.map { VirtualAlliance.address(of: $0.place) }
         return KnownContact(node: peer, time: now, address: address)
     }
 
-    /// The first place where a key is at home, for people.
+    /// The first index with this key, for people.
     private func place(of key: NodeKey) -> Int { nodes.firstIndex { $0.key == key } ?? -1 }
 
-    /// A log as people read of it in a trace: whose it is, and the end of its number.
+    /// A short name of a log for traces: its author's index and the end of its number.
     func name(of log: LogID) -> String { "\(place(of: log.author))/\(String(log.incarnation & 0xFFFF, radix: 16))" }
 
-    /// True if nobody with that key has ever misbehaved.
+    /// True if no node with this key has ever misbehaved.
     private func isHonest(_ key: NodeKey) -> Bool { nodes.allSatisfy { $0.key != key || $0.role == nil } }
 
-    /// What a node with no better knowledge of its records answers: its frontier and its digest.
+    /// Answers with a node's frontier and digest only, without details of records.
     private func answerDiff(_ question: PeerMessage.DiffQuestion, on link: LinkID, at place: Int) {
         let node = nodes[place]
         guard let box = node.box else { return }
@@ -114,7 +114,7 @@ extension Simulation {
         }
         if byteCount > Self.frameBytesMax { violate("node \(place) sends a frame of \(byteCount) bytes") }
         let isSampled = settings.roundTripEvery == 1 || sampleRandom.next() % settings.roundTripEvery == 0
-        // Extreme numbers may read as no message at all.
+        // A message with extreme numbers may not decode.
         if isSampled, node.role != .extremeNumbers { checkRoundTrip(message, byteCount: byteCount, at: place) }
         if node.role == nil { checkPromises(message, at: place) }
         node.notes.messagesSent += 1
@@ -138,7 +138,7 @@ extension Simulation {
         if case .refusal = message { true } else { false }
     }
 
-    /// What a node of another version says of itself.
+    /// The message as a node of another version sends it.
     private func translated(_ message: PeerMessage, at place: Int) -> PeerMessage {
         guard let format = nodes[place].format, case .hello(var hello) = message else { return message }
         hello.formatMin = format
@@ -146,7 +146,7 @@ extension Simulation {
         return .hello(hello)
     }
 
-    /// True for what a planted bug lets fall.
+    /// True if a planted bug drops the message.
     private func isForgotten(_ message: PeerMessage) -> Bool {
         switch settings.plant {
         case .dropGraft: message.kindName == "graft"
@@ -192,7 +192,7 @@ extension Simulation {
         take(.arrival(connection: connection, side: side, parcel), on: connection, side: side)
     }
 
-    /// A node has read a message.
+    /// Handles a message that a node has read.
     func hear(_ parcel: Parcel, connection: Int, side: Int) {
         let link = network.connections[connection]
         guard !link.isBroken else { return }
@@ -208,7 +208,7 @@ extension Simulation {
         feed(input(parcel, on: Network.link(connection, side: side), from: from, at: node), to: node.place)
     }
 
-    /// A message as its engine gets it: deltas are checked before.
+    /// A message as the engine's input; deltas are checked first.
     private func input(_ parcel: Parcel, on link: LinkID, from: VirtualNode, at node: VirtualNode) -> EngineInput {
         node.notes.signatureChecks += parcel.message.statementCount
         let bytes = parcel.message.carriedDeltas
@@ -233,7 +233,7 @@ extension Simulation {
         return message.input(on: link, checked: deltas, byteCount: parcel.byteCount)
     }
 
-    /// Checks a delta as a node does: where processor time counts, one that is held is not worth checking its signature.
+    /// Checks a delta as a node does. With processor costs, the signature of a stored delta is not checked.
     private func received(_ bytes: [UInt8], at node: VirtualNode) -> ReceivedDelta {
         if settings.costs != nil, let index = pool.index(of: bytes) {
             let delta = pool.entries[Int(index)].delta
@@ -244,7 +244,7 @@ extension Simulation {
         return pool.received(bytes)
     }
 
-    // MARK: - What is checked
+    // MARK: - Checks
 
     private func checkRoundTrip(_ message: PeerMessage, byteCount: Int, at place: Int) {
         let frame = message.encoded()
@@ -255,7 +255,7 @@ extension Simulation {
         if decoded != message { violate("node \(place) sends a message that reads otherwise: \(message)") }
     }
 
-    /// Nothing is told, acknowledged or sent that is not on disk; of others' deltas only what was checked is passed on.
+    /// A node announces, acknowledges or sends only deltas on its disk, and forwards only checked deltas of others.
     private func checkPromises(_ message: PeerMessage, at place: Int) {
         let node = nodes[place]
         message.forEachPromisedHead { entry in
@@ -281,7 +281,7 @@ extension Simulation {
         if case .state(let state, _, _) = message { checkState(state, at: place) }
     }
 
-    /// A state is the node's own; and now and then all that it stands for is looked up on the disk.
+    /// A state must be the node's own. A sample of states is compared with the disk in full.
     private func checkState(_ state: StateSummary, at place: Int) {
         let node = nodes[place]
         if state.frontier != node.box?.engine.fingerprint { violate("node \(place) tells a state that is not its own") }
@@ -290,7 +290,7 @@ extension Simulation {
         if missing > 0 { violate("node \(place) tells of \(missing) heads that are not on its disk") }
     }
 
-    /// Only what continues a log is handed to the disk, and no more at a time than the engine's bounds allow.
+    /// Checks that only known deltas are handed to the disk, and no more at a time than the engine's bounds allow.
     private func checkStore(_ deltas: [VerifiedDelta], at place: Int) {
         let node = nodes[place]
         let most = settings.engine.storingBytesMax + settings.engine.creditBytes * 2 * UInt64(max(1, nodes.count))
@@ -304,7 +304,7 @@ extension Simulation {
 }
 
 extension DeltaRefusal {
-    /// True for what can be told from the delta's bytes alone, so that no honest node has it to pass on.
+    /// True if the delta's bytes alone show the fault, so that no honest node can have it to forward.
     fileprivate var isForgery: Bool {
         switch self {
         case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount: true

@@ -3,10 +3,10 @@ import DeltaLog
 import Gossip
 import Governance
 
-// What an adversary says, by its role.
+// The messages of an adversary, by its role.
 
 extension Simulation {
-    /// The next messages to an honest node; none for now where there are none.
+    /// The next messages to an honest node; empty if there are none now.
     func attackMessages(from attacker: VirtualNode, to victim: VirtualNode) -> [PeerMessage] {
         switch attacker.role {
         case .extremeNumbers: [extremeMessage(from: attacker)]
@@ -18,7 +18,7 @@ extension Simulation {
         }
     }
 
-    /// Makes what all links are to hear in this move.
+    /// Prepares the messages of this move that all links receive.
     func prepareMove() {
         switch adversary?.role {
         case .addressFlooder:
@@ -31,7 +31,7 @@ extension Simulation {
 
     private func draw(_ count: Int) -> Int { Int.random(in: 0..<count, using: &attackRandom) }
 
-    /// The log of an honest node that has written something.
+    /// A log of an honest node; nil if none is found.
     private func honestLog() -> LogID? {
         for _ in 0..<8 {
             guard let log = pool.logs.randomElement(using: &attackRandom) else { return nil }
@@ -78,14 +78,14 @@ extension Simulation {
         case 16: message = .deltas([extremeDelta(by: attacker)])
         case 17: message = .push([extremeDelta(by: attacker)], hops: 1)
         default:
-            // A delta that nobody has, so that it is stored and passed on with its hops.
+            // A delta that no node has, so that it is stored and forwarded with its hops.
             let delta = write(by: attacker) { [self.plainDraft()] }
             message = .push([delta.encoded()], hops: 1)
         }
         return message.withExtremeNumbers(using: &attackRandom)
     }
 
-    /// A signed delta whose header is right but for numbers at their ends.
+    /// A signed delta whose header is valid except for extreme numbers.
     private func extremeDelta(by attacker: VirtualNode) -> [UInt8] {
         let good = write(by: attacker, isKept: false) { [self.plainDraft()] }
         let sequence: UInt64 = [1, 2, 1 << 32, 1 << 63 - 1, 1 << 63][draw(5)]
@@ -146,7 +146,7 @@ extension Simulation {
 
     private static let addressesAtOnce = 20
 
-    /// New versions for the next keys in turn.
+    /// Announcements in new versions for the next keys in turn.
     private func deadAddresses() -> PeerMessage {
         let keys = keys
         let first = Int(adversary?.counter ?? 0)
@@ -162,12 +162,12 @@ extension Simulation {
         )
     }
 
-    /// The places whose keys sign what an adversary makes.
+    /// The indices of the nodes whose keys sign the adversary's data.
     private var keys: [Int] { adversary.map { $0.puppets.isEmpty ? $0.nodes : $0.puppets } ?? [] }
 
-    // MARK: - Logs of its own
+    // MARK: - Own logs
 
-    /// Logs that are written at a time, one for each key.
+    /// The maximum number of logs in use, one for each key.
     private static let logsMax = 8
 
     private func writePaths() {
@@ -179,7 +179,7 @@ extension Simulation {
         }
     }
 
-    /// Pushes to a node what it lacks of the adversary's logs, once for each delta.
+    /// Pushes deltas of the adversary's logs that a node lacks, each delta once.
     private func pushes(to victim: VirtualNode) -> [PeerMessage] {
         for log in adversary?.logs ?? [] {
             let held = Int(clamping: victim.box?.engine.accepted(log.log)?.sequence ?? 0)
@@ -193,7 +193,7 @@ extension Simulation {
 
     private static let deltasPerMove = 1
 
-    /// Signs the next delta of a log of this key.
+    /// Signs the next delta of this key's log.
     private func write(
         by author: VirtualNode,
         isKept: Bool = true,
@@ -207,7 +207,7 @@ extension Simulation {
         }
         let known = position.flatMap { adversary?.logs[$0] }
         let drafts = drafts()
-        // What is drafted here is within the limits, so that signing it never fails.
+        // These drafts are within the limits, so signing never fails.
         let delta = try! VerifiedDelta(
             signing: drafts,
             salts: drafts.map { _ in attackRandom.bytes(Content.saltByteCount) },
@@ -235,7 +235,7 @@ extension Simulation {
 
     private func draft(_ localID: String, _ changes: [(FieldPath, FieldChange)]) -> OperationDraft {
         let identity = RecordIdentity(kind: "resource", localID: localID)
-        // With changes there is always something to write.
+        // Changes are never empty here, so there is an operation.
         return Planner.upsert(
             identity,
             key: identity.key(alliance.cryptography),
@@ -245,7 +245,7 @@ extension Simulation {
         )!
     }
 
-    /// Four new records with a dozen new paths each, and one more live operation for a record that only grows.
+    /// Four new records with a dozen new paths each, and one more live operation of a record that only grows.
     private func pathFlood() -> [OperationDraft] {
         (0..<4).map { _ in
             draft(
@@ -290,7 +290,7 @@ extension Simulation {
 
     private static let gapsMax = 200
 
-    /// Valid deltas that continue nothing that anybody has.
+    /// Valid deltas that continue no existing log.
     private func gapDeltas(by attacker: VirtualNode) -> [[UInt8]] {
         if let gaps = adversary?.gaps, !gaps.isEmpty { return gaps }
         let hash = alliance.cryptography.hash([4])

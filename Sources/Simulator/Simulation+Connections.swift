@@ -2,14 +2,14 @@ import Catalog
 import Gossip
 import Governance
 
-// Connections that come up, are held back and break.
+// Connections: how they are established, held back and broken.
 
 extension Simulation {
     func dial(_ key: NodeKey, addresses: [String], from place: Int) {
         let node = nodes[place]
         let places = addresses.map { VirtualAlliance.place(of: $0).flatMap { nodes.indices.contains($0) ? $0 : nil } }
         let target = places.lazy.compactMap { $0 }.first
-        // An address where nobody is gives no answer; the next one is tried beside it after a while.
+        // An address without a node gives no answer; after a pause the next one is tried in parallel.
         let dead = UInt64(places.prefix { $0 == nil }.count)
         let timeout = network.settings.dialTimeoutMilliseconds * 1_000_000
         let start = settings.plant == .sharedDials ? slot(for: dead * timeout, at: node) : now
@@ -27,7 +27,7 @@ extension Simulation {
         )
     }
 
-    /// The moment at which one of two slots is free, which a dial then takes for so long.
+    /// Reserves the earlier of two dial slots for this time and returns its start.
     private func slot(for nanoseconds: UInt64, at node: VirtualNode) -> UInt64 {
         let index = node.dialSlots[0] <= node.dialSlots[1] ? 0 : 1
         let start = max(now, node.dialSlots[index])
@@ -35,16 +35,16 @@ extension Simulation {
         return start
     }
 
-    /// Connects two nodes where the network lets them; TLS lets in only whom the roster names. The one who dialled knows
-    /// after two round trips, the other half of one later.
+    /// Connects two nodes if the network allows it; TLS accepts only peers in the roster. The dialling node learns of
+    /// the connection after two round trips, the other node half a round trip later.
     func answerDial(from: Int, to: Int, deadline: UInt64) {
         let target = nodes[to]
         let isFull = network.settings.connectionsMax.map { target.connections.count >= $0 } ?? false
         let isOpen = !network.isBlocked(from: from, to: to) && !network.isBlocked(from: to, to: from) && !isFull
         let back = network.delay(from: to, to: from)
         guard isOpen, !target.isPaused, now <= deadline, lets(nodes[from], in: target) else {
-            // A machine whose node is down says so; where nothing passes, a stopped process holds the port, or there is no
-            // room for a connection, nobody does.
+            // A machine whose node is down refuses the connection. A block, a stopped process or a full connection
+            // table gives no answer.
             let time = isOpen && !target.isPaused ? now + back : max(deadline, now)
             events.add(
                 .input(node: from, epoch: nodes[from].epoch, .dialFailed(target.key, reason: "refused")),
@@ -65,7 +65,7 @@ extension Simulation {
         schedule(after: second, .up(connection: index, side: 1, epochs: epochs))
     }
 
-    /// True where a node's TLS lets a peer in: the roster names it.
+    /// True if a node's TLS accepts a peer: the roster names it.
     private func lets(_ peer: VirtualNode, in node: VirtualNode) -> Bool {
         node.isPuppet ? node.role != nil : node.box?.engine.roster.organization(of: peer.key) != nil
     }
@@ -114,7 +114,7 @@ extension Simulation {
         network.connections[index][side].isUp = false
         network.connections[index][side].discardUnread()
         nodes[place].connections.removeAll { $0 == index }
-        // The other side learns of the end after all that was sent before it.
+        // The other side learns of the end after all earlier messages.
         let other = network.connections[index][1 - side].node
         let arrival = network.connections[index][1 - side].lastArrival
         let time = max(arrival, now + network.delay(from: place, to: other))
@@ -130,7 +130,7 @@ extension Simulation {
         }
         node.connections.removeAll { $0 == index }
         guard network.connections[index][side].isUp else {
-            // It was still coming up; whoever dialled has to hear that nothing came of it.
+            // The connection was still being established; the dialling node must learn that it failed.
             network.connections[index].isBroken = true
             return
         }
@@ -141,13 +141,13 @@ extension Simulation {
 
     // MARK: - Blocks
 
-    /// Stops what goes from one node to the other; it waits, as in TCP, until that is lifted or the connection breaks.
+    /// Blocks messages from one node to the other. As in TCP, they wait until the block ends or the connection breaks.
     package func block(from sender: Int, to receiver: Int) {
         network.block(from: sender, to: receiver)
         note(UInt64(sender) << 32 | UInt64(receiver), "nothing passes from node \(sender) to \(receiver)")
     }
 
-    /// Stops all that passes between the two groups.
+    /// Blocks all messages between the two groups.
     package func part(_ some: [Int], _ others: [Int]) {
         for one in some {
             for other in others where one != other {
@@ -158,13 +158,13 @@ extension Simulation {
         note(UInt64(some.count), "nodes \(some) and \(others) are parted")
     }
 
-    /// Lifts the block between two nodes; what waited goes on.
+    /// Ends the block between two nodes; waiting messages are delivered.
     func unblock(from sender: Int, to receiver: Int) {
         network.unblock(from: sender, to: receiver)
         release()
     }
 
-    /// Lifts all blocks; what waited goes on.
+    /// Ends all blocks; waiting messages are delivered.
     package func heal() {
         network.unblockAll()
         note(0, "all blocks are lifted")
@@ -178,7 +178,7 @@ extension Simulation {
                 guard !network.isBlocked(from: connection[1 - side].node, to: connection[side].node) else { continue }
                 let held = connection[side].held
                 connection[side].held = []
-                // At once: what is still under way was sent later.
+                // Delivered at once: messages still in flight were sent later.
                 for parcel in held { arrive(parcel, connection: index, side: side) }
             }
         }
@@ -192,7 +192,7 @@ extension Simulation {
             network.connections[index].isBroken = true
             note(UInt64(index), "a connection of nodes \(one) and \(other) breaks")
             schedule(after: network.delay(from: one, to: other), .down(connection: index, side: 0))
-            // Whoever has not been told that the connection is up has no way not to notice.
+            // A side that does not know of the connection yet always notices.
             if isNoticedByBoth || !connection[1].isUp {
                 schedule(after: network.delay(from: one, to: other), .down(connection: index, side: 1))
             }

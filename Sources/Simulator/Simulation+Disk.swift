@@ -3,10 +3,10 @@ import DeltaLog
 import Gossip
 import Governance
 
-// What disks do: transactions one after the other, whole or not at all.
+// The disks: they execute transactions one after the other, each completely or not at all.
 
 extension Simulation {
-    /// Gives the disk something to do; it has its turn after all that the disk was given before.
+    /// Queues a transaction; the disk executes it after all earlier ones.
     func begin(_ transaction: Transaction, at place: Int) {
         guard settings.costs == nil else { return beginInTurn(transaction, at: place) }
         let node = nodes[place]
@@ -17,7 +17,7 @@ extension Simulation {
         events.add(.transaction(node: place, epoch: node.epoch), at: node.diskFreeAt)
     }
 
-    /// Carries out the next transaction.
+    /// Executes the next transaction.
     func commitNext(at place: Int) {
         guard settings.costs == nil else { return endTransaction(at: place) }
         let node = nodes[place]
@@ -31,7 +31,7 @@ extension Simulation {
         if let input = commit(transaction, at: place) { answer(input, at: place) }
     }
 
-    /// Carries out a transaction, and gives what the engine is to hear of it.
+    /// Executes a transaction and returns the engine's input about it.
     func commit(_ transaction: Transaction, at place: Int) -> EngineInput? {
         let node = nodes[place]
         switch transaction {
@@ -63,7 +63,8 @@ extension Simulation {
         }
     }
 
-    /// Tells the engine what became of a transaction, in the order of the transactions. A crash may come in between.
+    /// Reports the result of a transaction to the engine, in the order of the transactions. A crash may occur before
+    /// the report.
     func answer(_ input: EngineInput, at place: Int) {
         let node = nodes[place]
         node.answeredAt = max(node.answeredAt, now + UInt64.random(in: 0...2_000_000, using: &diskRandom))
@@ -85,7 +86,7 @@ extension Simulation {
         }
     }
 
-    /// Merges a delta into a node's disk, and checks that it continues what was merged before it.
+    /// Merges a delta into a node's disk, and checks that it continues the log.
     @discardableResult
     func apply(_ delta: VerifiedDelta, to node: VirtualNode) -> DeltaApplier<SimulatedCryptography>.Outcome {
         let before = node.disk.index(of: delta.log, sequence: delta.header.sequence - 1)
@@ -110,11 +111,11 @@ extension Simulation {
         return outcome
     }
 
-    /// Operations that one step of a relimit moves over: few, so that runs have many steps.
+    /// The number of operations that one step of a relimit processes; small, so that runs have many steps.
     private static let relimitOperations = 3
 
-    /// Brings a log's bound on a node's disk to what the proof of a fork, or the plan, demands. Returns true where what
-    /// counts has changed.
+    /// Sets a log's bound on a node's disk to the value that a fork proof or the plan demands. Returns true if the set
+    /// of counting deltas has changed.
     @discardableResult
     func relimit(_ log: LogID, at node: VirtualNode) -> Bool {
         let before = node.disk.frontierSum
@@ -130,7 +131,7 @@ extension Simulation {
         return true
     }
 
-    /// Called after a node's disk has changed.
+    /// Checks a node's disk after a change.
     func changed(_ node: VirtualNode) {
         let frontier = node.disk.frontierSum
         note(frontier.low)
@@ -166,12 +167,12 @@ extension Simulation {
         return headers
     }
 
-    // MARK: - Moments to go back to
+    // MARK: - Snapshots
 
-    /// How many transactions a lying disk can lose.
+    /// The maximum number of transactions that a lying disk can lose.
     private static let historyMax = 8
 
-    /// Remembers a disk that may turn out to have lied.
+    /// Keeps a snapshot if the disk may lose transactions.
     func keepHistory(_ node: VirtualNode) {
         guard node.isLying else { return }
         node.history.append(snapshot(node))
@@ -187,7 +188,7 @@ extension Simulation {
         )
     }
 
-    /// Puts a disk back. What it no longer holds is no longer promised by it.
+    /// Restores a disk. Promises about deltas that it no longer has are dropped.
     func restore(_ snapshot: Snapshot, at node: VirtualNode) {
         let plant = node.disk.plant
         node.disk = snapshot.disk

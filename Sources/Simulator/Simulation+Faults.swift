@@ -3,10 +3,10 @@ import DeltaLog
 import Gossip
 import Governance
 
-// Plans carried out, and the end of all faults.
+// Executes plans, and ends all faults.
 
 extension Simulation {
-    /// Enters what is to come, reckoned from now.
+    /// Schedules the events of a plan; their times count from now.
     package func schedule(_ plan: Plan) {
         self.plan = plan
         for (index, step) in plan.faults.enumerated() {
@@ -67,7 +67,7 @@ extension Simulation {
         }
     }
 
-    /// Has a running node bring the bounds of logs to what is demanded. One that does not run does so when it starts.
+    /// Sets the bounds of logs at a running node. A stopped node sets them when it starts.
     private func demandLimits(_ logs: [LogID], at place: Int) {
         let node = nodes[place]
         guard node.box != nil else { return }
@@ -95,19 +95,19 @@ extension Simulation {
 
     // MARK: - The end of all faults
 
-    /// What some nodes held at a moment: how many deltas of each log, by the log's number.
+    /// The data of some nodes at one time: the number of deltas of each log, by the log's number.
     package struct Holdings: Sendable {
         fileprivate let counts: [Int]
-        /// Deltas in all.
+        /// The total number of deltas.
         package var total: Int { counts.reduce(0, +) }
     }
 
-    /// Sets a new rate at which broadcast messages are dropped.
+    /// Sets the rate at which broadcast messages are dropped.
     package func setPushLoss(permille: UInt64) { network.settings.pushLossPermille = permille }
 
-    /// Ends all faults, and starts whoever stands still, but for copies of folders, who leave, and a few others, who stay
-    /// down: what only they held is nobody's promise. Some of the rest are started anew. Returns who is to agree from now
-    /// on: the honest ones that run.
+    /// Ends all faults and starts the stopped nodes. Copies of folders leave, and a few other nodes stay down: data
+    /// that only they have is not promised by any other node. Some of the rest are restarted. Returns the nodes that
+    /// must agree from now on: the running honest ones.
     package func recover() -> [Int] {
         areFaultsOver = true
         var settings = network.settings
@@ -152,7 +152,7 @@ extension Simulation {
         return known(of: core)
     }
 
-    /// Gives all nodes the same limits for the logs that some node had a limit for. Returns these logs.
+    /// Gives all nodes the same limits for the logs for which some node had a limit. Returns these logs.
     private func agreeOnLimits() -> [LogID] {
         let limited = Set(nodes.flatMap(\.limits.keys)).sorted()
         for log in limited {
@@ -163,8 +163,8 @@ extension Simulation {
         return limited
     }
 
-    /// Those of the places that the founders among them know of, directly or by each other. Of whom only nodes that are
-    /// gone knew, nobody has ever heard; it would have to be admitted anew.
+    /// The nodes that the founders among them know, directly or through each other. If only vanished nodes knew a node,
+    /// no other node has heard of it and it would need a new admission.
     private func known(of places: [Int]) -> [Int] {
         var known = places.filter { nodes[$0].number < alliance.enrolments.count }
         var others = places.filter { nodes[$0].number >= alliance.enrolments.count }
@@ -177,7 +177,7 @@ extension Simulation {
         return known.sorted()
     }
 
-    /// What these nodes hold together.
+    /// The data that these nodes have together.
     package func holdings(of places: [Int]) -> Holdings {
         var counts = Array(repeating: 0, count: pool.logs.count)
         for place in places {
@@ -186,7 +186,8 @@ extension Simulation {
         return Holdings(counts: counts)
     }
 
-    /// Notes what was held and is not held by each of these nodes now; of a forked log what lies before the fork counts.
+    /// Records a violation for each delta in `holdings` that one of these nodes lacks. Of a forked log, only deltas
+    /// before the fork count.
     package func check(_ places: [Int], hold holdings: Holdings) {
         for place in places {
             let counts = nodes[place].disk.counts
@@ -201,7 +202,8 @@ extension Simulation {
         }
     }
 
-    /// Notes nodes whose records are not what merging the deltas that they hold gives, within the bounds of their logs.
+    /// Records a violation for each node whose records differ from a fresh merge of its deltas within the bounds of
+    /// their logs.
     package func checkDerivation(_ places: [Int]) {
         for place in places {
             let disk = nodes[place].disk

@@ -3,7 +3,7 @@ import DeltaLog
 import Gossip
 import Governance
 
-// Nodes that start, crash, pause, come late and leave.
+// Nodes: starts, crashes, pauses, late joins and departures.
 
 extension Simulation {
     /// Starts a node from its disk.
@@ -46,8 +46,8 @@ extension Simulation {
         for place in nodes.indices { start(place) }
     }
 
-    /// The log that a node may go on with after a start: the token in volatile memory decides. Nil where the first write
-    /// has to begin a new one.
+    /// The log that a node may continue after a start; the token in volatile memory decides. Nil if the first write
+    /// must begin a new log.
     private func continuedLog(of node: VirtualNode) -> LogID? {
         guard let log = node.lastLog else { return nil }
         if settings.plant == .ignoreToken { return log }
@@ -56,8 +56,8 @@ extension Simulation {
         return token.allows(place: node.place, boot: node.boot, log: log, head: head) ? log : nil
     }
 
-    /// Signs a new announcement where the node's own does not name its place: a copy of a folder that runs elsewhere, and
-    /// the original after it.
+    /// Signs a new announcement if the node's own does not name its current address. This affects a folder copy that
+    /// runs elsewhere, and then the original.
     private func announce(_ node: VirtualNode) {
         let held = node.announcements.latest[node.key]
         guard held?.addresses != [VirtualAlliance.address(of: node.place)] else { return }
@@ -65,7 +65,7 @@ extension Simulation {
         _ = node.announcements.insert(alliance.announcement(of: node.number, at: node.place, version: version))
     }
 
-    /// What was reported to be on disk is there, unless the disk lied or was put back.
+    /// Checks that reported deltas are on disk, unless the disk lied or was restored.
     func checkAcknowledged(_ node: VirtualNode) {
         for (log, sequence) in node.acknowledged.sorted(by: { $0.key < $1.key })
         where node.disk.head(of: log)?.sequence ?? 0 < sequence {
@@ -73,12 +73,12 @@ extension Simulation {
         }
     }
 
-    /// Kills a node: what is not on disk is lost. Its peers learn of it at once where `isClean`, else never.
+    /// Kills a node; data that is not on disk is lost. Its peers learn of it at once if `isClean`, otherwise never.
     package func crash(_ place: Int, isClean: Bool = true) {
         let node = nodes[place]
         guard node.box != nil else { return }
         note(UInt64(place), "node \(place) crashes" + (isClean ? "" : ", and nobody is told"))
-        // What the disk had begun is there whole or not at all.
+        // The transaction in progress is either complete or absent.
         if node.nextTransaction < node.transactions.count, Bool.random(using: &faultRandom) {
             _ = commit(node.transactions[node.nextTransaction], at: place)
         }
@@ -105,7 +105,7 @@ extension Simulation {
         node.connections = []
     }
 
-    /// Cuts a node's power: volatile memory is gone too, and a disk that lied loses what it was given last.
+    /// Cuts a node's power: volatile memory is lost too, and a lying disk loses its last transactions.
     package func cutPower(_ place: Int) {
         let node = nodes[place]
         guard !node.hasLeft else { return }
@@ -120,11 +120,11 @@ extension Simulation {
         node.history = []
     }
 
-    /// Puts a node's folder back to how it was when ``Fault/snapshot(node:)`` came; the machine goes on.
+    /// Restores a node's folder to its last ``Fault/snapshot(_:)``; the machine keeps running.
     func rollBack(_ place: Int) {
         let node = nodes[place]
-        // A folder put back after a kill between commit and settling, before it was opened again, forks its log: a hole
-        // that the threat model names, and that no run need show again.
+        // If a folder is restored after a kill between commit and settling, and before it was opened, its log forks.
+        // The threat model names this gap, so no run needs to show it.
         guard let snapshot = node.snapshot, !node.hasLeft, node.token?.intended == nil else { return }
         crash(place)
         restore(snapshot, at: node)
@@ -151,7 +151,7 @@ extension Simulation {
         start(copy.place)
     }
 
-    /// Copies and newcomers end here.
+    /// The maximum number of nodes, including copies and newcomers.
     private static let nodesMax = 4_096
 
     /// Stops a node for good.
@@ -160,14 +160,14 @@ extension Simulation {
         nodes[place].hasLeft = true
     }
 
-    /// Stops a node's process: its connections stay up, and nothing is answered.
+    /// Stops a node's process: its connections stay up, but it answers nothing.
     package func pause(_ place: Int) {
         guard nodes[place].box != nil else { return }
         nodes[place].isPaused = true
         note(UInt64(place), "node \(place) is stopped")
     }
 
-    /// Lets a stopped process go on: all that came meanwhile comes at once.
+    /// Resumes a stopped process: all waiting events arrive at once.
     package func resume(_ place: Int) {
         let node = nodes[place]
         guard node.isPaused else { return }
@@ -179,7 +179,7 @@ extension Simulation {
         work(at: place)
     }
 
-    /// Adds an organization with a node that a sponsor admits; it starts with what the sponsor tells a newcomer.
+    /// Adds an organization with one node, admitted by a sponsor. It starts with the sponsor's governance data.
     @discardableResult
     package func admit(sponsor place: Int) -> Int {
         let sponsor = nodes[place]
@@ -206,7 +206,7 @@ extension Simulation {
         return number
     }
 
-    /// Makes a node take wants and never answer them, or ends that.
+    /// Makes a node accept requests for deltas without answering them, or ends that.
     package func setStalling(_ place: Int, _ isStalling: Bool) {
         nodes[place].isStalling = isStalling
         guard !isStalling else { return }
@@ -215,9 +215,9 @@ extension Simulation {
         for read in reads { schedule(after: 1_000_000, read) }
     }
 
-    /// When a node gets the processor; nil for always. Only where work takes time.
+    /// Sets the times at which a node gets the processor; nil for always. Effective only with processor costs.
     package func setSlices(_ slices: Slices?, at place: Int) { nodes[place].processor.slices = slices }
 
-    /// How long storing takes a node, in milliseconds.
+    /// Sets the duration of a node's transactions in milliseconds.
     package func setStoring(_ place: Int, _ time: ClosedRange<UInt64>?) { nodes[place].storingMilliseconds = time }
 }

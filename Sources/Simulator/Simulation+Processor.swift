@@ -1,11 +1,11 @@
 import Gossip
 
-// Work that takes processor time, link by link in turn; and links that a node does not read from for a while.
+// Work that takes processor time, with connections in turn, and links that a node does not read for a while.
 
 extension Simulation {
-    // MARK: - What comes
+    // MARK: - Arrivals
 
-    /// Handles an event of a node itself: at once, or when the processor has time for it.
+    /// Handles an event of the node itself: at once, or when the processor has time.
     func take(_ event: Event, at place: Int) {
         guard settings.costs != nil else { return execute(event) }
         nodes[place].processor.own.events.append(event)
@@ -16,7 +16,7 @@ extension Simulation {
         work(at: place)
     }
 
-    /// Handles an event of a connection: at once, or when all that came on it before is handled.
+    /// Handles an event of a connection: at once, or after all earlier events of the connection.
     func take(_ event: Event, on connection: Int, side number: Int) {
         let side = network.connections[connection][number]
         let isFree = settings.costs == nil || nodes[side.node].box == nil
@@ -25,7 +25,7 @@ extension Simulation {
         readOn(connection: connection, side: number)
     }
 
-    /// Goes on reading a link, unless it is not to be read yet.
+    /// Continues reading a link, unless it is still held.
     func readOn(connection: Int, side number: Int) {
         let side = network.connections[connection][number]
         guard side.readsAgainAt <= now, !side.inbox.events.isEmpty else { return }
@@ -39,8 +39,8 @@ extension Simulation {
         work(at: side.node)
     }
 
-    /// Reads nothing more from a link until then. What comes waits in order, and counts as under way, so that the
-    /// sender's window closes as with a full socket.
+    /// Stops reading a link until this time. Arriving messages wait in order and count as in flight, so the sender's
+    /// window closes as with a full socket.
     func hold(_ link: LinkID, until instant: Instant, at place: Int) {
         let (connection, number) = (Network.connection(of: link), Network.side(of: link))
         let side = network.connections[connection][number]
@@ -55,7 +55,7 @@ extension Simulation {
 
     // MARK: - Working
 
-    /// Begins the next turn, unless one is under way.
+    /// Begins the next turn, unless one is in progress.
     func work(at place: Int) {
         let node = nodes[place]
         guard let costs = settings.costs, node.isRunning, !node.processor.isWorking,
@@ -74,7 +74,7 @@ extension Simulation {
         events.add(.worked(node: place, epoch: node.epoch, source, isDone: isDone), at: end)
     }
 
-    /// Ends a turn: the engine gets an input that is worked off.
+    /// Ends a turn: a finished input goes to the engine.
     func endTurn(_ source: Processor.Source, isDone: Bool, at place: Int) {
         let node = nodes[place]
         let epoch = node.epoch

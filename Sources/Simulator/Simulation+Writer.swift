@@ -2,20 +2,20 @@ import Catalog
 import DeltaLog
 import Gossip
 
-// The writer of a node whose work takes time: one transaction at a time, in the order in which they were asked for, as in
-// a node. Peers' deltas wait in a lane for each organization, and the lanes take turns; statements and announcements that
-// wait are written together.
+// The writer of a node whose work takes time. As in a node, it executes one transaction at a time in the order of
+// requests. Peers' deltas wait in one lane per organization, and the lanes take turns. Waiting statements and
+// announcements are written together.
 
-/// What waits to be written.
+/// The queue of a disk's writer.
 struct Writer {
-    /// A change, the statements and announcements that wait, or the next transaction of peers' deltas.
+    /// A change, all waiting statements and announcements, or the next transaction of peers' deltas.
     enum Job {
         case change(Transaction)
         case signed
         case peersDeltas
     }
 
-    /// Deltas that the engine wants stored together.
+    /// Deltas that the engine asks to store together.
     struct Batch {
         let token: UInt64
         let deltas: [VerifiedDelta]
@@ -24,15 +24,15 @@ struct Writer {
 
     private var jobs = Fifo<Job>()
     private var lanes: [OrganizationID: Fifo<Batch>] = [:]
-    /// The lanes in the order of their turns; each has something.
+    /// The lanes in the order of their turns; each has at least one batch.
     private var turns = Fifo<OrganizationID>()
     private var isStoring = false
     private var signed: [Transaction] = []
-    /// What is in the transaction that is under way.
+    /// The contents of the transaction in progress.
     private(set) var underway: [Transaction] = []
-    /// The batches of peers' deltas in it.
+    /// The batches of peers' deltas in the transaction in progress.
     private(set) var batches: [Batch] = []
-    /// True while a transaction is under way.
+    /// True while a transaction is in progress.
     private(set) var isWorking = false
 
     mutating func append(_ transaction: Transaction) {
@@ -50,7 +50,7 @@ struct Writer {
         }
     }
 
-    /// Begins the next transaction; false where none waits, or one is under way.
+    /// Begins the next transaction; false if none waits or one is in progress.
     mutating func begin(cost: (Batch) -> UInt64) -> Bool {
         guard !isWorking, let job = jobs.popFirst() else { return false }
         isWorking = true
@@ -75,7 +75,7 @@ struct Writer {
         }
     }
 
-    /// Ends the transaction that is under way.
+    /// Ends the transaction in progress.
     mutating func end() {
         if !batches.isEmpty {
             isStoring = !turns.isEmpty
@@ -84,12 +84,12 @@ struct Writer {
         (isWorking, underway, batches) = (false, [], [])
     }
 
-    /// How long a transaction of peers' deltas may go on, in nanoseconds.
+    /// The maximum duration of a transaction of peers' deltas, in nanoseconds; its first batch may exceed it.
     private static let patience: UInt64 = 250_000_000
 }
 
 extension Simulation {
-    /// Has something written when its turn comes.
+    /// Queues a transaction, which is written in its turn.
     func beginInTurn(_ transaction: Transaction, at place: Int) {
         nodes[place].writer.append(transaction)
         beginNext(at: place)
@@ -106,7 +106,7 @@ extension Simulation {
         schedule(after: time, .transaction(node: place, epoch: node.epoch))
     }
 
-    /// Ends the transaction under way, and tells the engine what became of it.
+    /// Ends the transaction in progress, and reports its result to the engine.
     func endTransaction(at place: Int) {
         let node = nodes[place]
         let (transactions, batches) = (node.writer.underway, node.writer.batches)
@@ -127,7 +127,7 @@ extension Simulation {
         beginNext(at: place)
     }
 
-    /// Microseconds that deltas take beyond what such deltas usually take.
+    /// The microseconds that these deltas take beyond the usual time of such deltas.
     private func excess(of batch: Writer.Batch, at node: VirtualNode) -> UInt64 {
         guard let costs = settings.costs else { return 0 }
         return batch.deltas.reduce(0) { sum, delta in
@@ -137,7 +137,8 @@ extension Simulation {
         }
     }
 
-    /// A node stops: what its writer had begun is there whole or not at all, the rest is forgotten.
+    /// Discards the writer of a stopping node. The transaction in progress is either complete or absent; the rest is
+    /// lost.
     func abandonWriter(at place: Int) {
         let node = nodes[place]
         guard settings.costs != nil else { return }
@@ -145,7 +146,7 @@ extension Simulation {
             for batch in node.writer.batches {
                 _ = commit(.store(token: batch.token, batch.deltas, from: batch.link), at: place)
             }
-            // A change that nobody was told of may be there or not; here it is not.
+            // A change without a reported result may be present or absent; here it is absent.
             for transaction in node.writer.underway {
                 if case .change = transaction { continue }
                 _ = commit(transaction, at: place)

@@ -2,9 +2,9 @@ import Catalog
 package import DeltaLog
 import Gossip
 
-// What people do at nodes.
+// Edits by people.
 
-/// What is asked of one record of a node's own organization.
+/// A requested change of one record of a node's own organization.
 package struct RecordChange: Hashable, Sendable {
     package let localID: String
     /// The record's new name; nil to delete it.
@@ -17,21 +17,21 @@ package struct RecordChange: Hashable, Sendable {
 }
 
 extension Simulation {
-    /// Writes names of records of the node's own organization, as one delta.
+    /// Writes names of records of the node's own organization in one delta.
     @discardableResult
     package func write(_ place: Int, _ names: [(localID: String, name: String)]) -> Int32? {
         change(place, names.map { RecordChange(localID: $0.localID, name: $0.name) })
     }
 
-    /// Asks for a change, which waits for the disk like everything else that is written.
+    /// Requests a change, which waits for the disk like all other writes.
     package func ask(_ place: Int, _ changes: [RecordChange]) {
         begin(.change(changes, askedAt: now), at: place)
     }
 
-    /// Changes records of the node's own organization, as one delta. Returns its number in the pool once it is on disk;
-    /// nil where there was nothing to write, the node does not run, or it crashed meanwhile.
+    /// Changes records of the node's own organization in one delta. Returns the delta's number in the pool after it is
+    /// on disk. Returns nil if there is nothing to write, the node does not run, or it crashes during the write.
     ///
-    /// - Parameter askedAt: When it was asked for, in nanoseconds since the start; nil for now.
+    /// - Parameter askedAt: the time of the request, in nanoseconds since the start; nil for now.
     @discardableResult
     package func change(_ place: Int, _ changes: [RecordChange], askedAt: UInt64? = nil) -> Int32? {
         let node = nodes[place]
@@ -42,7 +42,7 @@ extension Simulation {
         if box.engine.forks[log] != nil { log = LogID(author: node.key, incarnation: engineRandom.next() | 1) }
         node.log = log
         let stamp = node.clock.tick(wallMilliseconds: node.wallMilliseconds(at: now))
-        // What is drafted here is within the limits, so that signing it never fails.
+        // These drafts are within the limits, so signing never fails.
         let delta = try! VerifiedDelta(
             signing: drafts,
             salts: drafts.map { _ in writeRandom.bytes(Content.saltByteCount) },
@@ -64,8 +64,8 @@ extension Simulation {
         return node.box == nil ? nil : index
     }
 
-    /// The token is to name the head that the folder holds or was about to hold: so a crash between the two does not
-    /// matter.
+    /// Commits an own delta. The token names the head that the folder has or is about to have, so a crash between the
+    /// two is harmless.
     private func commitOwn(_ delta: VerifiedDelta, at node: VirtualNode) {
         if node.token?.log != delta.log {
             node.token = VirtualToken(place: node.place, boot: node.boot, log: delta.log)
@@ -89,7 +89,7 @@ extension Simulation {
         answer(.committed([delta], summary: node.summary), at: node.place)
     }
 
-    /// Puts an own delta on the disk, for good as far as the disk tells the truth.
+    /// Writes an own delta to the disk; it is durable if the disk does not lie.
     func keep(_ delta: VerifiedDelta, at node: VirtualNode) {
         keepHistory(node)
         apply(delta, to: node)
@@ -125,7 +125,7 @@ extension Simulation {
         )
     }
 
-    /// Puts a delta on a node's disk, behind its engine's back where that runs.
+    /// Writes a delta to a node's disk without informing a running engine.
     package func put(_ delta: VerifiedDelta, into place: Int) {
         apply(delta, to: nodes[place])
         note(delta.hash.word0, "a delta is put into the folder of node \(place)")

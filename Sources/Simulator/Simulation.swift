@@ -3,38 +3,38 @@ import DeltaLog
 package import Gossip
 import Governance
 
-/// Nodes that run real engines over virtual disks, in virtual time, on a network that delays, holds back, loses and
-/// breaks.
+/// Nodes with real engines, virtual disks and virtual time, on a network that delays, blocks and loses messages and
+/// breaks connections.
 ///
-/// Everything is drawn from one seed: the same seed and the same calls give the same ``trace``. Whoever carries out the
-/// engines' actions checks what their contract promises, and the ``Checkers`` what nodes hold; what they find is in
+/// All randomness comes from one seed: the same seed and the same calls give the same ``trace``. The code that carries
+/// out the engines' actions checks their contract, and the ``Checkers`` check the nodes' data. Both report to
 /// ``violations``. Confined to one thread.
 package final class Simulation {
-    /// How a run is set up.
+    /// The settings of a run.
     package struct Settings: Sendable {
         package var engine = EngineSettings()
         package var network = NetworkSettings()
-        /// Milliseconds that a transaction takes.
+        /// The duration of a transaction in milliseconds.
         package var storingMilliseconds: ClosedRange<UInt64> = 1...20
-        /// Organizations that the nodes are dealt to; nil for one each.
+        /// The number of organizations, to which the nodes are assigned in turn; nil for one each.
         package var organizations: Int?
         package var cryptography = SimulatedCryptography.Kind.mixed
         package var plant: PlantedBug?
-        /// Of so many messages one is encoded, decoded and compared.
+        /// One in this many messages is encoded, decoded and compared.
         package var roundTripEvery: UInt64 = 1
-        /// The last so many events are kept as text; none where it is 0.
+        /// The number of last events that are kept as text; 0 for none.
         package var eventsKept = 0
-        /// The run stands still at the first violation.
+        /// True to stop the run at the first violation.
         package var stopsAtViolation = false
-        /// The processor time that work takes; nil where work takes none.
+        /// The processor time of work; nil if work takes no time.
         package var costs: HandlingCosts?
-        /// Further enrolled keys of the last organization, which an adversary's program uses (``Adversary``).
+        /// The number of further enrolled keys of the last organization, which an adversary uses (``Adversary``).
         package var puppets = 0
 
         package init() {}
     }
 
-    /// What is to happen.
+    /// A future event.
     enum Event {
         case input(node: Int, epoch: UInt64, EngineInput)
         case timer(node: Int, epoch: UInt64, Instant)
@@ -66,16 +66,16 @@ package final class Simulation {
     package let checkers = Checkers()
     package var spread = Spread()
     package private(set) var eventLog: EventLog
-    /// Events handled.
+    /// The number of events handled.
     package private(set) var eventCount: UInt64 = 0
-    /// What comes when.
+    /// The plan of the run.
     package internal(set) var plan = Plan()
-    /// True from ``recover()`` on: what the plan still has of faults does not come.
+    /// True from ``recover()`` on; remaining faults of the plan are then skipped.
     var areFaultsOver = false
-    /// Who runs the puppets; nil before an attack.
+    /// The controller of the puppets; nil before an attack.
     var adversary: Adversary?
 
-    // One stream of random numbers for each concern, so that a run with fewer faults is otherwise much the same.
+    // Each concern has its own random generator, so a run with fewer faults stays similar otherwise.
     var diskRandom: SplitMix64
     var writeRandom: SplitMix64
     var faultRandom: SplitMix64
@@ -83,7 +83,7 @@ package final class Simulation {
     var sampleRandom: SplitMix64
     var attackRandom: SplitMix64
 
-    /// A run of founders that know each other's addresses. None of the nodes runs before ``start(_:)``.
+    /// Creates a run of founders that know each other's addresses. No node runs before ``start(_:)``.
     package init(nodes count: Int, seed: UInt64, settings: Settings = Settings()) {
         var settings = settings
         settings.plant?.change(&settings)
@@ -127,32 +127,32 @@ package final class Simulation {
             for node in nodes where !node.isPuppet { node.seenStatements = seen }
         }
         if let plant = settings.plant.flatMap(StoragePlant.init) {
-            // Some nodes only: where all made the same mistake they would agree.
+            // Only some nodes have the bug: if all made the same mistake, they would agree.
             for node in nodes where node.place % 2 == 0 { node.disk.plant = plant }
         }
     }
 
-    // MARK: - Looking
+    // MARK: - Inspection
 
     package var count: Int { nodes.count }
-    /// Where the engine of a running node is.
+    /// The box of a running node's engine; nil if the node does not run.
     package func box(_ place: Int) -> EngineBox? { nodes[place].box }
     package func storage(_ place: Int) -> VirtualDisk { nodes[place].disk }
     package func notes(_ place: Int) -> Notes { nodes[place].notes }
     /// The organization of a node.
     package func organizationNumber(_ place: Int) -> Int { nodes[place].organization }
-    /// When a node last started, in nanoseconds since the start of the run.
+    /// The last start of a node, in nanoseconds since the start of the run.
     package func startedAt(_ place: Int) -> UInt64 { nodes[place].startedAt }
-    /// Processor time that a node's work took, in nanoseconds; 0 where work takes none.
+    /// The processor time of a node's work in nanoseconds; 0 if work takes no time.
     package func workedNanoseconds(_ place: Int) -> UInt64 { nodes[place].processor.worked }
-    /// Bytes that are under way to a node, or came and are not handled yet.
+    /// The bytes in flight to a node, including messages that are not handled yet.
     package func unreadBytes(_ place: Int) -> Int {
         nodes[place].connections.reduce(0) { sum, index in
             let connection = network.connections[index]
             return sum + connection[connection[0].node == place ? 0 : 1].outstandingBytes
         }
     }
-    /// How much of a node's room for neighbours one organization takes.
+    /// The fraction of a node's neighbour slots that one organization occupies.
     package func neighbourShare(of organization: Int, at place: Int) -> Double {
         guard let topology = nodes[place].box?.engine.topology() else { return 0 }
         let keys = Set(nodes.filter { $0.organization == organization }.map(\.key))
@@ -161,16 +161,16 @@ package final class Simulation {
     }
     package var running: [Int] { nodes.indices.filter { nodes[$0].box != nil } }
     package var violations: [String] { checkers.violations.map(\.what) }
-    /// A hash over everything that happened.
+    /// A hash over all events.
     package var trace: MixHash { mix }
-    /// True once it stands still because of a violation.
+    /// True after the run has stopped at a violation.
     package var isStopped: Bool { settings.stopsAtViolation && !checkers.violations.isEmpty }
 
-    /// True if all running nodes hold the same, by frontier and by digest, and their engines know it.
+    /// True if all running nodes have equal data, by frontier and digest, and their engines know it.
     package var isConverged: Bool { areEqual(running) }
 
-    /// True if the same deltas count at those nodes, with the same digest, and their engines know it. What they hold behind
-    /// the bound of a forked log may differ.
+    /// True if the same deltas count at these nodes, with the same digest, and their engines know it. Deltas behind the
+    /// bound of a forked log may differ.
     package func areEqual(_ places: [Int]) -> Bool {
         guard let first = places.first.map({ nodes[$0] }) else { return true }
         guard let box = first.box else { return false }
@@ -182,7 +182,7 @@ package final class Simulation {
         } && places.allSatisfy { nodes[$0].box?.engine.governance == box.engine.governance }
     }
 
-    /// Who holds what, for a failing test.
+    /// The heads and peers of each node, for a failing test.
     package var summary: String {
         nodes.map { node in
             let heads = node.disk.frontier.sorted.map {
@@ -196,14 +196,14 @@ package final class Simulation {
 
     // MARK: - Running
 
-    /// Lets so much time pass.
+    /// Runs for this time.
     package func run(milliseconds: UInt64) {
         let end = now + milliseconds * 1_000_000
         while let time = events.nextTime, time <= end, !isStopped { step() }
         if !isStopped { now = end }
     }
 
-    /// Runs until the condition holds; false where it does not within that time.
+    /// Runs until the condition holds; false if it does not hold within this time.
     package func run(atMost milliseconds: UInt64, until condition: (Simulation) -> Bool) -> Bool {
         let end = now + milliseconds * 1_000_000
         while !condition(self) {
@@ -247,7 +247,7 @@ package final class Simulation {
         }
     }
 
-    /// Carries out what the processor had to have time for.
+    /// Executes an event that had to wait for the processor.
     func execute(_ event: Event) {
         switch event {
         case .input(let place, let epoch, let input):
@@ -263,7 +263,7 @@ package final class Simulation {
         }
     }
 
-    /// True if the node that began something still runs; where it is paused the event waits.
+    /// True if the node has not restarted since it began this; if it is paused, the event waits.
     private func isCurrent(_ place: Int, _ epoch: UInt64, _ event: Event) -> Bool {
         let node = nodes[place]
         guard node.epoch == epoch else { return false }
@@ -278,7 +278,7 @@ package final class Simulation {
         events.add(event, at: now + nanoseconds)
     }
 
-    /// Gives an engine an input, and carries out what it asks for.
+    /// Gives an engine an input, and carries out its actions.
     func feed(_ input: EngineInput, to place: Int) {
         let node = nodes[place]
         guard node.box != nil else { return }
@@ -299,26 +299,26 @@ package final class Simulation {
         if isCut { crash(place, isClean: Bool.random(using: &faultRandom)) }
     }
 
-    /// Adds to the trace.
+    /// Adds a word to the trace.
     func note(_ word: UInt64) { mix.add(word) }
 
-    /// Adds to the trace, and to the events kept.
+    /// Adds a word to the trace, and a text to the kept events.
     func note(_ word: UInt64, _ what: @autoclosure () -> String) {
         mix.add(word)
         eventLog.add(at: now, what())
     }
 
-    /// Adds a message to the trace, and tells the bytes of its frame.
+    /// Adds a message to the trace; returns the size of its frame in bytes.
     func note(_ message: PeerMessage) -> Int { message.measured(into: &mix) }
 
-    /// Notes that a contract was broken.
+    /// Records a broken contract.
     func violate(_ what: @autoclosure () -> String) {
         checkers.note(what(), at: now)
         eventLog.add(at: now, "VIOLATION " + (checkers.violations.last?.what ?? ""))
     }
 }
 
-/// The last events of a run, as text.
+/// The last events of a run as text.
 package struct EventLog: Sendable {
     private let capacity: Int
     private var lines: [String] = []
@@ -328,7 +328,7 @@ package struct EventLog: Sendable {
         self.capacity = capacity
     }
 
-    /// Keeps an event in the place of the oldest.
+    /// Stores an event; replaces the oldest one if the log is full.
     mutating func add(at now: UInt64, _ what: @autoclosure () -> String) {
         guard capacity > 0 else { return }
         let milliseconds = now / 1_000
@@ -339,6 +339,6 @@ package struct EventLog: Sendable {
         next = (next + 1) % capacity
     }
 
-    /// The events kept, the oldest first.
+    /// The stored events, the oldest first.
     package var text: [String] { lines.count < capacity ? lines : Array(lines[next...] + lines[..<next]) }
 }

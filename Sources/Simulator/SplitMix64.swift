@@ -1,5 +1,5 @@
-/// A small seeded generator (Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators", figure 13), so
-/// that a failing property can be run again from its printed seed.
+/// A small seeded generator (Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators", figure 13). A
+/// failing property can be run again from its printed seed.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
@@ -15,7 +15,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// That many random bytes.
+    /// The given number of random bytes.
     package mutating func bytes(_ count: Int) -> [UInt8] {
         (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) }
     }

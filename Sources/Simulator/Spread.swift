@@ -1,27 +1,27 @@
-/// How the deltas that are watched spread: who got each by how many hops, how often, and when.
+/// Measures how watched deltas spread: their receivers, hops, copies and times.
 package struct Spread: Sendable {
-    /// The way of one delta.
+    /// The spread of one delta.
     package struct Course: Sendable {
         package let author: Int
         /// Nanoseconds since the start.
         package let begunAt: UInt64
-        /// By place: hops from the author when it first came; nil where it did not.
+        /// By node index: the hops from the author at the first arrival; nil if it did not arrive.
         package fileprivate(set) var hops: [Int?]
-        /// By place: when it was on disk.
+        /// By node index: the time at which it was on disk.
         package fileprivate(set) var storedAt: [UInt64?]
-        /// How often it came, all nodes together.
+        /// The number of arrivals at all nodes together.
         package fileprivate(set) var copies = 0
     }
 
     /// True while new deltas are watched.
     package var isWatching = false
-    /// The places there are.
+    /// The number of nodes.
     package var placeCount = 0
-    /// Courses in the order in which they began.
+    /// The courses, ordered by their start.
     package private(set) var courses: [Course] = []
     private var positions: [Int32: Int] = [:]
 
-    /// An own delta is about to be committed.
+    /// Starts the course of an own delta that is about to be committed.
     mutating func begun(_ index: Int32, at place: Int, now: UInt64) {
         guard isWatching else { return }
         var course = Course(
@@ -36,7 +36,7 @@ package struct Spread: Sendable {
         courses.append(course)
     }
 
-    /// A message with the delta came to a node.
+    /// Records the arrival of the delta at a node.
     mutating func received(_ index: Int32, at place: Int, from sender: Int) {
         guard let position = positions[index], place < placeCount, sender < placeCount else { return }
         courses[position].copies += 1
@@ -45,13 +45,13 @@ package struct Spread: Sendable {
         }
     }
 
-    /// The delta is on a node's disk.
+    /// Records that the delta is on a node's disk.
     mutating func stored(_ index: Int32, at place: Int, now: UInt64) {
         guard let position = positions[index], place < placeCount else { return }
         if courses[position].storedAt[place] == nil { courses[position].storedAt[place] = now }
     }
 
-    /// Forgets what was watched so far.
+    /// Discards all courses.
     package mutating func reset() {
         courses = []
         positions = [:]
@@ -59,33 +59,33 @@ package struct Spread: Sendable {
 
     // MARK: - Figures
 
-    /// Deliveries to those places, their own deltas not counted.
+    /// The number of deliveries to these nodes, without their own deltas.
     package func deliveries(to places: [Int]) -> Int {
         courses.reduce(0) { sum, course in
             sum + places.count { $0 != course.author && course.storedAt[$0] != nil }
         }
     }
 
-    /// Deliveries that those places still lack.
+    /// The number of deliveries that these nodes still lack.
     package func missing(at places: [Int]) -> Int {
         courses.reduce(0) { sum, course in sum + places.count { course.storedAt[$0] == nil } }
     }
 
-    /// Deltas that came in messages, each time that they came.
+    /// The number of deltas in messages, counted at each arrival.
     package var copies: Int { courses.reduce(0) { $0 + $1.copies } }
 
-    /// Relative message redundancy (Leitão, Pereira, Rodrigues 2007, "Epidemic Broadcast Trees", section 4.1): copies for
-    /// each delivery, less the one that is needed.
+    /// Relative message redundancy (Leitão, Pereira, Rodrigues 2007, "Epidemic Broadcast Trees", section 4.1): copies
+    /// per delivery, minus the necessary one.
     package func redundancy(to places: [Int]) -> Double {
         let deliveries = deliveries(to: places)
         return deliveries == 0 ? 0 : Double(copies) / Double(deliveries) - 1
     }
 
-    /// The most hops that a delta took to any of its receivers (last delivery hop, same source).
+    /// The maximum number of hops of a delta to any of its receivers (last delivery hop, same source).
     package var hopsMax: Int { courses.reduce(0) { max($0, $1.hops.compactMap { $0 }.max() ?? 0) } }
 
-    /// The time from a write to its being on disk at the last of the places that has it, in milliseconds: the mean over all
-    /// deltas.
+    /// The time from a write until the delta is on disk at the last of the nodes that have it, in milliseconds: the
+    /// mean over all deltas.
     package func delayMeanMilliseconds(at places: [Int]) -> Double {
         let delays = courses.map { course in
             places.compactMap { course.storedAt[$0] }.map { Double($0 - course.begunAt) / 1e6 }.max() ?? 0
@@ -93,7 +93,7 @@ package struct Spread: Sendable {
         return delays.isEmpty ? 0 : delays.reduce(0, +) / Double(delays.count)
     }
 
-    /// The longest time from a write to its being on disk at those of the places that have it, in milliseconds.
+    /// The longest time from a write until the delta is on disk at a node that has it, in milliseconds.
     package func delayMaxMilliseconds(at places: [Int]) -> UInt64 {
         courses.reduce(0) { longest, course in
             max(longest, places.compactMap { course.storedAt[$0] }.map { ($0 - course.begunAt) / 1_000_000 }.max() ?? 0)

@@ -1,23 +1,23 @@
 import Gossip
 
-/// A run drawn from a seed: how many nodes, how they and the network behave, what goes wrong and what is written.
+/// A run drawn from a seed: the number of nodes, their behaviour and the network's, the faults and the edits.
 ///
-/// Each kind of fault is on in some seeds and off in others (Groce, Zhang, Eide, Chen, Regehr 2012, "Swarm Testing"):
-/// a run in which everything can go wrong hides what only a few faults together bring out.
+/// Each kind of fault is on in some seeds and off in others: a run with all kinds of faults hides the effects of a few
+/// in combination (Groce, Zhang, Eide, Chen, Regehr 2012, "Swarm Testing").
 package struct Swarm {
     package private(set) var nodes: Int
     package private(set) var settings = Simulation.Settings()
     package private(set) var plan = Plan()
-    /// How long faults go on, in milliseconds.
+    /// The duration of the phase with faults, in milliseconds.
     package let milliseconds: UInt64
     private var random: SplitMix64
 
-    /// One seed of so many signs with Ed25519 and hashes with SHA-256.
+    /// One in this many seeds signs with Ed25519 and hashes with SHA-256.
     private static let systemCryptographyEvery: UInt64 = 50
 
     /// - Parameters:
-    ///   - nodes: Nil for as many as the seed gives.
-    ///   - hasLimits: True where logs also count up to changing sequences.
+    ///   - nodes: the number of nodes; nil for the seed's number.
+    ///   - hasLimits: true if logs also count up to changing sequences.
     package init(seed: UInt64, nodes wanted: Int? = nil, hasLimits: Bool = false) {
         var random = SplitMix64(seed: seed ^ 0x5741_524D)
         let few = Int.random(in: 3...8, using: &random)
@@ -42,7 +42,7 @@ package struct Swarm {
         plan.work.sort { $0.milliseconds < $1.milliseconds }
     }
 
-    // MARK: - How things are
+    // MARK: - Environment
 
     private mutating func isOn(_ ofEight: Int = 4) -> Bool { Int.random(in: 0..<8, using: &random) < ofEight }
     private mutating func number(_ range: ClosedRange<UInt64>) -> UInt64 { UInt64.random(in: range, using: &random) }
@@ -75,13 +75,13 @@ package struct Swarm {
         if isOn(2) { settings.engine.headsPerMessage = 1 }
     }
 
-    // MARK: - What goes wrong
+    // MARK: - Faults
 
     private mutating func add(_ fault: Fault, at moment: UInt64) {
         plan.faults.append(Plan.FaultStep(milliseconds: moment, fault: fault))
     }
 
-    /// Something that goes wrong at a moment and right again later.
+    /// Adds a fault and its later repair.
     private mutating func add(_ begin: Fault, _ end: Fault, lastingAtMost longest: UInt64) {
         let start = moment()
         add(begin, at: start)
@@ -122,7 +122,7 @@ package struct Swarm {
         if isOn(2) { for _ in 0..<number(1...2) { add(.join(sponsor: place()), at: moment()) } }
         if isOn(1), nodes > 3 { add(.leave(place()), at: moment()) }
         if isOn(1) {
-            // Long absence.
+            // A long absence.
             let place = place()
             add(.crash(place, isClean: true), at: number(0...1_000))
             add(.start(place), at: milliseconds)
@@ -173,7 +173,7 @@ package struct Swarm {
         }
     }
 
-    /// Limits of logs that fall and rise, at each node at its own time.
+    /// Adds limits of logs that fall and rise, at each node at its own time.
     private mutating func drawLimits() {
         for _ in 0..<number(3...10) {
             let log = Int(number(0...30))
@@ -195,7 +195,7 @@ package struct Swarm {
             }
         }
         if isOn(2) {
-            // Flapping.
+            // A flapping block.
             let (from, to) = (place(), place())
             let period = number(50...3_000)
             for turn in 0..<number(2...8) {
@@ -229,7 +229,7 @@ package struct Swarm {
         }
     }
 
-    // MARK: - What is written
+    // MARK: - Edits
 
     private mutating func add(_ changes: [RecordChange], by place: Int, at moment: UInt64) {
         plan.work.append(Plan.WorkStep(milliseconds: moment, place: place, changes: changes))

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// A range of seeds, run by several threads that each take the next one.
+/// A range of seeds, run by several threads; each thread takes the next seed.
 package final class Sweep: Sendable {
     /// A seed that failed.
     package struct Failure: Sendable, Codable {
@@ -8,7 +8,7 @@ package final class Sweep: Sendable {
         package let reason: String
     }
 
-    /// How far it has come.
+    /// The progress of the sweep.
     package struct State: Sendable {
         package fileprivate(set) var next: UInt64?
         package fileprivate(set) var finished = 0
@@ -32,14 +32,14 @@ package final class Sweep: Sendable {
         state = Mutex(State(next: seeds.lowerBound))
     }
 
-    /// What has come of it so far. Failures are ascending by seed.
+    /// The current state. Failures are in ascending order of seeds.
     package var progress: State {
         var progress = state.withLock { $0 }
         progress.failures.sort { $0.seed < $1.seed }
         return progress
     }
 
-    /// Runs seeds until none is left or `isEnough` says so. Called by every thread.
+    /// Runs seeds until none is left or `isEnough` returns true. Every thread calls it.
     package func work(until isEnough: () -> Bool) {
         while !isEnough(), let seed = take() {
             var options = RunOptions(scenario: scenario, seed: seed)

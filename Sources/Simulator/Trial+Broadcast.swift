@@ -1,12 +1,12 @@
 import Gossip
 
-// Scenarios about how soon, by how many hops and how often news comes.
+// Scenarios about the delay, hops and copies of new deltas.
 
 extension Trial {
-    /// What a round trip takes on an even network, in milliseconds.
+    /// The duration of a round trip on a uniform network, in milliseconds.
     private static let roundTripMilliseconds: UInt64 = 100
 
-    /// Starts all nodes, lets them meet, and sends a first message, by which the tree of the broadcast takes shape.
+    /// Starts all nodes, waits until they are connected, and sends a first message that builds the broadcast tree.
     private mutating func warmUp(_ simulation: Simulation) {
         simulation.spread.placeCount = simulation.count
         simulation.startAll()
@@ -17,7 +17,7 @@ extension Trial {
         simulation.spread.isWatching = true
     }
 
-    /// Gates of redundancy, hops and completeness.
+    /// Adds gates for redundancy, hops and completeness.
     private mutating func judge(_ simulation: Simulation, redundancy: Double, hops: Int) {
         let places = Array(0..<simulation.count)
         report.gate("redundancy", simulation.spread.redundancy(to: places), below: redundancy)
@@ -36,7 +36,7 @@ extension Trial {
         }
         let places = Array(0..<nodes)
         _ = simulation.run(atMost: 60_000) { $0.spread.missing(at: places) == 0 }
-        // Copies that are still under way count too.
+        // Copies in flight count too.
         simulation.run(milliseconds: 2_000)
         judge(simulation, redundancy: 0.15, hops: 12)
         close(simulation)
@@ -65,7 +65,7 @@ extension Trial {
         }
         let places = Array(0..<nodes)
         let sentAt = simulation.now
-        // One round of anti-entropy takes half to one and a half times its interval, and then the fetching.
+        // A round of anti-entropy takes half to one and a half times its interval, plus the transfer.
         let round = simulation.settings.engine.antiEntropy.count * 3 / 2 + 20 * Self.roundTripMilliseconds
         _ = simulation.run(atMost: round * 3) { $0.spread.missing(at: places) == 0 }
         report.gate("time after the last was sent", Double(simulation.now - sentAt) / 1e6, atMost: Double(round))
@@ -73,7 +73,8 @@ extension Trial {
         simulation.run(milliseconds: 2_000)
         let deliveries = simulation.spread.deliveries(to: places)
         let degrees = places.reduce(0) { $0 + (simulation.box($1)?.engine.topology().active.count ?? 0) }
-        // Flooding sends each message over every link both ways, less the one that it came by.
+        // Flooding sends each message over every link in both directions, except back over the link on which it
+        // arrived.
         let flooding = max(0, nodes * (degrees - (nodes - 1)) - deliveries)
         let duplicates = max(0, simulation.spread.copies - deliveries)
         report.gate("duplicates", Double(duplicates), below: max(1, Double(flooding) / 5))
@@ -116,14 +117,14 @@ extension Trial {
         settings.network.pushLossPermille = 150
         let simulation = simulation(nodes: nodes, settings)
         warmUp(simulation)
-        // Heartbeats, which find what is missing too, come every 5 s: who is mended by them is late.
+        // Heartbeats also find missing deltas, but only every 5 s: a node repaired by them is late.
         let slowest = delays(simulation, at: Array(0..<nodes)).slowest
         report.gate("slowest, ms", slowest, atMost: 3_500)
         close(simulation)
     }
 
-    /// Ten nodes write one after the other; how long it takes until all of those places have it on disk, in milliseconds: the
-    /// mean of the ten, and the slowest.
+    /// Ten nodes write one after the other. Returns the time until all given nodes have the delta on disk, in
+    /// milliseconds: the mean of the ten and the slowest.
     private func delays(_ simulation: Simulation, at places: [Int]) -> (mean: Double, slowest: Double) {
         simulation.spread.reset()
         for number in 0..<10 {

@@ -1,11 +1,11 @@
 import Gossip
 
-// Runs on machines that do other work: nodes get the processor in slices, and all is late.
+// Runs on machines with other work: nodes get the processor in slices, and everything is late.
 
 extension Trial {
     private static let workMilliseconds: UInt64 = 60_000
-    /// How long nodes may take to agree after the last edit, and to hear of one more: some slices for each step of a way of
-    /// several links.
+    /// The maximum times until the nodes agree after the last edit, and until one more edit arrives. They allow some
+    /// slices for each step of a path of several links.
     private static let agreementMilliseconds: UInt64 = 60_000
     private static let lastEditMilliseconds: UInt64 = 20_000
 
@@ -35,7 +35,7 @@ extension Trial {
         if !isEqual { tail += simulation.summary.split(separator: "\n").map(String.init) }
     }
 
-    /// A twentieth to a half of the time, in slices of 5 ms to a second.
+    /// Draws slices of a twentieth to half of the time, 5 ms to a second long.
     private static func slices(_ draw: inout SplitMix64) -> Slices {
         let period = UInt64.random(in: 100...2_000, using: &draw)
         let length = max(5, period * UInt64.random(in: 5...50, using: &draw) / 100)
@@ -43,7 +43,7 @@ extension Trial {
         return Slices(period: period * 1_000_000, length: length * 1_000_000, offset: offset * 1_000_000)
     }
 
-    /// Edits at all nodes without a pause, and imports now and then.
+    /// Edits at all nodes without a pause, with occasional imports.
     private func write(_ simulation: Simulation, _ count: Int, _ draw: inout SplitMix64) {
         let pause = UInt64.random(in: 10...50, using: &draw)
         let end = simulation.now + Self.workMilliseconds * 1_000_000
@@ -73,7 +73,7 @@ extension Trial {
         report.gate("seconds until one more edit is heard", isHeard ? seconds : nil, atMost: 20)
     }
 
-    /// Nobody was blamed for being late, and nobody is left alone.
+    /// Checks that no session ended for a fault, and that each node has a neighbour.
     private mutating func judgeSessions(_ simulation: Simulation, _ count: Int) {
         var ends: [UInt32: Int] = [:]
         var fewest = Int.max

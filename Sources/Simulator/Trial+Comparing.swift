@@ -1,7 +1,7 @@
 import Catalog
 import Gossip
 
-// Scenarios about finding out what differs.
+// Scenarios about finding differences.
 
 extension Trial {
     mutating func inStep() {
@@ -18,7 +18,7 @@ extension Trial {
         let after = (0..<2).map { simulation.notes($0) }
         let bytes = (0..<2).reduce(0) { $0 + after[$1].bytesSent - before[$1].bytesSent }
         let messages = (0..<2).reduce(0) { $0 + after[$1].messagesSent - before[$1].messagesSent }
-        // Nothing but states is told while nothing happens; two of them make a comparison.
+        // Idle nodes send only states; two of them make a comparison.
         report.gate("bytes of a comparison", 2 * Double(bytes) / Double(max(1, messages)), atMost: 200)
         report.gate("nodes that differ in the end", simulation.isConverged ? 0 : 1, atMost: 0)
         close(simulation)
@@ -43,7 +43,7 @@ extension Trial {
         let bytes = notes.reduce(0) { $0 + $1.bytesSent - $1.deltaBytesSent }
         let first = notes.compactMap(\.firstSentAt).min() ?? 0
         let came = notes[1].firstPayloadAt ?? simulation.now
-        // The delta's own way of 50 ms comes after them.
+        // The delta itself then needs 50 ms.
         report.gate("round trips before the delta", (Double(came - first) - 5e7) / 1e8, atMost: 3.05)
         report.gate("bytes before the delta", bytes, atMost: 4_096)
         let isEqual = simulation.run(atMost: 10_000) { $0.isConverged }

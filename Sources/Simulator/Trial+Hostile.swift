@@ -1,9 +1,9 @@
 import Gossip
 
-// Runs in which one organization is hostile, on links that lose nothing: what it costs the others.
+// Runs with one hostile organization on links without loss; they measure the cost for the other nodes.
 
 extension HostileRole {
-    /// The scenario that shows what a role costs.
+    /// The scenario that measures the cost of a role.
     var scenario: Scenario {
         Scenario(
             name: "hostile-\(rawValue)",
@@ -14,7 +14,7 @@ extension HostileRole {
         )
     }
 
-    /// Node keys without an engine that the hostile organization has enrolled.
+    /// The number of node keys without an engine that the hostile organization has enrolled.
     fileprivate var puppets: Int {
         switch self {
         case .addressFlooder, .sessionHoarder: 300
@@ -24,13 +24,13 @@ extension HostileRole {
     }
 }
 
-/// What honest nodes send, hold and compute while one member is hostile: the bounds that scenarios keep them to.
+/// The bounds for messages, memory and processor time of honest nodes while one member is hostile.
 struct CostBounds {
-    /// Milliseconds from an honest edit to the last honest node's disk.
+    /// The maximum milliseconds from an honest edit to the last honest node's disk.
     var edit: Double = 5_000
-    /// Bytes a second: what the price of answers lets one organization have, 2.1 MB, and the rest.
+    /// The maximum bytes per second: 2.1 MB that the budget allows one organization for answers, and the rest.
     var sentPerSecond: Double = 2_500_000
-    /// Of one core.
+    /// The maximum fraction of one core.
     var processorShare: Double = 0.5
     var heads = 50_000
     var links = 64
@@ -40,16 +40,16 @@ struct CostBounds {
 extension Trial {
     private static let calmMilliseconds: UInt64 = 15_000
     private static let editPause: UInt64 = 500
-    /// Edits while the attack goes on.
+    /// The number of edits during the attack.
     private static let edits = 50
-    /// Two honest nodes are killed at this edit, and start again some edits later.
+    /// The edit at which two honest nodes are killed, and the edit at which they start again.
     private static let killedAt = 12
     private static let startedAt = 16
 
-    /// The most that was seen of something at one honest node.
+    /// The peak values of one honest node.
     private struct Peaks {
         var links = 0
-        /// Heads that peers told of.
+        /// The number of heads that peers announced.
         var heads = 0
         var signed = 0
         var unreadBytes = 0
@@ -110,7 +110,7 @@ extension Trial {
         if !isEqual { tail += simulation.summary.split(separator: "\n").map(String.init) }
     }
 
-    /// Honest nodes write while the attack goes on; two of them, who do not write, are killed and start again.
+    /// Honest nodes write during the attack. Two nodes that do not write are killed and restarted.
     private func attack(_ simulation: Simulation, honest: [Int], hostile: [Int]) -> Peaks {
         var peaks = Peaks()
         let organization = simulation.organizationNumber(hostile[0])
@@ -125,12 +125,12 @@ extension Trial {
             simulation.run(milliseconds: Self.editPause)
             peaks.add(simulation, honest, hostile: organization)
         }
-        // The last edits have their time.
+        // Time for the last edits.
         simulation.run(milliseconds: 6_000)
         return peaks
     }
 
-    /// Gates how long honest edits took to honest nodes. Names those that took too long.
+    /// Adds gates for the delays of honest edits to honest nodes. Records those that took too long.
     private mutating func judgeEdits(_ simulation: Simulation, _ honest: [Int], _ bounds: CostBounds) {
         let courses = simulation.spread.courses.filter { honest.contains($0.author) }
         report.gate("honest edits that were never made", Self.edits - courses.count, atMost: 0)
@@ -140,7 +140,7 @@ extension Trial {
         for course in courses {
             var last = 0.0
             for place in honest {
-                // Who was down when it was written has as long from its start.
+                // For a node that was down at the write, the time counts from its start.
                 let from = max(course.begunAt, simulation.startedAt(place))
                 let at = course.storedAt[place] ?? simulation.now
                 let time = at > from ? Double(at - from) / 1e6 : 0

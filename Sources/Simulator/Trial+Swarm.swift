@@ -1,14 +1,15 @@
-// Runs in which things go wrong.
+// Runs with faults.
 
 extension Trial {
-    /// How long a healthy core may take to agree after the last fault, in milliseconds: a session that is dead without
-    /// knowing it, or a peer that is shunned, comes back within a minute; then there is dialling, and catching up.
+    /// The maximum time until a healthy core agrees after the last fault, in milliseconds. An undetected dead session,
+    /// or a peer in back-off, returns within a minute; dialling and catching up follow.
     private static let convergenceMilliseconds: UInt64 = 120_000
-    /// How soon an edit reaches everybody where only broadcast messages are lost, in milliseconds.
+    /// The maximum time until an edit reaches all nodes if only broadcast messages are lost, in milliseconds.
     private static let probeMilliseconds: UInt64 = 5_000
     private static let probeLossPermille: UInt64 = 200
 
-    /// - Parameter hasLimits: True where logs also count up to changing sequences, which differ between nodes until the end.
+    /// - Parameter hasLimits: true if logs also count up to changing sequences, which differ between nodes until the
+    ///   end.
     mutating func swarm(hasLimits: Bool = false) {
         let swarm = Swarm(seed: options.seed, nodes: options.nodes, hasLimits: hasLimits)
         report = Report(scenario: report.scenario, seed: report.seed, nodes: swarm.nodes)
@@ -17,7 +18,7 @@ extension Trial {
         simulation.startAll()
         simulation.schedule(plan)
         simulation.run(milliseconds: swarm.milliseconds)
-        // What began within that time has its end after it.
+        // Faults that began in this time end after it.
         simulation.run(milliseconds: 1_000)
         end(simulation)
     }
@@ -42,7 +43,7 @@ extension Trial {
         end(simulation)
     }
 
-    /// Faults stop; then the honest nodes have to agree, hold all that any of them held, and hear of an edit soon.
+    /// Ends the faults. Then the honest nodes must agree, have all data that any of them had, and receive an edit soon.
     private mutating func end(_ simulation: Simulation) {
         let core = simulation.recover()
         let holdings = simulation.holdings(of: core)
@@ -67,10 +68,10 @@ extension Trial {
         if !isEqual, !simulation.isStopped { tail += simulation.summary.split(separator: "\n").map(String.init) }
     }
 
-    /// An edit while broadcast messages are lost, and nothing else is wrong.
+    /// Writes an edit while broadcast messages are lost, without other faults.
     private mutating func probe(_ simulation: Simulation, _ core: [Int]) {
         guard let author = core.randomElement(using: &random), !simulation.isStopped else { return }
-        // Sessions that are still being made get their time.
+        // Time for sessions that are still being established.
         simulation.run(milliseconds: Self.convergenceMilliseconds / 2)
         simulation.setPushLoss(permille: Self.probeLossPermille)
         guard let probe = simulation.write(author, [("probe", "\(simulation.now)")]) else { return }

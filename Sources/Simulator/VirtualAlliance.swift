@@ -3,22 +3,24 @@ package import DeltaLog
 package import Governance
 import SwiftProtobuf
 
-/// The keys and papers of an alliance for simulations and tests: organizations and their nodes, whose keys are numbers.
+/// The keys and statements of an alliance for simulations and tests: organizations and nodes with keys derived from
+/// numbers.
 package struct VirtualAlliance: Sendable {
     package let cryptography: SimulatedCryptography
     package let charter: Charter
     package let id: AllianceID
-    /// The enrolments of the nodes that are there from the start.
+    /// The enrolments of the initial nodes.
     package let enrolments: [Statement]
     private let founders: Int
-    /// Nodes that are dealt to the organizations in turn; those after them belong to the last one.
+    /// The number of nodes that are assigned to the organizations in turn; later ones belong to the last organization.
     private let dealt: Int
 
     /// - Parameters:
-    ///   - founders: The organizations 0 to `founders` - 1.
-    ///   - nodes: The nodes from 0 on, dealt to the organizations in turn; as many as organizations where it isn't given.
-    ///   - further: Nodes after those, all of the last organization.
-    ///   - name: Two alliances with different names are foreign to each other, with the same keys.
+    ///   - founders: the number of organizations, which are numbered from 0.
+    ///   - nodes: the number of nodes, which are numbered from 0 and assigned to the organizations in turn; nil for one
+    ///   each.
+    ///   - further: the number of further nodes, all of the last organization.
+    ///   - name: the alliance's name. Alliances with different names are foreign to each other even with the same keys.
     package init(
         founders: Int,
         nodes: Int? = nil,
@@ -54,24 +56,24 @@ package struct VirtualAlliance: Sendable {
         SimulatedSigner(number: 1 + UInt64(number), kind: kind)
     }
 
-    /// The key of a node whose alliance signs by ``SimulatedCryptography/Kind/mixed``.
+    /// A node's key in an alliance with ``SimulatedCryptography/Kind/mixed`` signatures.
     package static func node(_ number: Int) -> NodeKey { NodeKey(nodeSigner(number, .mixed).publicKey) }
 
-    /// What an organization signs with.
+    /// An organization's signer.
     package func organizationSigner(_ number: Int) -> SimulatedSigner {
         Self.organizationKey(number, cryptography.kind)
     }
-    /// What a node signs with.
+    /// A node's signer.
     package func signer(_ number: Int) -> SimulatedSigner { Self.nodeSigner(number, cryptography.kind) }
     /// A node's key.
     package func node(_ number: Int) -> NodeKey { NodeKey(signer(number).publicKey) }
 
-    /// The number of the organization that a node belongs to; a node that comes later has one of its own.
+    /// The number of a node's organization; a node that joins later has its own.
     package func organizationNumber(of node: Int) -> Int {
         node < dealt ? node % founders : node < enrolments.count ? founders - 1 : node
     }
 
-    /// The organization with that number.
+    /// The organization with this number.
     package func organization(_ number: Int) -> OrganizationID {
         let key = Self.organizationKey(number, cryptography.kind).publicKey
         return OrganizationID(firstKey: key, hasher: cryptography)
@@ -107,7 +109,7 @@ package struct VirtualAlliance: Sendable {
         return verified(signed, alliance: alliance, cryptography: cryptography)
     }
 
-    /// The organization's own enrolment of its node, or another organization's.
+    /// A node's enrolment by its own organization, or by another one.
     package func enrolment(of number: Int, at organization: Int? = nil) -> Statement {
         Self.enrolment(
             of: number,
@@ -128,7 +130,7 @@ package struct VirtualAlliance: Sendable {
         return Self.verified(signed, alliance: id, cryptography: cryptography)
     }
 
-    /// A node's announcement of the address that is the number of the place where it runs; its own as a rule.
+    /// A node's announcement of the address of a node index, by default its own.
     package func announcement(of number: Int, at place: Int? = nil, version: UInt64 = 1) -> Announcement {
         let bytes = try! Announcement.sign(
             addresses: [Self.address(of: place ?? number)],
@@ -139,7 +141,7 @@ package struct VirtualAlliance: Sendable {
         return try! Announcement(verifying: bytes, alliance: id, cryptography: cryptography)
     }
 
-    /// A node's announcement of any addresses.
+    /// A node's announcement of arbitrary addresses.
     package func announcement(of number: Int, addresses: [String], version: UInt64) -> Announcement {
         let bytes = try! Announcement.sign(
             addresses: addresses,
@@ -150,7 +152,7 @@ package struct VirtualAlliance: Sendable {
         return try! Announcement(verifying: bytes, alliance: id, cryptography: cryptography)
     }
 
-    /// The bytes of a proof that a node has forked a log of its own: two headers that it signed with one sequence.
+    /// The bytes of a proof that a node has forked its own log: two headers that it signed with one sequence.
     package func forkProof(by number: Int, incarnation: UInt64, sequence: UInt64) -> [UInt8] {
         let branches = (0..<2).map { branch -> (header: [UInt8], signature: [UInt8]) in
             let header = Header(
@@ -168,15 +170,15 @@ package struct VirtualAlliance: Sendable {
         return try! Statement.forkProof(alliance: id, branches[0], branches[1]).serializedBytes()
     }
 
-    /// The address of a place.
+    /// The address of a node index.
     package static func address(of place: Int) -> String { "node\(place):1" }
-    /// The place of an address; nil for one that is none of these.
+    /// The node index of an address; nil for any other address.
     package static func place(of address: String) -> Int? {
         guard address.hasPrefix("node"), address.hasSuffix(":1") else { return nil }
         return Int(address.dropFirst(4).dropLast(2))
     }
 
-    /// The statements, as a set.
+    /// The set of these statements.
     package func governance(_ statements: [Statement]) -> GovernanceSet {
         var set = GovernanceSet()
         var replaced: Hash256?
@@ -184,9 +186,9 @@ package struct VirtualAlliance: Sendable {
         return set
     }
 
-    /// A log of so many deltas, each about a record of its own.
+    /// A log of `count` deltas, each about its own record.
     ///
-    /// - Parameter tag: How the records' ids and names begin.
+    /// - Parameter tag: the prefix of the records' ids and names.
     package func log(by number: Int, incarnation: UInt64 = 1, count: Int, tag: String = "x") -> [VerifiedDelta] {
         var deltas: [VerifiedDelta] = []
         for index in 0..<count {
@@ -196,12 +198,12 @@ package struct VirtualAlliance: Sendable {
         return deltas
     }
 
-    /// The next delta of a log: each record gets a name.
+    /// The next delta of a log; it gives each record a name.
     ///
     /// - Parameters:
-    ///   - organization: The number of the one that the header names; as a rule the node's own.
-    ///   - names: By local id, in order.
-    ///   - view: The record as its writer sees it.
+    ///   - organization: the number of the organization in the header; nil for the node's own.
+    ///   - names: the names by local id, in order.
+    ///   - view: the record as its writer sees it.
     package func delta(
         by number: Int,
         for organization: Int? = nil,
@@ -216,7 +218,7 @@ package struct VirtualAlliance: Sendable {
             let identity = RecordIdentity(kind: "resource", localID: entry.localID)
             let key = identity.key(cryptography)
             let record = RecordID(alliance: id, owner: organization, key: key, hasher: cryptography)
-            // With nothing to change there is nothing to sign; a record seen as it is asked to be is written anew.
+            // Without a change there is nothing to sign, so an unchanged record is written as a new one.
             return Planner.upsert(
                 identity,
                 key: key,

@@ -2,10 +2,10 @@ package import Catalog
 package import DeltaLog
 import Gossip
 
-/// A node's storage in a run: numbers into the run's ``DeltaPool``, so that a thousand nodes with a thousand records each
-/// fit into memory. A value: a copy is a snapshot.
+/// A node's storage in a run. It holds numbers of the run's ``DeltaPool``, so a thousand nodes with a thousand records
+/// each fit into memory. It is a value: a copy is a snapshot.
 package struct VirtualDisk: DeltaStorage {
-    /// What is held of a log: the first so many deltas of one of its branches.
+    /// The stored part of a log: the first `count` deltas of one of its branches.
     struct Held {
         var branch: Int32 = -1
         var count: Int32 = 0
@@ -20,32 +20,32 @@ package struct VirtualDisk: DeltaStorage {
     package let pool: DeltaPool
     /// By the log's number.
     private var held: [Held] = []
-    /// The number of the state of each record, by the record's number; -1 where it never was.
+    /// The number of each record's state, by the record's number; -1 if the record never existed here.
     private var states: [Int32] = []
     private var totals: [Totals] = []
     private var waitingCitations = WaitingCitations()
-    /// The operations that do not count.
+    /// The operations that are excluded.
     package private(set) var excluded: [Dot: Standing] = [:]
     package private(set) var bounds: [LogID: UInt64] = [:]
     /// The digest over all organizations.
     package private(set) var digest = CatalogDigest()
-    /// Records shown.
+    /// The number of visible records.
     package private(set) var shownCount = 0
-    /// The sum of the hashes of the last deltas that count, one of each log: equal where the same deltas count, and kept up
-    /// to date at each delta.
+    /// The sum of the hashes of the last counting delta of each log; updated at each delta. It is equal if the same
+    /// deltas count.
     package private(set) var frontierSum = MixHash()
-    /// Deltas held.
+    /// The number of stored deltas.
     package private(set) var deltaCount = 0
-    /// The bytes of the deltas held.
+    /// The total size of the stored deltas in bytes.
     package private(set) var deltaBytes = 0
-    /// A fault of the code of a node that is to be found.
+    /// A planted bug of the node's storage code.
     var plant: StoragePlant?
 
     package init(pool: DeltaPool) {
         self.pool = pool
     }
 
-    // MARK: - Looking
+    // MARK: - Inspection
 
     package func head(of log: LogID) -> Head? {
         if let plant, plant.hides(log) { return nil }
@@ -59,7 +59,7 @@ package struct VirtualDisk: DeltaStorage {
         return pool.delta(on: held[number].branch, sequence: Int(held[number].count))
     }
 
-    /// The number of the delta held of a log at a sequence; nil where none is.
+    /// The number of the stored delta of a log at a sequence; nil if there is none.
     package func index(of log: LogID, sequence: UInt64) -> Int32? {
         guard let number = pool.knownNumber(of: log).map(Int.init), number < held.count,
             (1...UInt64(Int32.max)).contains(sequence), sequence <= UInt64(held[number].count)
@@ -67,7 +67,7 @@ package struct VirtualDisk: DeltaStorage {
         return pool.delta(on: held[number].branch, sequence: Int(sequence))
     }
 
-    /// True if the delta with that head is held.
+    /// True if the delta with this head is stored.
     package func holds(_ head: Head, of log: LogID) -> Bool {
         guard let index = index(of: log, sequence: head.sequence) else { return false }
         return pool.entries[Int(index)].delta.hash == head.hash
@@ -78,13 +78,13 @@ package struct VirtualDisk: DeltaStorage {
         return pool.entries[Int(index)].delta.hash.prefix == entry.prefix
     }
 
-    /// True if the delta with that number is held.
+    /// True if the delta with this number is stored.
     package func holds(_ index: Int32) -> Bool {
         let delta = pool.entries[Int(index)].delta
         return self.index(of: delta.log, sequence: delta.header.sequence) == index
     }
 
-    /// How many deltas are held of each log, by the log's number.
+    /// The number of stored deltas of each log, by the log's number.
     package var counts: [Int] { held.map { Int($0.count) } }
 
     package var frontier: Frontier {
@@ -101,10 +101,10 @@ package struct VirtualDisk: DeltaStorage {
         return pool.states[Int(states[number])]
     }
 
-    /// All records that ever were, in the order in which the run met them.
+    /// All records that ever existed here, in the order of their numbers in the run.
     package var records: [StoredRecord] { states.compactMap { $0 < 0 ? nil : pool.states[Int($0)] } }
 
-    /// The record with its values; nil where it never was.
+    /// The record with its values; nil if it never existed here.
     package func view(of id: RecordID) -> RecordView? {
         guard let record = record(id) else { return nil }
         return RecordView(
@@ -122,7 +122,7 @@ package struct VirtualDisk: DeltaStorage {
         totals.enumerated().map { (pool.organizations[$0.offset], $0.element.digest, $0.element.shown) }
     }
 
-    /// The citations that wait.
+    /// The dangling references.
     package var waiting: [WaitingCitation] {
         waitingCitations.byDot.values.flatMap { $0 }
     }
@@ -149,7 +149,7 @@ package struct VirtualDisk: DeltaStorage {
         return entry.base
     }
 
-    /// The last delta held of a log that lies within its bound.
+    /// The last stored delta of a log within its bound.
     private func lastCounted(of number: Int) -> VerifiedDelta? {
         guard number < held.count else { return nil }
         let sequence = min(UInt64(held[number].count), bounds[pool.logs[number]] ?? .max)

@@ -3,7 +3,7 @@ package import DeltaLog
 package import Gossip
 import Governance
 
-/// Where an engine lives while it runs.
+/// The storage of a running engine.
 package final class EngineBox {
     package var engine: Engine
 
@@ -12,94 +12,94 @@ package final class EngineBox {
     }
 }
 
-/// One node of a run: what is on its disk survives a crash, what is in its machine's volatile memory survives a kill, and
-/// all else does neither.
+/// One node of a run. Its disk survives a crash, its machine's volatile memory survives a kill, and other state
+/// survives neither.
 final class VirtualNode {
-    /// Where it runs: its place in the run, and its address.
+    /// The node's index in the run, which determines its address.
     let place: Int
-    /// Whose key it has. A copy of a folder runs at another place with the same key.
+    /// The number of its key. A copy of a folder runs at another index with the same key.
     let number: Int
     let key: NodeKey
     let organization: Int
-    /// A key that an adversary's program uses: no engine runs here.
+    /// True for a key that an adversary uses: no engine runs here.
     let isPuppet: Bool
 
-    // On disk.
+    // On disk:
     var disk: VirtualDisk
     var governance: GovernanceSet
-    /// Hashes of statements that were in ``governance`` at some time.
+    /// Hashes of all statements that were ever in ``governance``.
     var seenStatements: Set<MixHash> = []
     var announcements: AnnouncementSet
-    /// The log that was last written to.
+    /// The log of the last write.
     var lastLog: LogID?
-    /// Nodes that it had sessions with; kept only where processor time counts, as in a node of today.
+    /// Nodes with which it had sessions; kept only with processor costs.
     var contacts: [NodeKey: KnownContact] = [:]
 
-    /// The sequences up to which logs count by the plan's faults, beside what proofs demand.
+    /// The sequences up to which logs count by the plan's faults, in addition to fork proofs.
     var limits: [LogID: UInt64] = [:]
 
-    // In volatile memory of the machine.
+    // In the machine's volatile memory:
     var boot: UInt64 = 0
     var token: VirtualToken?
 
-    // In memory.
+    // In memory:
     /// The engine; nil while the node does not run.
     var box: EngineBox?
-    /// Counts starts: what was begun before a crash comes to nothing.
+    /// The number of starts and crashes; events that began in an earlier epoch are ignored.
     var epoch: UInt64 = 0
     var timerAt: Instant?
-    /// What the disk is to do, in order; each has its event.
+    /// The queued transactions in order; each has its event.
     var transactions: [Transaction] = []
     var nextTransaction = 0
-    /// When the disk has done all that it was given.
+    /// The time at which the disk has finished all transactions.
     var diskFreeAt: UInt64 = 0
-    /// When the last answer of the disk reaches the engine; they come in order.
+    /// The time at which the disk's last answer reaches the engine; answers arrive in order.
     var answeredAt: UInt64 = 0
-    /// The log that this start writes to; nil before its first write.
+    /// The log of writes since this start; nil before the first one.
     var log: LogID?
     var clock = HybridLogicalClock()
     var connections: [Int] = []
-    /// When each of two slots for dials is free, where all dials share them by mistake.
+    /// The times at which two dial slots are free, for the planted bug that makes all dials share them.
     var dialSlots: [UInt64] = [0, 0]
-    /// When it started.
+    /// The time of the last start.
     var startedAt: UInt64 = 0
     var processor = Processor()
     var writer = Writer()
 
-    // How it behaves.
+    // Behaviour:
     var storingMilliseconds: ClosedRange<UInt64>?
-    /// Takes wants and never sends deltas.
+    /// True if it accepts requests for deltas and never answers them.
     var isStalling = false
     var stalledReads: [Simulation.Event] = []
-    /// Its process is stopped: nothing is answered, and what comes waits.
+    /// True if its process is stopped: it answers nothing, and arriving events wait.
     var isPaused = false
     var backlog: [Simulation.Event] = []
-    /// It stopped for good.
+    /// True after it stopped for good.
     var hasLeft = false
-    /// It will crash in the middle of the next step that has several actions.
+    /// True if it will crash in the middle of the next step with several actions.
     var isDoomed = false
-    /// It will crash while it commits its next own write.
+    /// True if it will crash during its next own write.
     var isDoomedInWrite = false
     var clockAheadMilliseconds: Int64 = 0
-    /// How fast its clock runs more than it should, in parts of a million.
+    /// The excess speed of its clock, in parts per million.
     var driftPerMillion: Int64 = 0
-    /// The formats that it says it speaks, where it is of another version.
+    /// The format version that it claims to support; nil for the current one.
     var format: UInt32?
-    /// Its version knows no messages of the broadcast.
+    /// True if its version ignores broadcast messages.
     var ignoresBroadcast = false
-    /// Its disk says "done" before it is.
+    /// True if its disk reports success before data is durable.
     var isLying = false
     var history: [Snapshot] = []
-    /// Where a rollback leads.
+    /// The state that a rollback restores.
     var snapshot: Snapshot?
     var role: HostileRole?
     var memory = HostileMemory()
 
-    // What is noted of it.
+    // Measurements:
     var notes = Notes()
-    /// Own deltas that were reported to be on disk, one head for each log.
+    /// The highest own sequence of each log that was reported to be on disk.
     var acknowledged: [LogID: UInt64] = [:]
-    /// What it has handed to its disk and not heard of.
+    /// The bytes handed to the disk without a result yet.
     var storingBytes = 0
 
     init(
@@ -121,18 +121,18 @@ final class VirtualNode {
         self.announcements = announcements
     }
 
-    /// The last of the enrolled keys, which is another node's.
+    /// The highest enrolled key other than the node's own.
     var adoptive: NodeKey { box?.engine.roster.organizations.keys.filter { $0 != key }.max() ?? key }
 
-    /// True if the node has held a statement with these bytes.
+    /// True if the node has ever stored a statement with these bytes.
     func hasSeen(_ statement: [UInt8]) -> Bool { seenStatements.contains(MixHash(of: statement)) }
 
-    /// True while it can take an input.
+    /// True while it can handle an input.
     var isRunning: Bool { box != nil && !isPaused }
 
     var summary: StoredSummary { StoredSummary(digest: disk.digest, records: UInt64(disk.shownCount)) }
 
-    /// Its wall clock.
+    /// The time of its wall clock.
     func wallMilliseconds(at now: UInt64) -> UInt64 {
         let elapsed = Int64(now / 1_000_000)
         let wall =
@@ -142,8 +142,8 @@ final class VirtualNode {
     }
 }
 
-/// What a node keeps in a temporary file system, so that it knows whether its folder is the one it left: which log, on
-/// which boot, and the head that the folder holds or was about to hold.
+/// A node's record in a temporary file system: the log, the boot, and the head that the folder has or is about to have.
+/// It shows whether the folder is unchanged since the node's last write.
 struct VirtualToken {
     let place: Int
     let boot: UInt64
@@ -151,13 +151,13 @@ struct VirtualToken {
     var head: Head?
     var intended: Head?
 
-    /// True if a node at that place and boot, with that head on disk, may go on with the log.
+    /// True if a node with this index, boot and head on disk may continue the log.
     func allows(place: Int, boot: UInt64, log: LogID, head: Head?) -> Bool {
         place == self.place && boot == self.boot && log == self.log && (head == self.head || head == intended)
     }
 }
 
-/// A disk at a moment.
+/// The state of a disk at one time.
 struct Snapshot {
     let disk: VirtualDisk
     let governance: GovernanceSet
@@ -165,45 +165,45 @@ struct Snapshot {
     let lastLog: LogID?
 }
 
-/// Something that a disk does whole or not at all.
+/// An atomic unit of disk work.
 enum Transaction {
     case store(token: UInt64, [VerifiedDelta], from: LinkID)
     case statement(Statement, replaced: Hash256?)
     case announcement(Announcement)
     case write(VerifiedDelta)
-    /// A change that somebody asked for at a moment, in nanoseconds since the start.
+    /// A requested change, with the time of the request in nanoseconds since the start.
     case change([RecordChange], askedAt: UInt64)
 }
 
-/// What engines reported, and what a node cost.
+/// The engines' reports and a node's costs.
 package struct Notes: Sendable, Equatable {
     package var refusals: [DeltaRefusal] = []
     package var refused: [String] = []
     package var violations: [String] = []
     package var sessions = 0
     package var dials = 0
-    /// Reasons for which sessions were ended, by their codes; orderly ends are not among them.
+    /// The number of sessions ended by code, without orderly ends.
     package var ends: [UInt32: Int] = [:]
-    /// Authors found to write more than is pushed on for them.
+    /// The number of reports that an author writes more than its push budget.
     package var overBudget = 0
-    /// Times that a link was to be read no further for a while.
+    /// The number of times that a link was held.
     package var holds = 0
-    /// Of them, those of nodes that never misbehaved.
+    /// The holds among them against nodes that never misbehaved.
     package var holdsOfHonest = 0
     package var rosters = 0
     package var messagesSent = 0
-    /// When the first message was sent, and when the first delta came, in nanoseconds.
+    /// The times of the first sent message and of the first received delta, in nanoseconds since the start.
     package var firstSentAt: UInt64?
     package var firstPayloadAt: UInt64?
     package var bytesSent = 0
-    /// Bytes of frames that hold deltas.
+    /// The bytes of frames with deltas.
     package var deltaBytesSent = 0
-    /// Deltas that came in messages, each time that they came.
+    /// The number of deltas in messages, counted at each arrival.
     package var payloadsReceived = 0
-    /// Deltas of others that were new here and are on disk.
+    /// The number of new deltas of other nodes that were stored.
     package var deliveries = 0
-    /// Signatures that a node has to check.
+    /// The number of signatures that the node checks.
     package var signatureChecks = 0
-    /// Records that the deliveries changed or created.
+    /// The number of records that the deliveries changed or created.
     package var recordsDelivered = 0
 }

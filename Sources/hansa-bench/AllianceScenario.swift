@@ -4,16 +4,16 @@ import Foundation
 import Glibc
 import TestSupport
 
-/// Edits spread over an alliance of many nodes: how long each takes until a search on another node finds it, while all
-/// run, and while a quarter of them is stopped and killed in turn. In the end all have to hold the same.
+/// Spreads edits over an alliance of many nodes, and measures the time until a search on another node finds each edit.
+/// First all nodes run, then a quarter of them is stopped or killed in turn. At the end all nodes must have equal data.
 struct AllianceScenario {
     private let scratch: TemporaryFolder
     private let nodeCount: Int
     private let edits: Int
 
-    /// The parts of the alliance that are stopped or killed one after the other.
+    /// The number of groups of nodes that are stopped or killed in turn.
     private static let quarters = 4
-    /// How long a single edit may take to be found, and all nodes to agree at the end.
+    /// The maximum time until all nodes agree.
     private static let patience = Duration.seconds(120)
 
     init(_ scratch: TemporaryFolder, nodes: Int, edits: Int) {
@@ -83,8 +83,8 @@ private struct Alliance {
         return client
     }
 
-    /// Edits on one node, and waits until a search on another one, drawn at random, finds it; milliseconds from the
-    /// answer "done" until then.
+    /// Edits on one node, and waits until a search on another random node finds the edit. Returns the milliseconds from
+    /// the answer of the edit until then.
     func edit(by author: Int, seenBy readers: [Int], number: Int) async throws -> Double {
         let word = "edit\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
         guard let change = EditWord("name=\(word)"), let reader = readers.filter({ $0 != author }).randomElement()
@@ -104,7 +104,7 @@ private struct Alliance {
         return begin.duration(to: .now) / .milliseconds(1)
     }
 
-    /// Waits until all nodes have one digest and one frontier; milliseconds.
+    /// Waits until all nodes have one digest and one frontier. Returns the time in milliseconds.
     @discardableResult
     func awaitAgreement(_ patience: Duration) async throws -> Double {
         let begin = ContinuousClock.now

@@ -3,7 +3,7 @@ import Commands
 import Foundation
 import TestSupport
 
-/// A large table loaded on one node while two others catch up, and by a fourth that comes later.
+/// Loads a large table on one node while two others catch up; a fourth node joins later.
 struct CitiesScenario {
     private static let records = 117_554
     private let scratch: TemporaryFolder
@@ -85,7 +85,7 @@ struct CitiesScenario {
         ["import", file, "--kind", "location", "--key", "geonameid", "--json"]
     }
 
-    /// Seconds until the node holds every record.
+    /// The seconds until the node has every record.
     private static func caughtUp(_ folder: String, since begin: ContinuousClock.Instant) async throws -> Double {
         let client = try await Nodes.client(folder)
         while begin.duration(to: .now) < .seconds(600) {
@@ -97,14 +97,14 @@ struct CitiesScenario {
         throw BenchFailure("the node in \(folder) has not caught up within ten minutes")
     }
 
-    /// The table's rows as they are in the file, each with its names.
+    /// The table's rows as in the file, each with its names.
     private func rows(of file: String) throws -> [(line: [UInt8], texts: [String])] {
         let table = scratch("cities.csv")
         let gzip = try ChildProcess("gzip", ["-dc", file], environment: ["PATH": "/usr/bin:/bin"], output: table)
         guard gzip.wait() == 0, let data = FileManager.default.contents(atPath: table) else {
             throw BenchFailure("cannot unpack \(file)")
         }
-        // No cell of this table holds a line break.
+        // This table has no cell with a line break.
         let rows = data.split(separator: UInt8(ascii: "\n")).dropFirst().map { line in
             let cells = Self.cells(line)
             return (line: Array(line), texts: [cells[1], cells[cells.count - 1]])

@@ -4,14 +4,15 @@ import Foundation
 import Glibc
 import TestSupport
 
-/// One edit after the other, and how long until it is on disk, and found elsewhere, among all the records.
+/// Measures single edits among all records: the time until an edit is on disk, and until other nodes find it.
 extension LoadedNode {
-    /// Edits before the first that is measured.
+    /// The number of edits before the first measured one.
     private static let warmUp = 10
-    /// How long nothing is done after loading: the machine is to be otherwise idle.
+    /// The pause after loading, so that the machine is otherwise idle.
     private static let rest = Duration.seconds(10)
 
-    /// An edit until the node answers, which it does when the edit is on disk. Held to two flushes and a millisecond.
+    /// Measures an edit until the node answers, which means that the edit is on disk. The reference is two flushes plus
+    /// a millisecond.
     func editDurable(edits: Int) async throws -> [Measurement] {
         let author = try await author()
         let client = try await Nodes.client(author.folder)
@@ -34,8 +35,8 @@ extension LoadedNode {
         return results
     }
 
-    /// An edit until a search on two other nodes finds it. Held to two flushes and 1.5 ms at the median, 6 ms at the 99th
-    /// percentile.
+    /// Measures an edit until a search on two other nodes finds it. The reference is two flushes plus 1.5 ms at the
+    /// median, and plus 6 ms at the 99th percentile.
     func editVisible(edits: Int) async throws -> [Measurement] {
         let author = try await author()
         let readers = [try member(), try member()]
@@ -48,9 +49,9 @@ extension LoadedNode {
             try await searching[0].withSession { first in
                 try await searching[1].withSession { second in
                     var (times, flushes): ([Double], [Double]) = ([], [])
-                    // Microseconds to wait between the answer and the first search, part of the time measured. A search
-                    // that comes too early takes the processors from those who store the edit: so it is made longer after
-                    // one in vain, and shorter as long as all find it.
+                    // The microseconds between the answer and the first search, which are part of the measured time. A
+                    // search that is too early takes processor time from the nodes that store the edit. The pause
+                    // therefore grows after a search without a hit, and shrinks while all searches find the edit.
                     var pause: UInt32 = 0
                     for number in 0..<edits + Self.warmUp {
                         let (edit, query) = command(number)
@@ -75,7 +76,7 @@ extension LoadedNode {
         return measurements("edit-visible", times, flushes, allowance: (1.5, 6), node: readers[0])
     }
 
-    /// Searches until there is a hit; how often in vain.
+    /// Searches until there is a hit. Returns the number of searches without a hit.
     private static func awaitHit(_ query: SearchCommand, by client: LocalClient.Session) async throws -> Int {
         let begin = ContinuousClock.now
         var inVain = 0
@@ -89,7 +90,7 @@ extension LoadedNode {
 
     private func command(_ number: Int) -> (edit: EditCommand, query: SearchCommand) {
         let word = "edit\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
-        // The word is made of letters and digits, so that it is a change.
+        // The word has only letters and digits, so it is a valid change.
         let change = EditWord("name=\(word)")!
         return (
             EditCommand(id: "Organization 0/need/\(number % 50)", words: [change], create: true),

@@ -3,22 +3,22 @@ import Foundation
 import Glibc
 import TestSupport
 
-/// What goes wrong in the middle of a scenario, where it is asked for.
+/// A fault in the middle of a scenario, on request.
 enum Fault: String, CaseIterable, ExpressibleByArgument {
     /// The process is killed (signal 9), and started again.
     case kill
-    /// The disk under the node's folder is full for a while.
+    /// The disk of the node's folder is full for a while.
     case fullDisk = "full-disk"
-    /// The process stands still for two seconds with its connections open, as one does that stops reading.
+    /// The process stops for two seconds with its connections open, like a process that does not read.
     case stop
 }
 
-/// The node that something happens to.
+/// The node that has the fault.
 private final class Patient {
     let node: HansaProcess
     private let fault: Fault
     private let disk: SmallDisk?
-    /// A process that it happens to instead of the node's; nil while the node runs.
+    /// The process that has the fault instead of the node's; nil while the node runs.
     var process: ChildProcess?
 
     init(_ node: HansaProcess, _ fault: Fault, _ disk: SmallDisk?) {
@@ -44,13 +44,13 @@ private final class Patient {
         }
     }
 
-    /// Ends what is wrong. The node runs afterwards, unless something happened to another process.
+    /// Ends the fault. The node runs afterwards, unless another process had the fault.
     func heal() throws {
         if fault == .fullDisk, disk?.remount("size=\(Self.megabytes)m") != true {
             throw BenchFailure("the small disk cannot be made larger")
         }
         guard process == nil else { return }
-        // A node that could not write ends by itself, and may need a moment for it.
+        // A node that could not write exits by itself, which may take a moment.
         if fault == .fullDisk, node.processIdentifier != nil { usleep(200_000) }
         if node.processIdentifier == nil { try Nodes.start(node) }
     }
@@ -58,8 +58,8 @@ private final class Patient {
     static let megabytes = 16_384
 }
 
-/// Runs each scenario's work with something going wrong in its midst, and asks that everything is right afterwards: what
-/// was answered is there, the nodes agree, every record is what the logs give, and the work can be gone on with.
+/// Runs each scenario's work with a fault in the middle, and checks the result. Acknowledged data must be present, the
+/// nodes must agree, every record must match the logs, and work must be able to continue.
 struct Endurance {
     let scratch: TemporaryFolder
     let source: RecordSource
@@ -78,7 +78,7 @@ struct Endurance {
         }
     }
 
-    /// The scenario's name and fault, with the seconds from its start until all was right.
+    /// The scenario's name and fault, with the seconds from its start until all checks passed.
     func run(_ scenario: Bench.Scenario) async throws -> Measurement {
         let begin = ContinuousClock.now
         switch scenario {
@@ -101,9 +101,9 @@ struct Endurance {
         )
     }
 
-    // MARK: - The scenarios
+    // MARK: - Scenarios
 
-    /// A file into an empty node.
+    /// Loads a file into an empty node.
     private func load(_ name: String, _ write: (String) throws -> Int) throws {
         let file = scratch(name)
         _ = try write(file)
@@ -114,7 +114,7 @@ struct Endurance {
         try settle(nodes, records: source.count)
     }
 
-    /// The file again, as it is or with some records changed, while another node follows.
+    /// Loads the file again, unchanged or with some records changed, while another node follows.
     private func reload(changedPercent: Int) throws {
         let (nodes, patient) = try alliance(2, patient: fault == .stop ? 1 : 0)
         let (file, changed) = (scratch("whole.jsonl"), scratch("changed.jsonl"))
@@ -122,7 +122,7 @@ struct Endurance {
         try source.writeJSONLines(changed, 0..<source.count, changedPercent: changedPercent)
         try nodes[0].done(source.words(importing: file))
         let usual = try time { try nodes[0].done(source.words(importing: file)) }
-        // The other's own record has come, too.
+        // The total includes the other node's own record.
         try settle(nodes, records: source.count + 1, isDeep: false)
         let before = try nodes[0].status().frontier.description
         try endure(source.words(importing: changed), on: nodes[0], patient, after: usual / 2)
@@ -132,7 +132,7 @@ struct Endurance {
         }
     }
 
-    /// A fresh member gets everything.
+    /// A new member receives everything.
     private func catchUp() throws {
         let file = scratch("records.jsonl")
         try source.writeJSONLines(file, 0..<source.count)
@@ -151,7 +151,7 @@ struct Endurance {
         try settle(nodes, records: source.count)
     }
 
-    /// Two nodes load half each at once; something happens to the second.
+    /// Two nodes each load half of the records at once; the second has the fault.
     private func twoWriters() throws {
         let half = source.count / 2
         let files = [scratch("first.jsonl"), scratch("second.jsonl")]
@@ -165,7 +165,7 @@ struct Endurance {
         try settle(nodes, records: half * 2)
     }
 
-    /// Edits one after the other; each that is answered must be there on both nodes.
+    /// Makes edits one after the other; each acknowledged edit must be present on both nodes.
     private func edit() throws {
         let (nodes, patient) = try alliance(2, patient: 0)
         for number in 0..<edits {
@@ -184,7 +184,7 @@ struct Endurance {
         }
     }
 
-    /// A node that holds everything answers as before, and is in step with the other.
+    /// A node with all records answers as before, and agrees with the other node.
     private func holding(_ scenario: Bench.Scenario) throws {
         let file = scratch("records.jsonl")
         try source.writeJSONLines(file, 0..<source.count)
@@ -216,7 +216,7 @@ struct Endurance {
         try settle(nodes, records: source.count)
     }
 
-    /// Many changes of few records.
+    /// Makes many changes to few records.
     private func update() throws {
         let (nodes, patient) = try alliance(1, patient: 0)
         let records = max(10, source.count / 100)
@@ -242,7 +242,7 @@ struct Endurance {
         try settle(nodes, records: records)
     }
 
-    /// An examination by the running node, or one that makes everything derived anew with the node stopped.
+    /// Verifies with the running node, or rebuilds all derived data with the node stopped.
     private func verify(_ how: String) throws {
         let file = scratch("records.jsonl")
         try source.writeJSONLines(file, 0..<source.count)
@@ -259,7 +259,7 @@ struct Endurance {
         try settle(nodes, records: source.count)
     }
 
-    // MARK: - What they share
+    // MARK: - Shared by scenarios
 
     private func time(_ work: () throws -> Void) rethrows -> Double {
         let begin = ContinuousClock.now
@@ -272,9 +272,9 @@ struct Endurance {
         try Nodes.start(node)
     }
 
-    /// Nodes of one alliance, of which the first ones run.
+    /// Nodes of one alliance; the first ones run.
     ///
-    /// - Parameter patient: The one that something happens to; it lies on the small disk where there is one.
+    /// - Parameter patient: the node that has the fault. Its folder is on the small disk if there is one.
     private func alliance(_ count: Int, patient: Int, running: Int? = nil) throws -> (nodes: [HansaProcess], Patient) {
         let place = "alliance-" + UUID().uuidString.prefix(8)
         var nodes = Nodes(scratch, prefix: place) { [disk] number, folder in
@@ -289,7 +289,7 @@ struct Endurance {
         return (nodes, patient)
     }
 
-    /// Runs a command until it works; something happens in its midst.
+    /// Runs a command with a fault in the middle, and repeats it until it succeeds.
     private func endure(
         _ words: [String],
         on node: HansaProcess,
@@ -301,7 +301,7 @@ struct Endurance {
         usleep(UInt32(seconds * 1e6))
         if isCommandHurt { patient.process = command }
         try patient.hurt()
-        // A patient who is not asked anything may be healed at once.
+        // If the command runs on another node, the fault can end at once.
         let code = node === patient.node ? command.wait(seconds: LoadedNode.patience) : nil
         if node !== patient.node, fault == .fullDisk { sleep(1) }
         try patient.heal()
@@ -311,7 +311,8 @@ struct Endurance {
         throw BenchFailure("'\(words[0])' does not work any more: \(try node.command(words))")
     }
 
-    /// The nodes come to hold the same, so many records and one for each organization, and are sound.
+    /// Waits until the nodes agree and have at least this many records plus one of an organization; checks their stores
+    /// if `isDeep`.
     private func settle(_ nodes: [HansaProcess], records: Int, isDeep: Bool = true) throws {
         var found: [String] = []
         let agree = try eventually(seconds: 600) {

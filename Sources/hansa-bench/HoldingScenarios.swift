@@ -4,9 +4,10 @@ import Foundation
 import OpenSSLKit
 import TestSupport
 
-/// What a node costs that holds everything: searching, starting, doing nothing, checking itself.
+/// Measures a node with all records: searches, the start, an idle node, verification.
 extension LoadedNode {
-    /// Searches of three kinds, each a hundred times with other words. Milliseconds as the node's client sees them.
+    /// Runs searches of three kinds, each a hundred times with different words. Times are in milliseconds, measured at
+    /// the client.
     func search() async throws -> [Measurement] {
         let node = try await author()
         let client = try await Nodes.client(node.folder)
@@ -42,7 +43,7 @@ extension LoadedNode {
         }
     }
 
-    /// From the start of the process until `status` answers; and the memory it has then.
+    /// Measures the time from the start of the process until `status` answers, and the memory at that time.
     func start() async throws -> [Measurement] {
         let node = try await author()
         node.stop()
@@ -67,7 +68,7 @@ extension LoadedNode {
         return results
     }
 
-    /// Two nodes in step with nothing to do.
+    /// Measures two nodes with equal data and without work.
     func idle(seconds: Int) async throws -> [Measurement] {
         let node = try await author()
         let follower = try member()
@@ -90,7 +91,7 @@ extension LoadedNode {
         ]
     }
 
-    /// Every hash, chain and signature; the same with every derived row.
+    /// Verifies every hash, chain and signature, then also every derived row.
     func verify() async throws -> [Measurement] {
         let node = try await author()
         let plain = try plain()
@@ -102,7 +103,7 @@ extension LoadedNode {
             return begin.duration(to: .now) / .seconds(1)
         }
         let bytes = Double(Facts.bytes(in: node.folder))
-        // The bytes hashed once, after one scan of the file.
+        // The reference: one scan of the file, and one hash of its bytes.
         let scan = ContinuousClock.now
         try Self.read(node.folder + "/directory.sqlite")
         let reference =
@@ -126,7 +127,7 @@ extension LoadedNode {
         while let data = try file.read(upToCount: 1 << 20), !data.isEmpty {}
     }
 
-    /// Everything derived made anew from the log, with the node stopped.
+    /// Rebuilds all derived data from the log with the node stopped.
     func rebuild() async throws -> [Measurement] {
         let node = try await author()
         let digest = try node.digest()

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// Loading files and getting them from another node.
+/// Measures loading files, and receiving their records from another node.
 extension LoadedNode {
     private func rate(
         _ scenario: String,
@@ -20,7 +20,7 @@ extension LoadedNode {
         )
     }
 
-    /// JSON lines into an empty node; and what a record takes on disk.
+    /// Loads JSON lines into an empty node. Also measures the disk space per record.
     func importLines() async throws -> [Measurement] {
         let plain = try plain()
         let node = try await author()
@@ -37,7 +37,7 @@ extension LoadedNode {
         ]
     }
 
-    /// The same records as a table, into an alliance of its own.
+    /// Loads the same records as a table into a separate alliance.
     func importTable() throws -> [Measurement] {
         guard source.isMade else { throw BenchFailure("import-csv makes its own records; leave out --records-file") }
         let file = scratch("records.csv")
@@ -51,7 +51,7 @@ extension LoadedNode {
         return [rate("import-csv", seconds: seconds, reference: try plain().rowsPerSecond, node: node)]
     }
 
-    /// The same file again: nothing is written.
+    /// Loads the same file again; the node writes nothing.
     func reimport() async throws -> [Measurement] {
         let node = try await author()
         let before = try node.status()
@@ -64,7 +64,7 @@ extension LoadedNode {
         return [result]
     }
 
-    /// The file with one percent changed, while another node follows; what passes between them.
+    /// Loads the file with one percent changed, while another node follows. Also measures the traffic between them.
     func reimportChanged() async throws -> [Measurement] {
         guard source.isMade else { throw BenchFailure("reimport-1pct makes its own records; leave out --records-file") }
         let node = try await author()
@@ -77,7 +77,7 @@ extension LoadedNode {
         let seconds = try load(file, into: node, updated: changed)
         while try follower.digest() != node.digest() { try await Task.sleep(for: .milliseconds(20)) }
         let bytes = try await Nodes.bytesOnTheWire([node, follower]) - before
-        // The next scenarios find the records as they were.
+        // Restores the records for the next scenarios.
         try load(lines(), into: node, updated: changed)
         while try follower.digest() != node.digest() { try await Task.sleep(for: .milliseconds(20)) }
         try check([node, follower])
@@ -93,7 +93,7 @@ extension LoadedNode {
         ]
     }
 
-    /// A fresh member gets everything.
+    /// A new member receives everything.
     func catchUp() async throws -> [Measurement] {
         let node = try await author()
         let stream = try SecureStream(scratch: scratch).run(file: lines(), texts: source.texts)
@@ -125,7 +125,7 @@ extension LoadedNode {
         ]
     }
 
-    /// Two nodes of two organizations load half each at once, and get the other's half.
+    /// Two nodes of two organizations each load half of the records at once, and receive the other half.
     func twoWriters() async throws -> [Measurement] {
         let half = source.count / 2
         let files = [scratch("first.jsonl"), scratch("second.jsonl")]
@@ -133,7 +133,7 @@ extension LoadedNode {
         try source.writeJSONLines(files[1], half..<source.count)
         var apart = Nodes(scratch, prefix: "pair")
         let pair = [try apart.add(), try apart.add()]
-        // What it is compared with: all loaded by one, and half fetched by a third.
+        // The reference: one node loads everything, and a third one fetches half.
         _ = try await author()
         let begin = ContinuousClock.now
         let processes = try zip(pair, files).map { node, file in

@@ -3,19 +3,19 @@ import Commands
 import Foundation
 import TestSupport
 
-/// What the scenarios of one run share: the records, the raw cost of holding them, and a node that has loaded them, each
-/// made when it is first asked for.
+/// Shared by the scenarios of one run: the records, the raw cost of storing them, and a node that has loaded them. Each
+/// is created on first use.
 final class LoadedNode {
     let scratch: TemporaryFolder
     let source: RecordSource
-    /// Whether every node's digests are recomputed from its log at the end of a scenario.
+    /// True to recompute every node's digests from its log at the end of a scenario.
     let isChecking: Bool
     private(set) var nodes: Nodes
     private var loaded: HansaProcess?
     private var reference: PlainSQLite.Outcome?
-    /// How long loading took, in seconds.
+    /// The duration of loading in seconds.
     private(set) var loadSeconds = 0.0
-    /// Bytes of the JSON lines.
+    /// The size of the JSON lines in bytes.
     private(set) var lineBytes = 0
 
     init(_ scratch: TemporaryFolder, source: RecordSource, isChecking: Bool) {
@@ -25,7 +25,7 @@ final class LoadedNode {
         nodes = Nodes(scratch)
     }
 
-    /// Plain SQLite with the same records.
+    /// The results of plain SQLite with the same records.
     func plain() throws -> PlainSQLite.Outcome {
         if let reference { return reference }
         let outcome = try PlainSQLite.run(in: scratch("plain"), count: source.count, record: source.record)
@@ -41,7 +41,7 @@ final class LoadedNode {
         return path
     }
 
-    /// The running node that holds all records.
+    /// The running node with all records.
     func author() async throws -> HansaProcess {
         if let loaded { return loaded }
         let file = try lines()
@@ -51,13 +51,13 @@ final class LoadedNode {
         return node
     }
 
-    /// A further member, running.
+    /// Adds a running member.
     func member() throws -> HansaProcess { try nodes.add() }
 
-    /// A further member that does not run yet.
+    /// Adds a member that does not run yet.
     func newcomer() throws -> HansaProcess { try nodes.make() }
 
-    /// Loads a file into a running node; how long it took, in seconds.
+    /// Loads a file into a running node. Returns the duration in seconds.
     @discardableResult
     func load(_ file: String, into node: HansaProcess, created: Int = 0, updated: Int = 0) throws -> Double {
         let words = source.words(importing: file)
@@ -76,10 +76,10 @@ final class LoadedNode {
         return seconds
     }
 
-    /// No scenario takes longer, in seconds.
+    /// The maximum duration of a scenario in seconds.
     static let patience = 3600.0
 
-    /// Waits until a running node holds so many records.
+    /// Waits until a running node has this many records.
     func awaitRecords(_ count: Int, at node: HansaProcess) async throws {
         let client = try await Nodes.client(node.folder)
         let begin = ContinuousClock.now
@@ -91,8 +91,8 @@ final class LoadedNode {
         }
     }
 
-    /// Waits until a running node holds what the other does, changes of records included. What that is changes meanwhile:
-    /// a newcomer brings a record of its own.
+    /// Waits until a running node has the same data as the other, including changes of records. The goal may change
+    /// during the wait: a newcomer adds its own record.
     func awaitDigest(of other: HansaProcess, at node: HansaProcess) async throws {
         let (source, client) = (try await Nodes.client(other.folder), try await Nodes.client(node.folder))
         let begin = ContinuousClock.now
@@ -106,8 +106,8 @@ final class LoadedNode {
         }
     }
 
-    /// The nodes come to hold the same (a newcomer's record of its own may still be on its way); where it is asked for,
-    /// the digests are recomputed from the logs.
+    /// Waits until the nodes agree (a newcomer's own record may still be in transit). If `isChecking`, recomputes the
+    /// digests from the logs.
     func check(_ some: [HansaProcess]) throws {
         var digests: [String] = []
         let agree = try eventually(seconds: 60) {

@@ -51,7 +51,7 @@ struct Bench: AsyncParsableCommand {
         case cities
         case alliance
 
-        /// Run where none is named.
+        /// The scenarios that run by default.
         static var usual: [Scenario] { allCases.filter { $0 != .cities && $0 != .alliance } }
     }
 
@@ -109,7 +109,7 @@ struct Bench: AsyncParsableCommand {
         return number * factor
     }
 
-    /// Every scenario's work with something going wrong in its midst.
+    /// Runs every scenario's work with a fault in the middle.
     private func endure(_ fault: Fault, _ source: RecordSource) async throws {
         var results: [Measurement] = []
         for scenario in scenarios.isEmpty ? Scenario.usual : scenarios {
@@ -124,7 +124,7 @@ struct Bench: AsyncParsableCommand {
         if let fault { return try await endure(fault, RecordSource(count: try count())) }
         var results = try RawCosts.measurements()
         let count = try count()
-        // The nodes' sockets lie where both they and this process look for them.
+        // The nodes and this process look for the sockets in the same folder.
         let scratch = try TemporaryFolder(in: folder)
         setenv("XDG_RUNTIME_DIR", scratch.runtime, 1)
         let source =
@@ -156,7 +156,7 @@ struct Bench: AsyncParsableCommand {
         print(json ? try Measurement.json(results) : Measurement.table(results))
     }
 
-    /// A folder of its own for nodes of a scenario that shares none.
+    /// A new folder for the nodes of a scenario that shares none.
     private func fresh() throws -> TemporaryFolder {
         let scratch = try TemporaryFolder(in: folder)
         setenv("XDG_RUNTIME_DIR", scratch.runtime, 1)

@@ -1,22 +1,22 @@
 import Foundation
 import Glibc
 
-/// One figure, beside what the same machine does in the same run without the node.
+/// One figure, with the same machine's raw cost in the same run without the node.
 struct Measurement: Encodable {
-    /// The scenario and what of it was measured, as in `cities/import`.
+    /// The scenario and the measured quantity, such as `cities/import`.
     let scenario: String
     let figure: Double
     let unit: String
-    /// The raw cost, in the same unit; nil where there is none to compare with.
+    /// The raw cost in the same unit; nil if there is no comparison.
     var reference: Double?
-    /// The largest memory that the process has had, or where the scenario is about idleness what it has.
+    /// The process's peak memory; in scenarios about idleness, its current memory.
     var rssBytes: Int?
-    /// What the folder takes on disk afterwards.
+    /// The size of the folder on disk afterwards.
     var diskBytes: Int?
 
-    /// True for what is the better the less it is: times, bytes, shares of a core.
+    /// True if lower is better: times, bytes, shares of a core.
     private var isCost: Bool { !unit.hasSuffix("/s") }
-    /// Rate by reference rate, or the reference's cost by the cost: the higher, the better.
+    /// The rate divided by the reference rate, or the reference cost divided by the cost: higher is better.
     private var ratio: Double? { reference.map { isCost ? $0 / figure : figure / $0 } }
 
     private enum CodingKeys: String, CodingKey {
@@ -66,12 +66,12 @@ struct Measurement: Encodable {
     private static func size(_ bytes: Int) -> String { String(format: "%.1f MiB", Double(bytes) / 1_048_576) }
 }
 
-/// Facts about processes, folders and series.
+/// Measurements of processes, folders and series.
 enum Facts {
-    /// The most memory that a process has had resident (`VmHWM`), in bytes; nil where it is gone.
+    /// The peak resident memory of a process (`VmHWM`) in bytes; nil if the process has ended.
     static func peakMemory(of process: pid_t?) -> Int? { memory("VmHWM:", of: process) }
 
-    /// The memory that a process has now, in bytes.
+    /// The current memory of a process in bytes.
     static func memory(of process: pid_t?) -> Int? { memory("VmRSS:", of: process) }
 
     private static func memory(_ name: String, of process: pid_t?) -> Int? {
@@ -81,18 +81,18 @@ enum Facts {
         return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
     }
 
-    /// Seconds of processor time that a process has used.
+    /// The processor time that a process has used, in seconds.
     static func processorSeconds(of process: pid_t?) -> Double {
         guard let process, let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8) else {
             return 0
         }
-        // Behind the name, which may hold anything: user and system time are the 12th and 13th (proc(5)).
+        // After the name, which may contain any character: user and system time are the 12th and 13th words (proc(5)).
         let words = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
         guard words.count > 13, let user = Double(words[12]), let system = Double(words[13]) else { return 0 }
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
-    /// The bytes of all files in a folder.
+    /// The total size of all files in a folder, in bytes.
     static func bytes(in folder: String) -> Int {
         let names = (try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []
         return names.reduce(0) { sum, name in
@@ -101,7 +101,7 @@ enum Facts {
         }
     }
 
-    /// The value below which so great a part of the series lies (nearest rank).
+    /// The quantile of a series by nearest rank.
     static func quantile(_ part: Double, of series: [Double]) -> Double {
         let sorted = series.sorted()
         guard !sorted.isEmpty else { return 0 }
@@ -109,7 +109,7 @@ enum Facts {
     }
 }
 
-/// What a measurement could not do without.
+/// The reason why a measurement failed.
 struct BenchFailure: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }

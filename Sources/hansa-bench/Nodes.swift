@@ -5,13 +5,13 @@ import PeerService
 import Replica
 import TestSupport
 
-/// Real nodes in one folder, and how they are asked without starting a process each time.
+/// Real nodes in one folder, and clients that query them without a new process for each call.
 struct Nodes {
     let scratch: TemporaryFolder
-    /// Of their folders' names.
+    /// The prefix of their folders' names.
     private let prefix: String
     private(set) var all: [HansaProcess] = []
-    /// Where the node of a number lies, given its usual folder.
+    /// The folder of a node, by its number and its default folder.
     private let place: (Int, String) -> String
 
     init(
@@ -24,7 +24,7 @@ struct Nodes {
         self.place = place
     }
 
-    /// One more node, which does not run yet; the first founds the alliance.
+    /// Adds a node that does not run yet; the first one founds the alliance.
     mutating func make() throws -> HansaProcess {
         let folder = place(all.count, scratch("\(prefix)-\(all.count)"))
         let node = HansaProcess(folder: folder, runtime: scratch.runtime)
@@ -39,7 +39,7 @@ struct Nodes {
         return node
     }
 
-    /// One more running node.
+    /// Adds a running node.
     mutating func add() throws -> HansaProcess {
         let node = try make()
         try Self.start(node)
@@ -50,7 +50,7 @@ struct Nodes {
         guard try node.start() else { throw BenchFailure("the node in \(node.folder) does not start") }
     }
 
-    /// The local interface of the node in a folder.
+    /// A client of the local interface of the node in a folder.
     static func client(_ folder: String) async throws -> LocalClient {
         guard let client = try await LocalClient(folder: DataFolder(folder)) else {
             throw BenchFailure("the node in \(folder) does not listen")
@@ -58,8 +58,8 @@ struct Nodes {
         return client
     }
 
-    /// Bytes that running nodes have sent each other since each was started, as they count them: TLS records with
-    /// handshakes, without the headers of TCP and IP.
+    /// The bytes that running nodes have sent each other since each start, by their own count: TLS records including
+    /// handshakes, without TCP and IP headers.
     static func bytesOnTheWire(_ nodes: [HansaProcess]) async throws -> Int {
         var sum = 0
         for node in nodes {

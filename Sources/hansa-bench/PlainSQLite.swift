@@ -3,10 +3,10 @@ import GRDBSQLite
 import Simulator
 import Store
 
-/// The raw cost: a database that does the least that any store of such records has to, through SQLite's C interface. One
-/// row with the record's bytes, a unique random key of 16 bytes, and a contentless full-text index of the terms that the
-/// node's own tokenizer makes of the record's texts. Write-ahead log, `synchronous=FULL`, 5,000 rows a transaction, and
-/// the same memory for pages and the same length of the log as the node has. No history, no hashes, no signatures.
+/// The raw cost: a database with the minimum work of any store for such records, through SQLite's C interface. It has
+/// one row with the record's bytes, a unique random key of 16 bytes, and a contentless full-text index of the terms
+/// from the node's own tokenizer. It uses a write-ahead log, `synchronous=FULL`, 5,000 rows per transaction, and the
+/// node's own limits of page cache and log size. It has no history, no hashes and no signatures.
 final class PlainSQLite {
     static let rowsPerTransaction = 5_000
     private static var transient: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
@@ -49,7 +49,7 @@ final class PlainSQLite {
         sqlite3_close(database)
     }
 
-    /// Bytes of the database and its log.
+    /// The size of the database and its log in bytes.
     var diskBytes: Int { Facts.bytes(in: folder) }
 
     /// Adds a record.
@@ -75,23 +75,23 @@ final class PlainSQLite {
         if inTransaction == Self.rowsPerTransaction { try commit() }
     }
 
-    /// Ends the transaction under way.
+    /// Commits the current transaction.
     func commit() throws {
         guard inTransaction > 0 else { return }
         try Self.execute("COMMIT", database)
         inTransaction = 0
     }
 
-    // MARK: - Whole runs
+    // MARK: - Complete runs
 
-    /// What a run came to.
+    /// The results of a run.
     struct Outcome {
         let rowsPerSecond: Double
         let diskBytes: Int
         let seconds: Double
     }
 
-    /// Adds records that are at hand; only the time within SQLite and the tokenizer counts.
+    /// Adds prepared records; only the time in SQLite and the tokenizer counts.
     static func run(
         in folder: String,
         count: Int,

@@ -2,9 +2,9 @@ import Foundation
 import Glibc
 import OpenSSLKit
 
-/// What single operations cost on this machine.
+/// The cost of single operations on this machine.
 enum RawCosts {
-    /// Bytes a second of SHA-256 over pieces of 4 KiB, on one core.
+    /// The SHA-256 throughput on one core for blocks of 4 KiB, in bytes per second.
     static func sha256BytesPerSecond() -> Double {
         let piece = [UInt8](repeating: 0x5A, count: 4096)
         let count = 50_000
@@ -13,7 +13,7 @@ enum RawCosts {
         return Double(count * piece.count) / (begin.duration(to: .now) / .seconds(1))
     }
 
-    /// Ed25519 signatures and checks a second, on one core.
+    /// The number of Ed25519 signatures and of checks per second on one core.
     static func ed25519PerSecond() throws -> (signing: Double, checking: Double) {
         let key = try Ed25519PrivateKey.generate()
         let message = [UInt8](repeating: 0x5A, count: 200)
@@ -39,7 +39,7 @@ enum RawCosts {
     }
 }
 
-/// A file whose flushing is timed.
+/// A file for timing flushes.
 final class Disk {
     private let descriptor: Int32
     private let page = [UInt8](repeating: 0xA5, count: 4096)
@@ -53,7 +53,7 @@ final class Disk {
         close(descriptor)
     }
 
-    /// Writes one page and flushes it; milliseconds.
+    /// Writes one page and flushes it. Returns the time in milliseconds.
     func flush() throws -> Double {
         let begin = ContinuousClock.now
         guard write(descriptor, page, page.count) == page.count, fsync(descriptor) == 0 else {

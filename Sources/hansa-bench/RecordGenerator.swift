@@ -1,15 +1,15 @@
 import Simulator
 
-/// Records as members of an alliance might keep them, about 500 bytes of JSON each, in Chinese and English: made from a
-/// number, so that every run and every machine has the same. Names and figures are invented.
+/// Realistic records of members, about 500 bytes of JSON each, in Chinese and English. They are generated from a
+/// number, so every run and every machine has the same. Names and figures are invented.
 struct RecordGenerator {
-    /// One record in the ways that scenarios need it.
+    /// One record in the forms that scenarios need.
     struct Record {
         /// One line of JSON, without the line feed.
         let json: [UInt8]
         /// One row of the table with ``header``, without the line feed.
         let csv: [UInt8]
-        /// What plain SQLite indexes: name, description, tags.
+        /// The texts that plain SQLite indexes: name, description, tags.
         let texts: [String]
     }
 
@@ -53,7 +53,7 @@ struct RecordGenerator {
         "Nordlicht", "东海仪器", "Hafen Werke", "Atlas Labs", "长江机电", "Fjord Systems", "Kontor", "光明",
     ]
 
-    /// The record of a number. `revision` changes one field of it.
+    /// The record with this number. `revision` changes one field of it.
     static func record(_ number: Int, revision: Int = 0) -> Record {
         var random = SplitMix64(seed: UInt64(number) &* 0x9E37_79B9_7F4A_7C15 | 1)
         func pick<Item>(_ items: [Item]) -> Item { items[Int(random.next() % UInt64(items.count))] }

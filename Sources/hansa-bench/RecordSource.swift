@@ -1,17 +1,17 @@
 import Foundation
 import Glibc
 
-/// The records of a run: made, or read from a file of JSON lines.
+/// The records of a run: generated, or read from a file of JSON lines.
 struct RecordSource {
-    /// How many there are.
+    /// The number of records.
     let count: Int
-    /// Lines given by the user; nil to make them.
+    /// The user's lines; nil for generated records.
     private let lines: [ArraySlice<UInt8>]?
-    /// The kind that a node takes them for, and the field with their ids.
+    /// The kind of the records, and the field with their ids.
     let kind: String
     let key: String
 
-    /// Made records.
+    /// Generated records.
     init(count: Int) {
         self.count = count
         lines = nil
@@ -30,10 +30,10 @@ struct RecordSource {
         self.key = key
     }
 
-    /// True where tables and changed records can be made, which takes made records.
+    /// True for generated records; only these can be written as tables or changed.
     var isMade: Bool { lines == nil }
 
-    /// One record as plain SQLite takes it.
+    /// One record for plain SQLite.
     func record(_ number: Int) -> (line: [UInt8], texts: [String]) {
         guard let lines else {
             let record = RecordGenerator.record(number)
@@ -43,7 +43,7 @@ struct RecordSource {
         return (line, Self.texts(of: line))
     }
 
-    /// Name, description and tags of a line of JSON, whatever their form: the texts of a map or list one after the other.
+    /// The name, description and tags of a JSON line in any form; the texts of a map or list are joined.
     private static func texts(of line: [UInt8]) -> [String] {
         let object = (try? JSONSerialization.jsonObject(with: Data(line))) as? [String: Any] ?? [:]
         func text(_ value: Any?) -> String {
@@ -57,7 +57,7 @@ struct RecordSource {
         return [text(object["name"] ?? object["title"]), text(object["description"]), text(object["tags"])]
     }
 
-    /// What is indexed of a line, found at the least cost: made lines have one shape.
+    /// The indexed texts of a line. Generated lines have a fixed form, which makes the search fast.
     func texts(in line: ArraySlice<UInt8>) -> [String] {
         guard lines == nil else { return Self.texts(of: Array(line)) }
         let description = Self.stretch(of: line, behind: #""description":""#, before: UInt8(ascii: "\""))
@@ -88,12 +88,12 @@ struct RecordSource {
 
     // MARK: - Files
 
-    /// The command that loads a file of them.
+    /// The command that loads a file of these records.
     func words(importing file: String) -> [String] { ["import", file, "--kind", kind, "--key", key, "--json"] }
 
-    /// Writes numbers `range` as JSON lines. Of each hundred records `changedPercent` have another quantity.
+    /// Writes the records `range` as JSON lines. In each hundred records, `changedPercent` have a different quantity.
     ///
-    /// - Returns: Bytes of the lines, without line feeds.
+    /// - Returns: the size of the lines in bytes, without line feeds.
     @discardableResult
     func writeJSONLines(_ path: String, _ range: Range<Int>, changedPercent: Int = 0) throws -> Int {
         try Self.write(path, range) { number in
@@ -102,7 +102,7 @@ struct RecordSource {
         }
     }
 
-    /// Writes numbers `range` as a table with a header.
+    /// Writes the records `range` as a table with a header.
     @discardableResult
     func writeTable(_ path: String, _ range: Range<Int>) throws -> Int {
         try Self.write(path, range, header: RecordGenerator.header) { RecordGenerator.record($0).csv }

@@ -2,14 +2,14 @@ import Foundation
 import Glibc
 import TestSupport
 
-/// The raw cost of getting records from another process: a file that plain OpenSSL's own programs move over loopback, and
-/// whose lines go into ``PlainSQLite`` as they come.
+/// The raw cost of receiving records from another process: OpenSSL's own programs send a file over loopback, and its
+/// lines go into ``PlainSQLite`` as they arrive.
 struct SecureStream {
     let scratch: TemporaryFolder
 
     /// - Parameters:
-    ///   - file: JSON lines.
-    ///   - texts: What is indexed of a line.
+    ///   - file: the path of a file of JSON lines.
+    ///   - texts: returns the indexed texts of a line.
     func run(file: String, texts: (ArraySlice<UInt8>) -> [String]) throws -> PlainSQLite.Outcome {
         let (key, certificate) = (scratch("stream.key"), scratch("stream.pem"))
         let environment = ["PATH": "/usr/bin:/bin", "HOME": scratch.path]
@@ -24,7 +24,7 @@ struct SecureStream {
         )
         guard made.wait() == 0 else { throw BenchFailure("openssl cannot make a certificate; is it installed?") }
         let port = HansaProcess.freePort()
-        // Its program for files over HTTP is the one that ends the stream with the file.
+        // OpenSSL's HTTP file server ends the stream at the end of the file.
         let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path
         let name = URL(fileURLWithPath: file).lastPathComponent
         let server = try ChildProcess(

@@ -3,7 +3,7 @@ import Commands
 import Foundation
 import TestSupport
 
-/// What a record's past costs: many changes of one field each, and what they take on disk.
+/// Measures the cost of history: many changes of one field per record, and their size on disk.
 struct UpdatesScenario {
     private let scratch: TemporaryFolder
     private let updates: Int
@@ -13,7 +13,7 @@ struct UpdatesScenario {
         self.updates = updates
     }
 
-    /// The salt and one small number: what a changed quantity has as content (see Docs/Protocol.md).
+    /// The content bytes of a changed quantity: the salt and one small number (Docs/Protocol.md).
     private static let contentBytes = 23.0
 
     func run() async throws -> [Measurement] {

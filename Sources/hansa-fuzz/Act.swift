@@ -1,34 +1,34 @@
 import ArgumentParser
 import Gossip
 
-/// What a hostile peer can do in a step beside sending a message of one kind.
+/// The acts of a hostile peer in a step, other than sending a message of one kind.
 enum Act: String, CaseIterable {
     case connect
     case disconnect
-    /// Bytes of a frame are changed before it is sent.
+    /// Changes bytes of a frame before it is sent.
     case mutate
-    /// A delta is signed that other messages may carry.
+    /// Signs a delta that other messages may contain.
     case sign
-    /// A statement or an announcement is signed.
+    /// Signs a statement or an announcement.
     case state
-    /// An honest node stops and starts again.
+    /// Restarts an honest node.
     case restart
 
     static let names = allCases.map(\.rawValue).joined(separator: ", ")
 
-    /// True for the name of an act, and of a kind of message.
+    /// True for the name of an act or of a kind of message.
     static func isName(_ name: String) -> Bool {
         Act(rawValue: name) != nil || PeerMessage.Kind.allCases.contains { $0.name == name }
     }
 }
 
-/// A mistake that a run is to find: so that what it looks for is known to be looked for.
+/// A deliberate bug that a run must find, to show that the checks work.
 enum Plant: String, CaseIterable, ExpressibleByArgument {
-    /// A node traps in the midst of the run.
+    /// A node traps in the middle of the run.
     case trap
-    /// A node hears nothing of the other honest ones any more.
+    /// A node ignores the other honest nodes from the middle of the run on.
     case deaf
-    /// Each run leaves memory behind.
+    /// Each run leaks memory.
     case hoard
 
     static let names = allCases.map(\.rawValue).joined(separator: ", ")

@@ -3,24 +3,24 @@ import Gossip
 import Replica
 import Simulator
 
-/// Seeds one after the other, for a while; and what they leave behind in memory.
+/// Runs seeds one after the other, and checks the growth of memory.
 struct Campaign {
     private let options: Options
     private let folder: String
 
     init(_ options: Options) {
         self.options = options
-        // In memory where the system has such a place: it is about logic, not about disks.
+        // In memory if the system has such a folder: the test is about logic, not disks.
         let root = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
         folder = options.folder ?? root + "/hansa-fuzz-\(ProcessInfo.processInfo.processIdentifier)"
     }
 
-    /// Seeds after which memory should have grown to its size.
+    /// The number of seeds after which memory use should be stable.
     private static let warmUp = 4
-    /// What memory may grow by after that. Generous: allocators keep what they once had in other shapes.
+    /// The maximum growth of memory after that, in bytes. It is generous, because allocators keep freed memory.
     private static let growthMax = 96 * 1024 * 1024
 
-    /// - Returns: The exit code.
+    /// - Returns: the exit code.
     func run() throws -> Int32 {
         CrashNote.install()
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -63,7 +63,7 @@ struct Campaign {
         return hasGrown(resident) || failures > 0 ? 1 : 0
     }
 
-    /// Prints a line at once: a trap leaves what is buffered unsaid.
+    /// Prints a line without buffering, because a trap loses buffered output.
     private func tell(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
     private func line(_ run: Run, seed: UInt64, seconds: Double, resident: Int) -> String {
@@ -93,7 +93,7 @@ struct Campaign {
 
 /// This process's memory.
 enum Memory {
-    /// Bytes that are resident.
+    /// The resident memory in bytes.
     static var resident: Int {
         let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
         let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0

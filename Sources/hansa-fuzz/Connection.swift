@@ -1,29 +1,29 @@
 import Gossip
 
-/// Who is at an end of a connection.
+/// The node at an end of a connection.
 enum End: Hashable {
-    /// By place among the honest nodes.
+    /// An index among the honest nodes.
     case honest(Int)
-    /// By place among the hostile peers.
+    /// An index among the hostile peers.
     case hostile(Int)
 }
 
-/// A connection in memory: what is sent on it arrives in order, some virtual milliseconds later.
+/// A connection in memory: frames arrive in order, some virtual milliseconds later.
 final class Connection {
     let number: Int
-    /// The one that dialled comes first.
+    /// The two ends; the dialling one comes first.
     let ends: [End]
     var isUp = [false, false]
-    /// What honest nodes call it on either side.
+    /// The link ids of the honest nodes on either side.
     var links: [LinkID] { [LinkID(UInt64(2 * number + 1)), LinkID(UInt64(2 * number + 2))] }
-    /// When the last thing sent to a side arrives, in nanoseconds.
+    /// The arrival time of the last frame to each side, in nanoseconds.
     var lastArrival: [UInt64] = [0, 0]
-    /// Until when a side reads nothing, in nanoseconds.
+    /// The time until which each side reads nothing, in nanoseconds.
     var heldUntil: [UInt64] = [0, 0]
-    /// The start of an honest node at a side, when the connection was made.
+    /// The epochs of the nodes at both sides when the connection was made; 0 for hostile peers.
     let epochs: [UInt64]
 
-    /// What was dialled.
+    /// The dialled address.
     let address: String?
 
     init(number: Int, ends: [End], address: String?, epochs: [UInt64]) {
@@ -33,7 +33,7 @@ final class Connection {
         self.epochs = epochs
     }
 
-    /// The connection and the side that a node calls by that name.
+    /// The connection and the side with this link id.
     static func place(of link: LinkID) -> (number: Int, side: Int) {
         (Int(link.number - 1) / 2, Int(link.number - 1) % 2)
     }

@@ -1,8 +1,8 @@
 import Glibc
 import Gossip
 
-/// Where the run is, kept where a signal's handler can read it: a trap ends the process, and what led to it is printed
-/// before.
+/// The position of the run, stored where a signal handler can read it. A trap ends the process; the handler first
+/// prints the seed, step and input.
 enum CrashNote {
     private struct Note {
         var seed: UInt64 = 0
@@ -12,11 +12,11 @@ enum CrashNote {
         var frameCount = 0
     }
 
-    /// The bytes of a frame that are kept.
+    /// The maximum number of stored bytes of a frame.
     private static let frameBytesMax = 256
 
-    // Written by the one thread that runs seeds; read by the handler on the thread that traps, which is the same one or one
-    // that it waits for.
+    // Written by the one thread that runs seeds. Read by the handler on the thread that traps, which is the same thread
+    // or one that it waits for.
     private nonisolated(unsafe) static let note: UnsafeMutablePointer<Note> = {
         let note = UnsafeMutablePointer<Note>.allocate(capacity: 1)
         note.initialize(to: Note())
@@ -24,7 +24,7 @@ enum CrashNote {
     }()
     private nonisolated(unsafe) static let frame = UnsafeMutablePointer<UInt8>.allocate(capacity: frameBytesMax)
 
-    /// Has the note printed when the process traps.
+    /// Installs handlers that print the note when the process traps.
     static func install() {
         note.pointee = Note()
         frame.initialize(repeating: 0, count: frameBytesMax)
@@ -35,7 +35,7 @@ enum CrashNote {
 
     static func at(step: Int) { note.pointee.step = UInt64(step) }
 
-    /// What a node is about to take in.
+    /// Records the input that a node is about to handle.
     static func at(node: Int, _ input: StaticString, frame bytes: [UInt8] = []) {
         note.pointee.node = UInt64(node)
         note.pointee.input = input
@@ -43,10 +43,10 @@ enum CrashNote {
         for (offset, byte) in bytes.prefix(frameBytesMax).enumerated() { frame[offset] = byte }
     }
 
-    /// No node is at work.
+    /// Records that no node is at work.
     static func atItself() { at(node: 0, "no node, the fuzzer itself") }
 
-    /// Nothing here may allocate.
+    /// Must not allocate.
     private static let handle: @convention(c) (Int32) -> Void = { number in
         write("\nhansa-fuzz: signal ")
         write(UInt64(number))

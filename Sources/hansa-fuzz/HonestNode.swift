@@ -6,11 +6,11 @@ import Governance
 import Simulator
 import Store
 
-/// An honest node: a real engine over a real store, put together as a running node does it, in virtual time.
+/// An honest node: a real engine and a real store, composed as in a running node, in virtual time.
 ///
-/// Confined to the run that it belongs to.
+/// Confined to the thread of its run.
 final class HonestNode {
-    /// Something that its writer's queue is to do, in order.
+    /// A task for the writer's queue.
     enum Work {
         case store(token: UInt64, [VerifiedDelta])
         case statement(Statement, replaced: Hash256?)
@@ -30,24 +30,24 @@ final class HonestNode {
 
     private(set) var store: Store
     private(set) var box: EngineBox
-    /// Who may connect, as the engine has last told.
+    /// The members that may connect, by the engine's last report.
     var roster: Roster
-    /// Counts starts: what was begun before a stop comes to nothing.
+    /// The number of restarts; events that began in an earlier epoch are ignored.
     private(set) var epoch: UInt64 = 0
     var timerAt: Instant?
     var work: [Work] = []
-    /// When the writer's queue has done all that it was given, in nanoseconds.
+    /// The time at which the writer's queue is empty, in nanoseconds.
     var freeAt: UInt64 = 0
     private var clock = HybridLogicalClock()
     let log: LogID
     private(set) var head: Head?
 
-    // What it has noted.
+    // Measurements:
     var deltasApplied = 0
     var deltasRefused = 0
     var violations = 0
 
-    /// Makes its folder with what a founder's has.
+    /// Creates the node's folder with a founder's data.
     init(
         place: Int,
         number: Int,
@@ -79,12 +79,12 @@ final class HonestNode {
         configuration.readersMax = 2
         configuration.writerCacheKiB = 4 * 1024
         configuration.readerCacheKiB = 1024
-        // Copied back often, so that the file and its log are both read.
+        // Frequent checkpoints, so that both the database file and its write-ahead log are read.
         configuration.checkpointPages = 2_000
         return configuration
     }
 
-    /// The engine that a node begins with: all that its store holds is checked anew.
+    /// The engine at the start of a node; all stored data is verified again.
     private static func engine(
         of store: Store,
         _ key: NodeKey,
@@ -126,9 +126,9 @@ final class HonestNode {
         return (EngineBox(engine), roster)
     }
 
-    /// Stops and starts from what is in its folder; what its writer's queue had yet to do is lost.
+    /// Stops the node and starts it from its folder; pending tasks of its writer's queue are lost.
     func restart(seed: UInt64, now: Instant) throws {
-        // As a running node does once a minute.
+        // A running node does this once a minute.
         let contacts = box.engine.peerStatuses(now: now).compactMap { peer in
             peer.lastContact.map {
                 PeerContact(node: peer.node, time: $0.nanoseconds / 1_000_000, note: peer.answeredAddress ?? "")
@@ -151,7 +151,7 @@ final class HonestNode {
 
     // MARK: - Writing
 
-    /// Where the next thing lies that its writer's queue does: organizations take turns with their deltas.
+    /// The index of the writer queue's next task: organizations take turns with their deltas.
     private func nextWork(using random: inout SplitMix64) -> Int {
         var first: [OrganizationID: Int] = [:]
         for (place, work) in work.enumerated() {
@@ -161,10 +161,10 @@ final class HonestNode {
         return random.pick(first.values.sorted()) ?? 0
     }
 
-    /// Does the next thing that its writer's queue was given; the input that the engine gets for it.
+    /// Executes the next task of the writer's queue. Returns the engine's input about it.
     ///
-    /// - Parameter honest: The organizations whose deltas never take long.
-    /// - Throws: What ends a running node.
+    /// - Parameter honest: the organizations whose deltas never take long.
+    /// - Throws: errors that would stop a running node.
     func workOff(
         wallMilliseconds: UInt64,
         honest: Set<OrganizationID>,
@@ -188,7 +188,7 @@ final class HonestNode {
                 }
             }
             deltasApplied += outcomes.count { $0 == .applied }
-            // What a processor took is not the same twice; it is drawn.
+            // Real processor times vary between runs, so the excess is drawn.
             let isDear = deltas.allSatisfy { !honest.contains($0.header.organization) } && random.isOne(in: 20)
             let excess = isDear ? min(random.extreme(), 10_000_000) : 0
             return .stored(token: token, outcomes, summary: StoredSummary(applied.totals), excess: excess)
@@ -204,9 +204,9 @@ final class HonestNode {
         return nil
     }
 
-    /// Writes records of its organization as the next delta of its log; nil where nothing was to change.
+    /// Writes records of its organization as the next delta of its log; nil if nothing changes.
     ///
-    /// - Parameter changes: Local ids, with what is asked of the record; nil to delete it.
+    /// - Parameter changes: local ids with the changes of each record; nil fields delete it.
     func write(
         _ changes: [(localID: String, fields: [(FieldPath, FieldChange)]?)],
         wallMilliseconds: UInt64,
@@ -259,7 +259,7 @@ final class HonestNode {
         return Planner.upsert(identity, key: key, over: view, changes: fields, settling: .settles)
     }
 
-    // MARK: - Taking in
+    // MARK: - Receiving
 
     /// Checks a delta's bytes, as a running node does before its engine sees them.
     func check(_ bytes: [UInt8]) -> ReceivedDelta {
@@ -283,7 +283,7 @@ final class HonestNode {
     }
 }
 
-/// A promise that was broken.
+/// A broken promise.
 struct Broken: Error, CustomStringConvertible {
     let description: String
 

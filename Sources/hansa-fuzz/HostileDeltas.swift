@@ -3,12 +3,12 @@ import DeltaLog
 import Gossip
 import Simulator
 
-/// Signs deltas as a hostile member may: right in form and odd in what they say, and some that are wrong in one way.
+/// Signs deltas as a hostile member may: valid ones with odd content, and some with one fault.
 struct DeltaMaker {
     let alliance: VirtualAlliance
     /// The number of the author's key.
     let author: Int
-    /// Unix milliseconds.
+    /// The time in Unix milliseconds.
     let wallMilliseconds: UInt64
 
     private var organization: OrganizationID { alliance.organization(alliance.organizationNumber(of: author)) }
@@ -16,7 +16,7 @@ struct DeltaMaker {
 
     private static let incarnations: [UInt64] = [0, 1, 1 << 63, .max]
 
-    /// Signs one more delta, and adds it to the pool.
+    /// Signs one more delta and adds it to the pool.
     func sign(into pool: inout HostilePool, using random: inout SplitMix64) {
         let log = LogID(author: alliance.node(author), incarnation: random.pick(Self.incarnations) ?? 1)
         pool.know(log)
@@ -43,7 +43,7 @@ struct DeltaMaker {
         }
     }
 
-    /// A header that differs from all others, of operations that nobody has.
+    /// A unique header, of operations that do not exist.
     func header(of log: LogID, _ sequence: UInt64, using random: inout SplitMix64) -> SignedHeader {
         let header = Header(
             alliance: alliance.id,
@@ -126,7 +126,7 @@ struct DeltaMaker {
         switch Int.random(in: 0..<6, using: &random) {
         case 0: Stamp(rawValue: random.extreme())
         case 1: Stamp(milliseconds: 0xFFFF_FFFF_FFFF, counter: UInt16(truncatingIfNeeded: random.extreme()))
-        // As far ahead as others heed.
+        // The largest stamp that other nodes accept.
         case 2: Stamp(milliseconds: wallMilliseconds + HybridLogicalClock.aheadMillisecondsMax, counter: .max)
         default: Stamp(milliseconds: wallMilliseconds, counter: UInt16(truncatingIfNeeded: random.next()))
         }
@@ -163,7 +163,7 @@ struct DeltaMaker {
         }
     }
 
-    /// An operation that takes few bytes.
+    /// A small operation.
     private func small(using random: inout SplitMix64) -> (Envelope, [Value]) {
         let identity = identity(using: &random)
         let write = Write(field: FieldPath(unchecked: "a"), mode: .set)
@@ -203,7 +203,7 @@ struct DeltaMaker {
             if random.isOne(in: 80) { count = random.pick(of: 100, 500, 2_000) }
             for number in 0..<count {
                 var field = count > 6 ? FieldPath(unchecked: "f\(number)") : path(using: &random)
-                // An identity in its own field would have to be the record's; that is written above.
+                // An identity value in the identity field must match the record; the code above writes it.
                 if field == .identity, !random.isOne(in: 10) { field = FieldPath(unchecked: "b") }
                 let mode: Write.Mode = random.pick(of: .set, .set, .add, .remove)
                 let write = Write(field: field, mode: mode, supersedes: citations(of: pool, log, key, &random))
@@ -257,7 +257,7 @@ struct DeltaMaker {
         case 9: .bytes(random.bytes(random.small(below: 300)))
         case 10, 11: .identity(identity(using: &random))
         case 12: .unknown(random.bytes(random.small(below: 30)))
-        // A field that is reserved for later.
+        // A field that is reserved for later versions.
         case 13: .unknown([UInt8.random(in: 7...14, using: &random) << 3, 1])
         case 14: .unknown([])
         default: .text("")
@@ -277,7 +277,7 @@ struct DeltaMaker {
 }
 
 extension VerifiedDelta {
-    /// What may be cited of its first operations.
+    /// The dots, prefixes and keys of its first operations, for citations.
     var citable: [(dot: Dot, prefix: UInt64, key: RecordKey)] {
         operations.prefix(4).enumerated().map { (dot($0.offset), $0.element.hash.prefix, $0.element.envelope.key) }
     }

@@ -4,15 +4,15 @@ import Gossip
 import Governance
 import Simulator
 
-/// Makes messages of every kind as a hostile member may send them to a node, with what it knows of that node.
+/// Creates messages of every kind as a hostile member may send them, based on its knowledge of the receiver.
 struct MessageMaker {
     let alliance: VirtualAlliance
     let pool: HostilePool
     /// The sender's key.
     let sender: NodeKey
-    /// Whom it is sent to.
+    /// The receiving node.
     let node: HonestNode
-    /// Headers that may be asked for at once.
+    /// The maximum number of headers in one request.
     let headersMax: UInt64
 
     private var hasher: SimulatedCryptography { alliance.cryptography }
@@ -54,7 +54,7 @@ struct MessageMaker {
 
     // MARK: - Sessions
 
-    /// As a rule a Hello that is taken.
+    /// A Hello that is usually accepted.
     func hello(using random: inout SplitMix64) -> PeerMessage.Hello {
         PeerMessage.Hello(
             alliance: random.isOne(in: 60) ? AllianceID(.zero) : alliance.id,
@@ -86,7 +86,7 @@ struct MessageMaker {
         if random.isOne(in: 30) {
             known += (0..<random.small(below: 2_000)).map { _ in Hash256(random.next(), 0, 0, 0) }
         }
-        // Those that everybody holds are sent too.
+        // Also sends statements that all nodes have.
         var statements = random.isOne(in: 2) ? some(of: pool.statements, using: &random) : []
         if random.isOne(in: 4) { statements += alliance.enrolments.map(\.encoded) }
         return .governance(known: known, statements: statements, answer: random.isOne(in: 3))
@@ -110,7 +110,7 @@ struct MessageMaker {
         let log = log(using: &random)
         var from = random.number(near: held(log))
         let to = random.number(near: held(log))
-        // A range of nothing ends the session; it is tried now and then.
+        // An empty range ends the session, so it is rare.
         if !random.isOne(in: 100) { from = max(1, min(from, to)) }
         return LogRange(log: log, from: from, to: random.isOne(in: 100) ? to : max(1, to))
     }
@@ -164,7 +164,7 @@ struct MessageMaker {
         return altered(deltas, using: &random)
     }
 
-    /// The deltas, as a rule as they are.
+    /// The deltas, mostly unchanged.
     func altered(_ deltas: [[UInt8]], using random: inout SplitMix64) -> [[UInt8]] {
         guard random.isOne(in: 20), let place = deltas.indices.randomElement(using: &random) else { return deltas }
         var deltas = deltas
@@ -182,7 +182,7 @@ struct MessageMaker {
         )
     }
 
-    /// Headers of a stretch: those asked for as a rule, else others, altered ones, or none.
+    /// The headers of a range: usually the requested ones, otherwise different, altered or missing ones.
     func headers(_ range: LogRange, using random: inout SplitMix64) -> PeerMessage {
         var headers = pool.stretch(range).map(\.header)
         switch Int.random(in: 0..<6, using: &random) {
@@ -202,7 +202,7 @@ struct MessageMaker {
 
     // MARK: - Frontiers
 
-    /// A frontier as the sender shows it: what the node shows, with lies.
+    /// The sender's claimed frontier: the node's advertised frontier with false entries.
     func frontier(using random: inout SplitMix64) -> FrontierTree {
         var tree = FrontierTree(seed: random.next())
         for entry in node.box.engine.shown.sorted where !random.isOne(in: 10) {
@@ -226,7 +226,7 @@ struct MessageMaker {
             let place = Int.random(in: 0...ranges.count, using: &random)
             ranges.insert(FrontierRange(upper: upper, content: content(using: &random)), at: place)
         }
-        // Ranges in order are heeded; others end the session.
+        // Ranges in order are processed; others end the session.
         if !random.isOne(in: 20) {
             ranges.sort { $1.upper.isAfter($0.upper) }
             var last = RangeBound.start

@@ -3,7 +3,7 @@ import DeltaLog
 import Gossip
 import Simulator
 
-/// A delta that hostile nodes or honest ones have signed, as it may be sent.
+/// A delta signed by a hostile or an honest node, ready to send.
 struct PooledDelta {
     let log: LogID
     let head: Head
@@ -11,27 +11,27 @@ struct PooledDelta {
     let header: SignedHeader
 }
 
-/// All that hostile nodes have signed, and what they know of others' deltas: what their messages are made of. Bounded, so
-/// that what honest nodes rightly keep stays bounded too.
+/// All data that hostile nodes have signed, and the deltas of other nodes that they know; their messages consist of it.
+/// The pool is bounded, so that the data which honest nodes must keep is bounded too.
 struct HostilePool {
-    /// Deltas of hostile nodes' own, whether they continue a log or not.
+    /// The hostile nodes' own deltas, including those that continue no log.
     private(set) var signed: [PooledDelta] = []
-    /// Of each log one course without gaps, from sequence 1.
+    /// One branch of each log without gaps, from sequence 1.
     private(set) var chains: [LogID: [PooledDelta]] = [:]
-    /// Second deltas for places in those.
+    /// Other deltas for the same log positions.
     private(set) var twins: [PooledDelta] = []
     private(set) var signedBytes = 0
-    /// Every log ever heard of, and the first one of each author.
+    /// Every known log.
     private(set) var logs: [LogID] = []
     var statements: [[UInt8]] = []
     var statementIDs: [Hash256] = []
     var announcements: [[UInt8]] = []
-    /// Operations that may be cited, of any log, and the records that they are about.
+    /// Operations of any log that may be cited, with their records' keys.
     private(set) var operations: [(dot: Dot, prefix: UInt64, key: RecordKey)] = []
-    /// Frames that honest nodes sent, to be changed and sent back.
+    /// Frames of honest nodes, which may be changed and sent back.
     private(set) var frames: [[UInt8]] = []
 
-    /// Deltas signed in one run at most, and their bytes together.
+    /// The maximum number of signed deltas in one run, and their maximum total size.
     static let deltasMax = 250
     static let bytesMax = 12 * 1024 * 1024
     static let statementsMax = 120
@@ -58,7 +58,7 @@ struct HostilePool {
         signedBytes += delta.bytes.count
     }
 
-    /// Takes in a delta, which is part of its log's course where it continues that.
+    /// Adds a delta; it becomes part of its log's branch if it continues it.
     mutating func add(_ delta: PooledDelta, _ operations: [(dot: Dot, prefix: UInt64, key: RecordKey)]) {
         know(delta.log)
         if delta.head.sequence == UInt64(chains[delta.log]?.count ?? 0) + 1 { chains[delta.log]?.append(delta) }
@@ -71,7 +71,7 @@ struct HostilePool {
         if frames.count < 64 { frames.append(frame) } else { frames[place % frames.count] = frame }
     }
 
-    /// The deltas of a log's course within a range.
+    /// The deltas of a log's branch within a range.
     func stretch(_ range: LogRange) -> ArraySlice<PooledDelta> {
         guard let chain = chains[range.log], range.from >= 1, range.from <= range.to, range.from <= UInt64(chain.count)
         else { return [] }

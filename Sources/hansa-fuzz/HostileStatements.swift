@@ -9,15 +9,15 @@ import Wire
 /// Signs statements and announcements as a hostile member may.
 struct StatementMaker {
     let alliance: VirtualAlliance
-    /// The number of the key that signs for a node.
+    /// The number of the node key that signs.
     let author: Int
 
-    /// Nodes and organizations that were never there from the start: numbers of their keys.
+    /// Key numbers of nodes and organizations that do not exist at the start.
     private static let phantoms = 100..<112
 
     private func organizationKey(_ number: Int) -> SimulatedSigner { alliance.organizationSigner(number) }
 
-    /// Signs one more of them, and adds it to the pool.
+    /// Signs one more statement or announcement and adds it to the pool.
     func sign(into pool: inout HostilePool, using random: inout SplitMix64) {
         if random.isOne(in: 3) {
             guard pool.announcements.count < HostilePool.announcementsMax else { return }
@@ -32,7 +32,7 @@ struct StatementMaker {
         }
         let read = try? Statement(verifying: bytes, alliance: alliance.id, cryptography: alliance.cryptography)
         if let read { pool.statementIDs.append(read.id) }
-        // One that is wrong ends each session in which it is sent.
+        // An invalid statement ends each session in which it is sent, so it is rare.
         if read != nil || random.isOne(in: 10) { pool.statements.append(bytes) }
     }
 
@@ -51,7 +51,7 @@ struct StatementMaker {
                 sponsor: alliance.signer(author)
             )
         case 2, 3, 4:
-            // Its own organization's, the other hostile one's, or that of an organization that may be admitted.
+            // The organization is the author's own, the other hostile one, or one that may be admitted.
             let isAuthor = random.isOne(in: 3)
             let others = random.pick(of: Int.random(in: 3..<5, using: &random), phantom)
             let key = organizationKey(random.isOne(in: isAuthor ? 30 : 2) ? others : own)

@@ -6,7 +6,7 @@ import Replica
 @main
 enum Main {
     static func main() {
-        // A reader that goes away is met where something is written.
+        // If the reader closes the pipe, the write reports it.
         signal(SIGPIPE, SIG_IGN)
         Lifeline.watch()
         exit(run(Array(CommandLine.arguments.dropFirst())))
@@ -26,7 +26,7 @@ enum Main {
     }
 }
 
-/// What a campaign is asked for.
+/// The options of a campaign.
 struct Options: ParsableArguments {
     static let configuration = CommandConfiguration(
         commandName: "hansa-fuzz",

@@ -1,28 +1,28 @@
 import Simulator
 
-// What hostile peers draw numbers from.
+// Random draws of hostile peers.
 
 extension SplitMix64 {
-    /// True once in so many times.
+    /// True with a probability of one in `count`.
     mutating func isOne(in count: Int) -> Bool { Int.random(in: 0..<max(1, count), using: &self) == 0 }
 
-    /// An element; nil of none.
+    /// A random element; nil if there is none.
     mutating func pick<Element>(_ elements: [Element]) -> Element? { elements.randomElement(using: &self) }
 
-    /// An element of a list that has some.
+    /// A random element of a non-empty list.
     mutating func pick<Element>(of first: Element, _ others: Element...) -> Element {
         let place = Int.random(in: 0...others.count, using: &self)
         return place == 0 ? first : others[place - 1]
     }
 
-    /// A number below a bound, small ones far more often.
+    /// A number below a bound; small numbers are far more frequent.
     mutating func small(below bound: Int) -> Int {
         var bound = bound
         while bound > 1, Bool.random(using: &self) { bound = (bound + 3) / 4 }
         return Int.random(in: 0..<max(1, bound), using: &self)
     }
 
-    /// Where types end, give or take one.
+    /// The limits of integer types, and their neighbours.
     private static let ends: [UInt64] = [
         0, 1, 2, 127, 128, 255, 256, 4_095, 4_096, 4_097, 65_535, 65_536, 1 << 31 - 1, 1 << 31, 1 << 31 + 1,
         1 << 32 - 1, 1 << 32, 1 << 48 - 1, 1 << 48, 1 << 53, 1 << 63 - 1, 1 << 63, 1 << 63 + 1, .max - 1, .max,
@@ -31,7 +31,7 @@ extension SplitMix64 {
     mutating func extreme() -> UInt64 { pick(Self.ends) ?? 0 }
     mutating func extreme32() -> UInt32 { UInt32(truncatingIfNeeded: isOne(in: 8) ? next() : extreme()) }
 
-    /// A number near another, or an extreme one.
+    /// A number near `held`, or an extreme one.
     mutating func number(near held: UInt64) -> UInt64 {
         switch Int.random(in: 0..<10, using: &self) {
         case 0, 1, 2: held
@@ -43,7 +43,7 @@ extension SplitMix64 {
         }
     }
 
-    /// Texts that programs trip over.
+    /// Texts that often cause errors in programs.
     private static let texts: [String] = [
         "", " ", "a", "é", "e\u{301}", "K", "\u{212A}", "测试", "line\nbreak\r", "\u{0}", "\u{1B}[2J", "\u{202E}x",
         "/", "//", "a/", "/a", "@", "@/x", "name/und", "name/zh", "ext/Column é", "ext/", "tags", "%s%n", "\"'`;--",
@@ -57,7 +57,8 @@ extension SplitMix64 {
 }
 
 extension SplitMix64 {
-    /// The bytes with a few changes: flipped, put in, taken out, cut off, said twice, or numbers made as long as they get.
+    /// The bytes with a few changes: flipped, inserted, removed, truncated, repeated, or with varints of maximum
+    /// length.
     mutating func mutated(_ bytes: [UInt8]) -> [UInt8] {
         var bytes = bytes
         for _ in 0...small(below: 4) {

@@ -5,10 +5,10 @@ import Governance
 import Simulator
 import Store
 
-// What must hold of honest nodes once hostile peers have stopped.
+// The properties of honest nodes after hostile peers have stopped.
 
 extension Run {
-    /// Where two honest nodes differ that must not; nil where they hold the same.
+    /// A forbidden difference between two honest nodes; nil if there is none.
     func difference() -> String? {
         for node in nodes where !node.work.isEmpty { return "node \(node.place) has yet to write" }
         guard let first = nodes.first else { return nil }
@@ -31,8 +31,8 @@ extension Run {
         return nil
     }
 
-    /// The logs that two nodes show otherwise. Those of a node that several organizations have enrolled may differ for good
-    /// (Docs/Protocol.md, section 16).
+    /// The logs for which two nodes advertise different heads. Logs of a node that several organizations have enrolled
+    /// may differ permanently (Docs/Protocol.md, section 16).
     private func differentLogs(_ one: HonestNode, _ other: HonestNode) -> [LogID] {
         guard one.box.engine.fingerprint != other.box.engine.fingerprint else { return [] }
         let (left, right) = (one.box.engine.shown, other.box.engine.shown)
@@ -63,7 +63,7 @@ extension Run {
         return Set(organizations.filter { $0.value.count > 1 }.keys)
     }
 
-    /// Looks at all that a node holds.
+    /// Checks all data of a node.
     func examine(_ node: HonestNode, isDeep: Bool) throws {
         let engine = node.box.engine.sizes
         let stored = try node.store.read { reading in
@@ -103,7 +103,7 @@ extension Run {
         }
     }
 
-    /// Reads all records as people do: whatever a member writes must not stop them.
+    /// Reads all records through the same interface as people: no member's writes may prevent it.
     private func readAll(of node: HonestNode) throws {
         try node.store.read { reading in
             var records: [RecordID] = []

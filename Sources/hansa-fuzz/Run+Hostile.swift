@@ -2,10 +2,10 @@ import Catalog
 import Gossip
 import Simulator
 
-// What hostile peers do: of themselves, and when they are spoken to.
+// The acts of hostile peers: spontaneous ones, and answers.
 
 extension Run {
-    /// How often each kind is sent of itself. Kinds that end a session by themselves are seldom.
+    /// The frequency of each kind among spontaneous messages. Kinds that always end a session are rare.
     private static let weights: [(kind: PeerMessage.Kind, weight: Int)] = [
         (.hello, 1), (.refusal, 1), (.governance, 20), (.announcements, 15), (.ranges, 40), (.want, 60), (.deltas, 110),
         (.ack, 60), (.have, 60), (.state, 50), (.deltaRefused, 30), (.headersWanted, 30), (.headers, 1),
@@ -16,7 +16,7 @@ extension Run {
 
     private func isSkipped(_ act: Act) -> Bool { settings.skipped.contains(act.rawValue) }
 
-    /// One step.
+    /// Performs one step.
     func act() throws {
         let roll = Int.random(in: 0..<4_000, using: &random)
         if roll < 90 { edit() }
@@ -33,12 +33,12 @@ extension Run {
             dial(node, by: place)
         }
         guard let number = random.pick(openHostile), let connection = connections[number] else {
-            // Everybody is shunned, or on the way.
+            // All hostile peers are in back-off or not connected yet.
             advance(milliseconds: 300)
             return
         }
         if random.isOne(in: 2_000), !isSkipped(.disconnect) { return hangUp(number) }
-        // What is sent to a node that does not read waits for long enough.
+        // Avoids a long queue of messages to a node that does not read.
         if connection.heldUntil.contains(where: { $0 > now }), !random.isOne(in: 5) { return }
         speak(on: connection)
     }
@@ -75,7 +75,7 @@ extension Run {
         )
     }
 
-    /// Sends a message, or what becomes of it when its bytes are changed.
+    /// Sends a message, or the result of changing its bytes.
     private func say(_ message: PeerMessage, on connection: Connection, from side: Int) {
         var frame = message.encoded()
         if random.isOne(in: 20), !settings.skipped.contains(Act.mutate.rawValue) {
@@ -84,7 +84,7 @@ extension Run {
         counts.sent += 1
         counts.sentByKind[Int(message.kind.rawValue)] += 1
         guard frame.count <= Self.frameBytesMax else { return }
-        // What is no message ends the session: that is tried often enough.
+        // A frame that does not decode ends the session, so most of them are skipped.
         if !random.isOne(in: 50), (try? PeerMessage(decoding: frame)) == nil {
             counts.undecodable += 1
             return
@@ -93,13 +93,13 @@ extension Run {
         transmit(frame, on: connection, to: 1 - side)
     }
 
-    /// The first message on a connection.
+    /// Sends the first message on a connection.
     func greet(_ connection: Connection, side: Int, as place: Int) {
         guard let maker = maker(connection, side: side), !random.isOne(in: 60) else { return }
         transmit(PeerMessage.hello(maker.hello(using: &random)).encoded(), on: connection, to: 1 - side)
     }
 
-    /// What a hostile peer does when it is spoken to: as a rule what an honest one would, so that sessions get far.
+    /// Reacts to a message, mostly as an honest node would, so that sessions progress.
     func react(to message: PeerMessage, on connection: Connection, side: Int, as place: Int) {
         guard let maker = maker(connection, side: side), let answer = answer(to: message, maker) else { return }
         guard !settings.skipped.contains(answer.kind.name) else { return }

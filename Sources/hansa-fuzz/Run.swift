@@ -8,11 +8,11 @@ import Replica
 import Simulator
 import Store
 
-/// One seed: honest nodes that write all the time, and hostile members that send them whatever they can, until they stop
-/// and the honest ones must hold the same.
+/// One seed: honest nodes write all the time, and hostile members send them arbitrary messages. After the hostile
+/// members stop, the honest nodes must have equal data.
 ///
-/// Everything is drawn from the seed, and what each step draws from the seed and the step alone: so leaving out a kind of
-/// message changes no other one.
+/// All randomness comes from the seed, and the draws of a step depend on the seed and the step alone. Omitting a kind
+/// of message therefore does not change the others.
 final class Run {
     struct Settings {
         let seed: UInt64
@@ -33,13 +33,13 @@ final class Run {
         case input(node: Int, epoch: UInt64, EngineInput)
     }
 
-    /// A hostile member's node: what it does is drawn, and what it has heard.
+    /// A hostile member's node; its acts are drawn, and its knowledge is shared.
     struct HostilePeer {
         let number: Int
         let key: NodeKey
     }
 
-    /// What a run has come to.
+    /// The counters of a run.
     struct Counts {
         var sent = 0
         var taken = 0
@@ -56,41 +56,42 @@ final class Run {
     let peers: [HostilePeer]
     var pool = HostilePool()
     var connections: [Int: Connection] = [:]
-    /// Connections that a hostile peer has with an honest node, up on both sides, in the order in which they came up.
+    /// Connections between a hostile peer and an honest node that are up on both sides, in the order in which they came
+    /// up.
     var openHostile: [Int] = []
     private var nextConnection = 0
     private var events = EventQueue<Event>()
     /// Nanoseconds since the start.
     private(set) var now: UInt64 = 0
-    /// What the present step draws from.
+    /// The generator of the current step.
     var random: SplitMix64
-    /// What the network, the disks and the honest nodes draw from.
+    /// The generator of the network, the disks and the honest nodes.
     private var worldRandom: SplitMix64
     private(set) var step = 0
     var counts = Counts()
-    /// True from the moment on from which hostile peers do nothing more.
+    /// True after the hostile peers have stopped.
     private(set) var isQuiet = false
-    /// The first promise that was broken.
+    /// The first broken promise.
     private(set) var failure: String?
-    /// A hash over everything that engines were given and asked for.
+    /// A hash over all inputs and actions of the engines.
     private(set) var mix = MixHash()
 
-    /// The numbers of nodes' keys: four honest nodes of three organizations, two that are enrolled and never run, and four
-    /// hostile ones of two organizations.
+    /// The numbers of the nodes' keys: four honest nodes of three organizations, two enrolled nodes that never run, and
+    /// four hostile nodes of two organizations.
     private static let honestNumbers = [0, 1, 2, 5]
     private static let hostileNumbers = [3, 4, 8, 9]
     private static let organizations = 5
     private static let nodeCount = 10
     /// The organizations of the honest nodes.
     static let honestOrganizations = 0..<3
-    /// The longest frame that a transport takes.
+    /// The maximum size of a frame in bytes, as in the transport.
     static let frameBytesMax = 4 * 1024 * 1024
 
     init(_ settings: Settings) throws {
         self.settings = settings
         var random = SplitMix64(seed: settings.seed)
         worldRandom = SplitMix64(seed: random.next())
-        // Ed25519 now and then: what the other signatures cannot show.
+        // Some runs use Ed25519 to cover code that the mixed signatures cannot.
         let kind: SimulatedCryptography.Kind = random.isOne(in: 8) ? .system : .mixed
         alliance = VirtualAlliance(founders: Self.organizations, nodes: Self.nodeCount, cryptography: kind)
         engineSettings = Self.engineSettings(using: &random)
@@ -111,17 +112,17 @@ final class Run {
         }
     }
 
-    /// How long a step lasts at most: so long that what hostile peers may have honest nodes do by default takes them a while
-    /// to use up, and then holds them back.
+    /// The maximum duration of a step. With the default budget it is long: hostile peers then need a while to use up
+    /// the budget before they are held.
     private var stepNanosecondsMax: UInt64 { engineSettings.budget == BudgetSettings() ? 8_000_000 : 1_500_000 }
 
-    /// As a node has them, or with bounds that are soon reached.
+    /// A node's default settings, or settings with small bounds.
     private static func engineSettings(using random: inout SplitMix64) -> EngineSettings {
         var settings = EngineSettings()
         guard !random.isOne(in: 3) else { return settings }
-        // A peer that breaks the protocol is let in again soon, so that a run has more sessions.
+        // A peer that breaks the protocol may return soon, so that a run has more sessions.
         settings.shunTime = 2_000
-        // Nobody is held back for long, so that more is heard.
+        // A large budget avoids long holds, so that more messages are handled.
         settings.budget.workPerSecond *= 100
         settings.budget.workBurst *= 100
         if random.isOne(in: 2) {
@@ -152,15 +153,15 @@ final class Run {
         if settings.isTracing { print("step \(step), \(now / 1_000_000) ms: \(what())") }
     }
 
-    /// Notes that a promise was broken.
+    /// Records a broken promise.
     func fail(_ what: String) {
         trace("BROKEN: \(what)")
         if failure == nil { failure = "seed \(settings.seed), step \(step): \(what)" }
     }
 
-    // MARK: - The whole
+    // MARK: - The complete run
 
-    /// Runs it from beginning to end; what was broken is in ``failure``.
+    /// Runs the seed completely; a broken promise is in ``failure``.
     func run() throws {
         CrashNote.begin(seed: settings.seed)
         for node in nodes { feed(.timer, to: node) }
@@ -179,10 +180,10 @@ final class Run {
         for node in nodes { try node.close() }
     }
 
-    /// Bytes of memory that a run may take at most. A guess: several times what runs take.
+    /// The maximum memory of a run in bytes. A guess: several times the usual amount.
     private static let residentMax = 1024 * 1024 * 1024
 
-    /// Hostile peers stop; then what is promised of honest nodes must hold.
+    /// Stops the hostile peers; then the promises about honest nodes must hold.
     private func finish() throws {
         isQuiet = true
         for number in openHostile { hangUp(number) }
@@ -198,7 +199,7 @@ final class Run {
         for node in nodes where failure == nil { try examine(node, isDeep: node.place == Int(settings.seed % 4)) }
     }
 
-    /// How long honest nodes may take to become equal: several of the longest pauses that an engine takes.
+    /// The maximum time until honest nodes agree, in milliseconds: several of an engine's longest pauses.
     private static let convergenceMilliseconds: UInt64 = 20 * 60_000
 
     // MARK: - Time
@@ -246,7 +247,7 @@ final class Run {
 
     private func schedule(after nanoseconds: UInt64, _ event: Event) { events.add(event, at: now + nanoseconds) }
 
-    /// What a store throws ends a running node.
+    /// Treats an error of a store as a failure, because it would stop a running node.
     func guarding(_ node: HonestNode, _ body: () throws -> Void) {
         do {
             try body()
@@ -255,7 +256,7 @@ final class Run {
         }
     }
 
-    /// Unix milliseconds.
+    /// The time in Unix milliseconds.
     var wallMilliseconds: UInt64 { 1_700_000_000_000 + now / 1_000_000 }
 
     // MARK: - Engines
@@ -324,7 +325,7 @@ final class Run {
         events.add(.work(node: node.place, epoch: node.epoch), at: node.freeAt)
     }
 
-    /// Looks up what an engine asks for, as a running node does.
+    /// Looks up data that an engine requests, as a running node does.
     private func look(_ action: EngineAction, at node: HonestNode) throws {
         switch action {
         case .read(let range, let link, let bytesMax):
@@ -346,7 +347,7 @@ final class Run {
         }
     }
 
-    /// Who is no member any more is put out.
+    /// Disconnects nodes that are no longer members.
     private func adopt(_ roster: Roster, at node: HonestNode) {
         node.roster = roster
         for number in connections.keys.sorted() {
@@ -377,7 +378,7 @@ final class Run {
         }
     }
 
-    /// Has a hostile peer dial a node, which lets in whom its roster names.
+    /// Makes a hostile peer dial a node, which accepts only peers in its roster.
     func dial(_ node: HonestNode, by place: Int) {
         guard node.roster.organization(of: peers[place].key) != nil else { return }
         connect(.hostile(place), .honest(node.place), after: 1_000_000)
@@ -415,7 +416,7 @@ final class Run {
         }
     }
 
-    /// Breaks a connection; both sides hear of it after all that was sent to them.
+    /// Breaks a connection; both sides learn of it after all earlier frames.
     func hangUp(_ number: Int) {
         guard let connection = connections[number] else { return }
         for side in 0...1 {
@@ -460,7 +461,7 @@ final class Run {
         transmit(frame, on: connection, to: 1 - side)
     }
 
-    /// Sends bytes to a side of a connection.
+    /// Sends a frame to a side of a connection.
     func transmit(_ frame: [UInt8], on connection: Connection, to side: Int) {
         let delay = UInt64.random(in: 100_000...8_000_000, using: &worldRandom)
         connection.lastArrival[side] = max(connection.lastArrival[side], now + delay)
@@ -473,7 +474,7 @@ final class Run {
     private func arrive(_ frame: [UInt8], connection number: Int, side: Int) {
         guard let connection = connections[number], connection.isUp[side] else { return }
         guard connection.heldUntil[side] <= now else {
-            // It waits, in its order, until it is read.
+            // The frame waits in order until the side reads again.
             connection.lastArrival[side] = max(connection.lastArrival[side], connection.heldUntil[side])
             events.add(.arrival(connection: number, side: side, frame: frame), at: connection.heldUntil[side])
             return
@@ -492,7 +493,7 @@ final class Run {
         }
     }
 
-    /// Takes in a frame as a running node does.
+    /// Handles a frame as a running node does.
     private func receive(_ frame: [UInt8], on link: LinkID, isFromHonest: Bool, at node: HonestNode) {
         CrashNote.at(node: node.place, "a frame", frame: frame)
         mix.add(frame)
@@ -515,12 +516,12 @@ final class Run {
         }
     }
 
-    // MARK: - What honest nodes do by themselves
+    // MARK: - Acts of honest nodes
 
     private static let localIDs = ["a", "b", "c", "d", "e", "f", "g", "h"]
     private static let values = ["x", "y", "é", "测试"]
 
-    /// Has one of the honest nodes write.
+    /// Makes an honest node write.
     func edit() {
         guard let node = worldRandom.pick(nodes) else { return }
         let changes = Set((0...worldRandom.small(below: 5)).compactMap { _ in worldRandom.pick(Self.localIDs) })
@@ -554,7 +555,7 @@ final class Run {
         }
     }
 
-    /// Has one of the honest nodes stop and start again.
+    /// Restarts an honest node.
     func restart() {
         guard let node = worldRandom.pick(nodes) else { return }
         trace("node \(node.place) starts anew")
@@ -567,7 +568,7 @@ final class Run {
 }
 
 extension DeltaRefusal {
-    /// True for what can be told from the delta's bytes alone, so that no honest node has it to pass on.
+    /// True if the delta's bytes alone show the fault, so that no honest node can have it to forward.
     fileprivate var isForgery: Bool {
         switch self {
         case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount: true
@@ -577,7 +578,7 @@ extension DeltaRefusal {
 }
 
 extension CrashNote {
-    /// What an engine is about to be given; what came in a frame was noted with it.
+    /// Records the engine's next input; inputs from a frame were recorded with the frame.
     static func at(node: Int, _ input: EngineInput) {
         switch input {
         case .linkUp: at(node: node, "a link that is up")

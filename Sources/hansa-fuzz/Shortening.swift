@@ -2,8 +2,8 @@ import Foundation
 import Gossip
 import TestSupport
 
-/// Runs a failing seed again and again, each time in a process of its own, to find how few steps and kinds of messages it
-/// takes.
+/// Runs a failing seed repeatedly, each time in a separate process, to find the smallest number of steps and kinds of
+/// messages that still fails.
 struct Shortening {
     private let options: Options
 
@@ -11,7 +11,7 @@ struct Shortening {
         self.options = options
     }
 
-    /// - Returns: The exit code: 1 where it fails at all.
+    /// - Returns: the exit code: 1 if the seed fails, 0 otherwise.
     func run() throws -> Int32 {
         var steps = options.steps
         var skip = options.skip
@@ -19,7 +19,7 @@ struct Shortening {
             print("seed \(options.seed ?? 0) does not fail")
             return 0
         }
-        // What fails at a step may not fail with more, but as a rule it does: halving finds the least.
+        // A failure at one number of steps need not occur with more, but usually does; bisection finds the smallest.
         var passing = 0
         while steps - passing > max(1, steps / 50) {
             let middle = (passing + steps) / 2
@@ -40,7 +40,7 @@ struct Shortening {
             words,
             environment: ProcessInfo.processInfo.environment
         )
-        // One that never ends fails too.
+        // A process that does not end counts as a failure.
         return process.wait(seconds: 600) != 0
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Simulator
 
-/// What runs and sweeps are asked alike.
+/// The options that runs and sweeps share.
 struct ScenarioOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Run this scenario (see: hansa-sim list).", valueName: "name"))
     var scenario: String?
@@ -12,7 +12,7 @@ struct ScenarioOptions: ParsableArguments {
     @Flag(help: "Print JSON instead of text.")
     var json = false
 
-    /// The scenario asked for, or another where none is.
+    /// The requested scenario, or `standard` if none was named.
     func scenario(or standard: String) throws -> Scenario {
         let name = scenario ?? standard
         guard let found = Scenario.named(name) else {
@@ -30,7 +30,7 @@ struct ScenarioOptions: ParsableArguments {
         return found
     }
 
-    /// The mistake asked for.
+    /// The requested bug; nil if none was named.
     func plantedBug() throws -> PlantedBug? {
         guard let plant else { return nil }
         guard let bug = PlantedBug(rawValue: plant) else {

@@ -5,7 +5,7 @@ import Foundation
 @main
 enum Main {
     static func main() {
-        // A reader that goes away is met where something is written.
+        // If the reader closes the pipe, the write reports it.
         signal(SIGPIPE, SIG_IGN)
         exit(run(Array(CommandLine.arguments.dropFirst())))
     }
@@ -28,7 +28,7 @@ enum Main {
     }
 }
 
-/// A gate or a seed failed; what there is to say of it has been printed.
+/// A gate or a seed failed; the details have been printed.
 struct Failed: Error {}
 
 struct HansaSim: ParsableCommand {

@@ -1,7 +1,7 @@
 import Foundation
 import Simulator
 
-/// What is printed.
+/// Formats the output.
 enum Output {
     static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
@@ -9,7 +9,7 @@ enum Output {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
-    /// Rows with aligned columns; the last one is as wide as it is.
+    /// Rows with aligned columns; the last column is not padded.
     static func table(_ rows: [[String]]) -> String {
         let columns = rows.map(\.count).max() ?? 0
         let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
@@ -49,7 +49,7 @@ enum Output {
         replay(scenario: report.scenario, seed: report.seed, nodes: nil, plant: plant)
     }
 
-    /// How to run a seed again.
+    /// The command that runs a seed again.
     static func replay(scenario: String, seed: UInt64, nodes: Int?, plant: String?) -> String {
         "again: hansa-sim run --scenario \(scenario) --seed \(seed)" + (nodes.map { " --nodes \($0)" } ?? "")
             + (plant.map { " --plant \($0)" } ?? "")

@@ -21,7 +21,7 @@ struct SweepCommand: ParsableCommand {
         if let minutes, !(minutes > 0) { throw ValidationError("--minutes must be more than 0.") }
     }
 
-    /// What a sweep came to.
+    /// The results of a sweep.
     private struct Outcome: Encodable {
         let scenario: String
         let seedsRun: Int

@@ -4,9 +4,9 @@ import Server
 import Testing
 import hansa
 
-/// Failures as users and scripts meet them.
+/// Failures as users and scripts see them.
 struct FailureTests {
-    /// Reasons by what stands for them.
+    /// Maps each reason's slug to its number.
     private static func table(_ groups: [Int: String]) -> [String: Int] {
         var table: [String: Int] = [:]
         for (number, slugs) in groups {
@@ -102,7 +102,7 @@ struct FailureTests {
         """,
     ])
 
-    /// One of each fix.
+    /// One example of each fix.
     private static let fixes: [Fix] = [
         .startNode, .restartNode, .foundOrJoin, .joinAgain, .nameDataFolder, .nameAnotherFolder, .freeFolder, .verify,
         .rebuild, .finishRebuild, .hideFile(path: "x y"), .showConflicts(record: "x y"), .showHistory(record: "x y"),

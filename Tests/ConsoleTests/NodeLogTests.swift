@@ -3,9 +3,9 @@ import Synchronization
 import Testing
 import hansa
 
-/// The node's log, through swift-log's own front.
+/// The node's log, through swift-log's own front end.
 struct NodeLogTests {
-    /// A log with a clock of its own.
+    /// A log with its own clock.
     private final class Recorder: Sendable {
         let lines = Mutex<[String]>([])
         let seconds = Mutex(0.0)
@@ -96,7 +96,7 @@ struct NodeLogTests {
         )
         log.count()
         #expect(recorder.text.count == 12)
-        // The next minute has lines of its own.
+        // The next minute has its own budget of lines.
         logger.warning("delta refused", metadata: ["from": "Bad"], source: "Node")
         #expect(recorder.text.count == 13)
     }
@@ -121,7 +121,7 @@ struct NodeLogTests {
             let address = "10.\(number / 256 % 256).\(number % 256).1:\(1024 + number)"
             logger.notice("connection refused", metadata: ["address": "\(address)"], source: "Node")
         }
-        // One machine, by any of its ports, is one peer.
+        // One machine counts as one peer, whatever its port.
         for port in 1..<1_000 {
             logger.notice("handshake", metadata: ["address": "[2001:db8::7]:\(port)"], source: "Node")
         }

@@ -4,9 +4,9 @@ import TestSupport
 import Testing
 import hansa
 
-/// What may reach a terminal, whoever wrote it.
+/// Text that may reach a terminal, from any author.
 struct ShownTextTests {
-    /// Each with the name under which it is shown.
+    /// Control characters, each with its displayed name.
     static let steering: [(String, String)] = [
         ("\u{1B}", "⟨ESC⟩"), ("\n", "⟨LF⟩"), ("\r", "⟨CR⟩"), ("\t", "⟨TAB⟩"), ("\0", "⟨U+0000⟩"), ("\u{7}", "⟨U+0007⟩"),
         ("\u{7F}", "⟨U+007F⟩"), ("\u{85}", "⟨U+0085⟩"), ("\u{9B}", "⟨U+009B⟩"), ("\u{9D}", "⟨U+009D⟩"),
@@ -72,7 +72,7 @@ struct ShownTextTests {
     }
 }
 
-/// Tables and records, whose shape authors do not decide.
+/// Tables and records whose size authors cannot inflate.
 struct BoundedOutputTests {
     @Test
     func `a long cell moves its own row and pads no other`() {
@@ -95,7 +95,7 @@ struct BoundedOutputTests {
         }
     }
 
-    /// As a node would answer `get`.
+    /// A record as the answer of `get`.
     private func record(_ fields: [String: JSONValue], name: String = "Crane") throws -> RecordAnswer {
         let json: [String: JSONValue] = [
             "id": .string(String(repeating: "ab", count: 32)), "owner": .string("Acme"),
@@ -113,7 +113,7 @@ struct BoundedOutputTests {
         let text = RecordText.describe(try record(fields)).rendered(colours: false)
         #expect(text.utf8.count < 40_000)
         #expect(text.contains("and 101 fields more; all of it is in: hansa get abababababab --json"))
-        // Values stand beside their names as far as names are short.
+        // Values are aligned beside short names.
         #expect(text.contains("\next/f0    value 0\n"))
     }
 

@@ -1,12 +1,12 @@
 import Foundation
 import Testing
 
-/// Rules that the compiler cannot hold.
+/// Rules that the compiler cannot enforce.
 struct SourceRuleTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Sources")
 
-    /// Swift files of the program: all but the simulator's and the benchmark's own tools.
+    /// The Swift files of the program, without the tools of the simulator, benchmark and fuzzer.
     private static func files() throws -> [(path: String, text: String)] {
         let tools = ["Simulator/", "hansa-"]
         let paths = FileManager.default.enumerator(atPath: root.path)?.compactMap { $0 as? String } ?? []
@@ -18,7 +18,7 @@ struct SourceRuleTests {
     func `nothing but the console writes to standard output and standard error`() throws {
         let files = try Self.files()
         #expect(files.count > 150)
-        // A call of one's own is named behind a dot, a declaration behind `func`.
+        // A method call follows a dot, a declaration follows `func`.
         let forbidden = try NSRegularExpression(
             pattern: #"(?<![.\w])(?<!func )(print|debugPrint|dump|fputs|fwrite|puts|putchar|perror|v?printf|NSLog)\("#
                 + #"|(?<![.\w])readLine\("#
@@ -26,9 +26,9 @@ struct SourceRuleTests {
         )
         let allowed = [
             "hansa/Output/Console.swift": ["STDERR_FILENO"],
-            // The console's own words for it.
+            // The console's own method.
             "hansa/Output/ErrorReport.swift": ["print("],
-            // It reads the answer; the console asks.
+            // Reads the passphrase; the console prints the prompt.
             "hansa/Options/PassphraseOptions.swift": ["readLine("],
         ]
         for (path, text) in files {
@@ -51,7 +51,7 @@ struct SourceRuleTests {
         }
     }
 
-    /// Targets that more than one front end stands on.
+    /// Targets that several front ends share.
     private static let core = [
         "Replica", "PeerService", "Commands", "Store", "Interchange", "Gossip", "DeltaLog", "Governance",
     ]
@@ -61,7 +61,7 @@ struct SourceRuleTests {
         let files = try Self.files().filter { file in Self.core.contains { file.path.hasPrefix($0 + "/") } }
         for target in Self.core { #expect(files.contains { $0.path.hasPrefix(target + "/") }, "\(target)") }
         for (path, text) in files { #expect(Self.terminalWords(in: text) == [], "\(path)") }
-        // Each of these would be found.
+        // The rule must detect each of these.
         for code in [
             #"f("start it with 'hansa run'")"#, #"g("a; name it with --data")"#, #"let a = "--listen" // why"#,
         ] {
@@ -70,7 +70,7 @@ struct SourceRuleTests {
         #expect(Self.terminalWords(in: "/// Runs `hansa verify --deep`.\nlet a = 1 // see --data") == [])
     }
 
-    /// Commands and options in the code of a file, its comments left out.
+    /// The commands and options in the code of a file, without its comments.
     private static func terminalWords(in text: String) -> [String] {
         text.split(separator: "\n").filter { line in
             let code = line.range(of: #"(^|\s)//"#, options: .regularExpression).map { line[..<$0.lowerBound] } ?? line

@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The program hansa-fuzz: honest engines and stores, and hostile members that send them whatever they can. It runs in a
-/// process of its own, since a trap would end this one.
+/// The program hansa-fuzz: honest engines and stores, and hostile members that send them arbitrary messages. It runs in
+/// a separate process, because a trap would end the test process.
 @Suite(.serialized)
 struct FuzzTests {
-    /// How long new seeds are begun; `HANSA_FUZZ_SECONDS` says otherwise.
+    /// The time during which new seeds start, in seconds; `HANSA_FUZZ_SECONDS` overrides it.
     private static let seconds = ProcessInfo.processInfo.environment["HANSA_FUZZ_SECONDS"].flatMap(Double.init) ?? 100
 
-    /// Runs it; the code is nil where it never ended.
+    /// Runs the program; the code is nil if it exceeded the time limit.
     private static func run(_ words: [String], seconds: Double = 300) throws -> (code: Int32?, output: String) {
         let folder = try TemporaryFolder()
         let output = folder("output")
@@ -28,7 +28,7 @@ struct FuzzTests {
     @Test
     func `nothing that members send ends honest nodes, fills their memory or parts them`() throws {
         let run = try Self.run(["--seconds", "\(Self.seconds)"], seconds: Self.seconds + 600)
-        // Seed and step are told, and how to see it again.
+        // The output names the seed, the step and the command to run them again.
         let broken = run.output.split(separator: "\n").filter { !$0.hasPrefix("seed ") }.joined(separator: "\n")
         #expect(run.code == 0, "\(broken)")
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the golden data folder anew: what a node of this format version leaves on disk. Run it only when the format
-# version changes; until then every later program must read the folder that is committed here.
+# Rebuilds the golden data folder: the files of a node of this format version. Run it only when the format version
+# changes; until then every later program must read the committed folder.
 #
 #   Tests/Golden/make.sh PATH-OF-HANSA
 set -euo pipefail
@@ -31,7 +31,7 @@ run verify --deep
 
 rm -rf "$here/node"
 mkdir "$here/node"
-# One file: what is in the write-ahead log was copied into it when the last command closed the folder.
+# One file: the last command closed the folder, which copied the write-ahead log into the database.
 cp "$work/node/"{directory.sqlite,node.key,organization.key,config.json} "$here/node/"
 "$hansa" status --data "$work/node" --json | grep -E '^  "(digest|records)"' | tr -d ' ,' | sort >"$here/expected.txt"
 cat "$here/expected.txt"

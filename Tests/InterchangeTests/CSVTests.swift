@@ -172,7 +172,7 @@ struct CSVTests {
         #expect(reject.description == "f:1:1: a⟨LF⟩b: bad-json: t (x⟨ESC⟩[2J⟨CR⟩⟨LF⟩y)")
     }
 
-    /// A plain reading of RFC 4180, a character at a time.
+    /// A simple reader of RFC 4180, one character at a time.
     private func reference(_ file: [UInt8]) -> [[String]] {
         var rows: [[String]] = []
         var row: [[UInt8]] = [[]]

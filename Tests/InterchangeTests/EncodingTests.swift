@@ -7,9 +7,9 @@ import Testing
     import Darwin
 #endif
 
-/// Files that do not say which encoding they have: made of sentences in several languages, as people have them in catalogs.
+/// Files without an encoding mark: sentences in several languages, similar to those in catalogs.
 struct EncodingTests {
-    /// Sentences, and the encodings in which people who write them save a table.
+    /// Sentences, and the usual encodings of tables in their language.
     struct Language: Sendable, CustomTestStringConvertible {
         let name: String
         let encodings: [String]
@@ -140,7 +140,7 @@ struct EncodingTests {
         ),
     ]
 
-    /// The bytes of a text in another encoding; nil where it has characters that the encoding lacks.
+    /// A text's bytes in another encoding; nil if the encoding lacks one of its characters.
     static func bytes(_ text: String, _ encoding: String) -> [UInt8]? {
         let descriptor = iconv_open(encoding, "UTF-8")
         guard let descriptor, Int(bitPattern: descriptor) != -1 else { return nil }
@@ -158,8 +158,7 @@ struct EncodingTests {
         return left.map { target.prefix(room - $0).map { UInt8(bitPattern: $0) } }
     }
 
-    /// A table of so many rows in the encoding, each with a sentence drawn at random; nil where none of them needs more than
-    /// ASCII.
+    /// A table with this many rows in the encoding, each with a random sentence; nil if all rows are ASCII.
     private static func table(
         _ language: Language,
         _ encoding: String,
@@ -174,7 +173,7 @@ struct EncodingTests {
         return table.contains { $0 >= 0x80 } ? table : nil
     }
 
-    /// What a file is taken for; nil where it is refused.
+    /// The detected encoding of a file; nil if the file is refused.
     private static func taken(_ table: [UInt8]) throws -> TextEncoding? {
         let stored = try TemporaryFile(table)
         do {
@@ -204,7 +203,7 @@ struct EncodingTests {
                 }
             }
         }
-        // The bytes alone would not have told of many.
+        // The bytes alone would not have excluded many of them.
         print("\(language.name): \(files) files refused, of which \(fitting) have the form of GB18030")
         #expect(files >= 120 && fitting > 0)
     }
@@ -224,7 +223,7 @@ struct EncodingTests {
         let figures = Self.sizes.compactMap { rows in taken[rows].map { "\(rows) rows \($0.yes) of \($0.all)" } }
         print("\(encoding): \(figures.joined(separator: ", "))")
         for (rows, count) in taken {
-            // One name may be three characters; a few words are enough.
+            // One name may have only three characters; a few words are enough.
             let wanted = rows == 1 ? count.all * 6 / 10 : rows == 2 ? count.all * 9 / 10 : count.all * 98 / 100
             #expect(count.yes >= wanted, "\(rows) rows: \(count)")
         }
@@ -245,7 +244,7 @@ struct EncodingTests {
             #expect(error?.message.hasPrefix("the encoding of t.csv is in doubt at line ") == true)
             #expect(lines.map { $0.prefix(12).trimmingBlanks } == ["GB18030", "Big5", "Shift_JIS", "Windows-1252"])
             #expect(lines.contains(row), "\(lines)")
-            // Said, it is taken.
+            // If the user names it, it is used.
             let shown = String(try #require(row.split(separator: " ").first))
             let wanted: TextEncoding = try #require(TextEncoding(named: shown))
             let survey = try file.survey(encoding: wanted)

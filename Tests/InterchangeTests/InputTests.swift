@@ -109,7 +109,7 @@ struct InputTests {
         let pipe = FileManager.default.temporaryDirectory.path + "/hansa-test-\(UUID().uuidString)"
         try #require(mkfifo(pipe, 0o600) == 0)
         defer { unlink(pipe) }
-        // A pipe without a writer: whoever opened it for reading alone would wait.
+        // A pipe without a writer would block a reader that opens it.
         for (path, what) in [("/dev/zero", "a device"), ("/dev/null", "a device"), (pipe, "a pipe")] {
             let error = #expect(throws: InterchangeError.self) { try InputFile(path: path, shownName: "f") }
             #expect(error?.code == .cannotRead)
@@ -170,7 +170,7 @@ struct InputTests {
     }
 
     @Test func doesNotTurnDamagedUTF8IntoGarbage() throws {
-        // Two characters lost a byte each; as GB18030 all of it could be read, into nonsense.
+        // Two characters each lost a byte; GB18030 could decode the whole file, into nonsense.
         var bytes = Array("id,name\n".utf8)
         for record in 0..<20 { bytes += Array("\(record),北京大学校\n".utf8) }
         bytes += Array("20,".utf8) + [0xE5, 0x8C, 0xE4, 0xBA, 0xAC, 0x0A] + Array("21,好\n".utf8)

@@ -111,11 +111,11 @@ struct JSONTests {
             String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
         }
         #expect(try events(nested(64), .jsonLines, options()).first?.row?["ext/x"] == .value(.json(brackets(64))))
-        // Deeper is text, as long as a value may be.
+        // Deeper values are text, up to the size limit of a value.
         #expect(try events(nested(65), .jsonLines, options()).first?.row?["ext/x"] == text(brackets(65)))
         #expect(try events(nested(32_000), .jsonLines, options()).first?.row?["ext/x"] == text(brackets(32_000)))
         #expect(try events(nested(200_000), .jsonLines, options()).first?.reject?.code == .badJSON)
-        // The same in a set, in a language's place, and in an export's wrapping.
+        // The same holds in a set, in a language's value and in an export's wrapping.
         let deep = brackets(70)
         let line = "{\"id\":1,\"name\":{\"en\":\(deep)},\"tags\":[\(deep)],\"ext\":{\"a\":{\"$json\":\"\(deep)\"}}}"
         let row = try row(line)

@@ -50,7 +50,7 @@ struct MappingTests {
         #expect(row["name/und"] == text("a;b"))
         #expect(row["tags"] == texts("a", "b"))
         #expect(row["note"] == text("1"))
-        // The field is taken, so the column of its name keeps its content elsewhere.
+        // A pair feeds the field, so the column with the field's name feeds `ext/` instead.
         #expect(row["ext/name"] == text("c"))
         let json = try #require(
             try events(#"{"K":1,"N":{"zh":"z"},"name":"c"}"#, .jsonLines, options(key: "K", ["name=N", "ext/all=N"]))

@@ -47,7 +47,7 @@ struct RealDataTests {
     func readsRorReleases(_ release: String, _ records: Int, _ relationships: Int) throws {
         let events = try read("ror/ror-\(release).jsonl", "id", ["name=names"])
         #expect(events.count == records)
-        // The one organization with a thousand relationships, whose list is longer than a value may be.
+        // One organization has a thousand relationships; their list exceeds the size limit of a value.
         #expect(events.compactMap(\.reject).allSatisfy { $0.code == .valueTooLong && $0.field == "relationships" })
         #expect(events.compactMap(\.reject).count <= 1)
         #expect(

@@ -2,7 +2,7 @@ import Catalog
 import Interchange
 import Testing
 
-/// Rows that are no records, and cells that stand for another text than they show.
+/// Rows that are no records, and cells whose text differs from the displayed one.
 struct RowTests {
     private func read(
         _ text: String,
@@ -157,7 +157,7 @@ struct RowTests {
         ] {
             #expect(try found(more).reject?.code == code, "\(more)")
         }
-        // A file of anybody's has a column of this name for itself.
+        // A file that is no export keeps its own column of this name.
         let plain = try events("id,name,_more\n1,n,{}\n", .csv, options()).first?.row
         #expect(plain?["ext/_more"] == text("{}"))
     }
@@ -181,7 +181,7 @@ struct RowTests {
         for number in 0..<200 { few.add([FieldPath(unchecked: "ext/c\(number)")]) }
         #expect(few.columns(kind: "need").paths.count == 200)
         #expect(!few.columns(kind: "need").hasMore)
-        // A wide sheet keeps its columns.
+        // A wide sheet keeps all its columns.
         var wide = ColumnCounts()
         for _ in 0..<300 { wide.add((0..<900).map { FieldPath(unchecked: "ext/c\($0)") }) }
         #expect(wide.columns(kind: "need").paths.count == 900)

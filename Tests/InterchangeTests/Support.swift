@@ -8,7 +8,7 @@ import Testing
     import Darwin
 #endif
 
-/// Vigna's SplitMix64: the same numbers from the same seed everywhere.
+/// Vigna's SplitMix64: a seed gives the same numbers everywhere.
 struct SplitMix64: RandomNumberGenerator {
     private var state: UInt64
     init(seed: UInt64) { state = seed }
@@ -23,11 +23,11 @@ struct SplitMix64: RandomNumberGenerator {
 
     mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
     mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
-    /// Not empty.
+    /// The list must not be empty.
     mutating func pick<Element>(_ elements: [Element]) -> Element { elements[below(elements.count)] }
 }
 
-/// Where the real data sets are; nil where they are not.
+/// The folder of the real data sets; nil if it is not set.
 let testData: String? = getenv("HANSA_TEST_DATA").map { String(cString: $0) }
 
 func options(kind: String? = "resource", key: String = "id", _ pairs: [String] = []) throws -> ImportOptions {
@@ -71,7 +71,7 @@ extension SourceRow {
 func text(_ text: String) -> FieldInput { .value(.text(text)) }
 func texts(_ texts: String...) -> FieldInput { .elements(texts.map { .text($0) }) }
 
-/// A file that is gone when the value is.
+/// A file that is removed with this object.
 final class TemporaryFile {
     let path: String
 

@@ -8,7 +8,7 @@ import Simulator
 import Synchronization
 import Testing
 
-/// What carries out an engine's actions in these tests: it notes the questions that are sent, and whether two actions ever
+/// Carries out an engine's actions in these tests. It records the sent questions, and whether two actions ever
 /// overlapped.
 private final class Outbox: Sendable {
     private struct State {
@@ -41,7 +41,7 @@ private final class Outbox: Sendable {
 struct EngineDriverTests {
     private static let link = LinkID(1)
 
-    /// A driver of an engine with one link, on which each question that it is asked to put is one message.
+    /// A driver of an engine with one link; each question is sent as one message on it.
     private func makeDriver() -> EngineDriver {
         let alliance = VirtualAlliance(founders: 3)
         let driver = EngineDriver(
@@ -94,7 +94,7 @@ struct EngineDriverTests {
     func alone() async throws {
         let (driver, outbox) = (makeDriver(), Outbox())
         driver.begin { outbox.perform($0) }
-        // What was kept from before the beginning may still be under way.
+        // Inputs from before the beginning may still be in progress.
         var token: UInt64 = 0
         try await eventually {
             token += 1
@@ -136,7 +136,7 @@ struct EngineDriverTests {
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) { gate.signal() }
         await ending
         let stepped = outbox.tokens
-        // Where the end came late, the second one may have been stepped before it.
+        // If the end came late, the second input may have been stepped before it.
         #expect(!outbox.isBusy && (stepped == [1] || stepped == [1, 2]))
         driver.feed(question(3))
         #expect(outbox.tokens == stepped)

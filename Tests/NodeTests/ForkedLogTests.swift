@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// A node whose own log is proven to be forked.
+/// A node whose own log has a fork proof.
 @Suite("A forked log of one's own") struct ForkedLogTests {
     private let scratch: TemporaryFolder
     private let folder: DataFolder
@@ -60,7 +60,7 @@ import Wire
         return try Statement(verifying: bytes, alliance: replica.alliance, cryptography: replica.cryptography)
     }
 
-    /// Takes all steps; the number of steps.
+    /// Performs all relimit steps and returns their number.
     private func relimit(_ replica: Replica) async throws -> Int {
         var count = 0
         while try await replica.relimitNext(where: { _ in true }) != nil { count += 1 }
@@ -69,7 +69,7 @@ import Wire
 
     @Test("what lies behind the fork stops to count, also after a restart, and the next write is in a new log")
     func own() async throws {
-        // The process dies before it has acted on the proof.
+        // The process ends before it acts on the proof.
         let (log, sequence, before, after) = try await fork()
         let replica = try Replica(opening: folder)
         #expect(replica.forks == [log: sequence])
@@ -84,7 +84,8 @@ import Wire
         replica.close()
     }
 
-    /// Writes to the own log, and stores a proof that the last delta has a twin; the totals before and after that delta.
+    /// Writes to the own log, and stores a proof that the last delta has a twin. Returns the totals before and after
+    /// that delta.
     private func fork() async throws -> (LogID, UInt64, Replica.StoredTotals, Replica.StoredTotals) {
         let replica = try Replica(opening: folder)
         let first = try await write("one", to: replica)

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// The answer to a newcomer, cut into frames and put together again.
+/// The answer to a newcomer, split into frames and reassembled.
 @Suite struct JoinAnswerTests {
     private let cryptography = SystemCryptography()
     private let organizationKey: KeySigner
@@ -68,7 +68,7 @@ import Wire
         #expect(Set(contents.announcements.map(\.encoded)) == Set(announcements))
     }
 
-    /// The form of nodes that know of no parts: all in one frame, without the field that tells of more.
+    /// Nodes that do not know partial answers send one frame, without the field `more`.
     @Test func `an answer of one frame is an answer`() throws {
         let statements = try enrolments(2000)
         var frame = Hansa_V0_Frame()

@@ -10,12 +10,12 @@ import Store
 import TestSupport
 import Testing
 
-/// What each message of a peer costs a node at worst, beside what its organization is charged: the table of
-/// Docs/Decisions.md. One unit is a thousand microseconds of work by price, and no message may cost more than a
-/// millisecond of a processor for each.
+/// The worst-case cost of each peer message for a node, compared with the charge to its organization: the table of
+/// Docs/Decisions.md. One unit is priced at a thousand microseconds of work, and no message may cost more than a
+/// millisecond of processor time per unit.
 @Suite(.serialized)
 final class MessageCostTests {
-    /// A line of the table.
+    /// A row of the table.
     struct Row {
         let name: String
         let bytesIn: Int
@@ -61,7 +61,7 @@ final class MessageCostTests {
         announcements = (0..<Self.nodeCount).map { [alliance] in alliance.announcement(of: $0) }
         for announcement in announcements { _ = set.insert(announcement) }
         var settings = EngineSettings()
-        // Nothing is served for nothing.
+        // No request is free.
         settings.servedTimesFree = 0
         settings.servedFree = 0
         box = EngineBox(
@@ -79,7 +79,7 @@ final class MessageCostTests {
             )
         )
         step(.timer)
-        // As many neighbours and passing sessions as a large alliance gives.
+        // As many neighbours and short sessions as in a large alliance.
         for number in 2..<14 { _ = open(number) }
     }
 
@@ -142,9 +142,9 @@ final class MessageCostTests {
         }
     }
 
-    /// Handles a frame from beginning to end, the answers included.
+    /// Handles a frame completely, including the answers.
     ///
-    /// - Returns: The bytes of the answers' frames.
+    /// - Returns: the bytes of the answers' frames.
     private func handle(_ frame: [UInt8], on link: LinkID) throws -> Int {
         guard let message = try? PeerMessage(decoding: frame) else {
             step(.malformed(link, "malformed"))
@@ -186,14 +186,14 @@ final class MessageCostTests {
         return bytesOut
     }
 
-    /// The processor's time of this thread, in milliseconds.
+    /// The processor time of this thread in milliseconds.
     private static var processorMilliseconds: Double {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return Double(time.tv_sec) * 1000 + Double(time.tv_nsec) / 1_000_000
     }
 
-    /// Handles frames of one kind, and takes the costs of the median one.
+    /// Handles frames of one kind and returns the costs of the median one.
     private func measure(_ name: String, on link: LinkID, _ messages: [PeerMessage]) throws -> Row {
         try measure(name, on: link, frames: messages.map { $0.encoded() })
     }
@@ -201,7 +201,7 @@ final class MessageCostTests {
     private func measure(_ name: String, on link: LinkID, frames: [[UInt8]]) throws -> Row {
         var rows: [Row] = []
         for frame in frames {
-            // What is due by then is no part of what the message costs.
+            // Work that is due by then is not part of the message's cost.
             milliseconds += 300
             step(.timer)
             let before = box.engine.charged(on: link) ?? 0
@@ -222,7 +222,7 @@ final class MessageCostTests {
         return rows.sorted { $0.milliseconds < $1.milliseconds }[rows.count / 2]
     }
 
-    /// A new session with a node that holds other statements, announcements and logs.
+    /// A new session with a node that has other statements, announcements and logs.
     private func measureSession() throws -> Row {
         milliseconds += 300
         step(.timer)
@@ -368,7 +368,7 @@ final class MessageCostTests {
                 }
             )
         )
-        // Served often enough to have had its due.
+        // A link that was served often enough to use up its free share.
         let greedy = open(21)
         for _ in 0..<40 { _ = try handle(PeerMessage.want(range, credit: .max).encoded(), on: greedy) }
         rows.append(
@@ -487,7 +487,7 @@ final class MessageCostTests {
         for row in rows { #expect(row.milliseconds <= row.units, "\(row.text)") }
     }
 
-    /// Ascending bounds, the last at the end.
+    /// Ascending bounds; the last one is the end.
     private static func bounds(_ count: Int) -> [RangeBound] {
         (1..<count).compactMap { index in
             let place = index * 65_536 / count

@@ -6,7 +6,7 @@ import Replica
 import TestSupport
 import Testing
 
-/// Structured values as members may have written them: whatever they hold, every command answers, and its answer can be read.
+/// Structured values from other members: every command answers for any value, and its answer can be decoded.
 @Suite("Structured values of any shape")
 struct StructuredValueTests {
     private let scratch: TemporaryFolder
@@ -25,20 +25,20 @@ struct StructuredValueTests {
         replica = try Replica(opening: folder)
     }
 
-    /// Runs a command as the socket's server does, and reads the answer as the program does.
+    /// Runs a command as the socket's server does, and decodes the answer as the program does.
     private func answer<C: Command>(_ command: C) async throws -> C.Output {
         let handler = try #require(CommandTable.handlers[C.name])
         let decoded = try handler(try CommandTable.encode(command))
         let data = try await decoded.run(CommandContext(replica: replica, service: nil))
         let output = try JSONDecoder().decode(C.Output.self, from: data)
-        // As the program prints it.
+        // The program prints it in this form.
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         _ = try encoder.encode(output)
         return output
     }
 
-    /// Writes what no import would.
+    /// Writes a value that no import would write.
     private func write(_ value: Value, of id: String) async throws {
         let identity = RecordIdentity(kind: "need", localID: id)
         let draft = Planner.upsert(
@@ -59,7 +59,7 @@ struct StructuredValueTests {
         String(repeating: open, count: depth) + String(repeating: close, count: depth)
     }
 
-    /// Too deep, or not read alike by all programs: shown as text.
+    /// Values that are too deep, or that programs parse differently: shown as text.
     private static let shownAsText = [
         nested(65), nested(500), nested(509), nested(511), nested(512), nested(20_000), nested(509, "{\"a\":[", "]}"),
         nested(300, "{\"a\":", "}"), String(repeating: "[", count: 60_000), "{\"a\":1,\"a\":2}", "\"\\ud800\"",

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// The keys of answers are those of `Docs/Answers.md`, in all of which scripts may trust.
+    /// The keys of answers match `Docs/Answers.md`, on which scripts rely.
     struct AnswerKeyTests {
         /// The page's keys by command.
         private static let documented: [String: Set<String>] = {
@@ -20,10 +20,10 @@ extension ProcessTests {
             return keys
         }()
 
-        /// Keys whose members are named by the data.
+        /// Keys whose members have names from the data.
         private static let open: Set<String> = ["fields", "hits[].fields", "members[].records"]
 
-        /// Adds the keys of a value. `bare` gets lists without elements, and nulls where the page has an object.
+        /// Adds the keys of a value. `bare` collects empty lists, and nulls where the page documents an object.
         private func gather(_ value: Any, _ path: String, _ keys: inout Set<String>, _ bare: inout Set<String>) {
             if let members = value as? [String: Any] {
                 if Self.open.contains(path) {
@@ -54,7 +54,7 @@ extension ProcessTests {
             let json = try JSONSerialization.jsonObject(with: Data(output.utf8))
             var (keys, bare): (Set<String>, Set<String>) = ([], [])
             gather(json, "", &keys, &bare)
-            // Of an empty list, and of an object that is null, the keys below are not seen.
+            // Empty lists and null objects hide the keys below them.
             let hidden = documented.filter { key in bare.contains { key.hasPrefix($0 + ".") || key == $0 } }
             let surplus = keys.subtracting(documented).filter { key in
                 !(bare.contains(key) && documented.contains { $0.hasPrefix(key + ".") })
@@ -102,9 +102,9 @@ extension ProcessTests {
             try expect("import", try node.done(load).output)
             let edit = ["edit", "Acme/resource/D-1", "name=Pier", "--json"]
             try expect("edit", try node.done(edit).output)
-            // The same keys where nothing changes.
+            // The same keys if nothing changes.
             try expect("edit", try node.done(edit).output)
-            // A second node of the organization writes the same field while it cannot know of the first one's value.
+            // A second node of the organization writes the same field before it knows the first one's value.
             let twin = HansaProcess(folder: folder("twin"), runtime: folder.runtime)
             #expect(try twin.join(try node.ticket("--own"), organization: nil).code == 0)
             #expect(try twin.start())
@@ -123,7 +123,7 @@ extension ProcessTests {
             try expect("diff", try node.command("diff", "Bolt", "--json").output)
             try expect("settle", try node.done("settle", "Acme/resource/D-2", "name/und", "Left", "--json").output)
             try expect("delete", try node.done("delete", "Acme/resource/D-1", "--json").output)
-            // Stopped, a node knows less, and has the same keys.
+            // A stopped node knows less but has the same keys.
             #expect(node.stop() == 0)
             for command in ["status", "peers", "members", "conflicts", "log"] {
                 try expect(command, try node.done(command, "--json").output)

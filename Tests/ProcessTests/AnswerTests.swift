@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// What commands answer, whether the node runs or not.
+    /// Answers of commands with a running and a stopped node.
     struct AnswerTests {
         private static let table = #"""
             code,name_zh,name_en,tags,depth,status
@@ -101,9 +101,9 @@ extension ProcessTests {
             let (here, there) = (try cluster[0].catalog("resource"), try other.catalog("resource"))
             #expect(here.count == 3)
             #expect(here == there)
-            // And a second time round it is the same file but for the owner's name.
+            // A second export is the same file, except for the owner's name.
             #expect(try other.done(["import", file] + key).json.unchanged.int == 3)
-            // Where it came from it changes nothing.
+            // An import into the first alliance changes nothing.
             #expect(try cluster[0].done(["import", file] + key).json.unchanged.int == 3)
         }
 

@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// The benchmark at a size that proves nothing but that it works: its scenarios run, check their nodes' digests, and print
-    /// what a script expects.
+    /// The benchmark at a small size, which only shows that it works: its scenarios run, check their nodes' digests,
+    /// and print the output that scripts expect.
     struct BenchTests {
         private static var program: String {
             URL(fileURLWithPath: HansaProcess.program).deletingLastPathComponent().appendingPathComponent("hansa-bench")
@@ -96,7 +96,7 @@ extension ProcessTests {
             #expect(answer.results.array.contains { $0.scenario.string == "catch-up" })
         }
 
-        /// Processes of the program hansa that have a word with this text in it.
+        /// Processes of the program hansa that have this text in an argument.
         private static func processes(with text: String) -> [String] {
             let numbers = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
             return numbers.filter { number in

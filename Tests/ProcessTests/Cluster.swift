@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every suite that runs real processes, one test at a time: several nodes each would starve a small machine.
+/// Every suite that runs real processes, one test at a time: many nodes at once would overload a small machine.
 @Suite(.serialized) enum ProcessTests {}
 
-/// The real data sets, where the environment names them.
+/// The real data sets, if the environment names them.
 enum RealData {
     static let folder = ProcessInfo.processInfo.environment["HANSA_TEST_DATA"].flatMap { $0.isEmpty ? nil : $0 }
     static let isMissing: Comment = "HANSA_TEST_DATA is not set, so the real files are not there"
@@ -13,13 +13,13 @@ enum RealData {
     static func path(_ name: String) -> String { (folder ?? "") + "/" + name }
 }
 
-/// Some nodes of one alliance in a folder of their own.
+/// Some nodes of one alliance in a temporary folder.
 final class Cluster {
     let folder: TemporaryFolder
-    /// All nodes made so far; the first is the founder's.
+    /// All nodes created so far; the first is the founder's.
     private(set) var nodes: [HansaProcess] = []
 
-    /// Founds an alliance with the first organization, which the others join one after the other; all run then.
+    /// Founds an alliance with the first organization; the others join one after the other. All nodes run afterwards.
     init(_ organizations: String...) throws {
         folder = try TemporaryFolder()
         for organization in organizations {
@@ -36,12 +36,12 @@ final class Cluster {
 
     subscript(position: Int) -> HansaProcess { nodes[position] }
 
-    /// A node that is not made yet.
+    /// A node whose folder is not created yet.
     func node(_ name: String = "node-\(UUID().uuidString.prefix(4))", folder path: String? = nil) -> HansaProcess {
         HansaProcess(folder: path ?? folder(name), runtime: folder.runtime)
     }
 
-    /// One more running node: of a new organization, or (nil) a further one of the inviter's.
+    /// Adds a running node of a new organization, or (nil) of the inviter's.
     @discardableResult
     func add(_ organization: String?, invitedBy inviter: HansaProcess? = nil) throws -> HansaProcess {
         let newcomer = node()
@@ -54,7 +54,7 @@ final class Cluster {
         return newcomer
     }
 
-    /// Waits until all that run agree, deltas and digest; what they say then, for the report of one that never does.
+    /// Waits until all running nodes have the same frontier and digest; false if the time limit passes first.
     @discardableResult
     func awaitAgreement(seconds: Double = 120, _ some: [HansaProcess]? = nil) throws -> Bool {
         let running = (some ?? nodes).filter { $0.processIdentifier != nil }
@@ -64,14 +64,14 @@ final class Cluster {
         }
     }
 
-    /// True if no running node knows of a forked log.
+    /// True if no running node reports a forked log.
     func hasNoFork() throws -> Bool {
         try nodes.filter { $0.processIdentifier != nil }.allSatisfy { try $0.status().forks == .list([]) }
     }
 }
 
 extension HansaProcess {
-    /// The entries of the frontier that this node has written: sequence numbers by incarnation.
+    /// The frontier entries of this node's own logs: sequence numbers by incarnation.
     func ownLogs() throws -> [String: Int] {
         let status = try status()
         var logs: [String: Int] = [:]
@@ -81,14 +81,14 @@ extension HansaProcess {
         return logs
     }
 
-    /// Sequence numbers of all logs.
+    /// The sequence numbers of all logs by incarnation.
     func sequences() throws -> [String: Int] {
         var logs: [String: Int] = [:]
         for entry in try status().frontier.array { logs[entry.incarnation.string ?? ""] = entry.sequence.int }
         return logs
     }
 
-    /// All records of a kind by own id, from `export`, without their owner.
+    /// All records of a kind by local id, from `export`, without their owner.
     func catalog(_ kind: String) throws -> [String: JSONTree] {
         var catalog: [String: JSONTree] = [:]
         for line in try done("export", "--kind", kind, "--format", "jsonl").output.split(separator: "\n") {
@@ -100,7 +100,7 @@ extension HansaProcess {
     }
 }
 
-/// Copies a folder as it is on disk.
+/// Copies a folder with its current contents.
 func copyFolder(_ source: String, to target: String) throws {
     try? FileManager.default.removeItem(atPath: target)
     try FileManager.default.copyItem(atPath: source, toPath: target)

@@ -2,11 +2,12 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// Two nodes of one organization, the second's clock a day ahead, and another organization's that looks on.
+    /// Two nodes of one organization, the second with a clock a day ahead, and an observing node of another
+    /// organization.
     struct ConflictTests {
         private static let fast = ["HANSA_TEST_CLOCK_AHEAD": "86400"]
 
-        /// Runs both bodies while neither node sees the other, then lets them meet.
+        /// Runs both bodies while the nodes are separated, then connects them.
         private func apart(_ cluster: Cluster, _ first: () throws -> Void, _ second: () throws -> Void) throws {
             #expect(cluster[0].stop() == 0)
             #expect(cluster[2].stop() == 0)
@@ -40,7 +41,7 @@ extension ProcessTests {
             }
             for node in cluster.nodes {
                 let fields = try #require(try node.fields(of: name))
-                // Other fields both survive; of the same field the faster clock is shown.
+                // Writes to different fields both survive; for the same field, the later clock wins.
                 #expect(fields["terms"]?.string == "rent" || fields["terms/und"]?.string == "rent")
                 #expect(fields.values.contains(.text("400 t")))
                 #expect(fields["status"]?.string == "suspended")
@@ -56,7 +57,7 @@ extension ProcessTests {
                 #expect(why.first?.author.node != why.last?.author.node)
             }
 
-            // Written after both were seen: a day's lead is worth nothing against it.
+            // A write that has seen both values wins against the clock that is a day ahead.
             try near.done("edit", name, "status=retired")
             #expect(try cluster.awaitAgreement())
             for node in cluster.nodes {

@@ -7,14 +7,14 @@ import Testing
 import Wire
 
 extension ProcessTests {
-    /// Many connections at once, by strangers, by holders of tickets and by a member, at a node that may have 1,024
-    /// descriptors: the members and the node's own user are served all the while.
+    /// Many connections at once by non-members, ticket holders and a member, at a node with 1,024 descriptors. The node
+    /// continues to serve its members and its own user.
     struct CrowdTests {
         private let folder: TemporaryFolder
         private let node: HansaProcess
 
         init() throws {
-            // Each connection of a test takes a descriptor here too.
+            // Each connection of a test also needs a descriptor in this process.
             ConnectionLimits.raiseDescriptors()
             folder = try TemporaryFolder()
             node = HansaProcess(folder: folder("node"), runtime: folder.runtime)
@@ -29,7 +29,7 @@ extension ProcessTests {
             return member
         }
 
-        /// A real node joins, comes in step and is heard; and local commands answer.
+        /// Checks that a new node joins, synchronizes and is seen, and that local commands answer.
         private func expectService(_ name: String) throws {
             #expect(try node.command("status").seconds < 20)
             let newcomer = HansaProcess(folder: folder("newcomer-\(name)"), runtime: folder.runtime)
@@ -42,7 +42,7 @@ extension ProcessTests {
             #expect(newcomer.stop() == 0)
         }
 
-        /// A session by another key than the node's own is open: the node has said `Hello`.
+        /// True if the session is open: the node has sent `Hello`.
         private func isServed(_ peer: HostilePeer) -> Bool {
             if case .hello? = try? peer.receive(seconds: 30) { true } else { false }
         }
@@ -55,7 +55,7 @@ extension ProcessTests {
             let before = try #require(node.residentBytes)
             let crowd = try (0..<1000).map { number in
                 let peer = try HostilePeer(port: node.port, from: "127.0.\(1 + number / 100).\(1 + number % 100)")
-                // Those that have to make room are closed in the midst of it.
+                // Some connections are closed during the handshake to free slots.
                 try? peer.shakeHands(as: identity)
                 return peer
             }
@@ -63,7 +63,7 @@ extension ProcessTests {
             #expect(try #require(node.residentBytes) - before < 64 << 20)
             #expect(crowd.count { !$0.hasBeenClosed(within: 0) } <= Gate.ticketConnectionsMax)
             try expectService("Crow")
-            // Who says nothing does not stay.
+            // A silent connection is closed.
             #expect(try #require(crowd.last).hasBeenClosed(within: 60))
         }
 
@@ -77,7 +77,7 @@ extension ProcessTests {
             let attack = DispatchGroup()
             for address in 1...6 {
                 DispatchQueue(label: "stranger-\(address)").async(group: attack) { [port = node.port] in
-                    // Some 120 a second; the oldest of ours make room for our own.
+                    // Some 120 connections per second; the oldest ones are dropped for new ones.
                     var held: [HostilePeer] = []
                     while !isOver.withLock({ $0 }) {
                         guard let peer = try? HostilePeer(port: port, from: "127.0.9.\(address)") else { continue }
@@ -100,7 +100,7 @@ extension ProcessTests {
             try expectService("Crow")
             #expect(try #require(node.residentBytes) - before < 96 << 20)
             #expect(try eventually(seconds: 30) { try #require(node.descriptorCount) < 1000 })
-            // Nobody fills the log: a few lines with an address each, the rest in numbers.
+            // The log stays short: a few lines with an address each, and counts for the rest.
             #expect(node.logLines.count { $0.contains("] connection refused") } < 200)
             isOver.withLock { $0 = true }
             attack.wait()
@@ -172,7 +172,7 @@ extension ProcessTests {
             for (member, nodes) in zip(members, nodes) {
                 for one in nodes {
                     let peer = try member.session(port: node.port, as: one.identity)
-                    // Some are closed in the midst of it, since all together hold too much.
+                    // Some connections are closed during the send, because together they exceed the memory limit.
                     try? peer.send(frame: bytes, announced: bytes.count + 100)
                     crowd.append(peer)
                     most = max(most, try #require(node.residentBytes))
@@ -183,13 +183,14 @@ extension ProcessTests {
             try withExtendedLifetime(crowd) { try expectService("Crow") }
         }
 
-        /// The share of a processor that the node takes for a while.
+        /// The node's processor share during this time.
         private func load(during seconds: Double) throws -> Double {
             let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
             func used() throws -> Double {
                 let process = try #require(node.processIdentifier)
                 let text = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
-                // The program's name, in brackets, may have blanks in it; utime and stime are the 12th and 13th field behind it.
+                // The program's name in parentheses may contain blanks; utime and stime are the 12th and 13th fields
+                // after it.
                 let fields = text[try #require(text.lastIndex(of: ")"))...].split(separator: " ")
                 return try (#require(Double(fields[12])) + #require(Double(fields[13]))) / ticks
             }
@@ -206,7 +207,7 @@ extension ProcessTests {
                 let words = ["--pid", "\(process)", "--nofile=\(descriptors):1024"]
                 #expect(try ChildProcess("prlimit", words, environment: node.environment).wait() == 0)
             }
-            // No number is free below those that are open.
+            // The limit equals the number of open descriptors, so none is free.
             try allow(try #require(node.descriptorCount))
             let waiting = try (0..<40).map { _ in try HostilePeer(port: node.port) }
             #expect(waiting.allSatisfy { !$0.hasBeenClosed(within: 0) })

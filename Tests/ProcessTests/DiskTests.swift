@@ -31,7 +31,7 @@ extension ProcessTests {
             #expect(outcome.code == 6, "\(outcome)")
 
             #expect(disk.remount("size=300m"))
-            // A node that could not write may have stopped; it says so by its own code.
+            // A node that could not write may have stopped with its own exit code.
             if isRunning {
                 if node.processIdentifier == nil { #expect(node.awaitEnd() == 6) }
                 node.kill()
@@ -75,7 +75,7 @@ extension ProcessTests {
             #expect(try node.records() == 20_001)
         }
 
-        /// Commands that come in while the node stops by itself find no way to end it sooner, or otherwise.
+        /// Commands that arrive while the node stops itself neither hasten nor change its end.
         @Test(.enabled(if: mayMount, mayNotMount), arguments: 1...5)
         func `a node whose disk is full stops in order, however many commands come in`(round: Int) throws {
             let disk = try #require(SmallDisk(megabytes: 30))
@@ -86,7 +86,7 @@ extension ProcessTests {
             #expect(try cluster.awaitAgreement(seconds: 60, [cluster[0], node]))
             let socket = try LocalSocket.path(of: node)
             let request = "POST /v0/status HTTP/1.1\r\nHost: hansa\r\nContent-Length: 2\r\n\r\n"
-            // One request is under way when the node stops, and its end comes behind that.
+            // One request is in progress when the node stops; its end arrives later.
             let pending = try #require(LocalSocket(path: socket))
             pending.write(request)
 
@@ -145,7 +145,7 @@ extension ProcessTests {
             let outcome = try node.command("verify", "--deep")
             #expect(outcome.code == 7, "\(outcome)")
             #expect(!outcome.errors.contains("Error Domain"))
-            // The others are none the worse.
+            // The other node is unaffected.
             #expect(try cluster[1].done("verify", "--deep", "--json").json.sound.bool == true)
         }
     }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// Every exit code by the situation it stands for.
+    /// Every exit code with the situation that causes it.
     struct ExitCodeTests {
         @Test(
             arguments: [
@@ -96,7 +96,7 @@ extension ProcessTests {
             let file = try cluster.folder.file("large.csv", "id,name\n\(rows)\n")
             let before = try node.sequences()
             let load = try node.begin(["import", file, "--kind", "need", "--key", "id"])
-            // Once something of it is there, the node is in the midst of it.
+            // After the first rows are stored, the import is in progress.
             #expect(try eventually(seconds: 60) { try node.sequences() != before })
             node.kill()
             let killed = ContinuousClock.now
@@ -107,7 +107,7 @@ extension ProcessTests {
             usleep(300_000)
             #expect(try node.records() == held)
 
-            // The socket and the lock that the kill left behind are no obstacle, nor is nonsense in the lock.
+            // A socket and a lock left by the kill do not prevent a start, and neither does an invalid lock.
             try Data("999999\nnonsense".utf8).write(to: URL(fileURLWithPath: node.folder + "/lock"))
             try node.done("edit", "Acme/need/R1", "name=offline")
             #expect(try node.start())

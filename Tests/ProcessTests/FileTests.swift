@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// Files that go in and out: what is told of them, whose import or export is given up, and where they are written.
+    /// Imported and exported files: their messages, cancelled imports and exports, and the output file.
     struct FileTests {
         private static let load = ["--kind", "need", "--key", "id"]
 
@@ -16,11 +16,11 @@ extension ProcessTests {
             String(decoding: FileManager.default.contents(atPath: file) ?? Data(), as: UTF8.self)
         }
 
-        // MARK: - Given up
+        // MARK: - Cancellation
 
-        /// Waits until an import has written something and is still at it.
+        /// Waits until an import has written something and is still running.
         private func awaitBeginning(of load: ChildProcess, in node: HansaProcess) throws {
-            // The write-ahead log grows with the first batch, whether the node runs or not.
+            // The write-ahead log grows with the first batch, with a running or a stopped node.
             let log = node.folder + "/directory.sqlite-wal"
             func size() -> Int {
                 ((try? FileManager.default.attributesOfItem(atPath: log))?[.size] as? NSNumber)?.intValue ?? 0
@@ -54,7 +54,7 @@ extension ProcessTests {
             }
             let written = try #require(Int(digits))
             #expect(written > 0 && written < rows)
-            // Nothing is written any more, and what was is just what was told.
+            // Nothing more is written, and the message named exactly the written rows.
             let sequences = try node.sequences()
             #expect(try node.records() == written + 1)
             let rest = try node.done(["import", file, "--json"] + Self.load).json
@@ -83,9 +83,9 @@ extension ProcessTests {
             }
             try awaitBeginning(of: load, in: node)
             load.end()
-            // The copy of a pipe is gone before the client is.
+            // The copy of a pipe is removed before the client ends.
             #expect((try? FileManager.default.contentsOfDirectory(atPath: node.folder + "/spool")) ?? [] == [])
-            // It stays at a number below that of the rows.
+            // The number of records stays below the number of rows.
             var (last, same) = (-1, 0)
             #expect(
                 try eventually(seconds: 60) {
@@ -116,7 +116,7 @@ extension ProcessTests {
                 environment: ["PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": cluster.folder.runtime]
             )
             #expect(outcome.wait(seconds: 30) == 2)
-            // A file of zeros without an end to speak of takes no room, and is read until the client leaves.
+            // A file of zeros, practically endless, needs no space and is read until the client leaves.
             let endless = cluster.folder("endless.csv")
             try Data().write(to: URL(fileURLWithPath: endless))
             try #require(truncate(endless, 1 << 42) == 0)
@@ -136,7 +136,7 @@ extension ProcessTests {
             )
         }
 
-        // MARK: - What is told
+        // MARK: - Messages
 
         @Test
         func `the encoding is told, and one in doubt is asked for`() throws {
@@ -150,7 +150,7 @@ extension ProcessTests {
             let sentence =
                 "hansa: the encoding of \(file) is in doubt at line 2; name the encoding in which it is right, as in --encoding windows-1252, "
             #expect(told.first?.hasPrefix(sentence) == true)
-            // A line for each encoding, and none run into another.
+            // One line per encoding, without merged lines.
             #expect(told.count == 5 && told.contains("  Windows-1252  A,Werk Zürich"), "\(told)")
             #expect(try node.records() == 1)
             let said = try node.done(["import", file, "--encoding", "windows-1252"] + Self.load)
@@ -194,7 +194,7 @@ extension ProcessTests {
             #expect(try load("P-1,pump\n\" P-2\",pump\np-1,pump\nP-11,pump\n").code == 0)
             try node.done("delete", "Acme/need/P-1")
             #expect(try load("\"P-1 \",pump\n").code == 0)
-            // Another kind has ids of its own.
+            // Ids of another kind are separate.
             let other = try cluster.folder.file("other.csv", "id,name\nP-2,pump\n")
             #expect(try node.command("import", other, "--kind", "resource", "--key", "id").code == 0)
         }
@@ -272,7 +272,7 @@ extension ProcessTests {
             let place = cluster.folder("place")
             try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
             let victim = try cluster.folder.file("victim", "precious")
-            // Whoever else may write there lays out links where a file is expected.
+            // Another user with write access places links at the expected file names.
             for name in ["out.csv.part", "out.csv.new", "out.csv"] { #expect(symlink(victim, "\(place)/\(name)") == 0) }
             let export = ["export", "--kind", "need", "--format", "csv", "-o"]
             let mask = umask(0o027)
@@ -283,7 +283,7 @@ extension ProcessTests {
             var status = stat()
             #expect(lstat("\(place)/out.csv", &status) == 0)
             #expect(status.st_mode & S_IFMT == S_IFREG && status.st_mode & 0o777 == 0o640)
-            // The mode of a file that is replaced stays.
+            // A replaced file keeps its mode.
             #expect(chmod("\(place)/out.csv", 0o600) == 0)
             try cluster[0].done(export + ["\(place)/out.csv"])
             #expect(stat("\(place)/out.csv", &status) == 0 && status.st_mode & 0o777 == 0o600)
@@ -312,7 +312,7 @@ extension ProcessTests {
             let names = ["node.key", "organization.key", "config.json", "socket"]
             for name in names { #expect(symlink(victim, "\(node.folder)/\(name).new") == 0) }
             try node.found(organization: "Acme")
-            // A lock that is a link is none.
+            // A lock that is a link is not accepted.
             #expect(rename("\(node.folder)/lock", "\(node.folder)/lock.old") == 0)
             #expect(symlink(victim, "\(node.folder)/lock") == 0)
             #expect(try node.command("status").code == 6)

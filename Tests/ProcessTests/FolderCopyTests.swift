@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// Whatever happens to a data folder behind the node's back, no log is ever continued twice.
+    /// Changes to a data folder outside the node's control never make it continue a log twice.
     struct FolderCopyTests {
         @Test
         func `a normal stop and start goes on with the same log`() throws {
@@ -14,7 +14,7 @@ extension ProcessTests {
             #expect(before.count == 1)
             for round in 1...3 {
                 #expect(node.stop() == 0)
-                // With the node stopped, too.
+                // Also with the node stopped.
                 try node.done("edit", "Acme/need/a", "name=offline \(round)")
                 #expect(try node.start())
                 try node.done("edit", "Acme/need/a", "name=online \(round)")
@@ -52,7 +52,7 @@ extension ProcessTests {
             #expect(try cluster.hasNoFork())
         }
 
-        /// Rolled back by so many edits; the last one alone is the nearest to a log that looks its own.
+        /// Rolls back by this many edits; a single edit is the case that most resembles the node's own log.
         @Test(arguments: [1, 4], [true, false])
         func `a folder rolled back forks nothing and gets back what others have`(
             edits: Int,

@@ -7,7 +7,7 @@ import Testing
 
 extension ProcessTests {
     @Suite struct ForkTests {
-        /// A delta of a record each, signed by the member's first node.
+        /// A delta with one operation per record, signed by the member's first node.
         private static func delta(_ ids: [String], after head: Head?, by member: HostileMember) throws -> VerifiedDelta
         {
             let cryptography = SystemCryptography()
@@ -42,7 +42,7 @@ extension ProcessTests {
             let peer = try member.session(port: node.port)
             try peer.send(.neighbour(isUrgent: true))
             for delta in deltas { try peer.send(.push([delta.encoded()], hops: 1)) }
-            // The session's messages are handled in order.
+            // The node handles the session's messages in order.
             try peer.send(.diffQuestion(.sums(token: 9)))
             while true { if case .diffAnswer = try peer.receive() { break } }
             peer.close()
@@ -64,7 +64,7 @@ extension ProcessTests {
             let first = try Self.delta(["first"], after: nil, by: hostile)
             let left = try Self.delta(["left 1", "left 2"], after: first.head, by: hostile)
             let right = try Self.delta(["right"], after: first.head, by: hostile)
-            // Each node is alone while it takes its branch.
+            // Each node is alone while it receives its branch.
             #expect(cluster[1].stop() == 0)
             for (place, branch) in [(0, left), (1, right)] {
                 try Self.push([first, branch], by: hostile, to: cluster[place])

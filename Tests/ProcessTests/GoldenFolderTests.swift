@@ -2,12 +2,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A folder that an earlier program of this format version wrote, kept in the repository.
+/// A folder written by an earlier program of this format version, stored in the repository.
 @Suite struct GoldenFolderTests {
     private static let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Golden")
 
-    /// A copy with the modes that a repository does not keep.
+    /// A copy with the file modes, which a repository does not store.
     private func copy(to folder: String, runtime: String) throws -> HansaProcess {
         let files = FileManager.default
         try files.copyItem(atPath: Self.golden.appendingPathComponent("node").path, toPath: folder)

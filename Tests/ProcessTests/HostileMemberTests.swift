@@ -12,9 +12,9 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// A member that does all it can to slow the others down, from real sockets: what it costs them is bounded.
+    /// A member that tries to slow the others down through real sockets: its cost for them is bounded.
     @Suite struct HostileMemberTests {
-        /// What the hostile member does, over and over, on a session with one node.
+        /// The hostile member's repeated action on a session with one node.
         enum Attack: String, CaseIterable, CustomTestStringConvertible {
             case heads, dearRecord, questions
 
@@ -27,8 +27,8 @@ extension ProcessTests {
             }
         }
 
-        /// Seconds in which an edit has to be seen elsewhere. On a machine with nothing else to do it takes some tens of
-        /// milliseconds (Docs/ThreatModel.md has the figures); the bound leaves room for a busy one.
+        /// The maximum seconds until an edit is seen on another node. An idle machine needs some tens of milliseconds
+        /// (figures in Docs/ThreatModel.md); the bound allows for a busy one.
         private static let visibleSecondsMax = 10.0
         private static let memoryGrowthMax = 64 * 1024 * 1024
 
@@ -42,7 +42,7 @@ extension ProcessTests {
                     try cluster.nodes.allSatisfy { try $0.status().members.array.count == 4 }
                 }
             )
-            // Made before it is measured.
+            // Prepared before the measurement.
             let deltas = attack == .dearRecord ? try Self.dearDeltas(of: hostile) : []
             let memory = try cluster.nodes.map { try Self.residentBytes($0) }
             let isStopped = Stop()
@@ -85,7 +85,7 @@ extension ProcessTests {
 
         // MARK: - The hostile side
 
-        /// Set once, and seen by all attackers.
+        /// Set once and visible to all attackers.
         final class Stop: Sendable {
             private let isSetFlag = Atomic<Bool>(false)
             var isSet: Bool { isSetFlag.load(ordering: .relaxed) }
@@ -98,7 +98,7 @@ extension ProcessTests {
             return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
         }
 
-        /// Sends as fast as the node reads, and dials again where the session ends.
+        /// Sends as fast as the node reads, and dials again after the session ends.
         private static func run(
             _ attack: Attack,
             _ hostile: HostileMember,
@@ -119,7 +119,7 @@ extension ProcessTests {
                     }
                     peer.close()
                 } catch {
-                    // Refused for now, or ended: it comes again.
+                    // Refused or ended; the attacker tries again.
                     usleep(100_000)
                 }
             }
@@ -151,7 +151,7 @@ extension ProcessTests {
                     } : []
                 return floods + (0..<1_000).map { .ack(head($0, known: true), credit: .max) }
             case .dearRecord:
-                // Each once, in order; then again, which is known by then.
+                // Each delta once in order; then repeats, which the node already has.
                 let start = min(Int(turn) * 20, deltas.count)
                 return deltas[start..<min(start + 20, deltas.count)].map { .push([$0], hops: 1) }
                     + (start >= deltas.count ? [.push(Array(deltas.suffix(50)), hops: 1)] : [])
@@ -176,7 +176,7 @@ extension ProcessTests {
             }
         }
 
-        /// A log whose first deltas make a record with 36,000 live operations, and whose others each add one.
+        /// A log whose first deltas create a record with 36,000 live operations; each later delta adds one.
         private static func dearDeltas(of hostile: HostileMember) throws -> [[UInt8]] {
             let cryptography = SystemCryptography()
             let identity = RecordIdentity(kind: "notice", localID: "dear")
@@ -219,7 +219,7 @@ extension ProcessTests {
                 head = delta.head
                 encoded.append(delta.encoded())
             }
-            // Small enough to be pushed.
+            // Each delta is small enough to be pushed.
             for _ in 0..<180 { try add(200) }
             for _ in 0..<2_000 { try add(1) }
             return encoded

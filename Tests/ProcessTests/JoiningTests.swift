@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 extension ProcessTests {
-    /// What a ticket is good for, and what is said over one.
+    /// The uses of a ticket, and the messages of a join.
     struct JoiningTests {
         @Test
         func `a member that forks its logs keeps nobody from joining`() throws {
@@ -26,7 +26,7 @@ extension ProcessTests {
             #expect(answers.allSatisfy { $0.refused == 0 })
             #expect(answers[0].hasCharter && answers.dropFirst().allSatisfy { !$0.hasCharter })
             #expect(answers.map(\.more) == Array(repeating: true, count: answers.count - 1) + [false])
-            // The first part has all that tells who belongs.
+            // The first part has all data about membership.
             #expect(answers[0].statements.count { !$0.signer.isEmpty } == 5)
 
             try cluster.add("Dove")
@@ -47,7 +47,8 @@ extension ProcessTests {
                     #expect(node.stop() == 0)
                     #expect(try node.start())
                 }
-                // The same node key with another organization's, the same organization's with another node key.
+                // The same node key with another organization's key, and the same organization's key with another node
+                // key.
                 for other in [
                     try HostileMember(ticket: ticket, name: "Crow", node: bolt.node),
                     try HostileMember(ticket: ticket, name: "Bolt", organizationKey: bolt.organizationKey),
@@ -55,7 +56,7 @@ extension ProcessTests {
                     let answer = try other.join(port: port)[0]
                     #expect(answer.refused == 4 && answer.reason.contains("was used"), "\(answer)")
                 }
-                // By another name it would be admitted twice.
+                // A different name would admit it twice.
                 let renamed = try HostileMember(
                     ticket: ticket,
                     name: "Crow",
@@ -63,7 +64,7 @@ extension ProcessTests {
                     node: bolt.node
                 )
                 #expect(try renamed.join(port: port)[0].reason.contains("'Bolt'"))
-                // Who has lost the answer asks again.
+                // A newcomer that lost the answer may ask again.
                 #expect(try bolt.join(port: port)[0].refused == 0)
             }
             #expect(try node.status().members.array.count == 2)
@@ -98,7 +99,7 @@ extension ProcessTests {
                 try peer.shakeHands(as: identity)
                 return peer
             }
-            // Longer than any request: judged by its length.
+            // Longer than any request; the node judges it by its length.
             let long = try connect()
             try long.send(frame: [1], announced: 16 * 1024 + 1)
             #expect(long.hasBeenClosed(within: 30))
@@ -112,7 +113,7 @@ extension ProcessTests {
             }
             #expect(answer.refused == 4 && answer.reason.contains("may only ask to join"))
             #expect(other.hasBeenClosed(within: 30))
-            // None of it has used the ticket.
+            // The ticket is still unused.
             #expect(try bolt.join(port: port)[0].refused == 0)
         }
     }

@@ -5,10 +5,10 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// Kill -9 at whatever moment: what was answered "done" is there, and the nodes agree in the end.
+    /// Kill -9 at random times: acknowledged data is present, and the nodes agree in the end.
     struct KillTests {
-        /// One seed a line, run first: those that once found something, and a few more. `HANSA_TEST_KILLS` says how many
-        /// kills there shall be (15 without it; the seeds beyond the file's are drawn and printed).
+        /// One seed per line, run first: seeds that once found a fault, and a few more. `HANSA_TEST_KILLS` sets the
+        /// number of kills (default 15); seeds beyond the file's are drawn and printed.
         private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("kill-seeds.txt").path
         private static let kills = ProcessInfo.processInfo.environment["HANSA_TEST_KILLS"].flatMap { Int($0) } ?? 15
@@ -21,15 +21,15 @@ extension ProcessTests {
             return Array((kept + drawn).prefix(kills))
         }
 
-        /// What must be there, and what may be.
+        /// The data that must be present, and the data that may be.
         private struct Expectation {
-            /// The version of the table's rows that was acknowledged last.
+            /// The last acknowledged version of the table's rows.
             var version = 0
-            /// A later one whose import was cut off: any row may have it.
+            /// A later version whose import was interrupted: any row may have it.
             var cutOff: Int?
-            /// Single edits that were acknowledged.
+            /// Acknowledged single edits.
             var edits: [String: String] = [:]
-            /// An edit that was cut off.
+            /// An interrupted edit.
             var openEdit: (id: String, value: String)?
         }
 
@@ -66,7 +66,7 @@ extension ProcessTests {
                 #expect(try difference(node, expected) == [])
             }
             #expect(try cluster.hasNoFork())
-            // A kill is no reason to begin a new log.
+            // A kill does not start a new log.
             #expect(try author.ownLogs().count == 1)
         }
 
@@ -75,7 +75,7 @@ extension ProcessTests {
             return try cluster[0].begin(["import", file, "--kind", "resource", "--key", "id"])
         }
 
-        /// One kill, and the way back.
+        /// One kill with the recovery.
         private func round(
             _ cluster: Cluster,
             _ random: inout SplitMix64,
@@ -97,7 +97,7 @@ extension ProcessTests {
             #expect(try cluster[0].done("verify", "--deep", "--json").json.sound.bool == true)
         }
 
-        /// The node is killed while it imports; the command must notice.
+        /// Kills the node during an import; the command must notice.
         private func killImporter(
             _ cluster: Cluster,
             _ version: Int,
@@ -111,7 +111,7 @@ extension ProcessTests {
             #expect(try cluster[0].start())
         }
 
-        /// The command itself is killed while it imports with the node stopped.
+        /// Kills the command during an import with the node stopped.
         private func killOfflineImport(
             _ cluster: Cluster,
             _ version: Int,
@@ -142,7 +142,7 @@ extension ProcessTests {
             }
         }
 
-        /// The other node is killed while it catches up.
+        /// Kills the other node while it catches up.
         private func killReceiver(
             _ cluster: Cluster,
             _ version: Int,
@@ -160,7 +160,7 @@ extension ProcessTests {
             #expect(try cluster[1].start())
         }
 
-        /// The node is killed among single edits.
+        /// Kills the node during single edits.
         private func killEditor(
             _ cluster: Cluster,
             _ random: inout SplitMix64,
@@ -183,7 +183,7 @@ extension ProcessTests {
             )
             usleep(UInt32.random(in: 0...80_000, using: &random))
             cluster[0].kill()
-            // Where the node was gone before it was asked, the command has done it by itself.
+            // If the node was gone before the request, the command has done the edit itself.
             let code = edit.wait(seconds: 60)
             if code == 0 {
                 expected.edits[id] = value
@@ -201,7 +201,7 @@ extension ProcessTests {
             record?.name.string
         }
 
-        /// What is not as it must be.
+        /// The deviations from the expectation.
         private func difference(_ node: HansaProcess, _ expected: Expectation) throws -> [String] {
             var found: [String] = []
             let table = try node.catalog("resource")
@@ -219,7 +219,7 @@ extension ProcessTests {
             return found
         }
 
-        /// Makes the table whole again after an import that was cut off, as its keeper would.
+        /// Restores the table after an interrupted import, as its keeper would.
         private func settle(_ author: HansaProcess, _ expected: inout Expectation) throws {
             if let open = expected.openEdit {
                 expected.edits[open.id] = name(try author.catalog("need")[open.id])

@@ -18,7 +18,7 @@ extension ProcessTests {
             #expect(refused.code == 4, "\(refused)")
             #expect(try stranger.command("status").code == 2)
 
-            // As if killed after the answer came and before anything of it was kept: only the keys are there.
+            // As after a kill between the answer's arrival and its storage: only the keys are present.
             for name in try FileManager.default.contentsOfDirectory(atPath: first.folder)
             where !name.hasSuffix(".key") {
                 unlink(first.folder + "/" + name)
@@ -39,7 +39,7 @@ extension ProcessTests {
             usleep(1_200_000)
             let newcomer = cluster.node("newcomer")
             #expect(try newcomer.join(ticket, organization: "Bolt").code == 4)
-            // Whose clock is behind asks, and is refused.
+            // A newcomer with a slow clock asks, and the sponsor refuses.
             newcomer.environment["HANSA_TEST_CLOCK_AHEAD"] = "-3600"
             let refused = try newcomer.join(ticket, organization: "Bolt")
             #expect(refused.code == 4, "\(refused)")
@@ -63,7 +63,7 @@ extension ProcessTests {
         @Test
         func `a name that a member has is refused however it is written`() throws {
             let cluster = try Cluster("Acme Öl")
-            // Full-width letters, other case, and a letter with its mark apart.
+            // Full-width letters, different case, and a letter with a separate combining mark.
             for name in ["ACME ÖL", "Ａｃｍｅ Öl", "acme O\u{308}l"] {
                 let newcomer = cluster.node()
                 let outcome = try newcomer.join(try cluster[0].ticket(), organization: name)
@@ -73,7 +73,7 @@ extension ProcessTests {
             #expect(try cluster[0].status().members.array.count == 1)
             let expected = try cluster[0].ticket("--for", "Bolt")
             #expect(try cluster.node().join(expected, organization: "Crow").code == 4)
-            // Nothing but the name was wrong.
+            // Only the name was wrong.
             #expect(try cluster.node().join(try cluster[0].ticket(), organization: "Acme Öl II").code == 0)
         }
 
@@ -86,7 +86,7 @@ extension ProcessTests {
             let outcome = try newcomer.join(ticket, organization: "Bolt")
             #expect(outcome.code == 3)
             #expect((8...25).contains(outcome.seconds), "\(outcome)")
-            // The same ticket is good as soon as the node is back.
+            // The same ticket works as soon as the node is back.
             #expect(try cluster[0].start())
             #expect(try newcomer.join(ticket, organization: "Bolt").code == 0)
         }
@@ -99,7 +99,7 @@ extension ProcessTests {
                 return peers.count == 2 && peers.allSatisfy { $0.connected.bool == true }
             }
             for node in cluster.nodes { #expect(try eventually(seconds: 60) { try isConnectedToAll(node) }) }
-            // Without the sponsor the two others still hear each other.
+            // Without the sponsor, the two others still reach each other.
             #expect(cluster[0].stop() == 0)
             try cluster[1].done("edit", "Bolt/need/x", "name=Steel", "--create")
             #expect(try eventually(seconds: 60) { try cluster[2].fields(of: "Bolt/need/x") != nil })
@@ -109,7 +109,7 @@ extension ProcessTests {
         func `strangers at the port are closed with one line each, and harm nothing`() throws {
             let cluster = try Cluster("Acme", "Bolt")
             let (node, port) = (cluster[0], cluster[0].port)
-            // A node of an alliance of its own: a good key, but not of this one.
+            // A node of a different alliance: a valid key, but not of this alliance.
             let foreign = cluster.node("foreign")
             try foreign.found(alliance: "Another", organization: "Crow")
             let (own, foreignCertificate) = (cluster.folder("own"), cluster.folder("foreign.crt"))
@@ -172,7 +172,7 @@ extension ProcessTests {
             var random = SplitMix64(seed: 1)
             let bytes = random.bytes(4096)
             _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
-            // Until the node closes.
+            // Until the node closes the connection.
             var buffer = [UInt8](repeating: 0, count: 256)
             while recv(descriptor, &buffer, buffer.count, 0) > 0 {}
         }

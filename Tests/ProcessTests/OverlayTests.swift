@@ -13,7 +13,7 @@ extension ProcessTests {
             let cluster = try Cluster("Organization 0")
             for number in 1..<14 { try cluster.add("Organization \(number)") }
             #expect(try cluster.awaitAgreement())
-            // Everybody has neighbours, and nobody has everybody.
+            // Each node has neighbours, but none is connected to all others.
             let isSettled = try eventually(seconds: 60) {
                 try cluster.nodes.allSatisfy { node in
                     let topology = try node.done("topology", "--json").json
@@ -39,7 +39,7 @@ extension ProcessTests {
             #expect(try cluster[5].start())
             #expect(try cluster.awaitAgreement())
             #expect(try cluster[3].done("get", "Organization 9/need/n").output.contains("storm 9"))
-            // Who is no neighbour can be asked all the same.
+            // A non-neighbour can still be queried.
             #expect(try cluster[0].command("diff", "Organization 7").code == 0)
             let text = try cluster[0].done("topology").output
             #expect(text.contains("neighbours wanted") && text.contains("redundancy"))

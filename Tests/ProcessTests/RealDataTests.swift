@@ -31,7 +31,7 @@ extension ProcessTests {
                 #expect(answer.identical.bool == true)
                 #expect(answer.nodes[0].differing.int == 0)
             }
-            // What came from one is found at another.
+            // Records from one node are found at another.
             let found = try cluster[2].done("search", "北京大学", "--json").json
             #expect(found.hits.array.contains { $0.fields["name/zh"].string == "北京大学" })
             #expect(try !cluster[1].done("search", "Emsland", "--json").json.hits.array.isEmpty)

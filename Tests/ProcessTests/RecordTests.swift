@@ -23,7 +23,7 @@ extension ProcessTests {
                 #expect(try node.done("search", "Crane", "--json").json.total.int == 0)
                 #expect(try Array(node.catalog("resource").keys) == ["A-2"])
             }
-            // What is deleted cannot be edited by mistake.
+            // A deleted record cannot be edited by mistake.
             #expect(try cluster[0].command("edit", "Acme/resource/A-1", "depth=6").code == 1)
 
             let again = try cluster[0].done(load).json
@@ -64,7 +64,7 @@ extension ProcessTests {
             let ids = try (1...60).map { number in
                 try #require(try cluster[0].done("get", "Acme/resource/R\(number)", "--json").json.id.string)
             }
-            // Of sixty hexadecimal numbers some begin alike.
+            // Among sixty hexadecimal numbers, some have the same first digit.
             let groups = Dictionary(grouping: ids) { $0.prefix(1) }
             let (digit, alike) = try #require(groups.first { $0.value.count > 1 && $0.value.count < 10 })
             let outcome = try cluster[0].command("get", String(digit))

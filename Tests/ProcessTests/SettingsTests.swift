@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// Addresses and settings that cannot be: what is said of them, and with which exit code.
+    /// Invalid addresses and settings: their messages and exit codes.
     struct SettingsTests {
         private let folder: TemporaryFolder
         private let node: HansaProcess
@@ -63,7 +63,7 @@ extension ProcessTests {
                 expectPlain(outcome, code: 2, "--advertise")
                 #expect(outcome.seconds < 5)
             }
-            // One that can be dialled is enough.
+            // One dialable address is enough.
             let newcomer = HansaProcess(folder: folder("newcomer"), runtime: folder.runtime)
             let mixed = try TestTicket.with(addresses: ["0.0.0.0:4267", "127.0.0.1:\(node.port)"], ticket)
             #expect(try newcomer.join(mixed, organization: "Bolt").code == 0)
@@ -87,8 +87,8 @@ extension ProcessTests {
             }
         }
 
-        /// What may pass by itself, as an address of a network that is not up yet at boot, has the code after which a
-        /// service manager tries again.
+        /// After a temporary cause, the node's exit code makes a service manager try again. An example is an address of
+        /// a network that is not up yet at boot.
         @Test(arguments: [
             ("192.0.2.1:4267", 8, "does not have that address"), ("no.such.name.invalid:4267", 8, "has no address"),
             ("224.0.0.1:4267", 2, "multicast"),

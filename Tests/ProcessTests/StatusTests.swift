@@ -5,12 +5,12 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// Status and commands where something is in the way: they say what it is, and end.
+    /// Status and commands with an obstacle: they name it and end.
     struct StatusTests {
-        /// Seconds after which a command on a node that says nothing has ended.
+        /// The maximum duration of a command on an unresponsive node, in seconds.
         private static let answerSecondsMax = 12.0
 
-        /// Another program's lock on a node's database, held by this process until it is ended.
+        /// Another program's lock on a node's database; this process holds it until `end()`.
         private final class ForeignLock {
             private var database: OpaquePointer?
 
@@ -47,7 +47,7 @@ extension ProcessTests {
                 ["edit", "Acme/need/x", "name=two"], ["delete", "Acme/need/x"], ["log"], ["why", "Acme/need/x"],
                 ["conflicts"], ["settle", "Acme/need/x", "name", "one"], ["invite"], ["invite", "--own"],
             ]
-            // All at once, since each takes its time.
+            // All at once, because each takes a while.
             let begin = ContinuousClock.now
             let running = try commands.map { words in
                 let output = cluster.folder("answer-\(words.joined(separator: "-").filter(\.isLetter))-\(words.count)")
@@ -58,7 +58,7 @@ extension ProcessTests {
                 let said = String(decoding: FileManager.default.contents(atPath: output) ?? Data(), as: UTF8.self)
                 #expect(said.hasPrefix("hansa: the node (process \(process)) does not answer"), "\(words): \(said)")
             }
-            // Twenty programs start on a small machine at the same time.
+            // Twenty programs start at the same time on a small machine.
             #expect(begin.duration(to: .now) < .seconds(2 * Self.answerSecondsMax))
             let alone = try node.command("status", "--json")
             #expect(alone.code == 3)
@@ -66,7 +66,7 @@ extension ProcessTests {
             let silence = JSONTree(Data(alone.errors.utf8)).error
             #expect(silence.code.int == 3 && silence.reason.string == "node-silent")
 
-            // Who asks for the folder is told at once who has it.
+            // A second `run` on the folder learns at once that it is in use.
             #expect(try node.command("run").code == 8)
             kill(process, SIGCONT)
             #expect(try eventually(seconds: 60) { try node.command("status").code == 0 })
@@ -78,7 +78,7 @@ extension ProcessTests {
             let cluster = try Cluster("Acme", "Bolt")
             let node = cluster[0]
             #expect(try eventually(seconds: 60) { try node.isInStep() })
-            // This node waits for a peer that says nothing, and says meanwhile that it does.
+            // This node waits for a silent peer, and reports that it waits.
             let peer = try #require(cluster[1].processIdentifier)
             #expect(kill(peer, SIGSTOP) == 0)
             let outcome = try node.command("diff", "Bolt")
@@ -88,7 +88,7 @@ extension ProcessTests {
             #expect(outcome.errors.hasPrefix("hansa: Bolt "))
             #expect(!outcome.errors.contains("process"))
 
-            // A pipe that is read slowly holds an export up for as long as it likes: between pages nobody waits.
+            // A slowly read pipe can delay an export without limit: no client waits between pages.
             let rows = (1...20_000).map { "R\($0),name \($0),\(String(repeating: "x", count: 300))" }
             let file = try cluster.folder.file("t.csv", "id,name,note\n" + rows.joined(separator: "\n") + "\n")
             try node.done("import", file, "--kind", "need", "--key", "id")
@@ -109,13 +109,13 @@ extension ProcessTests {
             let cluster = try Cluster()
             let (first, second) = (cluster.node("first"), cluster.node("second"))
             let relays = [try Relay(to: first.port), try Relay(to: second.port)]
-            // Without a later use they would be let go of, and closed, before the nodes have met through them again.
+            // Keeps the relays alive until the nodes have met through them again.
             defer { for relay in relays { relay.end() } }
             first.runArguments = ["--advertise", "127.0.0.1:\(relays[0].port)"]
             second.runArguments = ["--advertise", "127.0.0.1:\(relays[1].port)"]
             try first.found(organization: "Acme")
             #expect(try first.start())
-            // From its first announcement on nobody knows the way past the relay.
+            // Only the relays' addresses are ever announced.
             let listening = ["--listen", "127.0.0.1:\(second.port)"] + second.runArguments
             try second.done(["join", first.ticket(), "--org", "Bolt"] + listening)
             #expect(try second.start())
@@ -127,7 +127,7 @@ extension ProcessTests {
                 #expect(try eventually(seconds: 60) { try node.command("status", "--check").code == 10 })
             }
             #expect(begin.duration(to: .now) < .seconds(25))
-            // The silence is named, and what was true before it is not told as if it were now.
+            // The status names the silence, and does not present earlier facts as current.
             for node in [first, second] {
                 let other = try node.status().members.array.flatMap(\.nodes.array).first { $0.state != .text("self") }
                 #expect(["silent", "unreachable"].contains(other?.state.string ?? ""))
@@ -143,14 +143,14 @@ extension ProcessTests {
             let (held, free) = (cluster[0], cluster[1])
             #expect(try eventually(seconds: 60) { try held.isInStep() })
             var lock: ForeignLock? = try ForeignLock(on: held)
-            // An idle node finds out by itself.
+            // An idle node notices by itself.
             #expect(try eventually(seconds: 30) { try held.command("status", "--check").code == 10 })
             let seen = try held.done("status").output
             #expect(seen.contains("! another program, process \(getpid()) ("))
             #expect(seen.contains("holds a lock on \(held.folder)/directory.sqlite for "))
             #expect(try held.status().storage.lockedSeconds.double ?? 0 > 0)
 
-            // What others write waits, for longer than any single attempt does.
+            // Writes of other nodes wait longer than any single attempt.
             try free.done("edit", "Bolt/need/x", "name=waits", "--create")
             #expect(
                 try eventually(seconds: 30) {
@@ -160,7 +160,7 @@ extension ProcessTests {
             sleep(7)
             #expect(held.processIdentifier != nil)
             #expect(try held.records() == 2)
-            // What is written here is refused, by a code and a sentence that say to try again; reading goes on.
+            // Local writes are refused with a code and a message to try again; reads continue.
             let begin = ContinuousClock.now
             let refused = try held.command("edit", "Acme/need/y", "name=y", "--create")
             #expect(refused.code == 8)
@@ -190,7 +190,7 @@ extension ProcessTests {
             let begin = ContinuousClock.now
             #expect(held.stop() == 0)
             #expect(begin.duration(to: .now) < .seconds(5))
-            // A command on the folder itself does not wait for ever either.
+            // A command on the folder itself also has a time limit.
             let refused = try held.command("edit", "Acme/need/y", "name=y", "--create")
             #expect(refused.code == 8)
             #expect(refused.seconds < Self.answerSecondsMax)
@@ -210,7 +210,7 @@ extension ProcessTests {
             #expect(try node.status().alarms == .list([]))
 
             #expect(disk.fill())
-            // Room that is short is told before any write fails.
+            // Low disk space is reported before any write fails.
             let short = try node.command("status", "--check")
             #expect(short.code == 10)
             #expect(short.output.contains("! only 0 MB are free for \(node.folder)"))
@@ -224,7 +224,7 @@ extension ProcessTests {
             #expect(try node.status().storage.writeFailure != .null)
 
             #expect(disk.remount("size=200m"))
-            // The node tries again by itself.
+            // The node retries by itself.
             #expect(try eventually(seconds: 30) { try node.command("status", "--check").code == 0 })
             #expect(try node.status().storage.writeFailure == .null)
             try node.done("import", file, "--kind", "need", "--key", "id")
@@ -282,7 +282,7 @@ extension ProcessTests {
         }
     }
 
-    /// Records that are deleted: every command says so.
+    /// Deleted records: every command reports the deletion.
     struct DeletedRecordTests {
         @Test
         func `a deleted record is said to be one, with who deleted it and when`() throws {
@@ -321,7 +321,7 @@ extension ProcessTests {
         }
     }
 
-    /// What authors write reaches a terminal as text.
+    /// Text of authors reaches a terminal as plain text.
     struct HostileTextTests {
         private static let forged = "x\u{1B}[2J\u{9B}31m\nhansa: all is well\u{202E}"
 
@@ -352,7 +352,7 @@ extension ProcessTests {
                 }
                 #expect(!said.contains("\nhansa: all is well"), "\(words)")
             }
-            // A running node's log neither.
+            // The same holds for a running node's log.
             let log = reader.logLines.joined(separator: "\n")
             #expect(!log.contains("\u{1B}") && !log.contains("\u{9B}"))
         }

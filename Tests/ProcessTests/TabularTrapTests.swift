@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// What spreadsheets do to a table, through the real program.
+    /// Typical damage of tables by spreadsheets, through the real program.
     struct TabularTrapTests {
         private static let rejected: [(name: String, text: String, place: String, words: [String])] = [
             ("repeated key", "id,name\nA,one\nB,two\nA,three\n", ":4:", ["2", "4"]),
@@ -26,7 +26,7 @@ extension ProcessTests {
             #expect(try cluster[0].sequences() == before)
             #expect(try cluster[0].records() == 1)
 
-            // The same words with the node stopped, and as JSON.
+            // The same messages with the node stopped, and as JSON.
             #expect(cluster[0].stop() == 0)
             #expect(try cluster[0].command(load).errors == outcome.errors)
             let answer = try cluster[0].command(load + ["--json"])
@@ -74,7 +74,7 @@ extension ProcessTests {
                 #expect(record.fields["ext/number"].string == "\(position)")
                 #expect(record.name.string?.contains("line two, no. \(position)") == true)
             }
-            // One byte more than a key may have.
+            // One byte longer than the maximum of a key.
             let over = try cluster.folder.file("over.csv", "id,name\n\(long)xx,n\n")
             let outcome = try cluster[0].command("import", over, "--kind", "need", "--key", "id")
             #expect(outcome.code == 1)

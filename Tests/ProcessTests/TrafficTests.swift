@@ -3,11 +3,11 @@ import TestSupport
 import Testing
 
 extension ProcessTests {
-    /// What nodes count of their own traffic.
+    /// The nodes' counts of their own traffic.
     struct TrafficTests {
         private static func traffic(_ node: HansaProcess) throws -> JSONTree { try node.done("peers", "--json").json }
 
-        /// The counts of a direction by message, without those of newcomers, which another process sends.
+        /// The counts of a direction by message, without those of joins, which another process sends.
         private static func counts(_ direction: JSONTree) -> [String: JSONTree] {
             direction.byMessage.object.filter { $0.key != "join" }
         }
@@ -21,7 +21,7 @@ extension ProcessTests {
             let cluster = try Cluster("First", "Second")
             for number in 0..<20 { try cluster[0].done("edit", "First/need/n\(number)", "title=\(number)", "--create") }
             #expect(try cluster.awaitAgreement())
-            // A heartbeat may be under way.
+            // A heartbeat may be in transit.
             var both: [JSONTree] = []
             let isEqual = try eventually(seconds: 60) {
                 both = try cluster.nodes.map(Self.traffic)
@@ -31,13 +31,13 @@ extension ProcessTests {
             #expect(isEqual, "\(both)")
             let sent = both[0].traffic.sent
             #expect(sent.byMessage.hello.messages.int == 1)
-            // Twenty edits of some hundred bytes went out once each, whether pushed or asked for.
+            // Each of twenty edits, some hundred bytes long, was sent once, as a push or on request.
             let edits = Self.sum([sent.byMessage.push, sent.byMessage.deltas], "bytes")
             #expect((20 * 200..<20 * 2_000).contains(edits), "\(sent)")
             for direction in [sent, both[0].traffic.received] {
                 #expect(direction.bytes.int == Self.sum(direction.byMessage.object.values, "bytes"))
                 #expect(direction.messages.int == Self.sum(direction.byMessage.object.values, "messages"))
-                // The records of TLS and its handshakes come on top.
+                // TLS records and handshakes add to this.
                 #expect((direction.socketBytes.int ?? 0) > (direction.bytes.int ?? .max) + 1_000)
             }
             let peer = both[0].peers[0]

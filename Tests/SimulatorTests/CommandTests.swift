@@ -1,6 +1,6 @@
 import Testing
 
-/// The program's exit codes and sentences.
+/// The program's exit codes and messages.
 struct CommandTests {
     @Test
     func `a run that passes exits with 0, and one that does not with 1 and the way to see it again`() throws {

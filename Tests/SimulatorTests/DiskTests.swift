@@ -5,9 +5,9 @@ import Simulator
 import TestSupport
 import Testing
 
-/// The virtual disk keeps what every storage keeps.
+/// The virtual disk fulfils the contract of every storage.
 struct DiskTests {
-    /// Without what amounts to nothing: which organizations a storage has met is its own affair.
+    /// The summary without empty totals: the organizations that a storage has met may differ.
     private static func summary(_ summary: StorageSummary) -> StorageSummary {
         var summary = summary
         summary.digests = summary.digests.filter { $0.value != CatalogDigest() }
@@ -69,7 +69,7 @@ struct DiskTests {
                 #expect(Self.summary(disk) == Self.summary(try expected.summary()), "seed \(seed)")
             }
         }
-        // The sum is over what counts.
+        // The sum covers the deltas that count.
         var fresh = VirtualDisk(pool: pool)
         for (log, bound) in expected.bounds { fresh.setBound(bound, of: log) }
         for delta in history.deltas { _ = try history.applier.apply(delta, to: &fresh) }
@@ -95,7 +95,7 @@ struct DiskTests {
         #expect(try applier.apply(right, to: &disk) == .refused(.fork))
     }
 
-    /// Bytes of memory that this process has.
+    /// The resident memory of this process in bytes.
     private static func residentBytes() throws -> Int {
         let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
         return try #require(Int(fields[1])) * 4096

@@ -3,16 +3,15 @@ import Gossip
 import Simulator
 import Testing
 
-/// One hostile member among honest ones: what it does costs the others a bounded amount of work, and nothing else.
+/// One hostile member among honest ones: its acts cost the others a bounded amount of work, and nothing else.
 struct HostileRoleTests {
     private static let hostile = 3
 
-    /// Runs eight nodes of which one misbehaves, with work at all others; the honest ones have to agree soon after each
-    /// edit, all the while.
+    /// Runs eight nodes with edits at all of them; one node may misbehave.
     private static func run(_ role: HostileRole?, seed: UInt64) -> Simulation {
         var settings = Simulation.Settings()
         settings.network.latency = .constant(10)
-        // Shares small enough to be used up within the run.
+        // Budgets small enough to be used up within the run.
         settings.engine.budget.workPerSecond = 20_000
         settings.engine.budget.workBurst = 400_000
         let simulation = Simulation(nodes: 8, seed: seed, settings: settings)
@@ -30,14 +29,14 @@ struct HostileRoleTests {
     func `the honest nodes agree, whatever one node does`(role: HostileRole) {
         let simulation = Self.run(role, seed: 7)
         let honest = (0..<8).filter { $0 != Self.hostile }
-        // The hostile node's own log may be forked or incomplete; what the honest ones show is the same.
+        // The hostile node's own log may be forked or incomplete; the honest nodes must show the same records.
         let isEqual = simulation.run(atMost: 120_000) { $0.areEqual(honest) }
         #expect(isEqual, "\(simulation.summary)")
         #expect(simulation.violations.isEmpty, "\(simulation.violations.prefix(3))")
         for place in honest {
             #expect(simulation.storage(place).frontier.heads.count >= 7)
             for other in honest where other != place {
-                // Nobody was blamed for what the hostile one did.
+                // No honest node was blamed for the hostile node's acts.
                 let isClosed = simulation.box(place)?.engine.openLink(to: VirtualAlliance.node(other)) == nil
                 #expect(!isClosed, "\(place) has lost \(other)")
             }

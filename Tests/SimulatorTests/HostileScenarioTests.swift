@@ -1,8 +1,8 @@
 import Simulator
 import Testing
 
-/// One hostile organization on links that lose nothing: whatever it does, an honest edit is at all honest nodes within five
-/// seconds, and what honest nodes send, keep and compute stays within bounds.
+/// One hostile organization on links without loss. An honest edit reaches all honest nodes within five seconds, and the
+/// traffic, memory and work of honest nodes stay within bounds.
 struct HostileScenarioTests {
     private static func expectPassed(_ name: String, _ seed: UInt64) throws {
         let report = try report(name, seed: seed)

@@ -1,9 +1,9 @@
 import Simulator
 import Testing
 
-/// What the network does to messages.
+/// The network's effects on messages.
 struct NetworkTests {
-    /// Milliseconds from city to city, by their places.
+    /// The minimum and maximum milliseconds between two nodes, by their indices.
     private static func way(_ from: Int, _ to: Int) -> ClosedRange<Double> {
         var random = SplitMix64(seed: 1)
         let draws = (0..<1_000).map { _ in
@@ -14,7 +14,7 @@ struct NetworkTests {
 
     @Test
     func `the earth is as large as it is, and no way takes always the same`() {
-        // Beijing to London are 8,140 km: 57 ms by a cable that is 1.4 times as long.
+        // The distance from Beijing to London is 8,140 km: 57 ms through a cable that is 1.4 times as long.
         let far = Self.way(0, 6)
         #expect(far.lowerBound > 55 && far.lowerBound < 59, "\(far)")
         #expect(far.upperBound > far.lowerBound + 3 && far.upperBound < far.lowerBound * 1.1 + 1, "\(far)")
@@ -22,7 +22,7 @@ struct NetworkTests {
         #expect(Self.way(3, 15).upperBound < 1, "one city")
     }
 
-    /// Milliseconds until an edit is on every disk.
+    /// The milliseconds until an edit is on every disk.
     private static func spread(_ change: (inout NetworkSettings) -> Void) -> UInt64 {
         var settings = Simulation.Settings()
         settings.network.latency = .constant(50)

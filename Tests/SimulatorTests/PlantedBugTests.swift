@@ -1,13 +1,13 @@
 import Simulator
 import Testing
 
-/// Mistakes that nodes make on purpose are found: whoever would make one for real would be told.
+/// Deliberate bugs are found, so the same bugs would also be found if they were real.
 struct PlantedBugTests {
-    /// Seeds within which each is found.
+    /// The seeds in which each bug must be found.
     private static let seeds: ClosedRange<UInt64> = 1...40
 
-    /// What only shows where the broadcast must mend itself, one member is hostile or nodes are late has a scenario of its
-    /// own.
+    /// The scenario that reveals the bug. Some bugs show only in broadcast repair, with a hostile member, or with late
+    /// nodes.
     private static func scenario(for bug: PlantedBug) -> String {
         switch bug {
         case .dropGraft, .forgetHave: "mend"

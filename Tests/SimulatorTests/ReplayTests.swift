@@ -2,7 +2,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// One seed gives one run, in whatever process.
+/// A seed gives the same run in every process.
 struct ReplayTests {
     @Test(arguments: [("smoke", 1), ("swarm", 3), ("swarm", 7), ("in-step", 1)] as [(String, UInt64)])
     func `one seed gives one trace`(scenario: String, seed: UInt64) throws {
@@ -11,7 +11,7 @@ struct ReplayTests {
         #expect(first.traceHash == again.traceHash)
         #expect(first.events == again.events)
         #expect(try report(scenario, seed: seed + 1).traceHash != first.traceHash)
-        // Dictionaries are laid out differently in every process.
+        // Dictionaries have a different order in every process.
         for _ in 0..<2 {
             let run = try SimulatorProgram.run(["run", "--scenario", scenario, "--seed", "\(seed)", "--json"])
             #expect(run.output.contains("\"traceHash\" : \"\(first.traceHash)\""), "\(run)")

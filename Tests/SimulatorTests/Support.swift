@@ -3,7 +3,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// Seeds kept in the repository: those that once found something, one a line, with a word about it behind a `#`.
+/// Seeds stored in the repository: those that once found a fault, one per line, each with a note after a `#`.
 enum RecordedSeeds {
     static let swarm: [UInt64] = {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("seeds.txt")
@@ -14,7 +14,7 @@ enum RecordedSeeds {
     }()
 }
 
-/// The program hansa-sim, built beside whatever runs this.
+/// The program hansa-sim, built next to the running executable.
 enum SimulatorProgram {
     private static let path: String = {
         let own =
@@ -22,7 +22,7 @@ enum SimulatorProgram {
         return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("hansa-sim").path
     }()
 
-    /// Runs it; nil where it never ended.
+    /// Runs the program; the code is nil if it exceeded the time limit.
     static func run(_ arguments: [String]) throws -> (code: Int32?, output: String, errors: String) {
         let folder = try TemporaryFolder()
         let (output, errors) = (folder("output"), folder("errors"))

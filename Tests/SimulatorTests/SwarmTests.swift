@@ -1,7 +1,7 @@
 import Simulator
 import Testing
 
-/// Faults of all kinds: whatever comes, no promise is broken, and in the end the honest nodes agree.
+/// Faults of all kinds: no promise is broken, and in the end the honest nodes agree.
 struct SwarmTests {
     @Test(arguments: RecordedSeeds.swarm)
     func `a seed that once found something`(seed: UInt64) throws {
@@ -18,7 +18,7 @@ struct SwarmTests {
         }
     }
 
-    /// How many seeds that nobody has run before: other ones at each run.
+    /// The number of new seeds, which differ in each run.
     private static let freshSeeds = 240
 
     @Test(arguments: 0..<4)

@@ -1,25 +1,25 @@
 package import Glibc
 
-/// A process that was started here: ended with the value that owns it, whatever becomes of the test. One of Hansa's own
-/// programs also ends with the process that started it, even where that is killed.
+/// A child process that ends with the value that owns it, whatever the test's outcome. Hansa's own programs also end if
+/// this process is killed.
 ///
-/// Foundation's `Process` runs a run loop on the waiting thread; waiting here is a plain loop over `waitpid` with a
-/// bound, so that nothing a program does can hang a test run.
+/// Foundation's `Process` runs a run loop on the waiting thread. This type polls `waitpid` with a time limit, so no
+/// program can hang a test run.
 package final class ChildProcess {
     package let processIdentifier: pid_t
     private var ended: Int32?
 
-    /// What Hansa's programs watch (`Lifeline`): the reading end of a pipe that this process never writes to. The writing
-    /// end closes with this process; no child has it.
+    /// The reading end of a pipe that Hansa's programs watch (`Lifeline`); this process never writes to the pipe. The
+    /// writing end closes with this process; no child has it.
     private static let lifeline: Int32? = {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return nil }
-        // Neither end is left to a child by itself, and what is handed over lies above all that a child has.
+        // Neither end is inherited by default, and the descriptors are above all that a child uses.
         let high = ends.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
         for end in ends { close(end) }
         return high.contains { $0 < 0 } ? nil : high[0]
     }()
-    /// What it is called in a child.
+    /// The descriptor's number in a child.
     private static let lifelineInChild: Int32 = 3
 
     package struct StartFailure: Error {
@@ -30,11 +30,11 @@ package final class ChildProcess {
     /// Starts a program.
     ///
     /// - Parameters:
-    ///   - program: Its path; found along PATH where it has no slash.
-    ///   - environment: All of it.
-    ///   - input: The file for standard input; nil for an empty one.
-    ///   - output: The file that standard output is appended to; nil to let it go.
-    ///   - errors: Likewise for standard error.
+    ///   - program: the program's path; searched in PATH if it has no slash.
+    ///   - environment: the complete environment.
+    ///   - input: the file for standard input; nil for an empty one.
+    ///   - output: the file to which standard output is appended; nil to discard it.
+    ///   - errors: the same for standard error.
     /// - Throws: ``StartFailure``.
     package init(
         _ program: String,
@@ -60,7 +60,7 @@ package final class ChildProcess {
         let words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
         let variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") }
         defer { for pointer in words + variables { free(pointer) } }
-        // Who runs tests in the background may have interrupts ignored, which children inherit.
+        // Background test runs may ignore interrupts, and children inherit that setting.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -79,7 +79,7 @@ package final class ChildProcess {
         end()
     }
 
-    /// True until it has ended.
+    /// True until the process has ended.
     package var isRunning: Bool {
         guard ended == nil else { return false }
         var status: Int32 = 0
@@ -89,8 +89,8 @@ package final class ChildProcess {
         return false
     }
 
-    /// Waits for its end; the exit code, or 128 and the signal that ended it. It is killed where it takes longer than
-    /// that, which gives nil.
+    /// Waits for the process's end. Returns the exit code, or 128 plus the signal that ended it. If the time limit
+    /// passes, kills the process and returns nil.
     @discardableResult
     package func wait(seconds: Double = 120) -> Int32? {
         guard eventually(seconds: seconds, every: 1_000, { !isRunning }) else {
@@ -100,12 +100,12 @@ package final class ChildProcess {
         return ended
     }
 
-    /// Sends a signal, if it still runs.
+    /// Sends a signal if the process still runs.
     package func send(_ signal: Int32) {
         if isRunning { kill(processIdentifier, signal) }
     }
 
-    /// Ends it at once.
+    /// Kills the process.
     package func end() {
         guard isRunning else { return }
         kill(processIdentifier, SIGKILL)

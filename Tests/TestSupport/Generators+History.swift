@@ -2,9 +2,9 @@ package import Catalog
 package import DeltaLog
 package import Simulator
 
-// Histories: what several authors wrote, each having seen some of what the others wrote.
+// Histories: several authors write, and each has seen some of the others' writes.
 
-/// One node that writes: its log, and what it has received.
+/// A node that writes: its log, and its received data.
 package struct TestAuthor {
     package let signer: KeyedHashSigner
     package let organization: OrganizationID
@@ -19,13 +19,13 @@ package struct TestAuthor {
     }
 }
 
-/// A few authors in one alliance, with fast signatures, writing through the real path: plan, sign, encode, verify,
+/// A few authors in one alliance with fast signatures. They write through the real code: plan, sign, encode, verify,
 /// apply.
 package struct TestHistory {
     package static let alliance = AllianceID(Hash256(1, 2, 3, 4))
     package let cryptography = KeyedHashCryptography()
     package var authors: [TestAuthor]
-    /// The wall clock of each author, in milliseconds; may be wrong.
+    /// The wall clock of each author in milliseconds; it may be wrong.
     package var clocks: [UInt64]
     private var random: SplitMix64
 
@@ -40,14 +40,14 @@ package struct TestHistory {
         DeltaApplier(alliance: Self.alliance, hasher: cryptography)
     }
 
-    /// Everything written, log by log.
+    /// All deltas, log by log.
     package var logs: [[VerifiedDelta]] { authors.map(\.written) }
 
     package func organization(of node: NodeKey) -> OrganizationID {
         authors.first { $0.log.author == node }!.organization
     }
 
-    /// Gives one delta to a storage.
+    /// Applies one delta to a storage.
     @discardableResult
     package func deliver(
         _ delta: VerifiedDelta,
@@ -56,7 +56,7 @@ package struct TestHistory {
         try applier.apply(delta, to: &storage)
     }
 
-    /// One author receives another's log up to a delta, or all of it.
+    /// Delivers a prefix of one author's log to another author.
     package mutating func show(_ reader: Int, _ writer: Int, upTo count: Int = .max) throws {
         for delta in authors[writer].written.prefix(count) { try deliver(delta, to: &authors[reader].storage) }
     }
@@ -74,7 +74,7 @@ package struct TestHistory {
         authors[author].storage.view(of: id(identity, ownedBy: author))
     }
 
-    /// Plans, signs, encodes, checks and applies an upsert; nil where it changes nothing.
+    /// Plans, signs, encodes, verifies and applies an upsert; nil if it changes nothing.
     @discardableResult
     package mutating func upsert(
         _ author: Int,
@@ -92,14 +92,14 @@ package struct TestHistory {
         return try draft.map { try write(author, [$0]) }
     }
 
-    /// Deletes what the author sees of the record; nil where it sees none.
+    /// Deletes the author's view of the record; nil if the author has no view.
     @discardableResult
     package mutating func delete(_ author: Int, _ identity: RecordIdentity) throws -> VerifiedDelta? {
         guard let view = view(identity, at: author) else { return nil }
         return try write(author, [Planner.deletion(of: view)])
     }
 
-    /// Signs drafts as the author's next delta, sends it through its encoding, and applies it at the author.
+    /// Signs drafts as the author's next delta, encodes and decodes it, and applies it at the author.
     @discardableResult
     package mutating func write(_ author: Int, _ drafts: [OperationDraft]) throws -> VerifiedDelta {
         let delta = try sign(author, drafts)
@@ -109,7 +109,7 @@ package struct TestHistory {
         return delta
     }
 
-    /// Signs drafts as the author's next delta, and takes it through its encoding.
+    /// Signs drafts as the author's next delta, and encodes and decodes it.
     package mutating func sign(_ author: Int, _ drafts: [OperationDraft]) throws -> VerifiedDelta {
         let own = authors[author]
         let delta = try VerifiedDelta(
@@ -131,8 +131,8 @@ package struct TestHistory {
 }
 
 extension TestHistory {
-    /// A history of that many operations: authors take turns at random, see some of the others' logs before they
-    /// write, and set, clear, add, remove, delete and re-create one or two records.
+    /// A history with this many operations. Authors take turns at random and see some of the others' logs before they
+    /// write. They set, clear, add, remove, delete and re-create one or two records.
     package static func random(
         operations count: Int,
         organizations: [UInt64],
@@ -168,7 +168,7 @@ extension TestHistory {
     }
 }
 
-/// Every order of the entries of several lists that keeps the order within each: by the list to take from next.
+/// Every interleaving of several lists that keeps the order within each list, as the index of the next list.
 package func interleavings(of counts: [Int]) -> [[Int]] {
     if counts.allSatisfy({ $0 == 0 }) { return [[]] }
     var orders: [[Int]] = []
@@ -180,7 +180,7 @@ package func interleavings(of counts: [Int]) -> [[Int]] {
     return orders
 }
 
-/// Every order of the numbers below `count`.
+/// Every permutation of the numbers below `count`.
 package func permutations(of count: Int) -> [[Int]] {
     guard count > 0 else { return [[]] }
     return permutations(of: count - 1).flatMap { shorter in
@@ -192,7 +192,7 @@ package func permutations(of count: Int) -> [[Int]] {
     }
 }
 
-/// All that nodes must agree on once they hold the same: no location, and no number of a field, which are local.
+/// The state on which nodes with the same deltas must agree. It omits locations and field numbers, which are local.
 package struct Agreement: Hashable, Sendable {
     package struct Record: Hashable, Sendable {
         package let id: RecordID
@@ -252,7 +252,7 @@ package struct Agreement: Hashable, Sendable {
     }
 }
 
-/// The merged state by its definition, without any order: of all writes, those that no citation names rightly.
+/// The merged state by its definition, independent of any order: all writes that no valid citation names.
 package struct NaiveCatalog {
     private struct LiveKey: Hashable {
         let dot: Dot
@@ -304,7 +304,7 @@ package struct NaiveCatalog {
         }
     }
 
-    /// The same of a storage.
+    /// The live writes of a storage in the same form.
     package static func live(_ storage: MemoryStorage) -> [RecordID: Set<[UInt64]>] {
         var live: [RecordID: Set<[UInt64]>] = [:]
         for record in storage.records.values {

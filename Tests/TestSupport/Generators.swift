@@ -2,10 +2,10 @@ package import Catalog
 package import DeltaLog
 package import Simulator
 
-// Values, paths and drafts made from a seed.
+// Values, paths and drafts generated from a seed.
 
 extension Value {
-    /// Any kind of value that a user may write, with texts that Swift takes for equal though their bytes differ.
+    /// Any kind of value that a user may write, including texts that Swift considers equal although their bytes differ.
     package static func random(using generator: inout SplitMix64) -> Value {
         let texts = [
             "", "a", "é", "e\u{301}", "K", "\u{212A}", "测试", "line\nbreak", String(repeating: "x", count: 130),
@@ -62,7 +62,7 @@ extension Header {
 }
 
 extension FieldList {
-    /// Some of the paths that ``Envelope/random(in:using:)`` draws from, and others.
+    /// Some of the paths of ``Envelope/random(in:using:)``, and others.
     fileprivate static func random(using generator: inout SplitMix64) -> FieldList {
         var list = FieldList()
         guard Bool.random(using: &generator) else { return list }
@@ -74,7 +74,7 @@ extension FieldList {
 }
 
 extension Citation {
-    /// Any citation that the format allows, of one of those logs.
+    /// Any citation of one of these logs that the format allows.
     package static func random(of logs: [LogID], using generator: inout SplitMix64) -> Citation {
         let sequences: [UInt64] = [1, 2, 300, Header.sequenceMax]
         let indices: [UInt32] = [0, 1, .max]
@@ -94,7 +94,7 @@ extension Citation {
 extension Envelope {
     fileprivate static let paths = ["name/zh", "tags", "ext/Column é", "@", "e\u{301}"]
 
-    /// Any envelope that the format allows in a delta with this header: not all of them make sense.
+    /// Any envelope that the format allows in a delta with this header; not all of them make sense.
     package static func random(in header: Header, using generator: inout SplitMix64) -> Envelope {
         let logs = header.cited + [header.log]
         var kind =

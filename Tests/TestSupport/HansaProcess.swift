@@ -1,21 +1,21 @@
 package import Foundation
 import Glibc
 
-/// What a command printed, and how it ended.
+/// A command's output and exit code.
 package struct CommandOutcome: Sendable, CustomStringConvertible {
-    /// The exit code; 128 and the signal where one ended it; -1 where it never ended by itself.
+    /// The exit code; 128 plus the signal if a signal ended the command; -1 if the command exceeded its time limit.
     package let code: Int32
     package let output: String
     package let errors: String
     package let seconds: Double
 
-    /// The output as JSON; null where it is none.
+    /// The output as JSON; null if it is not JSON.
     package var json: JSONTree { JSONTree(Data(output.utf8)) }
 
     package var description: String { "exit \(code) after \(seconds) s\n\(output)\n\(errors)" }
 }
 
-/// A command that had to work did not.
+/// The error of a command that had to succeed.
 package struct CommandFailure: Error, CustomStringConvertible {
     package let words: [String]
     package let outcome: CommandOutcome
@@ -28,31 +28,31 @@ package struct CommandFailure: Error, CustomStringConvertible {
     package var description: String { "hansa \(words.joined(separator: " ")): \(outcome)" }
 }
 
-/// A node as its operator has it: a data folder, and the real program run on it.
+/// A node as an operator sees it: a data folder, and the real program.
 package final class HansaProcess {
-    /// The program, built beside whatever runs this.
+    /// The path of the program, which is built next to the running executable.
     package static let program: String = {
         let own =
             (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("hansa").path
     }()
 
-    /// No command that tests run may take longer.
+    /// The maximum duration of a command in tests, in seconds.
     package static let commandSecondsMax = 240.0
 
     package let folder: String
     package let port: Int
-    /// Variables for every command and for the node; an empty text takes one away.
+    /// Environment variables for every command and for the node; an empty text removes one.
     package var environment: [String: String]
-    /// What stands behind `run`.
+    /// Further arguments of `run`.
     package var runArguments: [String] = []
-    /// A program and its arguments that the node is run by, as `prlimit` does it; it must become the node's process.
+    /// A program with arguments that starts the node, such as `prlimit`; its process must become the node's.
     package var runWrapper: [String] = []
     private var process: ChildProcess?
 
     /// - Parameters:
-    ///   - runtime: The runtime directory of node and commands; nil for the system's.
-    ///   - port: Where it will listen on 127.0.0.1.
+    ///   - runtime: the runtime directory of the node and the commands; nil for the system's.
+    ///   - port: the port on 127.0.0.1 at which the node listens.
     package init(folder: String, runtime: String? = nil, port: Int = HansaProcess.freePort()) {
         self.folder = folder
         self.port = port
@@ -64,8 +64,8 @@ package final class HansaProcess {
         kill()
     }
 
-    /// A port of 127.0.0.1 that nobody uses just now. It lies below those that systems give to outgoing connections and to
-    /// whoever asks for any port, so that a node that is stopped finds its port free when it starts again.
+    /// A currently free port of 127.0.0.1. It is below the system's ephemeral ports, so a stopped node finds its port
+    /// free when it starts again.
     package static func freePort() -> Int {
         while true {
             let port = UInt16.random(in: 15_000..<32_000)
@@ -83,7 +83,7 @@ package final class HansaProcess {
         }
     }
 
-    /// The environment of commands: the test's own, without what a user may have set for a node of theirs.
+    /// The environment of commands: the test's own, without the user's `HANSA_` variables.
     private var variables: [String: String] {
         var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("HANSA_") }
         for (name, value) in environment { variables[name] = value.isEmpty ? nil : value }
@@ -95,15 +95,15 @@ package final class HansaProcess {
     /// Runs one command on the folder and waits for its end.
     ///
     /// - Parameters:
-    ///   - input: Given on standard input; nil for none.
-    ///   - wrapper: A program and its arguments that runs the command, as `prlimit` does.
+    ///   - input: the standard input; nil for none.
+    ///   - wrapper: a program with arguments that runs the command, such as `prlimit`.
     @discardableResult
     package func command(
         _ words: [String],
         input: Data? = nil,
         wrapper: [String] = []
     ) throws -> CommandOutcome {
-        // Files instead of pipes: however much a command prints, nobody has to read along.
+        // Files instead of pipes: a large output cannot block the command.
         let scratch = FileManager.default.temporaryDirectory.path + "/hansa-test-" + UUID().uuidString
         let (given, output, errors) = (scratch + ".in", scratch + ".out", scratch + ".err")
         defer { for file in [given, output, errors] { unlink(file) } }
@@ -132,9 +132,9 @@ package final class HansaProcess {
         try command(words, input: input)
     }
 
-    /// Runs a command that must work.
+    /// Runs a command that must succeed.
     ///
-    /// - Throws: ``CommandFailure`` where its exit code is not 0.
+    /// - Throws: ``CommandFailure`` if its exit code is not 0.
     @discardableResult
     package func done(_ words: [String], input: Data? = nil) throws -> CommandOutcome {
         let outcome = try command(words, input: input)
@@ -147,9 +147,9 @@ package final class HansaProcess {
         try done(words, input: input)
     }
 
-    /// Begins a command and does not wait for it.
+    /// Starts a command without waiting for it.
     ///
-    /// - Parameter output: The file that gets what it prints, errors included; nil to let it go.
+    /// - Parameter output: the file for its output, including errors; nil to discard it.
     package func begin(_ words: [String], output: String? = nil) throws -> ChildProcess {
         try ChildProcess(
             Self.program,
@@ -166,7 +166,7 @@ package final class HansaProcess {
 
     // MARK: - The node
 
-    /// Where the running node writes its log lines.
+    /// The file of the running node's log.
     package var logFile: String { folder + ".log" }
     /// The log lines written so far.
     package var logLines: [Substring] {
@@ -174,7 +174,7 @@ package final class HansaProcess {
             .split(separator: "\n")
     }
 
-    /// Starts the node and waits until it listens; false if it ends or does not within half a minute.
+    /// Starts the node and waits until it listens; false if it ends, or if it does not listen within half a minute.
     @discardableResult
     package func start() throws -> Bool {
         let process = try beginRunning()
@@ -185,7 +185,7 @@ package final class HansaProcess {
         } && process.isRunning
     }
 
-    /// Starts the node and waits for nothing.
+    /// Starts the node without waiting.
     package func beginRunning() throws -> ChildProcess {
         let words = runWrapper + [Self.program, "run", "--data", folder] + runArguments
         return try ChildProcess(
@@ -197,17 +197,18 @@ package final class HansaProcess {
         )
     }
 
-    /// The node's process number; nil where it does not run.
+    /// The node's process id; nil if it does not run.
     package var processIdentifier: pid_t? { process.flatMap { $0.isRunning ? $0.processIdentifier : nil } }
 
-    /// Asks the node to stop and waits for it; its exit code, nil where it had to be killed after half a minute.
+    /// Asks the node to stop and waits for it. Returns the exit code, or nil if the node had to be killed after half a
+    /// minute.
     @discardableResult
     package func stop() -> Int32? {
         process?.send(SIGTERM)
         return awaitEnd()
     }
 
-    /// Waits for the node's end; its exit code.
+    /// Waits for the node's end and returns its exit code.
     @discardableResult
     package func awaitEnd(seconds: Double = 30) -> Int32? {
         defer { process = nil }
@@ -220,7 +221,7 @@ package final class HansaProcess {
         process = nil
     }
 
-    /// What the running node takes of memory, in bytes; nil where it does not run.
+    /// The resident memory of the running node in bytes; nil if it does not run.
     package var residentBytes: Int? {
         guard let number = processIdentifier,
             let text = try? String(contentsOfFile: "/proc/\(number)/statm", encoding: .utf8)
@@ -229,45 +230,45 @@ package final class HansaProcess {
         return fields.count > 1 ? Int(fields[1]).map { $0 * sysconf(Int32(_SC_PAGESIZE)) } : nil
     }
 
-    /// Descriptors that the running node has open; nil where it does not run.
+    /// The number of open descriptors of the running node; nil if it does not run.
     package var descriptorCount: Int? {
         processIdentifier.flatMap { try? FileManager.default.contentsOfDirectory(atPath: "/proc/\($0)/fd").count }
     }
 
-    // MARK: - What tests ask again and again
+    // MARK: - Frequent queries
 
     package func status() throws -> JSONTree { try command("status", "--json").json }
     package func digest() throws -> String { try status().digest.string ?? "" }
     package func records() throws -> Int { try status().records.int ?? -1 }
 
-    /// A record's fields; nil where there is none or it is deleted.
+    /// A record's fields; nil if the record does not exist or is deleted.
     package func fields(of record: String) throws -> [String: JSONTree]? {
         let outcome = try command("get", record, "--json")
         return outcome.code == 0 && outcome.json.deleted.bool == false ? outcome.json.fields.object : nil
     }
 
-    /// True if the node says that it is in step with all.
+    /// True if the node reports that it is in step with all others.
     package func isInStep() throws -> Bool { try command("status", "--check").code == 0 }
 
-    /// Founds an alliance here.
+    /// Founds an alliance in this folder.
     @discardableResult
     package func found(alliance: String = "Test Alliance", organization: String) throws -> CommandOutcome {
         try done("init", "--alliance", alliance, "--org", organization, "--listen", "127.0.0.1:\(port)")
     }
 
-    /// A ticket of this node.
+    /// A new ticket of this node.
     package func ticket(_ arguments: String...) throws -> String {
         try done(["invite"] + arguments).output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// Joins by a ticket; a further node of the inviter's organization where no name is given.
+    /// Joins with a ticket. Without a name, the node joins the inviter's organization.
     package func join(_ ticket: String, organization: String?) throws -> CommandOutcome {
         let name = organization.map { ["--org", $0] } ?? []
         return try command(["join", ticket, "--listen", "127.0.0.1:\(port)"] + name)
     }
 }
 
-/// Asks again until the answer is true, at most so long; the last answer.
+/// Evaluates the condition repeatedly until it is true or the time limit passes. Returns the last result.
 package func eventually(
     seconds: Double,
     every microseconds: UInt32 = 30_000,

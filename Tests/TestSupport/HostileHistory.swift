@@ -2,12 +2,12 @@ package import Catalog
 package import DeltaLog
 package import Simulator
 
-/// Random deltas whose authors keep to the format and to nothing else: values that look like identities in any field,
-/// identities that are superseded, texts that Swift takes for equal though their bytes differ as paths, kinds and values,
-/// sets and registers in one field, citations of what is later, of what never comes and of what is another record's,
-/// several operations on a record in one delta, records of others, and kinds of operation from the future.
+/// Random deltas that follow the format but no other rule. They contain values that look like identities in any field,
+/// superseded identities, and paths, kinds and values that Swift considers equal although their bytes differ. They also
+/// contain sets and registers in one field, several operations on a record in one delta, other organizations' records,
+/// and operation kinds of later versions. Citations name later operations, absent ones and those of other records.
 package struct HostileHistory: Sendable {
-    /// In an order in which they were written; those of one log are in theirs.
+    /// In the order of writing; the deltas of one log are in sequence.
     package private(set) var deltas: [VerifiedDelta] = []
     /// The organization of each author.
     package private(set) var organizations: [NodeKey: OrganizationID] = [:]
@@ -40,7 +40,7 @@ package struct HostileHistory: Sendable {
     }
 
     private mutating func pick<Element>(_ elements: [Element]) -> Element {
-        // Never empty.
+        // The list is never empty.
         elements[Int.random(in: 0..<elements.count, using: &random)]
     }
 
@@ -115,7 +115,7 @@ package struct HostileHistory: Sendable {
         }
     }
 
-    /// Of an operation written before, of one that may come, or of one that never does.
+    /// A citation of an earlier operation, of one that may come later, or of one that never exists.
     private mutating func citation(_ log: LogID) -> Citation {
         let known = deltas.isEmpty ? nil : pick(deltas)
         let index = known.map { Int.random(in: 0..<$0.operations.count, using: &random) } ?? 0
@@ -134,7 +134,7 @@ package struct HostileHistory: Sendable {
         )
     }
 
-    /// The deltas in another order; those of one log may come before what they continue.
+    /// The deltas in a different order; a delta may come before its predecessor in the log.
     package func shuffled(seed: UInt64) -> [VerifiedDelta] {
         var random = SplitMix64(seed: seed)
         return deltas.shuffled(using: &random)

@@ -8,7 +8,7 @@ package import Replica
 import SwiftProtobuf
 package import Wire
 
-/// An organization in the hands of a test: its key, and any number of node keys, without a node behind them.
+/// An organization that a test controls: its key and any number of node keys, without real nodes.
 package struct HostileMember {
     package let name: String
     package let alliance: AllianceID
@@ -20,9 +20,9 @@ package struct HostileMember {
     private let ticket: Hansa_V0_Ticket
     private let cryptography = SystemCryptography()
 
-    /// An organization that holds a ticket and has not joined yet.
+    /// An organization that has a ticket and has not joined yet.
     ///
-    /// - Parameter ticket: As `hansa invite` prints it, for a new organization.
+    /// - Parameter ticket: a ticket for a new organization, as `hansa invite` prints it.
     package init(
         ticket text: String,
         name: String,
@@ -39,7 +39,7 @@ package struct HostileMember {
         identity = try NodeIdentity.make(for: self.node.key)
     }
 
-    /// The identity of a ticket's holder: of its one-time key.
+    /// The TLS identity of a ticket's one-time key.
     package static func identity(ofTicket text: String) throws -> TLSIdentity {
         let ticket = try TicketText.decode(text, hasher: SystemCryptography())
         return try NodeIdentity.make(for: Ed25519PrivateKey(seed: Array(ticket.oneTimeSeed)))
@@ -47,7 +47,7 @@ package struct HostileMember {
 
     // MARK: - Joining
 
-    /// The request to be admitted.
+    /// The request to join.
     package func joinRequest() throws -> Hansa_V0_JoinRequest {
         var request = Hansa_V0_JoinRequest()
         request.name = name
@@ -62,9 +62,9 @@ package struct HostileMember {
         return request
     }
 
-    /// Asks a node to be admitted, and takes the answer in all its parts.
+    /// Asks a node for admission and receives all parts of the answer.
     ///
-    /// - Returns: The answer's frames, at least one.
+    /// - Returns: the answer's frames, at least one.
     /// - Throws: ``HostilePeer/Failure``.
     @discardableResult
     package func join(port: Int, from source: String = "127.0.0.1") throws -> [Hansa_V0_JoinAnswer] {
@@ -86,7 +86,7 @@ package struct HostileMember {
 
     // MARK: - Sessions
 
-    /// The statement that enrols one more node of this organization.
+    /// The statement that enrols another node of this organization.
     package func enrolment(of node: KeySigner) throws -> [UInt8] {
         try Statement.enrolment(
             of: node,
@@ -97,7 +97,7 @@ package struct HostileMember {
         ).serializedBytes()
     }
 
-    /// A `Hello` whose fingerprints fit nobody's, so that the other side begins to compare.
+    /// A `Hello` with unique fingerprints, so that the other side starts a comparison.
     package var hello: PeerMessage {
         .hello(
             PeerMessage.Hello(
@@ -115,9 +115,9 @@ package struct HostileMember {
         )
     }
 
-    /// Opens a session with a node, up to its `Hello`.
+    /// Opens a session with a node and sends `Hello`.
     ///
-    /// - Parameter identity: Another node's of this organization; nil for the first one's.
+    /// - Parameter identity: another node of this organization; nil for the first one.
     /// - Throws: ``HostilePeer/Failure``.
     package func session(
         port: Int,
@@ -130,7 +130,7 @@ package struct HostileMember {
         return peer
     }
 
-    /// Proofs that the first node has forked so many logs, each as long as such a proof may be: some 90 KB.
+    /// Proofs that the first node has forked this many logs. Each proof has the maximum size, some 90 KB.
     package func forkProofs(_ count: Int) throws -> [[UInt8]] {
         let author = NodeKey(node.publicKey)
         let cited = (1...Header.citedMax).map { LogID(author: author, incarnation: UInt64.max - UInt64($0)) }
@@ -153,7 +153,7 @@ package struct HostileMember {
         }
     }
 
-    /// Tells a node of statements, and waits until it has taken them or left them.
+    /// Sends statements to a node, and waits until the node has handled them.
     ///
     /// - Throws: ``HostilePeer/Failure``.
     package func state(_ statements: [[UInt8]], port: Int) throws {
@@ -168,7 +168,7 @@ package struct HostileMember {
             part = []
         }
         if !part.isEmpty { try peer.send(.governance(known: [], statements: part, answer: false)) }
-        // The session's messages are handled in order.
+        // The node handles the session's messages in order, so an answer shows that it has handled all.
         let token = UInt64.random(in: 1...UInt64.max)
         try peer.send(.diffQuestion(.sums(token: token)))
         while true {
@@ -176,9 +176,9 @@ package struct HostileMember {
         }
     }
 
-    /// Enrols further nodes and tells a node of them.
+    /// Enrols further nodes and sends their enrolments to a node.
     ///
-    /// - Returns: Their keys' identities, once the node has taken the statements.
+    /// - Returns: their keys and identities, after the node has handled the statements.
     /// - Throws: ``HostilePeer/Failure``.
     package func enrol(_ count: Int, port: Int) throws -> [(key: KeySigner, identity: TLSIdentity)] {
         let nodes = try (0..<count).map { _ in

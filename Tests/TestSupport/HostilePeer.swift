@@ -2,22 +2,22 @@ import Glibc
 package import Gossip
 package import OpenSSLKit
 
-/// A peer in the hands of a test: a TCP socket from any address of 127.0.0.0/8, TLS under any key, frames and raw bytes.
+/// A peer that a test controls: a TCP socket from any address of 127.0.0.0/8, TLS with any key, frames and raw bytes.
 ///
-/// It blocks, and serves one thread at a time. It does what it is told and nothing else: it answers no message and
+/// Its calls block, and one thread at a time may use it. It does only what the test requests: it answers no message and
 /// checks no key. The socket closes with the last reference.
 package final class HostilePeer {
-    /// Why an exchange with the node came to nothing.
+    /// The reason why an exchange with the node failed.
     package enum Failure: Error, Hashable {
         /// The system's error number.
         case system(String, Int32)
-        /// Nothing came in time.
+        /// The time limit passed.
         case timedOut(String)
-        /// The node has closed the connection.
+        /// The node closed the connection.
         case closed
         /// TLS failed.
         case tls(TLSFailure)
-        /// A frame came that is no message.
+        /// A received frame does not decode.
         case noMessage
     }
 
@@ -25,14 +25,14 @@ package final class HostilePeer {
     private var isOpen = true
     private var hasEnded = false
     private var engine: TLSEngine?
-    /// Plaintext that has come and is not taken yet.
+    /// Received plaintext that no call has returned yet.
     private var received: [UInt8] = []
 
-    /// Connects.
+    /// Connects to a node.
     ///
     /// - Parameters:
-    ///   - port: The node's, on 127.0.0.1.
-    ///   - source: The address to come from, any of 127.0.0.0/8.
+    ///   - port: the node's port on 127.0.0.1.
+    ///   - source: the source address, any of 127.0.0.0/8.
     /// - Throws: ``Failure/system(_:_:)``.
     package init(port: Int, from source: String = "127.0.0.1") throws(Failure) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -63,7 +63,7 @@ package final class HostilePeer {
         }
     }
 
-    /// Closes the socket without TLS's consent.
+    /// Closes the socket without a TLS close.
     package func close() {
         guard isOpen else { return }
         isOpen = false
@@ -72,9 +72,9 @@ package final class HostilePeer {
 
     // MARK: - Bytes of the socket
 
-    /// Writes bytes to the socket as they are.
+    /// Writes bytes to the socket without encryption.
     ///
-    /// - Throws: ``Failure/closed`` where the node has closed it; ``Failure/timedOut(_:)`` where it does not read.
+    /// - Throws: ``Failure/closed`` if the node has closed it; ``Failure/timedOut(_:)`` if the node does not read.
     package func writeRaw(_ bytes: [UInt8], seconds: Double = 30) throws(Failure) {
         let deadline = ContinuousClock.now + .seconds(seconds)
         var sent = 0
@@ -89,7 +89,7 @@ package final class HostilePeer {
         }
     }
 
-    /// Bytes that have come, at least one; empty at the end.
+    /// The next received bytes, at least one; empty at the end.
     private func readRaw(until deadline: ContinuousClock.Instant) throws(Failure) -> [UInt8] {
         guard wait(for: Int16(POLLIN), until: deadline) else { throw .timedOut("reading") }
         var bytes = [UInt8](repeating: 0, count: 64 * 1024)
@@ -103,7 +103,7 @@ package final class HostilePeer {
         return poll(&entry, 1, Int32(rest.rounded(.up))) > 0
     }
 
-    /// True once the node has ended the connection, in whatever way; waits for that.
+    /// Waits until the node ends the connection in any way; false if the time limit passes first.
     package func hasBeenClosed(within seconds: Double) -> Bool {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while !hasEnded {
@@ -117,12 +117,12 @@ package final class HostilePeer {
 
     // MARK: - TLS
 
-    /// The key that the node has shown; nil before the handshake.
+    /// The node's key; nil before the handshake.
     package var nodeKey: Ed25519PublicKey? { engine?.peerPublicKey }
 
-    /// Shakes hands under a key, and takes whatever key the node shows. Whether the node takes ours shows later only.
+    /// Performs the TLS handshake with a key and accepts any key of the node. The node may still reject this key later.
     ///
-    /// - Parameter identity: From ``NodeIdentity/make(for:)``; one serves any number of connections.
+    /// - Parameter identity: an identity from ``NodeIdentity/make(for:)``; it serves any number of connections.
     /// - Throws: ``Failure``.
     package func shakeHands(as identity: TLSIdentity, seconds: Double = 30) throws(Failure) {
         let deadline = ContinuousClock.now + .seconds(seconds)
@@ -161,7 +161,7 @@ package final class HostilePeer {
         if engine.state == .closedByPeer { hasEnded = true }
     }
 
-    /// Takes in what comes next.
+    /// Reads and decrypts the next bytes.
     private func take(until deadline: ContinuousClock.Instant) throws(Failure) {
         guard !hasEnded else { throw .closed }
         if let engine {
@@ -173,7 +173,7 @@ package final class HostilePeer {
 
     // MARK: - Frames and messages
 
-    /// Writes plaintext, encrypted.
+    /// Encrypts and writes plaintext.
     ///
     /// - Throws: ``Failure``.
     package func write(_ bytes: [UInt8], seconds: Double = 30) throws(Failure) {
@@ -189,7 +189,7 @@ package final class HostilePeer {
         }
     }
 
-    /// Sends a frame; or its beginning, where `announced` says that more should come.
+    /// Sends a frame; if `announced` exceeds the payload, only the beginning of one.
     ///
     /// - Throws: ``Failure``.
     package func send(frame payload: [UInt8], announced: Int? = nil) throws(Failure) {

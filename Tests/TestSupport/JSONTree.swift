@@ -1,6 +1,6 @@
 package import Foundation
 
-/// A JSON document as tests look into it: whatever is not there is nil all the way down.
+/// A JSON document for tests: any access to an absent part gives null or nil.
 @dynamicMemberLookup
 package enum JSONTree: Hashable, Sendable, CustomStringConvertible {
     case null
@@ -10,7 +10,7 @@ package enum JSONTree: Hashable, Sendable, CustomStringConvertible {
     case list([JSONTree])
     case members([String: JSONTree])
 
-    /// Null where the bytes are no JSON.
+    /// Null if the bytes are not JSON.
     package init(_ data: Data) {
         self = (try? JSONDecoder().decode(JSONTree.self, from: data)) ?? .null
     }

@@ -1,16 +1,16 @@
 import Foundation
 import Glibc
 
-/// A connection to a node's socket that says what it is told to.
+/// A connection to a node's local socket that sends arbitrary text.
 package final class LocalSocket {
     private let descriptor: Int32
 
-    /// The path of a running node's socket, as it has noted it.
+    /// The path of a running node's socket, as the node recorded it.
     package static func path(of node: HansaProcess) throws -> String {
         try String(contentsOfFile: node.folder + "/socket", encoding: .utf8)
     }
 
-    /// Nil where nobody listens.
+    /// Nil if no process listens.
     package init?(path: String) {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
@@ -21,19 +21,19 @@ package final class LocalSocket {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        // The last line of an initializer that fails closes by `deinit`.
+        // Returning nil closes the socket through `deinit`.
         guard code == 0 else { return nil }
     }
 
     deinit { close(descriptor) }
 
-    /// Says something.
+    /// Sends a text.
     package func write(_ text: String) {
         let bytes = Array(text.utf8)
         _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
-    /// All that comes until the end, or for half a minute.
+    /// Receives everything until the end, or until half a minute passes without data.
     package func readAll() -> String {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)

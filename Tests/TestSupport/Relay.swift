@@ -1,10 +1,10 @@
 import Glibc
 import Synchronization
 
-/// A relay between a port of 127.0.0.1 and another one, as a router between two nodes is. From some moment on it may swallow
-/// what it gets: it closes nothing, refuses nothing, and passes nothing on.
+/// A relay between two ports of 127.0.0.1, like a router between two nodes. It can start to drop all data: it then
+/// closes nothing, refuses nothing and forwards nothing.
 package final class Relay: Sendable {
-    /// Where it listens.
+    /// The port on which it listens.
     package let port: Int
     private let target: UInt16
     private let listener: Int32
@@ -14,7 +14,7 @@ package final class Relay: Sendable {
         package let what: String
     }
 
-    /// Begins to relay to a port, whether somebody listens there yet or not.
+    /// Starts to relay to a port, which may have no listener yet.
     package init(to target: Int) throws {
         self.target = UInt16(target)
         port = HansaProcess.freePort()
@@ -26,7 +26,7 @@ package final class Relay: Sendable {
             close(listener)
             throw Failure(what: String(cString: strerror(errno)))
         }
-        // It ends with the socket.
+        // The thread ends with the socket.
         start { [weak self] in
             while true {
                 let incoming = accept(listener, nil, nil)
@@ -38,13 +38,13 @@ package final class Relay: Sendable {
 
     deinit { end() }
 
-    /// From now on passes nothing on, of connections that are open and of new ones.
+    /// Drops all data from now on, on open and new connections.
     package func swallow() { state.withLock { $0.swallows = true } }
 
-    /// Passes on again what comes from now on.
+    /// Forwards data again from now on.
     package func passOn() { state.withLock { $0.swallows = false } }
 
-    /// Ends all connections and listens no more.
+    /// Ends all connections and stops listening.
     package func end() {
         state.withLock { state in
             guard !state.isOver else { return }

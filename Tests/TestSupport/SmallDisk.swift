@@ -1,12 +1,12 @@
 import Foundation
 import Glibc
 
-/// A small file system in memory, for those who may mount one.
+/// A small file system in memory, for processes that may mount one.
 package final class SmallDisk {
-    /// Where it is mounted.
+    /// The mount point.
     package let path: String
 
-    /// Nil where mounting is not permitted.
+    /// Nil if mounting is not permitted.
     package init?(megabytes: Int) {
         path = "/dev/shm/hansa-test-disk-\(UUID().uuidString.prefix(8))"
         mkdir(path, 0o700)
@@ -16,14 +16,14 @@ package final class SmallDisk {
         }
     }
 
-    /// Changes how it is mounted, its size for one; false where that is refused.
+    /// Remounts with other options, such as the size; false if the system refuses.
     package func remount(_ options: String, flags: UInt = 0) -> Bool {
         mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT) | flags, options) == 0
     }
 
-    /// Takes away the room that is free now, but for a page or two; false where that is refused.
+    /// Shrinks the file system until only a page or two are free; false if the system refuses.
     package func fill() -> Bool {
-        // What is used may grow while it is asked for.
+        // The used space may grow between the query and the remount.
         eventually(seconds: 5, every: 1_000) {
             var facts = statvfs()
             guard statvfs(path, &facts) == 0 else { return false }

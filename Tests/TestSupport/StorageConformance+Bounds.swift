@@ -2,13 +2,13 @@ package import Catalog
 package import DeltaLog
 import Simulator
 
-/// A delta that comes to a storage, or a bound that is set there.
+/// A delta that arrives at a storage, or a bound that is set there.
 package enum BoundStep: Sendable {
     case delta(VerifiedDelta)
     case bound(LogID, UInt64?)
 }
 
-/// What a storage has to hold after some steps.
+/// The expected content of a storage after some steps.
 package struct BoundExpectation {
     private let history: RandomHistory
     private var taken: Set<Hash256> = []
@@ -18,7 +18,7 @@ package struct BoundExpectation {
         self.history = history
     }
 
-    /// Takes in a step.
+    /// Adds a step.
     package mutating func take(_ step: BoundStep) {
         switch step {
         case .delta(let delta): taken.insert(delta.hash)
@@ -26,14 +26,14 @@ package struct BoundExpectation {
         }
     }
 
-    /// The same with other bounds, as a storage has them between two steps of a relimit.
+    /// The same expectation with other bounds, as between two steps of a relimit.
     package func with(bounds: [LogID: UInt64]) -> BoundExpectation {
         var other = self
         other.bounds = bounds
         return other
     }
 
-    /// The summary of a storage that had the bounds before the first delta came.
+    /// The summary of a storage that had the bounds before the first delta arrived.
     package func summary() throws -> StorageSummary {
         var storage = MemoryStorage()
         for (log, bound) in bounds { storage.setBound(bound, of: log) }
@@ -43,8 +43,8 @@ package struct BoundExpectation {
         return StorageSummary(storage)
     }
 
-    /// By the definition: the summary of a storage to which nothing beyond the bounds ever came. Heads differ from those of
-    /// ``summary()``, and so does what waits for deltas beyond.
+    /// The definition: the summary of a storage that never received deltas beyond the bounds. Its heads differ from
+    /// ``summary()``, and so do its references to deltas beyond the bounds.
     package func definition() throws -> StorageSummary {
         var storage = MemoryStorage()
         for delta in history.deltas
@@ -56,10 +56,10 @@ package struct BoundExpectation {
 }
 
 extension StorageConformance {
-    /// Operations that one step of a relimit moves over in these tests.
+    /// The number of operations per step of a relimit in these tests.
     package static let relimitOperations = 3
 
-    /// The deltas of a history, each behind the one that it continues, and bounds that fall and rise between them.
+    /// The deltas of a history, each after its predecessor, mixed with bounds that fall and rise.
     package static func boundSteps(_ history: RandomHistory, seed: UInt64) -> [BoundStep] {
         var random = SplitMix64(seed: seed)
         var left = Dictionary(grouping: history.deltas, by: \.log)

@@ -2,11 +2,11 @@ package import Catalog
 package import DeltaLog
 package import Simulator
 
-/// Random deltas by several authors who write concurrently and hear of each other now and then: creations, edits, sets,
-/// deletions, re-creations, conflicts and their settling, citations of what does not exist, records of others, and
-/// kinds of operation from the future.
+/// Random deltas of several authors who write concurrently and sometimes receive each other's deltas. They contain
+/// creations, edits, sets, deletions, re-creations, conflicts and their resolution. They also contain citations of
+/// absent operations, other organizations' records, and operation kinds of later versions.
 package struct RandomHistory: Sendable {
-    /// In an order in which they were written; those of one log are in theirs.
+    /// In the order of writing; the deltas of one log are in sequence.
     package private(set) var deltas: [VerifiedDelta] = []
     /// The organization of each author.
     package let organizations: [NodeKey: OrganizationID]
@@ -23,7 +23,7 @@ package struct RandomHistory: Sendable {
     private var authors: [Author] = []
     private var random: SplitMix64
 
-    /// Words and characters of which values are made.
+    /// The words and characters of values.
     package static let texts = [
         "water pump", "Wasser-Pumpe", "水泵", "水利监测中心", "Straße 5", "ＡＢＣ　１２３", "naïve café", "農業データ",
         "서울 센터", "x", "测", "pump PUMP pumps", "smart city 智慧城市 platform", "", "e\u{301}tude", "ﬁsh",
@@ -60,7 +60,7 @@ package struct RandomHistory: Sendable {
         switch Int.random(in: 0..<10, using: &random) {
         case 0..<3: hear(index)
         case 3 where Bool.random(using: &random):
-            // A new incarnation, as after a restart without its token.
+            // A new incarnation, as after a restart without a token.
             authors[index].log = LogID(
                 author: authors[index].log.author,
                 incarnation: random.next()
@@ -121,7 +121,7 @@ package struct RandomHistory: Sendable {
         case 3:
             return bogus(key: key)
         case 4:
-            // A record of some other organization's.
+            // A record of another organization.
             let others = organizations.values.filter { $0 != author.organization }.sorted()
             guard let other = others.first else { return nil }
             return OperationDraft(
@@ -167,8 +167,8 @@ package struct RandomHistory: Sendable {
         }
     }
 
-    /// Cites what does not exist, what is another record's, or the right operation by a wrong hash; and what it cites
-    /// may come later.
+    /// Cites absent operations, operations of other records, or the right operation with a wrong hash. A cited
+    /// operation may also arrive later.
     private mutating func bogus(key: RecordKey) -> OperationDraft {
         var citations: [Citation] = []
         for _ in 0..<Int.random(in: 1...3, using: &random) {
@@ -203,7 +203,7 @@ package struct RandomHistory: Sendable {
         )
     }
 
-    /// The deltas in another order, some of them twice; those of one log may come before what they continue.
+    /// The deltas in a different order with some duplicates; a delta may come before its predecessor in the log.
     package func shuffled(seed: UInt64) -> [VerifiedDelta] {
         var random = SplitMix64(seed: seed)
         var order = deltas.shuffled(using: &random)
@@ -212,9 +212,9 @@ package struct RandomHistory: Sendable {
     }
 }
 
-/// Everything that a storage must agree on with every other, whatever the order in which the deltas came.
+/// The state on which all storages must agree, independent of the order in which the deltas arrived.
 package struct StorageSummary: Hashable, Sendable {
-    /// A live write by its field's path.
+    /// A live write, with its field's path.
     package struct LiveField: Hashable, Sendable {
         let dot: Dot
         let stamp: Stamp
@@ -224,7 +224,7 @@ package struct StorageSummary: Hashable, Sendable {
         let mode: Write.Mode
     }
 
-    /// A citation that waits, by its field's path.
+    /// A dangling reference, with its field's path.
     package struct Waiting: Hashable, Sendable {
         let record: RecordID
         let citation: Citation
@@ -240,7 +240,7 @@ package struct StorageSummary: Hashable, Sendable {
 
     package init() {}
 
-    /// Enters a record's state; one with nothing live counts as none.
+    /// Adds a record's state; a record without live writes is left out.
     package mutating func add(_ id: RecordID, _ state: RecordState, path: (FieldNumber) throws -> FieldPath) rethrows {
         guard !state.isEmpty else { return }
         var fields: [LiveField] = []
@@ -271,7 +271,7 @@ package struct StorageSummary: Hashable, Sendable {
         )
     }
 
-    /// What a storage in memory holds.
+    /// The summary of a storage in memory.
     package init(_ storage: MemoryStorage) {
         let path = { (number: FieldNumber) in storage.fields.path(of: number) ?? .mark }
         for (id, record) in storage.records { add(id, record.state, path: path) }
@@ -284,7 +284,7 @@ package struct StorageSummary: Hashable, Sendable {
         }
     }
 
-    /// The digests computed from the records, and the numbers of records shown, without what a storage kept of them.
+    /// The digest and the number of visible records, computed from the records without the storage's own totals.
     package static func recomputed(
         _ records: some Sequence<StoredRecord>,
         hasher: some CatalogHasher
@@ -299,11 +299,11 @@ package struct StorageSummary: Hashable, Sendable {
     }
 }
 
-/// The suite that every ``DeltaStorage`` passes: the same deltas in any order give what they give in memory.
+/// The suite that every ``DeltaStorage`` passes: the same deltas in any order give the same result as in memory.
 package enum StorageConformance {
-    /// Applies deltas until none is left that continues its log, as a node does with deltas that come too early.
+    /// Applies deltas repeatedly until no more of them continue a log, as a node does with deltas that arrive early.
     ///
-    /// - Parameter apply: Applies one delta to the storage examined.
+    /// - Parameter apply: applies one delta to the tested storage.
     package static func applyAll(
         _ deltas: [VerifiedDelta],
         apply: (VerifiedDelta) throws -> DeltaApplier<KeyedHashCryptography>.Outcome
@@ -321,7 +321,7 @@ package enum StorageConformance {
         }
     }
 
-    /// What deltas give in memory, in the order given.
+    /// The storage in memory after these deltas in this order.
     package static func memory(
         _ deltas: [VerifiedDelta],
         _ applier: DeltaApplier<KeyedHashCryptography>
@@ -331,14 +331,14 @@ package enum StorageConformance {
         return storage
     }
 
-    /// What the deltas give in memory, in the order in which they were written.
+    /// The storage in memory after the history in the order of writing.
     package static func expected(_ history: RandomHistory) throws -> MemoryStorage {
         var storage = MemoryStorage()
         for delta in history.deltas { _ = try history.applier.apply(delta, to: &storage) }
         return storage
     }
 
-    /// The summary that a storage must have after the history, in whatever order it came.
+    /// The summary that a storage must have after the history in any order.
     package static func expectedSummary(_ history: RandomHistory) throws -> StorageSummary {
         StorageSummary(try expected(history))
     }

@@ -1,14 +1,14 @@
 package import Foundation
 import Glibc
 
-/// A folder for one test, removed with it.
+/// A folder for one test, removed with this object.
 package final class TemporaryFolder {
     package let path: String
-    /// Where the test's nodes keep their sockets and their proofs of being the latest (`XDG_RUNTIME_DIR`): in memory
-    /// where the system has a place for that, so that nothing of a test stays among the user's own.
+    /// The folder for the nodes' sockets and tokens (`XDG_RUNTIME_DIR`). It is in memory if the system allows it, so a
+    /// test leaves nothing in the user's own runtime directory.
     package let runtime: String
 
-    /// - Parameter place: Where to make it; nil for the system's temporary folder.
+    /// - Parameter place: the parent folder; nil for the system's temporary folder.
     package init(in place: String? = nil) throws {
         let name = "hansa-test-\(UUID().uuidString.prefix(8))"
         path = (place ?? FileManager.default.temporaryDirectory.path) + "/" + name

@@ -2,9 +2,9 @@ import Governance
 import Replica
 import Wire
 
-/// Tickets changed by hand.
+/// Manually altered tickets.
 package enum TestTicket {
-    /// The ticket with other addresses in it.
+    /// The ticket with different addresses.
     package static func with(addresses: [String], _ text: String) throws -> String {
         let cryptography = SystemCryptography()
         var ticket = try TicketText.decode(text, hasher: cryptography)

@@ -1,17 +1,17 @@
 internal import Catalog
 import Schema
 
-/// Turns records of a CSV file into rows: the columns are looked up once, when the header and the kind are known.
+/// Maps records of a CSV file to rows. It looks up the columns once, when the header and the kind are known.
 final class CSVMapper {
-    /// A header's worth of names, checked.
+    /// The checked names of a header.
     struct Header {
         let names: [String]
         let keyCell: Int
         let kindCell: Int?
         let ownerCell: Int?
-        /// Where an export has the fields that have no column.
+        /// The cell in which an export stores the fields without a column.
         let moreCell: Int?
-        /// Blank records before it.
+        /// The number of blank records before the header.
         let blankCount: Int
     }
 
@@ -21,9 +21,9 @@ final class CSVMapper {
     }
 
     private struct Plan {
-        /// What feeds what, in the order of the cells.
+        /// Which cell feeds which target, in the order of the cells.
         let steps: [Step]
-        /// The fields that columns feed.
+        /// The fields that have a column.
         var fed: Set<FieldPath> { Set(steps.map(\.target.path)) }
     }
 
@@ -31,7 +31,7 @@ final class CSVMapper {
     private let options: ImportOptions
     private var plans: [ByteKey: Plan] = [:]
     private var lastPlan: (kind: String, plan: Plan)?
-    /// The plan where the kind is the same for all rows.
+    /// The plan, if all rows have the same kind.
     private var solePlan: Plan?
     let header: Header
 
@@ -106,7 +106,8 @@ final class CSVMapper {
         )
     }
 
-    /// A cell's text, without what a spreadsheet or an export for one has put around it; nil if it is not UTF-8.
+    /// A cell's text, without the guard characters that a spreadsheet or an export for one has added. Nil if it is
+    /// not UTF-8.
     private static func text(of cell: Int, _ reader: CSVReader) -> String? {
         guard let text = reader.text(of: cell) else { return nil }
         return SpreadsheetCell.text(of: text) ?? text
@@ -144,21 +145,21 @@ final class CSVMapper {
             steps += fields.map { Step(cell: cell, target: Target($0)) }
         }
         let plan = Plan(steps: steps)
-        // Kinds come from the file where none was given; a hostile one may name many.
+        // If no kind was given, kinds come from the file, and a hostile file may name many.
         if plans.count >= 64 { plans.removeAll() }
         plans[ByteKey(kind)] = plan
         lastPlan = (kind, plan)
         return plan
     }
 
-    /// True for a row that repeats the header, as files have it that were joined.
+    /// True for a row that repeats the header, which occurs in concatenated files.
     private var isHeader: Bool {
         header.names.indices.allSatisfy { cell in
             text(of: cell).map { $0.hasSameBytes(as: header.names[cell]) } ?? false
         }
     }
 
-    /// The current record as a row, or what is wrong with it.
+    /// Maps the current record to a row, or reports its fault.
     func row(record: Int, keys: inout KeyIndex) throws(InterchangeError) -> MappedRow {
         guard reader.cellCount == header.names.count else {
             if reader.isBlankRecord { return .blank }
@@ -195,7 +196,7 @@ final class CSVMapper {
                 return .problem(problem)
             }
         }
-        // Without a kind asked for there is a column for it, and then it is settled.
+        // If no kind was given, the header has a kind column, so the kind is settled here.
         let settled = kind ?? ""
         if let problem = key.check(kind: settled, line: reader.line, keys: &keys) { return .problem(problem) }
         let steps = if let solePlan { solePlan.steps } else { try plan(for: settled).steps }
@@ -236,7 +237,7 @@ final class CSVMapper {
         return builder.finish(key, line: reader.line, record: record, kind: settled, owner: owner)
     }
 
-    /// Reads what an export has written into one cell: an object of fields by their paths.
+    /// Reads the cell in which an export stores fields without a column: a JSON object of fields by path.
     private func readMore(
         _ text: String,
         _ cell: Int,
@@ -292,7 +293,7 @@ final class CSVMapper {
     }
 }
 
-/// What became of one record.
+/// The outcome of mapping one record.
 enum MappedRow {
     case row(SourceRow)
     case problem(RowProblem)
@@ -300,13 +301,13 @@ enum MappedRow {
     case blank
 }
 
-/// A row's key, with its place.
+/// A row's key and its position.
 struct RowKey {
     let localID: String
     let column: String
     let offset: Int
 
-    /// Compares what the row says of its kind with what was asked for, or takes it where nothing was.
+    /// Compares the row's kind with the given kind; adopts the row's kind if none was given.
     func settleKind(_ kind: inout String?, said: String, offset: Int) -> RowProblem? {
         if let asked = kind {
             guard !said.isEmpty, !said.hasSameBytes(as: asked) else { return nil }
@@ -328,7 +329,7 @@ struct RowKey {
         )
     }
 
-    /// The checks that concern the key alone; notes it as seen.
+    /// Checks the key alone and records it as seen.
     func check(kind: String, line: Int, keys: inout KeyIndex) -> RowProblem? {
         if VisibleText.isBlank(localID) {
             return RowProblem(code: .keyEmpty, offset: offset, field: column, text: "the row has no key")
@@ -365,7 +366,7 @@ struct RowKey {
 }
 
 extension RowBuilder {
-    /// The row, or the first thing that is wrong with it.
+    /// The row, or its first fault.
     consuming func finish(_ key: RowKey, line: Int, record: Int, kind: String, owner: String?) -> MappedRow {
         if let problem { return .problem(problem) }
         guard hasName else {

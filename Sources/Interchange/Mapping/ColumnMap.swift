@@ -1,25 +1,26 @@
 package import Catalog
 import Schema
 
-/// Which column of a file feeds which field, as far as it can be said before the file is open.
+/// Decides which column of a file feeds which field, as far as this is known before the file is opened.
 ///
-/// A column is named by its header in CSV and by its member's name in JSON; both match exactly, case and blanks
-/// included. The rules, first that fits:
+/// A column is named by its header in CSV and by its member's name in JSON. Both match exactly, including case and
+/// blanks. The first rule that fits applies:
 /// 1. Columns named in `FIELD=COLUMN` pairs feed these fields and no others.
-/// 2. The key column gives the local id. It is written as a field too if it is named like one.
-/// 3. What Hansa's own files add is not stored: with `localId` as the key column, `kind` and `owner` (an export has
-///    them; a file with another key may well have columns of its own by these names, and keeps them), and `_more`, which
-///    feeds the fields that it names; always `_line`, `_code` and `_error`, which a file of rejects has.
-/// 4. `ext/COLUMN` feeds that path; `field:PATH` feeds any path by its full name (exports use it for paths that
-///    nothing else says).
-/// 5. A column named like a field of the kind (``CatalogSchema/fields(of:)``) feeds it; a text that has languages by its
-///    plain name (`name`, which is `name/und`), as `name.zh` or as `name/zh`. A field that a pair feeds is left out.
-/// 6. Every other column feeds `ext/COLUMN`. `id` is such a one: in the files met it is as often a row number as an id.
+/// 2. The key column gives the local id. It is also written as a field if it has a field's name.
+/// 3. Columns that Hansa adds to its own files are not stored. With `localId` as the key column these are `kind`,
+///    `owner` and `_more` (which feeds the fields that it names). A file with another key keeps its own columns of
+///    these names. The columns of a rejects file, `_line`, `_code` and `_error`, are never stored.
+/// 4. `ext/COLUMN` feeds that path. `field:PATH` feeds any path by its full name; exports use it if no other name
+///    leads to the path.
+/// 5. A column named like a field of the kind (``CatalogSchema/fields(of:)``) feeds it. A text with languages is fed
+///    by its plain name (`name`, which is `name/und`), by `name.zh` or by `name/zh`. A field that a pair feeds is
+///    left out.
+/// 6. Every other column feeds `ext/COLUMN`. This includes `id`: in real files it is as often a row number as an id.
 package struct ColumnMap: Sendable {
     /// The key column of Hansa's exports.
     package static let exportKeyColumn = "localId"
 
-    /// The column of Hansa's exports that holds, as a JSON object by their paths, the fields that have no column.
+    /// The column of Hansa's exports that holds the fields without a column, as a JSON object by path.
     package static let moreColumn = "_more"
 
     /// The column that holds the owner's own id.
@@ -31,19 +32,19 @@ package struct ColumnMap: Sendable {
     package struct Pair: Sendable {
         package let field: FieldPath
         package let column: String
-        /// True if the field was written as the plain name of a text that has languages, so that a JSON object gives
-        /// one register for each language.
+        /// True if the field was written as the plain name of a text with languages. A JSON object then gives one
+        /// register for each language.
         let isLanguageMap: Bool
     }
 
-    /// Reads pairs as users write them.
+    /// Parses pairs in the form that users write.
     ///
     /// - Parameters:
-    ///   - keyColumn: not empty.
-    ///   - written: `FIELD=COLUMN` each, cut at the first `=`; fields as ``FieldPath/init(written:)`` reads them.
+    ///   - keyColumn: the name of the key column; not empty.
+    ///   - written: one `FIELD=COLUMN` each, split at the first `=`. ``FieldPath/init(written:)`` parses the fields.
     ///
-    /// Throws ``InterchangeError/Code/badMapping`` for a pair without `=`, with an empty side, with a field that no user
-    /// may name, and for a field that is mapped twice.
+    /// Throws ``InterchangeError/Code/badMapping`` for a pair without `=` or with an empty side, for an invalid field
+    /// name, and for a field that is mapped twice.
     package init(keyColumn: String = Self.exportKeyColumn, written: [String] = []) throws(InterchangeError) {
         guard !keyColumn.isEmpty else { throw InterchangeError(.badMapping, "the key column needs a name") }
         var pairs: [Pair] = []
@@ -72,11 +73,11 @@ package struct ColumnMap: Sendable {
         self.pairs = pairs
     }
 
-    /// True if the file is taken for one of Hansa's exports.
+    /// True if the file is treated as one of Hansa's exports.
     package var isExport: Bool { keyColumn.hasSameBytes(as: Self.exportKeyColumn) }
 
-    /// The path that a column feeds without any pair in a file with this key column; nil if it is not stored, or if its
-    /// name is too long for a path.
+    /// The path that a column feeds in a file with this key column and without pairs. Nil if the column is not
+    /// stored, or if its name is too long for a path.
     package static func automaticPath(of column: String, kind: String, keyColumn: String) -> FieldPath? {
         guard let map = try? ColumnMap(keyColumn: keyColumn) else { return nil }
         return map.fields(fedBy: column, kind: kind).first?.path
@@ -87,7 +88,7 @@ package struct ColumnMap: Sendable {
         let isLanguageMap: Bool
     }
 
-    /// The fields that a column feeds; empty for one that is not stored.
+    /// The fields that a column feeds; empty if it is not stored.
     func fields(fedBy column: String, kind: String) -> [MappedField] {
         let explicit = pairs.filter { $0.column.hasSameBytes(as: column) }
         if !explicit.isEmpty { return explicit.map { MappedField(path: $0.field, isLanguageMap: $0.isLanguageMap) } }

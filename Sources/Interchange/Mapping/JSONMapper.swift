@@ -1,9 +1,9 @@
 internal import Catalog
 
-/// Turns JSON objects into rows.
+/// Maps JSON objects to rows.
 ///
-/// The names met are looked up once and remembered, and are expected in the order in which they came before, so that
-/// a file whose lines are alike costs one comparison of bytes a member.
+/// The mapper looks up each name once and remembers it. It expects names in their earlier order, so a file of similar
+/// lines costs one comparison of bytes per member.
 final class JSONMapper {
     private enum Role { case fields, key, kind, owner, ext }
 
@@ -14,7 +14,7 @@ final class JSONMapper {
         let isNameable: Bool
         let targets: [Target]
         let slots: [Int]
-        /// The record in which it stood last, to find names that occur twice.
+        /// The last record that contained the name; used to find duplicate names.
         var lastRecord = -1
         /// The languages of the first target, or the members of `ext`.
         var members: MemberTable?
@@ -37,7 +37,7 @@ final class JSONMapper {
         }
     }
 
-    /// Names of one place in the objects (their top, `ext`, a text's languages).
+    /// The names of one level of the objects: the top, `ext`, or a text's languages.
     private final class MemberTable {
         var members: [Member] = []
         private var positions: [ByteKey: Int] = [:]
@@ -61,24 +61,25 @@ final class JSONMapper {
         }
     }
 
-    /// What is known of one kind's files.
+    /// The remembered names and paths of one kind.
     private final class Plan {
         let kind: String
         let top = MemberTable()
-        /// Paths met, and the record that wrote each last, to find fields that are written twice.
+        /// The slot of each known path, and the last record that wrote each slot; used to find fields that are
+        /// written twice.
         var slots: [FieldPath: Int] = [:]
         var lastRecords: [Int] = []
         var nameCount = 0
         init(_ kind: String) { self.kind = kind }
     }
 
-    /// Names remembered; a file with more is read right, but slower.
+    /// The maximum number of remembered names. A file with more names is read correctly but more slowly.
     private static let namesMax = 8192
 
     private let options: ImportOptions
     private var plan: Plan?
     private var fieldCount = 8
-    /// The current record's number, and one that no other call has had: blank records have no number of their own.
+    /// The current record's number, and a serial that is unique for each call: blank records have no number.
     private var recordNumber = 0
     private var serial = 0
     private var scratch: [UInt8] = []
@@ -87,12 +88,12 @@ final class JSONMapper {
         self.options = options
     }
 
-    /// Reads one object.
+    /// Maps one object to a row.
     ///
     /// - Parameters:
-    ///   - text: the record's bytes, all of them.
-    ///   - line: on which the record starts.
-    ///   - record: its number, for messages.
+    ///   - text: all bytes of the record.
+    ///   - line: the line on which the record starts.
+    ///   - record: the record's number, for messages.
     func row(_ text: UnsafeBufferPointer<UInt8>, line: Int, record: Int, keys: inout KeyIndex) -> MappedRow {
         recordNumber = record
         serial += 1
@@ -104,7 +105,8 @@ final class JSONMapper {
         }
     }
 
-    /// True for an object that says nothing: without members, or with nulls, blank texts, empty arrays and objects alone.
+    /// True for an object without content: it has no members, or only nulls, blank texts, empty arrays and empty
+    /// objects.
     private func isBlank(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
         guard let base = text.baseAddress else { return false }
         var scanner = JSONScanner(base, from: 0, to: text.count)
@@ -158,7 +160,7 @@ final class JSONMapper {
         }
     }
 
-    /// The text of the member `kind`, for files of several kinds.
+    /// The text of the member `kind`, for files with several kinds.
     private func findKind(
         _ base: UnsafePointer<UInt8>,
         _ count: Int,
@@ -195,7 +197,7 @@ final class JSONMapper {
         return true
     }
 
-    /// Consumes what stands behind a member; true for a comma.
+    /// Consumes the punctuation after a member; true for a comma.
     @inline(__always)
     private func goesOn(_ scanner: inout JSONScanner) throws(JSONProblem) -> Bool {
         let next = scanner.peek()
@@ -298,7 +300,7 @@ final class JSONMapper {
             table.insert(made)
             found = made
         }
-        // Found or made.
+        // It was found or has just been inserted.
         let member = found!
         guard member.lastRecord != record else {
             throw scanner.problem("a name occurs twice in one object", at: range.start)
@@ -398,7 +400,7 @@ final class JSONMapper {
         }
     }
 
-    /// Reads a member's value for each field that it feeds; over it where it feeds none.
+    /// Reads a member's value for each field that it feeds; skips the value if there is none.
     private func readFields(
         _ member: Member,
         _ plan: Plan,
@@ -445,7 +447,7 @@ final class JSONMapper {
         }
     }
 
-    /// Reads `{"zh":…,"en":…}`: one register for each language.
+    /// Reads `{"zh":…,"en":…}` into one register for each language.
     private func readLanguages(
         _ member: Member,
         _ target: Target,
@@ -455,7 +457,7 @@ final class JSONMapper {
         _ builder: inout RowBuilder
     ) throws(JSONProblem) {
         let base = String(target.path.base)
-        // One table serves all targets of a member but the first by its own member below.
+        // The member keeps a table for its first target only; further targets each use a new table.
         let isFirst = member.targets.first?.path == target.path
         let table = isFirst ? member.members ?? MemberTable() : MemberTable()
         if isFirst { member.members = table }

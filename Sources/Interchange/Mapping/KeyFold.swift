@@ -1,12 +1,12 @@
 internal import Foundation
 
-/// When two keys look alike: they differ only in blanks at their ends, in the kind of blanks, in characters that nobody sees,
-/// or in the form of an accent.
+/// Detects keys that look alike. They differ only in blanks at their ends, in the kind of blanks, in invisible
+/// characters, or in the form of an accent.
 package enum KeyFold {
-    /// The form that keys which look alike share; nil for a key that is its own, as nearly all are.
+    /// The form that keys which look alike share. Nil if the key already has that form, as nearly all keys do.
     ///
-    /// Unicode's form NFC, with plain blanks for others, and without blanks at the ends and invisible characters.
-    /// Full-width digits, and capitals, look different from others, and stay.
+    /// The form is Unicode's NFC with plain blanks, without blanks at the ends and without invisible characters.
+    /// Full-width digits and capitals look different from other characters, so they stay.
     package static func folded(_ key: String) -> String? {
         if isPlain(key) { return nil }
         var folded = String.UnicodeScalarView()
@@ -24,7 +24,8 @@ package enum KeyFold {
         return normal.utf8.elementsEqual(key.utf8) ? nil : normal
     }
 
-    /// True for what is its own form by its bytes alone: ASCII without blanks at its ends, and most of Han and Hangul.
+    /// True if the bytes alone show that a key has its own form: ASCII without blanks at its ends, and most of Han
+    /// and Hangul.
     private static func isPlain(_ key: String) -> Bool {
         var key = key
         return key.withUTF8 { bytes in
@@ -33,7 +34,7 @@ package enum KeyFold {
             while index < bytes.count {
                 switch bytes[index] {
                 case 0x20..<0x7F: index += 1
-                // U+4000 to U+9FFF, U+B000 to U+CFFF: nothing there is blank, composes or decomposes.
+                // U+4000 to U+9FFF, U+B000 to U+CFFF: no character in these ranges is blank, composes or decomposes.
                 case 0xE4...0xE9, 0xEB, 0xEC: index += 3
                 default: return false
                 }

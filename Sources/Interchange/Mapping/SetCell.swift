@@ -1,11 +1,11 @@
 internal import Catalog
 
-/// How a set stands in one cell of CSV.
+/// The form of a set in one CSV cell.
 ///
-/// People write `a; b；c`: elements between semicolons, also the full-width one; blanks around them, empty ones and
-/// repetitions count for nothing. What cannot be written so (an element that holds a semicolon, begins or ends with a
-/// blank, is empty, or is structured) is written as a JSON array of strings and objects, `["a;b",{"scheme":"ROR"}]`,
-/// and a cell that is such an array is read as one.
+/// People write `a; b；c`: elements separated by semicolons, including the full-width one. Blanks around elements,
+/// empty elements and repetitions are dropped. An element needs another form if it contains a semicolon, begins or
+/// ends with a blank, is empty, or is structured. Such a set is written as a JSON array of strings and objects,
+/// `["a;b",{"scheme":"ROR"}]`, and a cell with such an array is read as one.
 enum SetCell {
     /// The elements of a cell.
     static func elements(_ cell: String) -> [Value] {
@@ -15,8 +15,8 @@ enum SetCell {
         return split(cell)
     }
 
-    /// The cell for a set; what ``elements(_:)`` reads back, except that integers, decimals, booleans and bytes come
-    /// back as texts.
+    /// The cell for a set. ``elements(_:)`` reads the same elements back, except that integers, decimals, booleans
+    /// and bytes come back as texts.
     static func cell(_ elements: [Value]) -> String {
         if elements.count == 1, case .text(let text) = elements[0], isPlain(text) { return text }
         let texts = elements.map { element -> String? in
@@ -38,7 +38,7 @@ enum SetCell {
         return String(decoding: array, as: UTF8.self)
     }
 
-    /// True for ASCII without blanks, semicolons and an opening bracket, and not empty.
+    /// True for non-empty ASCII without blanks and semicolons that does not begin with a bracket.
     private static func isPlain(_ text: String) -> Bool {
         guard let first = text.utf8.first, first != UInt8(ascii: "[") else { return false }
         return text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x80 && $0 != UInt8(ascii: ";") }
@@ -76,7 +76,7 @@ enum SetCell {
         }
     }
 
-    /// The elements between semicolons, without those that came before.
+    /// The elements between semicolons, without repetitions.
     private static func split(_ cell: String) -> [Value] {
         var cell = cell
         return cell.withUTF8 { bytes in
@@ -106,7 +106,7 @@ enum SetCell {
         }
     }
 
-    /// Without ASCII blanks, U+00A0 and U+3000 at both ends.
+    /// The bytes without ASCII blanks, U+00A0 and U+3000 at both ends.
     private static func trimmed(_ bytes: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
         var start = 0
         var end = bytes.count

@@ -1,11 +1,11 @@
-/// Where bytes come from, a portion at a time.
+/// A source of bytes, read in portions.
 package protocol ByteSource: AnyObject {
-    /// Fills the front of `target` and returns how many bytes it wrote, at least one; 0 means the end. `target` is
-    /// not empty. Throws what makes the rest unreadable.
+    /// Fills the front of `target`, which is not empty. Returns the number of bytes written, at least one; 0 means the
+    /// end. Throws if the rest is unreadable.
     func read(into target: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Int
 }
 
-/// Bytes in memory, given out in portions of a chosen size.
+/// Bytes in memory, returned in portions of a chosen size.
 package final class MemorySource: ByteSource {
     private let bytes: [UInt8]
     private let portionBytesMax: Int
@@ -28,9 +28,9 @@ package final class MemorySource: ByteSource {
     }
 }
 
-/// A window that slides over a source: the bytes from the start of the current record to what has been read so far.
+/// A sliding window over a source: the bytes from the start of the current record to the end of the data read so far.
 ///
-/// Grows by doubling when a record does not fit, up to a bound; this is what keeps memory bounded.
+/// The window doubles if a record does not fit, up to a bound. The bound limits the memory use.
 final class ByteWindow {
     enum Refill { case more, ended, full }
 
@@ -63,8 +63,8 @@ final class ByteWindow {
         start += count
     }
 
-    /// Reads more, at least as much again as there is, so that starting a record anew after each refill costs twice
-    /// its size in all.
+    /// Reads more bytes, at least as many as the window holds. If the caller restarts a record after each refill, the
+    /// total work is therefore at most twice the record's size.
     func refill() throws(InterchangeError) -> Refill {
         guard !isAtEnd else { return .ended }
         // Not empty, as above.
@@ -96,12 +96,12 @@ final class ByteWindow {
         return .more
     }
 
-    /// Drops everything read so far.
+    /// Drops all bytes read so far.
     func consumeAll() {
         start = end
     }
 
-    /// Drops byte order marks (EF BB BF) from the front: files that were joined have them at the start of a record too.
+    /// Drops byte order marks (EF BB BF) from the front: concatenated files also have them at the start of a record.
     func skipMarks() throws(InterchangeError) {
         while true {
             if count == 0 {
@@ -120,7 +120,7 @@ final class ByteWindow {
     }
 }
 
-/// True if the bytes are UTF-8. Faster for a whole record than the library's check for each of its parts.
+/// True if the bytes are UTF-8. One call for a whole record is faster than the standard library's check of each part.
 func isUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var validator = UTF8Validator()
     validator.take(UnsafeRawBufferPointer(bytes))
@@ -128,12 +128,12 @@ func isUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     return validator.invalidCount == 0
 }
 
-/// Text of the bytes; nil unless they are UTF-8.
+/// The bytes as text; nil unless they are UTF-8.
 func validText(_ bytes: UnsafeBufferPointer<UInt8>) -> String? {
     isUTF8(bytes) ? String(decoding: bytes, as: UTF8.self) : nil
 }
 
-/// Text with its bytes as identity, for keys of dictionaries: Swift's own comparison is by canonical equivalence.
+/// A text compared by its bytes, for dictionary keys: Swift compares strings by canonical equivalence.
 struct ByteKey: Hashable {
     let bytes: [UInt8]
     init(_ text: String) { bytes = Array(text.utf8) }

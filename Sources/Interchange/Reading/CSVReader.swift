@@ -1,24 +1,26 @@
-/// What a reader found next.
+/// The result of reading one record.
 enum RecordOutcome {
-    /// A record; its cells can be asked for until the next call.
+    /// A record; its cells are available until the next call.
     case record
-    /// A record that cannot be read, with the offset of the place in it.
+    /// An unreadable record, with the offset of the fault in it.
     case problem(RejectCode, offset: Int, text: String)
     /// The end of the file.
     case end
 }
 
-/// Reads CSV as RFC 4180 has it, with the habits of real files: LF, CRLF and CR in any mixture, line breaks and
-/// doubled quotes within quotes, a quote in the midst of an unquoted cell as text, blank lines between records, a byte
-/// order mark at the start of any record.
+/// Reads CSV by RFC 4180, extended for real files:
+/// - LF, CRLF and CR in any mixture end a record; blank lines between records are skipped.
+/// - Quotes may enclose line breaks and doubled quotes.
+/// - A quote inside an unquoted cell is text.
+/// - A record may begin with a byte order mark.
 ///
-/// Works on bytes; text is made of a cell only when it is asked for. Memory: the longest record's text, at most
-/// ``recordBytesMax``, and 12 bytes a cell. A longer record is skipped without being kept.
+/// The reader works on bytes and converts a cell to text on request only. Memory: the longest record's text, at most
+/// ``recordBytesMax``, and 12 bytes per cell. The reader skips a longer record without storing it.
 final class CSVReader {
-    /// The longest text of one record in the file. Twice what the values may take (``WriterLimits``) would do
-    /// for CSV; JSON's `\u0000` needs six times.
+    /// The maximum text of one record in the file, in bytes. For CSV, twice the limit of the values (``WriterLimits``)
+    /// would be enough; JSON's `\u0000` needs six times.
     static let recordBytesMax = 2 * 1024 * 1024
-    /// The most cells of a record that are kept; none that has more fits a header that is accepted.
+    /// The maximum number of stored cells per record; an accepted header has fewer.
     static let cellsMax = 65536
 
     private struct Cell {
@@ -51,7 +53,7 @@ final class CSVReader {
     private(set) var line = 0
     /// The number of cells of the current record.
     private(set) var cellCount = 0
-    /// Lines without any byte that were skipped so far.
+    /// The number of lines without any byte that were skipped so far.
     private(set) var emptyLineCount = 0
 
     init(_ source: any ByteSource, delimiter: UInt8, windowBytes: Int = 256 * 1024) {
@@ -69,7 +71,7 @@ final class CSVReader {
         cells.deallocate()
     }
 
-    /// Goes on to the next record, empty lines skipped.
+    /// Advances to the next record and skips empty lines.
     func next() throws(InterchangeError) -> RecordOutcome {
         while true {
             window.consume(recordBytes)
@@ -84,7 +86,7 @@ final class CSVReader {
                 case .full: return try skipOversized()
                 }
             }
-            // Scanned, or else the loop had gone on.
+            // The loop ends only after a complete scan.
             recordBytes = length!
             nextLine += lineBreaks
             if recordBytes == 0 { return .end }
@@ -93,33 +95,34 @@ final class CSVReader {
                 emptyLineCount += 1
                 continue
             }
-            // Delimiters and quotes are ASCII: if the whole is UTF-8, so is each cell.
+            // Delimiters and quotes are ASCII: if the whole record is UTF-8, each cell is too.
             isValid = isUTF8(recordText)
             return .record
         }
     }
 
-    /// The bytes of the current record as they stand in the (converted) file, its line break included; empty for one
-    /// that was too large to keep.
+    /// The bytes of the current record in the (converted) file, including its line break. Empty for a record that was
+    /// too large to keep.
     var recordText: UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(rebasing: window.bytes.prefix(recordBytes))
     }
 
-    /// True if the cell holds nothing.
+    /// True if the cell is empty.
     func isEmpty(_ cell: Int) -> Bool { cells[cell].start == cells[cell].end }
 
-    /// True if the cell holds blanks at most, of whatever kind.
+    /// True if the cell is empty or contains only blanks of any kind.
     func isBlank(_ cell: Int) -> Bool {
         let cell = cells[cell]
         return UnsafeBufferPointer(start: window.base + Int(cell.start), count: Int(cell.end - cell.start)).isBlank
     }
 
-    /// True if all cells are blank. Constant cost for a record whose first cell is not.
+    /// True if all cells are blank. The cost is constant if the first cell is not.
     var isBlankRecord: Bool {
         cellCount <= cellCapacity && (0..<cellCount).allSatisfy { isBlank($0) }
     }
 
-    /// The byte of the record at which the cell's content begins; the end of the last cell for one that is not there.
+    /// The byte offset in the record at which the cell's content begins. For a cell that does not exist: the end of the
+    /// last cell.
     func offset(of cell: Int) -> Int {
         cell < min(cellCount, cellCapacity) ? Int(cells[cell].start) : Int(cells[min(cellCount, cellCapacity) - 1].end)
     }
@@ -135,7 +138,7 @@ final class CSVReader {
         while index < count {
             let byte = start[index]
             scratch.append(byte)
-            // Within quotes every quote stands twice.
+            // Within quotes, every quote is doubled.
             index += byte == Self.quote ? 2 : 1
         }
         return scratch.withUnsafeBufferPointer { text($0) }
@@ -146,8 +149,8 @@ final class CSVReader {
         isValid ? String(decoding: bytes, as: UTF8.self) : validText(bytes)
     }
 
-    /// Finds the cells of the record that begins at `base`; its length with the line break, 0 at the end of the file,
-    /// nil if more bytes are needed to tell.
+    /// Finds the cells of the record that begins at `base`. Returns its length including the line break, 0 at the end
+    /// of the file, or nil if more bytes are needed.
     private func scan(_ base: UnsafePointer<UInt8>, _ count: Int, atEnd: Bool) -> Int? {
         let stops = stops
         var index = 0
@@ -242,7 +245,7 @@ final class CSVReader {
         }
     }
 
-    /// Makes room for more cells; false at the bound.
+    /// Allocates room for more cells; false at the bound.
     private func grow(beyond found: Int) -> Bool {
         guard cellCapacity < Self.cellsMax else { return false }
         let larger = UnsafeMutablePointer<Cell>.allocate(capacity: cellCapacity * 2)
@@ -253,7 +256,7 @@ final class CSVReader {
         return true
     }
 
-    /// Reads over a record that does not fit the window, keeping nothing.
+    /// Skips a record that does not fit the window; stores nothing.
     private func skipOversized() throws(InterchangeError) -> RecordOutcome {
         enum Place { case cellStart, plain, quoted, quoteInQuoted, afterReturn }
         var place = Place.cellStart

@@ -1,22 +1,24 @@
-/// How much a file that may be GB18030 looks like Chinese when it is read so.
+/// Measures whether a file that may be GB18030 looks like Chinese when it is decoded as such.
 ///
-/// Most bytes of any other encoding make characters of GB18030 too: `Zürich` in Windows-1252 is `Z黵ich`. But what comes out is
-/// not the characters that people write. Each character gives points by how common it is, and the file must come to a few more
-/// than one common word gives. By 125,000 short files made of real texts in 40 languages and their usual encodings (Docs,
-/// Decisions, 27), and by some thousand Chinese ones, as logarithms of how much more often a character of that group stands in
-/// the ones than in the others.
+/// Most byte sequences of other encodings also decode as GB18030: `Zürich` in Windows-1252 becomes `Z黵ich`. But the
+/// resulting characters are rare ones. Each character gives points by how common it is, and the file must reach
+/// slightly more points than one common word gives.
+///
+/// The points are logarithms of a likelihood ratio: how much more often a character of a group occurs in Chinese files
+/// than in others. They come from short files of real texts: 125,000 in 40 languages and their usual encodings, and
+/// some thousand Chinese ones (Docs/Decisions.md, 27).
 struct ChineseLikeness {
     private var points = 0
     private var lead: UInt8?
-    /// Bytes left of a character of four.
+    /// The bytes left of a four-byte character.
     private var left = 0
 
-    /// Three common characters, and one that is not among them, come to it.
+    /// Three common characters and one that is not common reach this minimum.
     private static let pointsMin = 7
-    /// What further characters cannot outweigh is cut off, so that the sum stays a number of the usual size.
+    /// The sum is clamped here to stay in the range of `Int`; further characters could not outweigh such a sum anyway.
     private static let pointsMax = 1 << 40
 
-    /// True if the text so far is taken for Chinese.
+    /// True if the text so far is considered Chinese.
     var isConvincing: Bool { points >= Self.pointsMin }
 
     mutating func take(_ portion: UnsafeRawBufferPointer) {
@@ -25,7 +27,7 @@ struct ChineseLikeness {
                 left -= 1
             } else if let first = lead {
                 lead = nil
-                // Four bytes: a character that is in no other Chinese encoding, and says nothing for or against.
+                // A four-byte character occurs in no other Chinese encoding and gives no points.
                 if byte &- 0x30 < 10 {
                     left = 2
                 } else {
@@ -40,7 +42,7 @@ struct ChineseLikeness {
         }
     }
 
-    /// The points of each character of two bytes, by its code.
+    /// The points of each two-byte character, by its code.
     private static let points: [Int8] = {
         let isCommon = common
         return (0...UInt16.max).map { code in
@@ -51,13 +53,13 @@ struct ChineseLikeness {
     private static func points(_ lead: UInt8, _ trail: UInt8, isCommon: Bool) -> Int8 {
         guard lead > 0xA0, trail > 0xA0 else { return -7 }
         switch lead {
-        // Punctuation, circled numbers, full-width letters: other encodings have theirs at the same places.
+        // Punctuation, circled numbers, full-width letters: other encodings have theirs at the same codes.
         case 0xA1...0xA3: return 0
-        // Kana, Greek, Cyrillic, letters of Pinyin, lines.
+        // Kana, Greek, Cyrillic, letters of Pinyin, box-drawing lines.
         case 0xA4...0xA9: return -5
-        // The 3,755 characters that GB2312 has for common.
+        // The 3,755 characters of GB2312's level 1, the common ones.
         case 0xB0...0xD7: return isCommon ? 3 : -2
-        // Its 3,008 rarer ones.
+        // The 3,008 rarer characters of level 2.
         case 0xD8...0xF7: return -5
         default: return -7
         }
@@ -65,7 +67,7 @@ struct ChineseLikeness {
 
     /// The codes of ``commonText``.
     private static var common: Set<UInt16> {
-        // Of those that GB2312 has for common, row by row, as the C library reads them.
+        // The common characters of GB2312, row by row, as the C library decodes them.
         var codes: [UInt16] = []
         for lead in UInt16(0xB0)...0xD7 { for trail in UInt16(0xA1)...0xFE { codes.append(lead << 8 | trail) } }
         codes.removeAll { $0 > 0xD7F9 }
@@ -80,7 +82,8 @@ struct ChineseLikeness {
         )
     }
 
-    /// 500 of the most common characters of Chinese: three of four in running text, as in the names and descriptions of catalogs.
+    /// 500 of the most common Chinese characters. They make up three quarters of running text, and as much of catalogs'
+    /// names and descriptions.
     private static let commonText = """
         的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种
         面而方后多定行学法所民得经十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本
@@ -95,7 +98,7 @@ struct ChineseLikeness {
         """
 }
 
-/// Hands bytes on, and looks at them.
+/// Passes bytes through and measures them.
 final class LikenessTap: ByteSource {
     private let source: any ByteSource
     private(set) var likeness = ChineseLikeness()

@@ -6,12 +6,12 @@ internal import CZlib
     internal import Darwin
 #endif
 
-/// A file that is read from its beginning in portions, once or several times; what is gzip inside (RFC 1952, told by
-/// its first two bytes) comes out inflated.
+/// A file that is read from its beginning in portions, once or several times. A gzip file (RFC 1952, detected by its
+/// first two bytes) is inflated.
 ///
-/// Not Sendable: one task reads it. Memory: 64 KiB and zlib's 40 KiB, whatever the file's size.
+/// Not Sendable: one task reads it. Memory: 64 KiB and zlib's 40 KiB, independent of the file's size.
 package final class InputFile: ByteSource {
-    /// The name for messages.
+    /// The file's name in messages.
     package let name: String
     /// The size on disk in bytes.
     package let byteCount: Int
@@ -19,14 +19,13 @@ package final class InputFile: ByteSource {
     package private(set) var bytesRead = 0
     /// True if the file is compressed; known after the first read.
     package private(set) var isCompressed = false
-    /// Called with the file's bytes as they are on disk, in order, while they are read; for the file's hash. Set it
+    /// Called with the file's bytes as stored on disk, in order, while they are read; used to hash the file. Set it
     /// before the first read of a pass.
     package var onRawBytes: ((UnsafeRawBufferPointer) -> Void)?
-    /// Asked before each read from disk whether the rest is not wanted any more, which ends the reading with
-    /// ``InterchangeError/Code/cancelled``.
+    /// Called before each read from disk. If it returns true, the read throws ``InterchangeError/Code/cancelled``.
     package var isCancelled: (() -> Bool)?
 
-    /// When its content was last changed, as it was opened.
+    /// The file's last modification time at opening.
     private let changedAt: timespec
     private let descriptor: CInt
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
@@ -37,13 +36,13 @@ package final class InputFile: ByteSource {
 
     /// Opens a file for reading.
     ///
-    /// - Parameter shownName: how messages call it; nil for the path.
+    /// - Parameter shownName: the file's name in messages; nil for the path.
     ///
-    /// Throws ``InterchangeError/Code/cannotRead`` with the system's reason. Only a regular file is taken: a directory has no
-    /// bytes, a pipe cannot be read twice, a device may have no end. Nothing is waited for.
+    /// Throws ``InterchangeError/Code/cannotRead`` with the system's reason. Only a regular file is accepted: a
+    /// directory has no bytes, a pipe cannot be read twice, a device may have no end. The call does not block.
     package init(path: String, shownName: String? = nil) throws(InterchangeError) {
         name = shownName ?? path
-        // Not blocking: opening a pipe would wait for its writer.
+        // Non-blocking: otherwise the opening of a pipe would wait for its writer.
         let opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard opened >= 0 else {
             throw InterchangeError(.cannotRead, "\(name) cannot be opened: \(Self.systemReason())")
@@ -58,7 +57,7 @@ package final class InputFile: ByteSource {
         byteCount = Int(status.st_size)
     }
 
-    /// What a file is that is no regular one, by the mode that the system tells.
+    /// The noun for a file that is not regular, by its mode.
     package static func kind(ofMode mode: UInt32) -> String {
         switch mode_t(mode) & S_IFMT {
         case S_IFDIR: "a directory"
@@ -73,7 +72,7 @@ package final class InputFile: ByteSource {
         buffer.deallocate()
     }
 
-    /// True if the file was written to since it was opened, as far as its size and the time of its last change tell.
+    /// True if the file was written to after it was opened, judged by its size and its last modification time.
     package var hasChanged: Bool {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return false }
@@ -81,8 +80,7 @@ package final class InputFile: ByteSource {
             || status.st_mtim.tv_nsec != changedAt.tv_nsec
     }
 
-    /// Goes back to the beginning. Throws ``InterchangeError/Code/cannotRead`` if the file cannot be wound back, as a
-    /// pipe cannot; copy those to a file first.
+    /// Returns to the beginning. Throws ``InterchangeError/Code/cannotRead`` if the system cannot seek in the file.
     package func rewind() throws(InterchangeError) {
         guard lseek(descriptor, 0, SEEK_SET) == 0 else {
             throw InterchangeError(.cannotRead, "\(name) cannot be read twice: \(Self.systemReason())")
@@ -95,10 +93,10 @@ package final class InputFile: ByteSource {
         isCompressed = false
     }
 
-    /// The next bytes, inflated where the file is compressed; 0 at the end.
+    /// Reads the next bytes and inflates them if the file is compressed; returns 0 at the end.
     ///
-    /// Throws ``InterchangeError/Code/cannotRead`` and ``InterchangeError/Code/badGzip``; a compressed file that ends
-    /// early, is damaged, or has anything but zeros behind its last member is an error.
+    /// Throws ``InterchangeError/Code/cannotRead`` and ``InterchangeError/Code/badGzip``. A compressed file that ends
+    /// early, is damaged, or has non-zero bytes after its last member is an error.
     package func read(into target: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Int {
         if !hasBegun {
             hasBegun = true
@@ -110,7 +108,7 @@ package final class InputFile: ByteSource {
         }
         guard let inflater else {
             if pending.isEmpty {
-                // Straight into the caller's memory: nothing is copied twice.
+                // Directly into the caller's memory: this avoids a second copy.
                 let count = try readDisk(into: target)
                 return count
             }
@@ -131,7 +129,7 @@ package final class InputFile: ByteSource {
         }
     }
 
-    /// Adds bytes from disk behind the pending ones; false at the end of the file.
+    /// Appends bytes from disk to the pending ones; false at the end of the file.
     private func fill() throws(InterchangeError) -> Bool {
         guard !diskEnded else { return false }
         if pending.isEmpty { pending = 0..<0 }
@@ -187,7 +185,7 @@ final class Inflater {
     private enum Place { case inMember, betweenMembers, padding }
 
     private let name: String
-    /// Behind a pointer of its own, since zlib's state holds the address.
+    /// Separately allocated, because zlib's state stores its own address.
     private let stream: UnsafeMutablePointer<z_stream>
     private var place = Place.inMember
 
@@ -195,7 +193,7 @@ final class Inflater {
         self.name = name
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
-        // 15 bits of window; 16 asks for gzip's own head and checksum.
+        // A window of 15 bits; 16 selects gzip's header and checksum.
         guard inflateInit2_(stream, 15 + 16, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size)) == Z_OK else {
             throw InterchangeError(.badGzip, "\(name) cannot be inflated: zlib does not start")
         }
@@ -207,7 +205,7 @@ final class Inflater {
         stream.deallocate()
     }
 
-    /// One call of zlib, or one look at what stands between members.
+    /// Calls zlib once, or checks the bytes between members.
     func step(
         input: UnsafeRawBufferPointer,
         inputEnded: Bool,

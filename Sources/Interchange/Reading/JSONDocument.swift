@@ -1,16 +1,16 @@
-/// A text of JSON as a tree, for whoever shows it.
+/// A JSON text as a tree, for display.
 package indirect enum JSONDocument: Sendable {
     case null
     case boolean(Bool)
-    /// As it is written.
+    /// The number as it is written.
     case number(String)
     case text(String)
     case array([JSONDocument])
     /// In the order of the text; no name occurs twice.
     case object([(name: String, value: JSONDocument)])
 
-    /// Reads a text strictly (RFC 8259): nil for what is no JSON, for a name that occurs twice in an object, for half a
-    /// surrogate pair, and for nesting deeper than 64. What other members write may be any of these.
+    /// Parses a text strictly (RFC 8259). Returns nil for invalid JSON, a name that occurs twice in an object, half a
+    /// surrogate pair, and nesting deeper than 64. Text from other members may contain any of these.
     package init?(_ text: String) {
         guard JSONValue.nesting(of: text) <= JSONValue.depthMax else { return nil }
         let read = Array(text.utf8).withUnsafeBufferPointer { bytes -> JSONDocument? in
@@ -25,7 +25,7 @@ package indirect enum JSONDocument: Sendable {
         self = read
     }
 
-    /// The depth was looked at before.
+    /// The caller has checked the depth.
     private static func read(_ scanner: inout JSONScanner) throws(JSONProblem) -> JSONDocument {
         switch scanner.peek() {
         case UInt8(ascii: "{"):

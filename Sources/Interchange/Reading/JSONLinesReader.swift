@@ -1,8 +1,9 @@
-/// Cuts a file into JSON records: one a line, blank lines skipped, a byte order mark at the start of any; or, where the file's first character is `[`, the
-/// elements of that one array, which may stretch over lines.
+/// Splits a file into JSON records. If the file's first character is `[`, the records are the elements of that array
+/// and may span lines. Otherwise each line is a record; blank lines are skipped, and any record may begin with a byte
+/// order mark.
 ///
-/// Only finds where a record ends; whether it is JSON is for whoever reads it. Memory: the longest record's text, at
-/// most ``CSVReader/recordBytesMax``.
+/// The reader only finds the end of a record; the consumer checks the JSON. Memory: the longest record's text, at most
+/// ``CSVReader/recordBytesMax``.
 final class JSONLinesReader {
     private enum Shape { case unknown, lines, arrayStart, arrayNext, arrayDone }
 
@@ -14,14 +15,15 @@ final class JSONLinesReader {
 
     /// The physical line on which the current record starts, from 1.
     private(set) var line = 0
-    /// Lines of blanks alone that were skipped so far.
+    /// The number of blank lines that were skipped so far.
     private(set) var emptyLineCount = 0
 
     init(_ source: any ByteSource, windowBytes: Int = 256 * 1024) {
         window = ByteWindow(source, capacity: windowBytes, capacityMax: CSVReader.recordBytesMax)
     }
 
-    /// The text of the current record; valid until the next call of ``next()``, empty for one too large to keep.
+    /// The text of the current record, valid until the next call of ``next()``. Empty for a record that was too large
+    /// to keep.
     var recordText: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: window.base, count: length) }
 
     func next() throws(InterchangeError) -> RecordOutcome {
@@ -45,7 +47,7 @@ final class JSONLinesReader {
         }
     }
 
-    /// Consumes blanks and line breaks; the byte behind them, nil at the end.
+    /// Consumes blanks and line breaks. Returns the following byte without consuming it, nil at the end.
     private func skipBlanks() throws(InterchangeError) -> UInt8? {
         while true {
             let base = window.base
@@ -67,7 +69,8 @@ final class JSONLinesReader {
 
     private func nextLineRecord() throws(InterchangeError) -> RecordOutcome {
         while true {
-            // Blank lines, and blanks before a record; then its line is known and columns count from its first byte.
+            // Skips blank lines and blanks before a record. The record's line is then known, and columns count from its
+            // first byte.
             var searched = 0
             line = nextLine
             try window.skipMarks()
@@ -110,7 +113,7 @@ final class JSONLinesReader {
             if base[index] == 0x0A { return index }
             index += 1
         }
-        // The fast loop stops at the first word with a line feed, so this is reached at the end only.
+        // The fast loop stops at the first word with a line feed, so only the end leads here.
         return nil
     }
 
@@ -173,7 +176,7 @@ final class JSONLinesReader {
         InterchangeError(.badFile, "not a JSON array of objects: \(reason)", line: nextLine)
     }
 
-    /// Where the value that begins at `base` ends, by brackets and quotes alone; nil if it goes on.
+    /// The end of the value that begins at `base`, found by brackets and quotes alone; nil if the value is incomplete.
     private static func elementEnd(_ base: UnsafePointer<UInt8>, _ count: Int) -> Int? {
         var depth = 0
         var inString = false

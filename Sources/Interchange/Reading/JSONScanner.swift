@@ -1,29 +1,29 @@
-/// Why a text is not the JSON that was expected.
+/// The reason why a text is not the expected JSON.
 struct JSONProblem: Error {
     enum Kind { case bad, notAnObject, badEncoding, endOfText }
     let kind: Kind
-    /// The byte of the text at which it was noticed.
+    /// The byte offset in the text at which the scanner noticed the fault.
     let offset: Int
     let reason: String
 }
 
-/// A strict reader of RFC 8259 over bytes: no comments, no trailing commas, no name twice in an object, no lone surrogates;
-/// numbers stay as they are written.
+/// A strict scanner of RFC 8259 over bytes. It refuses comments, trailing commas, repeated names in an object and lone
+/// surrogates. Numbers stay as they are written.
 ///
-/// Works on memory that the caller keeps in place. UTF-8 is checked where text is made.
+/// The caller keeps the memory valid and unmoved. The scanner checks UTF-8 when it makes text.
 struct JSONScanner {
-    /// The deepest nesting of arrays and objects that is read at all: a value of 64 KiB cannot have more.
+    /// The maximum nesting of arrays and objects that the scanner reads: a value of 64 KiB cannot have more.
     static let nestingMax = 32 * 1024
 
     let base: UnsafePointer<UInt8>
     let end: Int
     var index: Int
-    /// True if all of it is known to be UTF-8, so that no part needs a check.
+    /// True if all bytes are known to be UTF-8, so that no part needs a check.
     private let isValid: Bool
-    /// Names of the objects being read, all levels in one array so that none is allocated for an object.
+    /// The names of all open objects, in one array for all levels: this saves an allocation per object.
     private var names: [NameRange] = []
 
-    /// A string as it stands between its quotes.
+    /// The range of a string's content between its quotes.
     struct NameRange {
         let start: Int
         let end: Int
@@ -52,7 +52,7 @@ struct JSONScanner {
         }
     }
 
-    /// The next byte that is not blank, not consumed; 0 at the end (no JSON has a zero byte outside strings).
+    /// The next byte that is not blank, without consuming it; 0 at the end (JSON has no zero byte outside strings).
     @inline(__always)
     mutating func peek() -> UInt8 {
         skipBlanks()
@@ -66,14 +66,14 @@ struct JSONScanner {
         index += 1
     }
 
-    /// Consumes a string, checking escapes; its content's range.
+    /// Consumes a string and checks its escapes; returns its content's range.
     mutating func scanString() throws(JSONProblem) -> NameRange {
         try expect(UInt8(ascii: "\""), "a quote")
         let start = index
         var isEscaped = false
         while true {
-            // Eight bytes at a time while none is a quote, a backslash or a control character (the bit trick finds
-            // zero bytes of the difference; a false alarm only ends the fast loop).
+            // Skips eight bytes at a time if none is a quote, a backslash or a control character. The bit trick finds
+            // zero bytes of the difference; a false positive only ends the fast loop.
             while index + 8 <= end {
                 let word = UnsafeRawPointer(base + index).loadUnaligned(as: UInt64.self)
                 let quotes = word ^ 0x2222_2222_2222_2222
@@ -155,7 +155,7 @@ struct JSONScanner {
         return try text(UnsafeBufferPointer(start: base + range.start, count: range.end - range.start), at: range.start)
     }
 
-    /// Text of bytes that stand at, or were made of what stands at, `start`.
+    /// Decodes bytes as text. `start` is their offset, or that of the string from which they were unescaped.
     @inline(__always)
     func text(_ bytes: UnsafeBufferPointer<UInt8>, at start: Int) throws(JSONProblem) -> String {
         guard isValid || isUTF8(bytes) else {
@@ -164,7 +164,7 @@ struct JSONScanner {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The bytes that a scanned string stands for; its escapes were checked.
+    /// The unescaped bytes of a scanned string; ``scanString()`` has checked its escapes.
     func unescaped(_ range: NameRange) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(range.end - range.start)
@@ -191,7 +191,7 @@ struct JSONScanner {
                     scalar = 0x10000 + (scalar & 0x3FF) << 10 + unit(at: position + 2) & 0x3FF
                     position += 6
                 }
-                // Surrogates were paired, so this is a scalar.
+                // Surrogates come in pairs, so this is a scalar.
                 bytes.append(contentsOf: String(Unicode.Scalar(scalar) ?? "\u{FFFD}").utf8)
             default: bytes.append(letter)
             }
@@ -235,7 +235,7 @@ struct JSONScanner {
         while index < end, isDigit(base[index]) { index += 1 }
     }
 
-    /// Consumes one of the three words.
+    /// Consumes `true`, `false` or `null`.
     mutating func scanWord(_ word: StaticString) throws(JSONProblem) {
         let bytes = word.utf8Start
         for position in 0..<word.utf8CodeUnitCount {
@@ -245,10 +245,10 @@ struct JSONScanner {
         index += word.utf8CodeUnitCount
     }
 
-    /// An array or object that has begun and not ended.
+    /// An array or object that is open.
     private struct Container {
         let isObject: Bool
-        /// Where its names begin among all.
+        /// The index of its first name in ``names``.
         let firstName: Int
         var seen: Set<[UInt8]> = []
         var closing: UInt8 { isObject ? UInt8(ascii: "}") : UInt8(ascii: "]") }
@@ -256,9 +256,9 @@ struct JSONScanner {
 
     /// Consumes any value and appends it to `compact` as it is written, without the blanks outside strings.
     ///
-    /// Calls nothing again for what is nested, so that no depth exhausts the stack.
+    /// The method is not recursive, so no depth exhausts the stack.
     ///
-    /// - Returns: How deep arrays and objects are nested in it; 0 for a value that is neither.
+    /// - Returns: the nesting depth of arrays and objects in the value; 0 for a value that is neither.
     @discardableResult
     mutating func scanCompact(into compact: inout [UInt8]) throws(JSONProblem) -> Int {
         var open: [Container] = []
@@ -298,7 +298,7 @@ struct JSONScanner {
         return deepest
     }
 
-    /// Consumes a value that is neither array nor object.
+    /// Consumes a value that is neither an array nor an object.
     private mutating func scanPlain(_ byte: UInt8, into compact: inout [UInt8]) throws(JSONProblem) {
         let start = index
         switch byte {
@@ -312,7 +312,7 @@ struct JSONScanner {
         compact.append(contentsOf: UnsafeBufferPointer(start: base + start, count: index - start))
     }
 
-    /// Consumes the name and the colon before an object's next value; nothing in an array.
+    /// Consumes the name and the colon before an object's next value; does nothing in an array.
     private mutating func scanMemberName(
         of container: inout Container,
         into compact: inout [UInt8]
@@ -326,7 +326,7 @@ struct JSONScanner {
         try checkRepeated(name, since: container.firstName, &container.seen)
     }
 
-    /// Consumes an object: `read` consumes the value of each member, and is given its name.
+    /// Consumes an object. `read` receives each member's name and consumes its value.
     mutating func readObject(
         _ read: (inout JSONScanner, String) throws(JSONProblem) -> Void
     ) throws(JSONProblem) {

@@ -1,17 +1,18 @@
 internal import Catalog
 
-/// Values as JSON, both ways.
+/// Converts values to JSON and back.
 ///
-/// A string is `.text`, an integer that fits 64 bits and is written in the usual way `.integer`, any other number
-/// `.decimal` as it is written, `true` and `false` `.boolean`, null no value, an array or object `.json` as it is
-/// written without the blanks outside strings. One that is nested deeper than ``depthMax`` is `.text` instead, in both
-/// directions: programs that read JSON give up at some depth, and an answer holds several values. What JSON cannot say, or
-/// would say as another value, is an object with one member: `{"$bytes":"HEX"}`, `{"$unknown":"HEX"}` (the bytes of a value of a later version), `{"$decimal":"TEXT"}`
-/// and `{"$json":"TEXT"}` (a text that is not compact JSON, or that is itself such an object). Hexadecimal digits are
-/// in lower case.
+/// - A string is `.text`. `true` and `false` are `.boolean`; null is no value.
+/// - An integer in canonical form that fits 64 bits is `.integer`. Any other number is `.decimal` as it is written.
+/// - An array or object is `.json` as it is written, without the blanks outside strings. If it is nested deeper than
+///   ``depthMax`` it is `.text` in both directions: JSON parsers have a depth limit, and an answer contains several
+///   values.
+/// - A value that JSON lacks, or would read back as another value, is an object with one member: `{"$bytes":"HEX"}`,
+///   `{"$unknown":"HEX"}` (the bytes of a value of a later version), `{"$decimal":"TEXT"}` and `{"$json":"TEXT"}` (a
+///   text that is not compact JSON, or that is itself such an object). Hexadecimal digits are in lower case.
 enum JSONValue {
-    /// The deepest nesting of arrays and objects in a structured value. A guess: far more than people write, and a small
-    /// part of the 512 that Foundation reads.
+    /// The maximum nesting of arrays and objects in a structured value. A guess: far more than people write, and a
+    /// small part of the 512 that Foundation reads.
     static let depthMax = 64
 
     /// Reads the next value; nil for null.
@@ -43,7 +44,7 @@ enum JSONValue {
         }
     }
 
-    /// Reads what a member says of a field. A set is an array, or its only element.
+    /// Reads a member's value for a field. A set is an array, or its only element.
     static func readInput(_ scanner: inout JSONScanner, isSet: Bool) throws(JSONProblem) -> FieldInput {
         guard isSet, scanner.peek() == UInt8(ascii: "[") else {
             let value = try read(&scanner)
@@ -56,7 +57,8 @@ enum JSONValue {
         return elements.isEmpty ? .absent : .elements(SetCell.unique(elements))
     }
 
-    /// How deep arrays and objects are nested in a text, by its brackets outside strings; also for what is no JSON.
+    /// The nesting depth of arrays and objects in a text, counted by brackets outside strings. It is also defined for
+    /// invalid JSON.
     static func nesting(of text: String) -> Int {
         var depth = 0
         var deepest = 0
@@ -90,7 +92,7 @@ enum JSONValue {
         return integer(digits).map { .integer($0) } ?? .decimal(String(decoding: digits, as: UTF8.self))
     }
 
-    /// The integer that JSON digits stand for; nil if there is a point or exponent, for -0 and beyond 64 bits.
+    /// The integer that JSON digits denote; nil for a decimal point or exponent, for -0, and beyond 64 bits.
     private static func integer(_ digits: some Collection<UInt8>) -> Int64? {
         var number: Int64 = 0
         let isNegative = digits.first == UInt8(ascii: "-")
@@ -108,7 +110,7 @@ enum JSONValue {
 
     /// Appends a value.
     ///
-    /// - Parameter wrapsArrays: writes an array as `{"$json":…}`, for cells of CSV.
+    /// - Parameter wrapsArrays: writes an array as `{"$json":…}`, for CSV cells.
     static func append(_ value: Value, to bytes: inout [UInt8], wrapsArrays: Bool = false) {
         switch value {
         case .text(let text): appendString(text, to: &bytes)
@@ -144,7 +146,7 @@ enum JSONValue {
         bytes.append(UInt8(ascii: "]"))
     }
 
-    /// True if the text is the whole of a value's JSON, as it would be written.
+    /// True if the whole text is the JSON form of `value`.
     private static func reads(_ text: String, as value: Value) -> Bool {
         var text = text
         return text.withUTF8 { buffer in
@@ -158,7 +160,7 @@ enum JSONValue {
     private static func unwrapped(_ compact: [UInt8]) -> Value? {
         guard compact.starts(with: [UInt8(ascii: "{"), UInt8(ascii: "\""), UInt8(ascii: "$")]) else { return nil }
         return compact.withUnsafeBufferPointer { buffer -> Value? in
-            // Not empty, as was just seen.
+            // Not empty, as checked above.
             var scanner = JSONScanner(buffer.baseAddress!, from: 0, to: buffer.count)
             scanner.index = 1
             guard let name = try? scanner.scanName(), let label = try? scanner.text(of: name),

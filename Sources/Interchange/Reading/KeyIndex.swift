@@ -1,19 +1,22 @@
 internal import Catalog
 
-/// Finds keys that repeat in a file, and keys that look alike (``KeyFold``), in bounded memory.
+/// Finds repeated keys and keys that look alike (``KeyFold``) in a file, in bounded memory.
 ///
-/// Holds 64 bits of a keyed hash (SipHash, Swift's own, whose seed changes with each process) of the form that keys which
-/// look alike share, 32 bits of another one of the key as it is, and the line; not the key itself. Two of a million different
-/// keys collide with a probability of some 10⁻⁸, and would be taken for keys that look alike. In memory an entry takes 16 bytes at a load of 80 % at most, so 20 to 40 bytes a key; of more keys than memory is given for, sorted
-/// runs are kept in a file (``KeyRuns``), and repetitions between them are found at the end.
+/// An entry holds no key text. It holds 64 bits of a keyed hash of the key's folded form, 32 bits of another hash of
+/// the key itself, and the line. The keyed hash is SipHash from Swift's `Hasher`, whose seed changes with each process.
+/// Among a million different keys, two collide with a probability of about 10⁻⁸; they would be reported as keys that
+/// look alike.
+///
+/// An entry takes 16 bytes at a load of at most 80 %, so a key takes 20 to 40 bytes. If the keys exceed the memory
+/// limit, sorted runs are kept in a file (``KeyRuns``), and repetitions between them are found at the end.
 struct KeyIndex {
-    /// A key's hashes, and the line on which it stands.
+    /// A key's hashes, and the line on which it occurs.
     struct Entry {
-        /// Of what it looks like.
+        /// The hash of the folded form.
         var high: UInt64 = 0
-        /// Of its bytes.
+        /// The hash of the key's bytes.
         var low: UInt32 = 0
-        /// 0 marks a free slot; lines beyond 2³² − 1 are shown as that.
+        /// 0 marks a free slot; lines beyond 2³² − 1 are clamped to that number.
         var line: UInt32 = 0
 
         func looksLike(_ other: Entry) -> Bool { high == other.high }
@@ -23,11 +26,11 @@ struct KeyIndex {
         }
     }
 
-    /// How a key stands to one before it.
+    /// The relation of a key to an earlier one.
     enum Finding: Equatable {
-        /// It stood on that line already.
+        /// The same key occurred on that line.
         case `repeated`(line: Int)
-        /// One that looks like it stood on that line; nil where its text is not known any more.
+        /// A key that looks alike occurred on that line; nil if its text is no longer known.
         case alike(line: Int, key: String?)
     }
 
@@ -35,7 +38,7 @@ struct KeyIndex {
         "the key of line \(first) again on line \(line); keys must be unique in a file"
     }
 
-    /// - Parameter key: Nil where it is not known any more.
+    /// - Parameter key: nil if it is no longer known.
     static func text(_ key: String?, like other: String?, of first: Int, on line: Int) -> String {
         func shown(_ key: String?) -> String { key.map { " '\(VisibleText.distinct($0))'" } ?? "" }
         return "the key\(shown(key)) looks like\(shown(other)) of line \(first) and is another one; "
@@ -44,20 +47,20 @@ struct KeyIndex {
 
     private var slots = [Entry](repeating: Entry(), count: 1024)
     private var count = 0
-    /// Keys in memory beyond which a run is written.
+    /// The number of keys in memory at which a run is written.
     private let countMax: Int
-    /// Where runs are kept; nil to keep all keys in memory.
+    /// The folder for runs; nil to keep all keys in memory.
     private let folder: String?
     private var runs: KeyRuns?
-    /// True once the file is read again: its keys are known.
+    /// True in the second pass over the file: its keys are known.
     private var isAgain = false
-    /// Keys that are not the form they share with others, by what they look like: they are few, and shown where they are
-    /// refused.
+    /// Keys that differ from their folded form, by its hash. There are few of them; messages about refused rows show
+    /// them.
     private var unusual: [UInt64: String] = [:]
     private var unusualBytes = 0
-    /// Bytes of such keys that are kept. 1 MiB: some ten thousand.
+    /// The maximum total size of these keys in bytes. 1 MiB: some ten thousand keys.
     private static let unusualBytesMax = 1 << 20
-    /// What went wrong with the file of runs.
+    /// The error of the file of runs, if one occurred.
     private(set) var failure: InterchangeError?
 
     init(countMax: Int, folder: String?) {
@@ -65,15 +68,15 @@ struct KeyIndex {
         self.folder = folder
     }
 
-    /// The file is read once more from its beginning: now a key is one that repeats unless it stands on the line on which it
-    /// stood the first time. Of keys that were in runs nothing is said any more.
+    /// Starts a second pass over the file. A key now repeats unless it is on the line of its first occurrence. Keys in
+    /// runs are no longer checked.
     mutating func beginAgain() {
         isAgain = true
         if runs != nil { slots = [] }
     }
 
-    /// Notes that a key stands on `line`; where it, or one that looks like it, stood before, as far as that is known
-    /// already.
+    /// Records a key on `line`. Returns an earlier occurrence of the key, or of one that looks alike, if it is already
+    /// known.
     mutating func insert(kind: String, key: String, line: Int) -> Finding? {
         guard !slots.isEmpty else { return nil }
         let folded = KeyFold.folded(key)
@@ -91,7 +94,7 @@ struct KeyIndex {
         if found.line != 0 {
             if isAgain, found.line == new.line { return nil }
             if found.low == new.low { return .repeated(line: Int(found.line)) }
-            // A key that is its own form is the one that both share.
+            // A key that equals its folded form is the form that both share.
             let shared = folded.flatMap { Self.hash(of: $0) == found.low ? $0 : nil }
             return .alike(line: Int(found.line), key: unusual[found.high] ?? shared)
         }
@@ -112,12 +115,12 @@ struct KeyIndex {
         return hash
     }
 
-    /// Puts all keys in memory into a run.
+    /// Moves all keys in memory into a run.
     private mutating func spill() {
         guard failure == nil, let folder else { return }
         do throws(InterchangeError) {
             if runs == nil { runs = try KeyRuns(in: folder) }
-            // In the memory that there is: free slots go to the end, what is before them is sorted.
+            // In place: free slots move to the end, and the entries before them are sorted.
             let end = slots.partition { $0.line == 0 }
             slots[..<end].sort(by: Entry.precedes)
             try runs?.append(slots[..<end])
@@ -128,8 +131,8 @@ struct KeyIndex {
         }
     }
 
-    /// Keys that stand in more than one run, and those that look like ones of other runs, in no order of lines. Nil where all
-    /// keys are in memory, and were told by ``insert(kind:key:line:)``.
+    /// The keys that occur in more than one run, and those that look like keys of other runs, in no order of lines. Nil
+    /// if all keys are in memory; then ``insert(kind:key:line:)`` has reported them.
     mutating func repetitions() throws(InterchangeError) -> Repetitions? {
         guard let runs, !isAgain else { return nil }
         if count > 0 { spill() }
@@ -143,7 +146,7 @@ struct KeyIndex {
 
         fileprivate init(_ merge: KeyRuns.Merge) { self.merge = merge }
 
-        /// The next one: the line of the first such key, its own, and whether they only look alike.
+        /// The next repetition: the line of the first such key, its own line, and whether they only look alike.
         mutating func next() throws(InterchangeError) -> (first: Int, line: Int, isAlike: Bool)? {
             while let entry = try merge.next() {
                 guard let first, first.looksLike(entry) else {
@@ -151,7 +154,7 @@ struct KeyIndex {
                     continue
                 }
                 let isAlike = first.low != entry.low
-                // Of keys that look alike the lines are in no order.
+                // The merge does not order keys that look alike by their lines.
                 let lines = [Int(first.line), Int(entry.line)].sorted()
                 if isAlike { self.first = entry }
                 return (lines[0], lines[1], isAlike)

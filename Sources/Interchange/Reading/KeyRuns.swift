@@ -4,15 +4,15 @@
     internal import Darwin
 #endif
 
-/// Sorted runs of entries of a ``KeyIndex`` in a file without a name, for files with more keys than memory is given for.
+/// Sorted runs of entries of a ``KeyIndex`` in an unlinked file, for files whose keys exceed the memory limit.
 ///
-/// Memory: 64 KiB for each run while they are merged.
+/// Memory: 64 KiB for each run during the merge.
 final class KeyRuns {
     private let descriptor: CInt
     private var runs: [(start: Int, count: Int)] = []
     private var end = 0
 
-    /// - Parameter folder: Where the file is made, for as long as this lives.
+    /// - Parameter folder: the folder for the temporary file, which exists as long as this object.
     init(in folder: String) throws(InterchangeError) {
         var template = Array("\(folder)/keys-XXXXXX".utf8CString)
         descriptor = mkstemp(&template)
@@ -44,7 +44,7 @@ final class KeyRuns {
         end += result
     }
 
-    /// Entries of all runs in ascending order, one after the other.
+    /// Returns the entries of all runs one by one, in ascending order.
     struct Merge {
         private let source: KeyRuns
         private var readers: [Reader]
@@ -59,7 +59,7 @@ final class KeyRuns {
             }
         }
 
-        /// The lowest entry that is left; nil at the end. Linear in the number of runs.
+        /// The lowest remaining entry; nil at the end. Linear in the number of runs.
         mutating func next() throws(InterchangeError) -> KeyIndex.Entry? {
             var lowest: (reader: Int, entry: KeyIndex.Entry)?
             for (number, reader) in readers.enumerated() {

@@ -1,8 +1,8 @@
-/// Reads a file row by row and maps each to a record: the one entrance to this target for imports.
+/// Reads a file row by row and maps each row to a record. Imports enter this target here only.
 ///
-/// In order: ``InputFile``, ``InputFile/survey(encoding:)``, this, then ``next()`` until nil. Reading twice (to plan,
-/// then to apply) means two of these over one file, wound back between. Memory: the longest record (2 MiB at most),
-/// the header, and what keys are given (``ImportOptions``). Not Sendable; one task drives it.
+/// Order of calls: ``InputFile``, ``InputFile/survey(encoding:)``, this initializer, then ``next()`` until nil. To read
+/// twice (to plan, then to apply), create two readers over one file and rewind it between them. Memory: the longest
+/// record (2 MiB at most), the header, and the memory for keys (``ImportOptions``). Not Sendable; one task drives it.
 package final class SourceReader {
     private enum Layout {
         case csv(CSVReader, CSVMapper)
@@ -13,10 +13,10 @@ package final class SourceReader {
     package let name: String
     /// The columns in the order of the header; empty for JSON.
     package let columns: [String]
-    /// Records read so far, rejected ones included.
+    /// The number of records read so far, including rejected ones.
     package private(set) var recordCount = 0
-    /// Rows without any content that were skipped so far: blank lines, blank cells alone, objects that say nothing. They
-    /// are no records.
+    /// The number of rows without content that were skipped so far: blank lines, rows of blank cells, objects without
+    /// content. They do not count as records.
     package var blankCount: Int {
         switch layout {
         case .csv(let reader, _): blankRecordCount + reader.emptyLineCount
@@ -27,15 +27,15 @@ package final class SourceReader {
 
     private let layout: Layout
     private var keys: KeyIndex
-    /// Keys that repeat, as far as that is known at the end only.
+    /// Repeated keys that are known only at the end.
     private var repetitions: KeyIndex.Repetitions?
     private let keyColumn: String
     private var hasEnded = false
 
     /// Reads a surveyed file from its beginning.
     ///
-    /// - Parameter before: The reader that has read the whole file, which gives away what it knows of the keys: each must
-    ///   stand on the same line again. It must not be used afterwards. Of more keys than memory is given for nothing is
+    /// - Parameter before: The reader that has read the whole file. It gives up its index of keys: each key must be on
+    ///   the same line again. It must not be used afterwards. If the keys exceeded the memory limit, they are not
     ///   checked again.
     ///
     /// Throws as ``init(_:name:format:options:)`` and as ``InputFile/rewind()``.
@@ -55,10 +55,10 @@ package final class SourceReader {
         }
     }
 
-    /// Reads UTF-8 from any source; the header of CSV at once.
+    /// Reads UTF-8 from any source; reads a CSV header at once.
     ///
     /// Throws ``InterchangeError/Code/badHeader``, ``InterchangeError/Code/badMapping``,
-    /// ``InterchangeError/Code/keyMissing`` and what the source throws.
+    /// ``InterchangeError/Code/keyMissing`` and the source's errors.
     package init(
         _ source: any ByteSource,
         name: String,
@@ -82,12 +82,12 @@ package final class SourceReader {
         }
     }
 
-    /// The next row, or why the next row is not taken; nil at the end, and from then on. A row with several faults is
-    /// rejected with the first one found. Of very many rows, keys that repeat may be told behind the last one, as rejects
-    /// without a record's number.
+    /// The next row, or the reason why it is refused; nil at the end and after it. A row with several faults is
+    /// rejected with the first one found. If the keys exceed the memory limit, repeated keys may be reported after the
+    /// last row, as rejects without a record number.
     ///
-    /// Throws what makes the rest of the file unreadable, ``InterchangeError/Code/badFile`` for a JSON array that is
-    /// not one; the reader must not be used after that.
+    /// Throws errors that make the rest of the file unreadable, and ``InterchangeError/Code/badFile`` for an invalid
+    /// JSON array. The reader must not be used after an error.
     package func next() throws(InterchangeError) -> SourceEvent? {
         while true {
             guard !hasEnded else { return try nextRepetition() }
@@ -95,7 +95,7 @@ package final class SourceReader {
         }
     }
 
-    /// Nil for what is no event: a blank record, or the end.
+    /// Nil if there is no event: a blank record, or the end.
     private func nextRecord() throws(InterchangeError) -> SourceEvent? {
         let outcome: RecordOutcome
         let line: Int
@@ -135,7 +135,7 @@ package final class SourceReader {
         }
     }
 
-    /// A key that repeats, and that was not found where it stands: of a file with very many.
+    /// A repeated key that was found only at the end, because the keys exceeded the memory limit.
     private func nextRepetition() throws(InterchangeError) -> SourceEvent? {
         guard let (first, line, isAlike) = try repetitions?.next() else {
             repetitions = nil
@@ -156,8 +156,8 @@ package final class SourceReader {
         )
     }
 
-    /// The bytes of the record that ``next()`` told of last (which is not that of a reject without a record's number), as
-    /// UTF-8 and without its line break, for a file of rejects; empty if it was too large to keep.
+    /// The bytes of the record that ``next()`` returned last, as UTF-8 and without its line break, for a rejects file.
+    /// A reject without a record number does not change it. Empty if the record was too large to keep.
     package var lastRecordText: [UInt8] {
         var text =
             switch layout {

@@ -1,17 +1,17 @@
 package import Catalog
 import Schema
 
-/// What a row says of one field.
+/// A row's statement about one field.
 package enum FieldInput: Equatable, Sendable {
-    /// The column is there and empty (in JSON: null, or a set without elements): a value the record had goes.
+    /// The column exists and is empty (in JSON: null, or a set without elements). The import removes a present value.
     case absent
     case value(Value)
-    /// The elements of a set, without repetition, at least one, in the order of the file.
+    /// The elements of a set in the order of the file: at least one, without repetition.
     case elements([Value])
 }
 
-/// One field of a row. A structure, not a tuple: arrays of tuples are freed through run-time type information, which
-/// showed in profiles of imports.
+/// One field of a row. It is a structure because arrays of tuples are freed through run-time type information; profiles
+/// of imports showed this cost.
 package struct SourceField: Equatable, Sendable {
     package let path: FieldPath
     package let input: FieldInput
@@ -22,18 +22,18 @@ package struct SourceField: Equatable, Sendable {
     }
 }
 
-/// One row of a file, mapped to a record. Fields of which the row says nothing (in JSON, members that are not there)
-/// are not listed; none is listed twice.
+/// One row of a file, mapped to a record. Fields that the row does not mention (in JSON, absent members) are not
+/// listed. No field is listed twice.
 package struct SourceRow: Sendable {
     /// The physical line on which the record starts, from 1.
     package let line: Int
-    /// The record's number, from 1, the header and blank lines not counted; rejected ones are.
+    /// The record's number, from 1. It counts rejected records, but not the header and blank lines.
     package let record: Int
-    /// The kind: the one asked for, or what the row says where none was.
+    /// The kind: the given one, or the row's if none was given.
     package let kind: String
-    /// The owner's name as the row of an export gives it; nil where there is none.
+    /// The owner's name in a row of an export; nil if there is none.
     package let owner: String?
-    /// 1 to 1,024 bytes, as in the file.
+    /// The local id as in the file, 1 to 1,024 bytes.
     package let localID: String
     /// In the order of the file's columns or members.
     package let fields: [SourceField]
@@ -48,24 +48,24 @@ extension SourceRow: Equatable {
     }
 }
 
-/// What a source has next.
+/// The next event of a source.
 package enum SourceEvent: Equatable, Sendable {
     case row(SourceRow)
     case reject(Reject)
 }
 
-/// How a file is laid out.
+/// The layout of a file.
 package enum SourceFormat: Equatable, Sendable {
     /// Cells separated by one ASCII byte: a comma, a tab or a semicolon.
     case csv(delimiter: UInt8)
-    /// One JSON object a line, or one array of objects.
+    /// One JSON object per line, or one array of objects.
     case jsonLines
 
     package static let csv = SourceFormat.csv(delimiter: UInt8(ascii: ","))
     package static let tsv = SourceFormat.csv(delimiter: 0x09)
 
-    /// The format by the file's name: `.csv`, `.tsv` and `.tab`, `.jsonl`, `.ndjson` and `.json`, each also with `.gz`
-    /// behind it; nil for any other.
+    /// The format by the file's name: `.csv`, `.tsv`, `.tab`, `.jsonl`, `.ndjson` or `.json`, each optionally followed
+    /// by `.gz`. Nil for any other name.
     package init?(path: String) {
         var name = path.lowercased()
         if name.hasSuffix(".gz") { name.removeLast(3) }
@@ -81,15 +81,15 @@ package enum SourceFormat: Equatable, Sendable {
     }
 }
 
-/// What to make of a file's rows.
+/// How an import maps a file's rows.
 package struct ImportOptions: Sendable {
     /// The kind of all rows; nil to take it from the column `kind` of an export.
     package let kind: String?
     package let map: ColumnMap
-    /// Where keys are kept of which there are more than ``keysInMemoryMax``; nil to keep all in memory.
+    /// The folder for keys beyond ``keysInMemoryMax``; nil to keep all in memory.
     package let keyFolder: String?
-    /// Keys in memory before a run is written. 1.6 million: 32 MiB, and half as much again while there comes to be room for
-    /// them or a run is sorted.
+    /// The number of keys in memory at which a run is written. For 1.6 million keys the index takes 32 MiB, and half as
+    /// much again while it grows or a run is sorted.
     package let keysInMemoryMax: Int
 
     package init(kind: String?, map: ColumnMap, keyFolder: String? = nil, keysInMemoryMax: Int = 1_600_000) {
@@ -100,7 +100,7 @@ package struct ImportOptions: Sendable {
     }
 }
 
-/// Where a column's content goes.
+/// The target of a column's content.
 struct Target {
     let path: FieldPath
     let isSet: Bool
@@ -123,7 +123,7 @@ struct Target {
     }
 }
 
-/// What is wrong with a row, before it has a place in a file.
+/// A row's fault, before its position in the file is known.
 struct RowProblem {
     let code: RejectCode
     let offset: Int
@@ -152,10 +152,10 @@ extension RowProblem {
     }
 }
 
-/// Collects the fields of one row and checks what can be checked of each.
+/// Collects the fields of one row and checks each field.
 struct RowBuilder {
     private(set) var fields: [SourceField] = []
-    /// The first thing found wrong.
+    /// The first fault found.
     private(set) var problem: RowProblem?
     private(set) var hasName = false
     private var contentBytes = 0

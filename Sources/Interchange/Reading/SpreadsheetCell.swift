@@ -1,16 +1,17 @@
-/// How text stands in a cell of CSV with regard to spreadsheets, which take some cells for formulas.
+/// Guards CSV cells against spreadsheets, which interpret some cells as formulas.
 ///
-/// A cell that a spreadsheet would compute gets an apostrophe before it, the mark by which spreadsheets know text. So that
-/// reading takes away just what writing has added, a text that begins with apostrophes before such a beginning gets one more.
+/// A cell that a spreadsheet would compute gets a leading apostrophe, which marks text in spreadsheets. If a text
+/// begins with apostrophes before such a formula, the writer adds one more. The reader therefore removes exactly what
+/// the writer has added.
 enum SpreadsheetCell {
     private static let apostrophe = UInt8(ascii: "'")
     private static let equals = UInt8(ascii: "=")
     private static let quote = UInt8(ascii: "\"")
 
-    /// The cell for a text, from which ``text(of:)`` gives the text again.
+    /// The cell for a text; ``text(of:)`` returns the text again.
     ///
-    /// - Parameter guardsFormulas: True to make harmless what a spreadsheet would compute. Plain negative numbers are not
-    ///   touched: they are their own value.
+    /// - Parameter guardsFormulas: true to neutralize cells that a spreadsheet would compute. Plain negative numbers
+    ///   stay unchanged: their computed value is the same.
     static func cell(_ text: String, guardsFormulas: Bool) -> String {
         guard let first = text.utf8.first, mayBegin(first) else { return text }
         let isMistaken = self.text(of: text) != nil
@@ -18,9 +19,9 @@ enum SpreadsheetCell {
         return isMistaken || isDangerous ? "'" + text : text
     }
 
-    /// The text that a cell stands for; nil where that is the cell as it is.
+    /// The text of a cell; nil if the cell is its own text.
     ///
-    /// Besides the apostrophe it takes away what Excel users put around ids so that they stay text: `="0012"`.
+    /// Besides the apostrophe it removes the form `="0012"`, which Excel users write to keep ids as text.
     static func text(of cell: String) -> String? {
         switch cell.utf8.first {
         case apostrophe?:
@@ -34,7 +35,7 @@ enum SpreadsheetCell {
         text.utf8.drop { $0 == apostrophe }
     }
 
-    /// True for the first bytes of texts that need a closer look.
+    /// True for the first bytes of texts that need a full check.
     private static func mayBegin(_ byte: UInt8) -> Bool {
         switch byte {
         case apostrophe, equals, UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "@"), ...0x20, 0x80...: true
@@ -42,8 +43,8 @@ enum SpreadsheetCell {
         }
     }
 
-    /// True where a spreadsheet may compute: behind blanks of any kind a sign that begins formulas, also in full width; or a
-    /// tab or line break at the front, which some programs drop.
+    /// True if a spreadsheet may compute the text. It begins with a tab or a line break, which some programs drop, or
+    /// with a formula sign after blanks of any kind. Full-width signs count too.
     private static func isRisky(_ text: Substring.UTF8View) -> Bool {
         switch text.first {
         case 0x09?, 0x0A?, 0x0D?: return true
@@ -56,7 +57,7 @@ enum SpreadsheetCell {
         }
     }
 
-    /// True for a minus and digits, with a point among them at most.
+    /// True for a minus followed by digits, with at most one decimal point among them.
     private static func isNegativeNumber(_ text: String) -> Bool {
         let digits = text.utf8.dropFirst()
         guard text.utf8.first == UInt8(ascii: "-"), let first = digits.first, let last = digits.last else {
@@ -67,7 +68,7 @@ enum SpreadsheetCell {
             && digits.allSatisfy { isDigit($0) || $0 == UInt8(ascii: ".") }
     }
 
-    /// What stands in `="…"`; nil where it is more than one text.
+    /// The content of `="…"`; nil if the cell is more than one text.
     private static func literal(_ cell: String) -> String? {
         let bytes = Array(cell.utf8)
         guard bytes.count >= 3, bytes[1] == quote, bytes[bytes.count - 1] == quote else { return nil }
@@ -75,7 +76,7 @@ enum SpreadsheetCell {
         var index = 2
         while index < bytes.count - 1 {
             content.append(bytes[index])
-            // A quote within stands twice.
+            // A quote inside is doubled.
             if bytes[index] == quote {
                 index += 1
                 guard index < bytes.count - 1, bytes[index] == quote else { return nil }

@@ -4,12 +4,12 @@
     internal import Darwin
 #endif
 
-/// How a file's bytes stand for text. The raw value is the name by which messages call it.
+/// The encoding of a file's text. Messages use the raw value as its name.
 package enum TextEncoding: String, Sendable, CaseIterable {
     case utf8 = "UTF-8"
     case utf16LittleEndian = "UTF-16LE"
     case utf16BigEndian = "UTF-16BE"
-    /// What Chinese spreadsheets write without saying so; GBK and GB2312 are parts of it.
+    /// Chinese spreadsheets write this encoding without a mark. GBK and GB2312 are subsets of it.
     case gb18030 = "GB18030"
     case big5 = "Big5"
     case shiftJIS = "Shift_JIS"
@@ -20,7 +20,7 @@ package enum TextEncoding: String, Sendable, CaseIterable {
     case windows1251 = "Windows-1251"
     case latin1 = "ISO-8859-1"
 
-    /// Reads a name as users give it, whatever its case and with or without hyphens; nil for an unknown one.
+    /// Parses a name in any case, with or without hyphens; nil for an unknown one.
     package init?(named name: String) {
         let plain = name.lowercased().filter { $0 != "-" && $0 != "_" }
         switch plain {
@@ -40,11 +40,11 @@ package enum TextEncoding: String, Sendable, CaseIterable {
         }
     }
 
-    /// The names that ``init(named:)`` reads, one for each encoding, for people.
+    /// The names that ``init(named:)`` accepts, one for each encoding, for people.
     package static let names =
         "utf-8, utf-16, utf-16be, gb18030, big5, shift_jis, euc-jp, euc-kr, windows-1252, windows-1250, windows-1251, latin1"
 
-    /// What iconv calls it. Where Windows has a larger form, that is what spreadsheets write.
+    /// The name for iconv. If Windows has an extended variant, this is the variant, because spreadsheets write it.
     fileprivate var systemName: String {
         switch self {
         case .big5: "BIG5"
@@ -57,28 +57,28 @@ package enum TextEncoding: String, Sendable, CaseIterable {
         }
     }
 
-    /// Bytes of the smallest unit; what is skipped over an invalid one.
+    /// The size of the smallest unit in bytes; the transcoder skips one unit at an invalid byte.
     fileprivate var unitBytes: Int {
         self == .utf16LittleEndian || self == .utf16BigEndian ? 2 : 1
     }
 }
 
-/// What the first pass over a file tells.
+/// The result of the first pass over a file.
 package struct InputSurvey: Equatable, Sendable {
-    /// By what the encoding is known.
+    /// How the encoding was determined.
     package enum Origin: String, Sendable {
         /// A byte order mark.
         case mark
-        /// What the bytes look like.
+        /// The bytes indicate it.
         case detected
-        /// The user's word.
+        /// The user named it.
         case given
     }
 
     /// The encoding to read the file with.
     package let encoding: TextEncoding
     package let origin: Origin
-    /// True if the file is UTF-8 but for a few bytes: rows that hold these are rejected as `bad-encoding`.
+    /// True if the file is UTF-8 except for a few bytes. Rows with such bytes are rejected as `bad-encoding`.
     package let isDamaged: Bool
 
     package init(encoding: TextEncoding, origin: Origin, isDamaged: Bool = false) {
@@ -89,20 +89,24 @@ package struct InputSurvey: Equatable, Sendable {
 }
 
 extension InputFile {
-    /// Reads the whole file once and decides on its encoding; the file is wound back to its beginning before and
-    /// after. To be called first; set ``onRawBytes`` beforehand to hash the file in the same pass (it is called for
-    /// this pass only, and left nil).
+    /// Reads the whole file once and determines its encoding. Rewinds the file before and after. Call it first. Set
+    /// ``onRawBytes`` before the call to hash the file in the same pass; the call sets it to nil at the end.
     ///
-    /// The rule: byte order mark, then strict UTF-8, then GB18030 if every byte fits and what comes out looks like Chinese
-    /// (``ChineseLikeness``): most files of other encodings fit too. A file in which valid UTF-8 sequences outnumber invalid bytes by eight to one is taken for UTF-8 with damaged places, since GB18030 would
-    /// often accept it and turn all of its text into garbage without a word (in GBK text far
-    /// fewer pairs happen to be valid UTF-8: one in seven, by the ranges of the bytes in GB2312). Eight is a guess.
+    /// The rules in order:
+    /// - A byte order mark decides.
+    /// - Valid UTF-8 is UTF-8.
+    /// - A file whose valid UTF-8 sequences outnumber invalid bytes by eight to one is damaged UTF-8. GB18030 would
+    ///   often accept such a file and silently turn its text into garbage. In GBK text far fewer pairs are valid UTF-8
+    ///   by chance: one in seven, by the byte ranges of GB2312. Eight is a guess.
+    /// - A file is GB18030 if every byte fits and the decoded text looks like Chinese (``ChineseLikeness``): most files
+    ///   of other encodings fit too.
     ///
-    /// - Parameter encoding: what the user says; taken without a doubt, except that a mark of UTF-16 decides the byte
-    ///   order. Invalid bytes are then found when their row is read.
+    /// - Parameter encoding: the user's choice. It is accepted without a check, except that a UTF-16 mark decides the
+    ///   byte order. Invalid bytes are then found when their row is read.
     ///
-    /// Throws ``InterchangeError/Code/badEncoding`` if nothing fits without a doubt, with a line of the file read in several
-    /// encodings, and what ``read(into:)`` throws. Bounded memory.
+    /// Throws ``InterchangeError/Code/badEncoding`` if no encoding fits clearly, with a line of the file decoded in
+    /// several encodings. Throws ``InterchangeError/Code/badFile`` for a ZIP file, such as an Excel workbook. Throws
+    /// the errors of ``rewind()`` and ``read(into:)``. Bounded memory.
     package func survey(encoding: TextEncoding? = nil) throws(InterchangeError) -> InputSurvey {
         try rewind()
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 1024, alignment: 16)
@@ -152,7 +156,7 @@ extension InputFile {
         throw try doubt(firstInvalid: validator.firstInvalidOffset)
     }
 
-    /// True if every byte fits GB18030, and what comes out looks like Chinese.
+    /// True if every byte fits GB18030 and the decoded text looks like Chinese.
     private func isChinese(_ buffer: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Bool {
         let tap = LikenessTap(self)
         let converter = try Transcoder(tap, from: .gb18030)
@@ -161,16 +165,16 @@ extension InputFile {
         return converter.invalidCount == 0 && tap.likeness.isConvincing
     }
 
-    /// The encodings in which a line is shown where it is in doubt which one the file has.
+    /// The encodings in which a line is shown if the file's encoding is ambiguous.
     private static let shownEncodings: [TextEncoding] = [.gb18030, .big5, .shiftJIS, .windows1252]
 
-    /// Tells that the encoding is in doubt, and how the first line in question reads in several.
+    /// The error for an ambiguous encoding; shows the first line in question in several encodings.
     private func doubt(firstInvalid offset: Int) throws(InterchangeError) -> InterchangeError {
         let (line, bytes) = try sample(around: offset)
         let width = Self.shownEncodings.map(\.rawValue.utf8.count).max() ?? 0
         var rows: [String] = []
         for encoding in Self.shownEncodings {
-            // A C library without the encoding has nothing to show.
+            // The C library may lack the encoding.
             guard let converter = try? Transcoder(MemorySource(bytes), from: encoding) else { continue }
             let text = String(decoding: try converter.readAll(), as: UTF8.self)
             let padding = String(repeating: " ", count: width - encoding.rawValue.utf8.count)
@@ -183,11 +187,11 @@ extension InputFile {
         )
     }
 
-    /// Bytes of a line that are shown, and those of them before the one in question.
+    /// The maximum number of shown bytes of a line, and the number of them before the byte in question.
     private static let sampleBytesMax = 60
     private static let sampleBytesBefore = 30
 
-    /// The number of the line that holds a byte, and the part of it around that byte; the file is wound back.
+    /// The number of the line that contains a byte, and the part of the line around it. Rewinds the file.
     private func sample(around offset: Int) throws(InterchangeError) -> (line: Int, bytes: [UInt8]) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
         defer { buffer.deallocate() }
@@ -204,7 +208,8 @@ extension InputFile {
                     part.removeAll(keepingCapacity: true)
                 } else {
                     part.append(byte)
-                    // A byte below 0x30 is a character of its own in all these encodings, so it may be cut behind one.
+                    // A byte below 0x30 is a character of its own in all these encodings, so the line may be cut after
+                    // one.
                     if position <= offset, part.count > Self.sampleBytesBefore, byte < 0x30 { part.removeAll() }
                     if position > offset, part.count >= Self.sampleBytesMax, byte < 0x80 { break reading }
                 }
@@ -218,7 +223,7 @@ extension InputFile {
 
 /// Counts valid sequences and invalid bytes of UTF-8 (RFC 3629) in a stream.
 struct UTF8Validator {
-    /// Sequences of two bytes or more that are valid.
+    /// The number of valid sequences of two or more bytes.
     private(set) var validCount = 0
     private(set) var invalidCount = 0
     private(set) var firstInvalidOffset = 0
@@ -232,7 +237,7 @@ struct UTF8Validator {
         let count = portion.count
         while index < count {
             if needed == 0 {
-                // Eight bytes of ASCII at a time.
+                // Skips eight ASCII bytes at a time.
                 while index + 8 <= count,
                     portion.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
                 {
@@ -245,7 +250,7 @@ struct UTF8Validator {
             } else {
                 let byte = portion[index]
                 if byte < lower || byte > upper {
-                    // The sequence before is broken; this byte is looked at anew.
+                    // The previous sequence is broken; this byte is examined again.
                     invalid(at: position + index)
                     needed = 0
                 } else {
@@ -286,12 +291,12 @@ struct UTF8Validator {
     }
 }
 
-/// Turns another encoding into UTF-8 by the C library's iconv.
+/// Converts another encoding to UTF-8 with the C library's iconv.
 ///
-/// A byte that is invalid comes out as FF, which is no UTF-8, so that the reader behind it rejects the very row and
-/// names the place.
+/// An invalid byte becomes FF, which is not valid UTF-8. The reader then rejects exactly the row concerned and reports
+/// the position.
 package final class Transcoder: ByteSource {
-    /// Invalid units met so far.
+    /// The number of invalid units so far.
     package private(set) var invalidCount = 0
 
     private let source: any ByteSource
@@ -302,7 +307,7 @@ package final class Transcoder: ByteSource {
     private var sourceEnded = false
     private var needsMore = true
 
-    /// Throws ``InterchangeError/Code/badEncoding`` where the C library does not have the encoding.
+    /// Throws ``InterchangeError/Code/badEncoding`` if the C library lacks the encoding.
     package init(_ source: any ByteSource, from encoding: TextEncoding) throws(InterchangeError) {
         guard let opened = iconv_open("UTF-8", encoding.systemName), Int(bitPattern: opened) != -1 else {
             throw InterchangeError(.badEncoding, "this system cannot convert from \(encoding.rawValue)")
@@ -328,7 +333,7 @@ package final class Transcoder: ByteSource {
         return produced
     }
 
-    /// All that is left, for small sources.
+    /// Reads all remaining bytes, for small sources.
     func readAll() throws(InterchangeError) -> [UInt8] {
         let portion = UnsafeMutableRawBufferPointer.allocate(byteCount: 1024, alignment: 16)
         defer { portion.deallocate() }
@@ -340,7 +345,7 @@ package final class Transcoder: ByteSource {
         }
     }
 
-    /// What did not fit a very small target (only tests have such).
+    /// The bytes that did not fit a very small target (only tests have such targets).
     private var spill: ArraySlice<UInt8> = []
 
     private func readThroughSmallBuffer(into target: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Int {
@@ -387,7 +392,7 @@ package final class Transcoder: ByteSource {
             case E2BIG: break
             case EINVAL where !sourceEnded: needsMore = true
             default:
-                // Invalid, or cut short by the end of the file.
+                // Invalid, or truncated at the end of the file.
                 if outputLeft > 0 {
                     target[produced] = 0xFF
                     produced += 1

@@ -1,14 +1,14 @@
 package import Catalog
 import Schema
 
-/// A record as it is exported: only what is shown, in the order in which it is to be written.
+/// A record for export: only visible content, in the order of writing.
 package struct ExportRecord: Sendable {
     package let kind: String
     /// The owner's name.
     package let owner: String
     package let localID: String
-    /// For a set its elements, for any other field the winner first; further values of it are not written. Paths that
-    /// no user writes (``FieldPath/isOrdinary``) and fields without values are left out.
+    /// The elements of a set; for any other field the winner first, and further values are not written. Paths that
+    /// users cannot write (``FieldPath/isOrdinary``) and fields without values are left out.
     package let fields: [(path: FieldPath, values: [Value])]
 
     package init(kind: String, owner: String, localID: String, fields: [(path: FieldPath, values: [Value])]) {
@@ -19,27 +19,27 @@ package struct ExportRecord: Sendable {
     }
 }
 
-/// Writes records in some format.
+/// Writes records in one format.
 package protocol RecordWriter: Sendable {
     /// Writes one record.
     mutating func write(_ record: ExportRecord)
-    /// Hands over what has been written since the last call.
+    /// Returns the bytes written since the last call and clears them.
     mutating func drain() -> [UInt8]
 }
 
-/// Which fields of an export of CSV have a column, counted over all its records.
+/// Chooses which fields of a CSV export have a column, by counts over all records.
 ///
-/// A column costs a byte in every row, so junk in some records must not make columns of all. In this order fields get one:
-/// those that the kind is known to have, then the most frequent, of equals the first by path. The first
-/// ``columnsForAllMax`` do in any case; further ones where at least one record of a hundred has them. The rest goes into one
-/// column, as an object of JSON.
+/// A column costs a byte in every row, so rare fields of some records must not create columns for all. Fields get
+/// columns in this order: fields declared for the kind, then the most frequent ones, then by path. The first
+/// ``columnsForAllMax`` fields always get a column. A further field gets one if at least one record in a hundred has
+/// it. The other fields share one column, as a JSON object.
 ///
-/// Memory: ``pathsMax`` paths of ``pathBytesMax`` bytes in all. Of more, those that were met the least are forgotten, which
-/// counts them anew (Manku and Motwani 2002, lossy counting): what is frequent stays.
+/// Memory: ``pathsMax`` paths with ``pathBytesMax`` bytes in total. Beyond that the rarer half is forgotten and counted
+/// from zero (Manku and Motwani 2002, lossy counting). Frequent paths stay.
 package struct ColumnCounts {
-    /// Columns that there are however rare their fields. A guess: more than a sheet that people read.
+    /// The number of columns that exist even for rare fields. A guess: more than a sheet that people read.
     package static let columnsForAllMax = 256
-    /// Columns at all, and bytes of their names.
+    /// The maximum number of columns, and the maximum size of their names in bytes.
     package static let columnsMax = 4096
     static let columnBytesMax = 256 * 1024
     private static let pathsMax = 65_536
@@ -48,7 +48,7 @@ package struct ColumnCounts {
     private var counts: [FieldPath: Int] = [:]
     private var pathBytes = 0
     private var hasForgotten = false
-    /// Records counted so far.
+    /// The number of records counted so far.
     package private(set) var recordCount = 0
 
     package init() {}
@@ -73,7 +73,7 @@ package struct ColumnCounts {
         pathBytes = counts.keys.reduce(0) { $0 + $1.text.utf8.count }
     }
 
-    /// The fields that have a column, ascending, and whether there are others.
+    /// The fields with a column in ascending order, and whether there are other fields.
     package func columns(kind: String) -> (paths: [FieldPath], hasMore: Bool) {
         let known = CatalogSchema.fields(of: kind)
         func isKnown(_ path: FieldPath) -> Bool {
@@ -96,14 +96,14 @@ package struct ColumnCounts {
     }
 }
 
-/// The columns of an export of CSV. Made once, and good for all its parts.
+/// The columns of a CSV export. One layout serves all parts of the export.
 package struct CSVLayout: Sendable {
     fileprivate struct Place {
         let column: Int
         let isSet: Bool
     }
 
-    /// The header's names, `localId`, `owner` and `kind` first, ``ColumnMap/moreColumn`` last if there is one.
+    /// The header's names: `localId`, `owner` and `kind` first, ``ColumnMap/moreColumn`` last if it exists.
     package let columns: [String]
     fileprivate let places: [FieldPath: Place]
     fileprivate let hasMore: Bool
@@ -111,14 +111,14 @@ package struct CSVLayout: Sendable {
 
     /// Names the columns.
     ///
-    /// A field's column is named ``FieldPath/columnName``, and `ext/COLUMN` plainly COLUMN, wherever a file of the
-    /// kinds given would load it back to that path by itself and no other column has the name; else by the path
-    /// (`ext/COLUMN`), or by `field:PATH`.
+    /// The candidates for a name are ``FieldPath/columnName`` (for `ext/COLUMN` plain COLUMN), then the path. The first
+    /// candidate is used that no other column has and that an import of the given kinds would load back to the same
+    /// path. Otherwise the name is `field:PATH`.
     ///
     /// - Parameters:
-    ///   - paths: the fields that have a column, in the order wanted.
-    ///   - hasMore: whether others go into one column; else a field that is not among `paths` is not written.
-    ///   - kinds: the kinds of all records to come.
+    ///   - paths: the fields with a column, in the desired order.
+    ///   - hasMore: true if the other fields share one column; otherwise a field outside `paths` is not written.
+    ///   - kinds: the kinds of all records of the export.
     ///   - delimiter: a comma, or the tab of a `.tsv`.
     package init(
         paths: some Sequence<FieldPath>,
@@ -149,24 +149,25 @@ package struct CSVLayout: Sendable {
     }
 }
 
-/// Writes records as CSV (RFC 4180, lines end with LF), to be read back by ``SourceReader`` with the key column
-/// `localId` to an identical catalog.
+/// Writes records as CSV (RFC 4180; lines end with LF). ``SourceReader`` with the key column `localId` reads them back
+/// to an identical catalog, except for the losses below.
 ///
-/// What CSV cannot say: a number, a boolean, bytes and structured values outside sets come back as text; so does an
-/// empty text as no value, and a text with a NUL byte is refused. JSON lines keep all of these, and so does the column of
-/// fields that have none of their own. Cells that spreadsheets take for formulas are written as they are, or made harmless
+/// CSV loses types: numbers, booleans, bytes and structured values outside sets come back as text. An empty text comes
+/// back as no value, and a text with a NUL byte is refused. JSON lines keep all of these, and so does the shared column
+/// of fields without their own. Cells that spreadsheets interpret as formulas are written unchanged or guarded
 /// (``SpreadsheetCell``); both load back to the same text.
 ///
-/// Collect ``bytes`` as often as is convenient with ``drain()``.
+/// Call ``drain()`` at any time to collect ``bytes``.
 package struct CSVWriter: RecordWriter {
-    /// What has been written and not yet drained.
+    /// The bytes written and not yet drained.
     package private(set) var bytes: [UInt8] = []
 
     private let layout: CSVLayout
     private let guardsFormulas: Bool
     private var cells: [String?]
 
-    /// - Parameter guardsFormulas: Makes cells harmless that a spreadsheet would compute: values come from other members.
+    /// - Parameter guardsFormulas: guards cells that a spreadsheet would compute, because values come from other
+    ///   members.
     package init(_ layout: CSVLayout, guardsFormulas: Bool = false) {
         self.layout = layout
         self.guardsFormulas = guardsFormulas
@@ -175,7 +176,7 @@ package struct CSVWriter: RecordWriter {
 
     /// Writes the header.
     ///
-    /// - Parameter writesMark: begins with a byte order mark, without which Excel takes the file for another encoding.
+    /// - Parameter writesMark: begins with a byte order mark; without it Excel assumes another encoding.
     package mutating func writeHeader(writesMark: Bool = false) {
         if writesMark { bytes += [0xEF, 0xBB, 0xBF] }
         writeRow(layout.columns)
@@ -210,7 +211,7 @@ package struct CSVWriter: RecordWriter {
         writeRow(cells)
     }
 
-    /// Hands over what has been written since the last call.
+    /// Returns the bytes written since the last call and clears them.
     package mutating func drain() -> [UInt8] {
         defer { bytes.removeAll(keepingCapacity: true) }
         return bytes
@@ -239,7 +240,7 @@ package struct CSVWriter: RecordWriter {
         let delimiter = layout.delimiter
         var cell = cell
         cell.withUTF8 { content in
-            // At the start of a record a byte order mark would be dropped.
+            // A reader would drop a byte order mark at the start of a record.
             var needsQuotes = content.first == 0xEF
             for byte in content where byte == quote || byte == delimiter || byte == 0x0A || byte == 0x0D {
                 needsQuotes = true
@@ -259,22 +260,22 @@ package struct CSVWriter: RecordWriter {
     }
 }
 
-/// Writes records as JSON lines, to be read back by ``SourceReader`` with the key column `localId` to an identical
-/// catalog, types included; see ``JSONValue`` for what JSON has no form of.
+/// Writes records as JSON lines. ``SourceReader`` with the key column `localId` reads them back to an identical
+/// catalog, including types. See ``JSONValue`` for values without a JSON form.
 ///
-/// `{"kind":…,"owner":…,"localId":…,"name":{"zh":…},"tags":[…],"ext":{…}}`: texts that have languages as an object by
-/// language (a sole text in no language plainly), sets as arrays, unknown columns under `ext`.
+/// `{"kind":…,"owner":…,"localId":…,"name":{"zh":…},"tags":[…],"ext":{…}}`: a text with languages is an object by
+/// language (a single text without a language is a string), sets are arrays, unknown columns are under `ext`.
 package struct JSONLinesWriter: RecordWriter {
-    /// What has been written and not yet drained.
+    /// The bytes written and not yet drained.
     package private(set) var bytes: [UInt8] = []
 
     package init() {}
 
-    /// How a path is written in records of one kind; found once.
+    /// The written form of a path in records of one kind; computed once.
     private struct Shape {
-        /// The member under which it is gathered with others: a text that has languages, or `ext`.
+        /// The member that groups it with others: a text with languages, or `ext`.
         let group: String?
-        /// Its name in the group.
+        /// The path's name in the group.
         let key: String
         /// `"NAME":` of the group, or of the field itself.
         let name: [UInt8]
@@ -282,7 +283,7 @@ package struct JSONLinesWriter: RecordWriter {
     }
 
     private var shapes: [ByteText: [FieldPath: Shape]] = [:]
-    /// More paths than that, and they are found anew.
+    /// The maximum number of remembered paths per kind; beyond it they are computed again.
     private static let shapesMax = 8192
 
     private static func shape(_ path: FieldPath, kind: String) -> Shape {
@@ -335,7 +336,7 @@ package struct JSONLinesWriter: RecordWriter {
                 }
                 continue
             }
-            // A group stands where its first member does.
+            // A group is written at the position of its first member.
             guard done.insert(group).inserted else { continue }
             bytes.append(UInt8(ascii: ","))
             bytes.append(contentsOf: shape.name)
@@ -362,7 +363,7 @@ package struct JSONLinesWriter: RecordWriter {
         bytes.append(UInt8(ascii: "}"))
     }
 
-    /// Hands over what has been written since the last call.
+    /// Returns the bytes written since the last call and clears them.
     package mutating func drain() -> [UInt8] {
         defer { bytes.removeAll(keepingCapacity: true) }
         return bytes
