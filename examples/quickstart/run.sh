@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Three organizations, three nodes, one directory: founds an alliance on this machine's loopback, loads a catalog for
-# each member, kills a node in the middle of an import, and shows that all end up identical.
+# Founds an alliance of three organizations with three nodes on this machine's loopback. Loads a catalog for each
+# member, kills a node in the middle of an import, and shows that all three directories are identical afterwards.
 #
 #   examples/quickstart/run.sh [--keep] [FILE[,kind=KIND][,key=COLUMN][,name=COLUMN] ...]
 #
-# --keep leaves the nodes running. Files named on the command line are loaded, one organization after the other,
-# instead of the illustrative catalogs beside this script.
+# --keep leaves the nodes running. Files on the command line replace the illustrative catalogs next to this script;
+# the organizations load them in turn.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -16,7 +16,7 @@ for word in "$@"; do
     case $word in
     --keep) keep=yes ;;
     -h | --help) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    -*) echo "run.sh: unknown option $word (there is --keep, and files)" >&2; exit 2 ;;
+    -*) echo "run.sh: unknown option $word (use --keep, or name files)" >&2; exit 2 ;;
     *)
         [ -r "${word%%,*}" ] || { echo "run.sh: cannot read ${word%%,*}" >&2; exit 2; }
         files+=("$word")
@@ -27,7 +27,7 @@ done
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || step() { printf '\n== %s\n' "$*"; }
 
-# --- what it needs ---------------------------------------------------------------------------------------------------
+# --- requirements -----------------------------------------------------------------------------------------------------
 "$root/Tests/install-packages.sh"
 step "Building hansa (the first time takes some minutes)"
 (cd "$root" && swift build -c release --product hansa)
@@ -57,7 +57,7 @@ free_port() {
     done
 }
 for _ in 0 1 2; do ports+=("$(free_port)"); done
-# Every organization has a passphrase of its own; here they are made up, and forgotten with the folder.
+# One random passphrase protects all keys of this example; it is lost with the folder.
 export HANSA_PASSPHRASE="quickstart-$RANDOM$RANDOM$RANDOM"
 
 node() { local index=$1; shift; local verb=$1; shift; "$hansa" "$verb" --data "$work/node$index" "$@"; }
@@ -107,7 +107,7 @@ import_file() { # index file kind key name-column
     node "$1" import "$2" --kind "$3" --key "$4" "${map[@]}"
 }
 if [ ${#files[@]} -gt 0 ]; then
-    step "Loading the files named, one organization after the other"
+    step "Loading the named files, one organization after the other"
     position=0
     for word in "${files[@]}"; do
         file=${word%%,*}
@@ -133,7 +133,7 @@ if [ ${#files[@]} -gt 0 ]; then
         position=$((position + 1))
     done
 else
-    step "Loading each member's catalog, all at once (illustrative: invented for this example)"
+    step "Loading all members' catalogs at the same time (illustrative: invented for this example)"
     load_catalog() {
         local folder="$here/catalogs/${catalogs[$1]}" kind more
         for kind in capability resource need; do
@@ -163,15 +163,15 @@ else
 fi
 converge
 
-step "What China Aerospace System Engineering finds on its own node: 振动 (vibration), and pipe networks"
+step "China Aerospace System Engineering searches its own node: 振动 (vibration), and pipe networks"
 node 0 search 振动 --limit 4
 node 0 search "pipe leak" --limit 4
 
-step "Aerospace Information asks its node how it stands"
+step "Aerospace Information asks its node for its status"
 node 2 status
 
-# --- a kill, an absence, concurrent edits ----------------------------------------------------------------------------
-step "Hunan Aerospace imports 20,000 sensors (illustrative), and its node is killed with -9 in the middle"
+# --- a kill, a node that is down, concurrent edits ----------------------------------------------------------------------------
+step "Hunan Aerospace imports 20,000 sensors (illustrative), and kill -9 ends its node in the middle"
 {
     echo "code,name,note"
     seq -f "HNA-SENSOR-%06.0f,Sensor %.0f,illustrative; invented for this example" 20000 2>/dev/null ||
@@ -192,7 +192,7 @@ outcome=0
 wait "$importing" || outcome=$?
 echo "the import ended with exit code $outcome: $(tail -n 1 "$work/killed.txt")"
 
-step "While it is away, the others change records"
+step "The others change records while that node is down"
 if [ ${#files[@]} -eq 0 ]; then
     node 0 edit "${names[0]}/capability/CASE-CAP-001" "tag+=edited while Hunan Aerospace was away" status=active
     node 2 edit "${names[2]}/capability/AI.C.01" "terms=by agreement; edited while Hunan Aerospace was away"
@@ -231,7 +231,7 @@ TEXT
 else
     cat <<TEXT
 
-Next: run it with --keep and ask the nodes yourself, or with a spreadsheet of your own:
+Next: run it with --keep and query the nodes, or load your own spreadsheet:
   examples/quickstart/run.sh --keep my-equipment.csv,kind=resource,key=ID,name=Name
 To found a real alliance, read README.md and Docs/Operators.md.
 TEXT
