@@ -170,7 +170,7 @@ node 0 search "pipe leak" --limit 4
 step "Aerospace Information asks its node for its status"
 node 2 status
 
-# --- a kill, a node that is down, concurrent edits ----------------------------------------------------------------------------
+# --- a kill, a node that is down, concurrent edits -------------------------------------------------------------------------
 step "Hunan Aerospace imports 20,000 sensors (illustrative), and kill -9 ends its node in the middle"
 {
     echo "code,name,note"
