@@ -147,7 +147,7 @@ extension ProcessTests {
             #expect(try eventually(seconds: 30) { try held.command("status", "--check").code == 10 })
             let seen = try held.done("status").output
             #expect(seen.contains("! another program, process \(getpid()) ("))
-            #expect(seen.contains("holds a lock on \(held.folder)/directory.sqlite for "))
+            #expect(seen.contains("has held a lock on \(held.folder)/directory.sqlite for "))
             #expect(try held.status().storage.lockedSeconds.double ?? 0 > 0)
 
             // Writes of other nodes wait longer than any single attempt.
@@ -213,7 +213,7 @@ extension ProcessTests {
             // Low disk space is reported before any write fails.
             let short = try node.command("status", "--check")
             #expect(short.code == 10)
-            #expect(short.output.contains("! only 0 MB are free for \(node.folder)"))
+            #expect(short.output.contains("! only 0.0 MB are free for \(node.folder)"))
             let rows = (1...3_000).map { "R\($0),name \($0),\(String(repeating: "x", count: 200))" }
             let file = try folder.file("t.csv", "id,name,note\n" + rows.joined(separator: "\n") + "\n")
             #expect(try node.command("import", file, "--kind", "need", "--key", "id").code == 6)
