@@ -59,22 +59,22 @@ final class Run {
     /// Connections between a hostile peer and an honest node that are up on both sides, in the order in which they came
     /// up.
     var openHostile: [Int] = []
-    private var nextConnection = 0
-    private var events = EventQueue<Event>()
+    var nextConnection = 0
+    var events = EventQueue<Event>()
     /// Nanoseconds since the start.
-    private(set) var now: UInt64 = 0
+    var now: UInt64 = 0
     /// The generator of the current step.
     var random: SplitMix64
     /// The generator of the network, the disks and the honest nodes.
-    private var worldRandom: SplitMix64
-    private(set) var step = 0
+    var worldRandom: SplitMix64
+    var step = 0
     var counts = Counts()
     /// True after the hostile peers have stopped.
-    private(set) var isQuiet = false
+    var isQuiet = false
     /// The first broken promise.
     private(set) var failure: String?
     /// A hash over all inputs and actions of the engines.
-    private(set) var mix = MixHash()
+    var mix = MixHash()
 
     /// The numbers of the nodes' keys: four honest nodes of three organizations, two enrolled nodes that never run, and
     /// four hostile nodes of two organizations.
@@ -245,7 +245,7 @@ final class Run {
         }
     }
 
-    private func schedule(after nanoseconds: UInt64, _ event: Event) { events.add(event, at: now + nanoseconds) }
+    func schedule(after nanoseconds: UInt64, _ event: Event) { events.add(event, at: now + nanoseconds) }
 
     /// Treats an error of a store as a failure, because it would stop a running node.
     func guarding(_ node: HonestNode, _ body: () throws -> Void) {
@@ -362,157 +362,6 @@ final class Run {
         switch end {
         case .honest(let place): nodes[place].key
         case .hostile(let place): peers[place].key
-        }
-    }
-
-    // MARK: - Connections
-
-    private func dial(_ key: NodeKey, address: String?, from node: HonestNode) {
-        let delay = UInt64.random(in: 1_000_000...30_000_000, using: &worldRandom)
-        if let target = nodes.first(where: { $0.key == key }), target.roster.organization(of: node.key) != nil {
-            connect(.honest(node.place), .honest(target.place), address: address, after: delay)
-        } else if let place = peers.firstIndex(where: { $0.key == key }), !isQuiet, !random.isOne(in: 4) {
-            connect(.honest(node.place), .hostile(place), address: address, after: delay)
-        } else {
-            schedule(after: delay, .input(node: node.place, epoch: node.epoch, .dialFailed(key, reason: "nobody")))
-        }
-    }
-
-    /// Makes a hostile peer dial a node, which accepts only peers in its roster.
-    func dial(_ node: HonestNode, by place: Int) {
-        guard node.roster.organization(of: peers[place].key) != nil else { return }
-        connect(.hostile(place), .honest(node.place), after: 1_000_000)
-    }
-
-    private func connect(_ one: End, _ other: End, address: String? = nil, after delay: UInt64) {
-        let ends = [one, other]
-        let epochs = ends.map { end in if case .honest(let place) = end { nodes[place].epoch } else { UInt64(0) } }
-        let connection = Connection(number: nextConnection, ends: ends, address: address, epochs: epochs)
-        nextConnection += 1
-        connections[connection.number] = connection
-        for side in 0...1 {
-            connection.lastArrival[side] = now + delay * UInt64(side + 1)
-            events.add(.up(connection: connection.number, side: side), at: connection.lastArrival[side])
-        }
-    }
-
-    private func goUp(_ number: Int, side: Int) {
-        guard let connection = connections[number] else { return }
-        connection.isUp[side] = true
-        let peer = key(of: connection.ends[1 - side])
-        switch connection.ends[side] {
-        case .honest(let place):
-            guard nodes[place].epoch == connection.epochs[side] else { return hangUp(number) }
-            let address = side == 0 ? connection.address : nil
-            feed(.linkUp(connection.links[side], node: peer, dialled: side == 0, address: address), to: nodes[place])
-        case .hostile(let place):
-            counts.sessions += 1
-            greet(connection, side: side, as: place)
-        }
-        if connection.isUp == [true, true],
-            connection.ends.contains(where: { if case .hostile = $0 { true } else { false } })
-        {
-            openHostile.append(number)
-        }
-    }
-
-    /// Breaks a connection; both sides learn of it after all earlier frames.
-    func hangUp(_ number: Int) {
-        guard let connection = connections[number] else { return }
-        for side in 0...1 {
-            events.add(.down(connection: number, side: side), at: max(now, connection.lastArrival[side]))
-        }
-        openHostile.removeAll { $0 == number }
-    }
-
-    private func goDown(_ number: Int, side: Int) {
-        guard let connection = connections[number] else { return }
-        let wasUp = connection.isUp[side]
-        connection.isUp[side] = false
-        if case .honest(let place) = connection.ends[side], nodes[place].epoch == connection.epochs[side] {
-            if wasUp {
-                feed(.linkDown(connection.links[side]), to: nodes[place])
-            } else if side == 0 {
-                feed(.dialFailed(key(of: connection.ends[1]), reason: "broken off"), to: nodes[place])
-            }
-        }
-        if connection.isUp == [false, false] { connections[number] = nil }
-    }
-
-    private func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at node: HonestNode) {
-        let (number, side) = Connection.place(of: link)
-        guard let connection = connections[number], connection.isUp[side] else { return }
-        if let refusal { send(.refusal(refusal), on: link, from: node) }
-        connection.isUp[side] = false
-        openHostile.removeAll { $0 == number }
-        schedule(after: 0, .input(node: node.place, epoch: node.epoch, .linkDown(link)))
-        events.add(.down(connection: number, side: 1 - side), at: max(now, connection.lastArrival[1 - side]))
-    }
-
-    // MARK: - Frames
-
-    private func send(_ message: PeerMessage, on link: LinkID, from node: HonestNode) {
-        let (number, side) = Connection.place(of: link)
-        guard let connection = connections[number], connection.isUp[side] else { return }
-        let frame = message.encoded()
-        if frame.count > Self.frameBytesMax {
-            fail("node \(node.place) sends a frame of \(frame.count) bytes, \(message.kind.name)")
-        }
-        transmit(frame, on: connection, to: 1 - side)
-    }
-
-    /// Sends a frame to a side of a connection.
-    func transmit(_ frame: [UInt8], on connection: Connection, to side: Int) {
-        let delay = UInt64.random(in: 100_000...8_000_000, using: &worldRandom)
-        connection.lastArrival[side] = max(connection.lastArrival[side], now + delay)
-        events.add(
-            .arrival(connection: connection.number, side: side, frame: frame),
-            at: connection.lastArrival[side]
-        )
-    }
-
-    private func arrive(_ frame: [UInt8], connection number: Int, side: Int) {
-        guard let connection = connections[number], connection.isUp[side] else { return }
-        guard connection.heldUntil[side] <= now else {
-            // The frame waits in order until the side reads again.
-            connection.lastArrival[side] = max(connection.lastArrival[side], connection.heldUntil[side])
-            events.add(.arrival(connection: number, side: side, frame: frame), at: connection.heldUntil[side])
-            return
-        }
-        switch connection.ends[side] {
-        case .honest(let place):
-            let isFromHonest = if case .honest = connection.ends[1 - side] { true } else { false }
-            receive(frame, on: connection.links[side], isFromHonest: isFromHonest, at: nodes[place])
-        case .hostile(let place):
-            guard let message = try? PeerMessage(decoding: frame) else {
-                return fail("an honest node sends a frame that is no message")
-            }
-            pool.keep(frame: frame, at: step)
-            guard !isQuiet else { return }
-            react(to: message, on: connection, side: side, as: place)
-        }
-    }
-
-    /// Handles a frame as a running node does.
-    private func receive(_ frame: [UInt8], on link: LinkID, isFromHonest: Bool, at node: HonestNode) {
-        CrashNote.at(node: node.place, "a frame", frame: frame)
-        mix.add(frame)
-        if settings.plant == .deaf, step >= settings.steps / 2, isFromHonest, node.place == 0 { return }
-        let message: PeerMessage
-        do throws(MalformedMessage) {
-            message = try PeerMessage(decoding: frame)
-        } catch {
-            if isFromHonest { fail("an honest node sends a frame that is no message: \(error.what)") }
-            return feed(.malformed(link, error.what), to: node)
-        }
-        if !isFromHonest { counts.taken += 1 }
-        switch message {
-        case .deltas where !node.box.engine.expectsDeltas(on: link):
-            feed(.unaskedDeltas(link, byteCount: frame.count), to: node)
-        case .deltas(let deltas):
-            feed(.deltas(link, deltas.map(node.check), .asked(byteCount: frame.count)), to: node)
-        case .push(let deltas, let hops): feed(.deltas(link, deltas.map(node.check), .pushed(hops: hops)), to: node)
-        default: feed(.message(link, message), to: node)
         }
     }
 
