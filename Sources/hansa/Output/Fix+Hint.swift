@@ -1,7 +1,7 @@
 import Replica
 
 extension Fix {
-    /// The fix in words of the command line. It continues the message of a failure behind a semicolon.
+    /// The fix in words of the command line. It follows a failure's message after a semicolon.
     package var hint: String {
         switch self {
         case .startNode: "start it with 'hansa run'"
