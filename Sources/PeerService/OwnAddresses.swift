@@ -20,7 +20,7 @@ struct OwnAddresses {
         } else if bound.undialableReason != nil {
             wanted = []
             logger.warning(
-                "nobody is told where to dial this node; set an address to advertise",
+                "this node announces no address; set an address to advertise",
                 metadata: ["listen": "\(bound)"]
             )
         } else {
@@ -32,7 +32,7 @@ struct OwnAddresses {
         guard version <= Announcement.versionMax else {
             // Only another holder of this node's key can have signed that.
             logger.error(
-                "an announcement of this node's key has the highest version; its addresses cannot be told any more"
+                "an announcement of this node's key has the highest version; its addresses can no longer be announced"
             )
             return
         }

@@ -68,7 +68,7 @@ package final class Replica: Sendable {
         else {
             throw Failure(
                 .folderIncomplete,
-                "\(folder.path) was left half made; delete it and found or join again, or restore a backup"
+                "\(folder.path) is incomplete; delete it and found or join again, or restore a backup"
             )
         }
         guard loaded.node == node.bytes else {

@@ -129,7 +129,7 @@ extension Simulation {
         crash(place)
         restore(snapshot, at: node)
         node.history = []
-        note(UInt64(place), "the folder of node \(place) is put back")
+        note(UInt64(place), "the folder of node \(place) is restored")
     }
 
     /// Copies a node's folder to another machine, where it runs under the same key.

@@ -84,7 +84,7 @@ struct CSVTests {
         ),
         (
             "1,\n",
-            "f:2:1: name-missing: the row has neither a name nor a description; tell which column has it (1)"
+            "f:2:1: name-missing: the row has neither a name nor a description; say which column has it (1)"
         ),
         (
             "1,a\u{0}\n",

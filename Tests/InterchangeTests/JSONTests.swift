@@ -75,7 +75,7 @@ struct JSONTests {
         ("{\"id\":\"\\x\"}", "an escape that JSON does not have"), ("{\"id\":\"\t\"}", "a control character"),
         ("{\"id\":1,\"id\":2}", "f:2:10: bad-json: a name occurs twice in one object"),
         ("{\"id\":1,\"a\":{\"b\":1,\"\\u0062\":2}}", "a name occurs twice in one object"),
-        ("{\"id\":1} x", "f:2:10: bad-json: something stands behind the object"),
+        ("{\"id\":1} x", "f:2:10: bad-json: unexpected text after the object"),
         ("{\"id\":+1}", "expected a value"), ("{\"id\":.5}", "expected a value"),
         ("{\"id\":1.}", "digits behind its point"),
         ("{\"id\":nul}", "expected a value"), ("{\"id\":NaN}", "expected a value"), ("{\"id\" 1}", "expected a colon"),

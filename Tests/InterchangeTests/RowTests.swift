@@ -92,7 +92,7 @@ struct RowTests {
         #expect(events.map { $0.reject?.code } == [nil, .headerRepeated, nil, nil, .raggedRow])
         #expect(
             events[1].reject?.description
-                == "f:3:1: header-repeated: the header stands here again; were files joined? delete this line"
+                == "f:3:1: header-repeated: the header is repeated here; were files joined? delete this line"
         )
         #expect(events[3].row?.localID == "No")
     }

@@ -98,7 +98,7 @@ extension Failure {
         case let error as StoreError: self.init(storeError: error)
         case let error as InterchangeError: self.init(interchangeError: error)
         case let error as any FailureConvertible: self = error.failure
-        default: self.init(.internal, "an error that should not be: \(cause)")
+        default: self.init(.internal, "unexpected error: \(cause)")
         }
     }
 

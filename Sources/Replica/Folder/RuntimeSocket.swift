@@ -52,7 +52,7 @@ package enum RuntimeSocket {
         guard isOurs(last), chmod(last, 0o700) == 0 else {
             throw Failure(
                 .otherUser,
-                "\(last) belongs to somebody else; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
+                "\(last) belongs to another user; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
             )
         }
         return "\(last)/\(name)"
