@@ -55,7 +55,7 @@ struct JSONTests {
         #expect(row["ext/Name"] == text("no"))
     }
 
-    @Test func saysNothingOfMembersThatAreNotThere() throws {
+    @Test func absentMembersGiveNoValue() throws {
         let found = try events(
             #"{"id":1,"name":"a","note":"x"}"# + "\n\n" + #"{"id":2,"name":"b"}"# + "\r\n"
                 + #"{"note":"y","name":"c","id":3}"#,
@@ -145,7 +145,7 @@ struct JSONTests {
     }
 
     @Test
-    func `documents of other members are read strictly, or not at all`() {
+    func `documents of other members are parsed strictly`() {
         let wrong = [
             "", "{", "[1,]", "{\"a\":1,\"a\":2}", "\"\\ud800\"", "[1] x", "NaN", "{\"a\":1,\"\\u0061\":2}",
             String(repeating: "[", count: 65) + String(repeating: "]", count: 65),
@@ -190,7 +190,7 @@ struct JSONTests {
     @Test(arguments: [
         "[", "[{\"id\":1}", "[{\"id\":1,\"name\":\"a\"} 5]", "[,]", "[] x", "[{\"id\":1,\"name\":\"n\"},]",
     ])
-    func refusesArraysThatAreNone(_ file: String) throws {
+    func refusesMalformedArrays(_ file: String) throws {
         let error = #expect(throws: InterchangeError.self) { try events(file, .jsonLines, options()) }
         #expect(error?.code == .badFile)
     }
