@@ -203,7 +203,7 @@ package final class Replica: Sendable {
 
     /// Repeats a body while another program's lock blocks it. Call it on the writer's queue.
     ///
-    /// - Throws: What the body throws; the lock's error once ``stopWaiting()`` was called.
+    /// - Throws: What the body throws; the lock's error after ``stopWaiting()`` was called.
     package func awaitingLock<Result>(_ body: () throws -> Result) throws -> Result { try writer.awaitingLock(body) }
 
     /// Rebuilds everything that is derived from the logs.

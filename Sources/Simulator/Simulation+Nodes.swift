@@ -77,7 +77,7 @@ extension Simulation {
     package func crash(_ place: Int, isClean: Bool = true) {
         let node = nodes[place]
         guard node.box != nil else { return }
-        note(UInt64(place), "node \(place) crashes" + (isClean ? "" : ", and nobody is told"))
+        note(UInt64(place), "node \(place) crashes" + (isClean ? "" : " without notice to its peers"))
         // The transaction in progress is either complete or absent.
         if node.nextTransaction < node.transactions.count, Bool.random(using: &faultRandom) {
             _ = commit(node.transactions[node.nextTransaction], at: place)

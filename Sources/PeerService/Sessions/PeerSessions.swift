@@ -159,7 +159,7 @@ final class PeerSessions: Sendable {
         logger.info("session closed", metadata: ["peer": "\(nodeName(node))", "reason": "\(reason.words)"])
     }
 
-    // MARK: - What the engine says
+    // MARK: - The engine's actions
 
     /// Sends a message on a link; a peer that does not read is disconnected.
     func send(_ message: PeerMessage, on link: LinkID) {

@@ -8,7 +8,7 @@ package struct Failure: Error, Hashable, Codable, Sendable, CustomStringConverti
     package struct Candidate: Hashable, Codable, Sendable {
         /// The whole id, in hexadecimal digits.
         package let id: String
-        /// The name to show; nil where none is held.
+        /// The name to show; nil if none is known.
         package let name: String?
         /// True for a record that is deleted.
         package let deleted: Bool

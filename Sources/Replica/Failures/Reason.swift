@@ -113,7 +113,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case databaseLocked = "database-locked"
     /// A rebuild was begun and not finished; until it is finished, the store refuses writes.
     case rebuildPending = "rebuild-pending"
-    /// A file cannot be written at this path: a directory is missing or in its place.
+    /// A file cannot be written at this path: a directory of the path is missing, or the path is a directory.
     case badPath = "bad-path"
     /// No room is left on the disk.
     case diskFull = "disk-full"
@@ -235,6 +235,6 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
         self = Reason(rawValue: try decoder.singleValueContainer().decode(String.self)) ?? .internal
     }
 
-    /// True where another process holds the folder or its database, which may pass within seconds.
+    /// True if another process holds the folder or its database, which may pass within seconds.
     package var isHeldByAnother: Bool { self == .folderInUse || self == .databaseLocked }
 }
