@@ -145,7 +145,7 @@ package final class Replica: Sendable {
 
     /// Runs a body on a snapshot of the store, on the caller's thread.
     ///
-    /// - Throws: What the body throws; ``StoreError``.
+    /// - Throws: Errors of the body; ``StoreError``.
     package func snapshot<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result { try store.read(body) }
 
     /// Runs a body on the readers' queue, without a snapshot.
@@ -184,7 +184,7 @@ package final class Replica: Sendable {
 
     /// Writes to the store in one transaction.
     ///
-    /// - Throws: What the body throws, and then nothing is written; ``Failure``, with ``Reason/databaseLocked`` if another
+    /// - Throws: Errors of the body, and then nothing is written; ``Failure``, with ``Reason/databaseLocked`` if another
     ///   program's lock blocked the queue for too long.
     package func write<Result: Sendable>(
         _ body: @escaping @Sendable (inout WriteTransaction) throws -> Result
@@ -203,7 +203,7 @@ package final class Replica: Sendable {
 
     /// Repeats a body while another program's lock blocks it. Call it on the writer's queue.
     ///
-    /// - Throws: What the body throws; the lock's error after ``stopWaiting()`` was called.
+    /// - Throws: Errors of the body; the lock's error after ``stopWaiting()`` was called.
     package func awaitingLock<Result>(_ body: () throws -> Result) throws -> Result { try writer.awaitingLock(body) }
 
     /// Rebuilds everything that is derived from the logs.
@@ -214,8 +214,8 @@ package final class Replica: Sendable {
         try await writer.run { try writer.access { try $0.rebuild(applier: applier) } }
     }
 
-    /// Maintains the database by one step, if nothing was written for `pause`: checks that the disk takes writes, merges
-    /// segments of the search index, or checkpoints the write-ahead log. Call it on the writer's queue.
+    /// Maintains the database by one step, if nothing was written for `pause`. A step checks that the disk takes writes,
+    /// merges segments of the search index, or checkpoints the write-ahead log. Call it on the writer's queue.
     ///
     /// - Returns: True if a further step has work.
     /// - Throws: ``StoreError``.

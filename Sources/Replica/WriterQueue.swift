@@ -40,7 +40,7 @@ final class WriterQueue: Sendable {
 
     /// Runs a body on the queue.
     ///
-    /// - Throws: What the body throws; ``Failure`` with ``Reason/databaseLocked`` if another program's lock blocked the
+    /// - Throws: Errors of the body; ``Failure`` with ``Reason/databaseLocked`` if another program's lock blocked the
     ///   queue for too long. The body did not run then.
     func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
@@ -66,7 +66,7 @@ final class WriterQueue: Sendable {
 
     /// Runs a body that writes to the store. Call it on the queue.
     ///
-    /// - Throws: What the body throws. A fatal ``StoreError`` is reported to the listener first.
+    /// - Throws: Errors of the body. A fatal ``StoreError`` is reported to the listener first.
     func access<Result>(_ body: (Store) throws -> Result) throws -> Result {
         dispatchPrecondition(condition: .onQueue(queue))
         do {
@@ -85,7 +85,7 @@ final class WriterQueue: Sendable {
     /// Repeats a body while another program's lock blocks it. Call it on the queue: later writes keep their order, and
     /// waiting commands fail with the advice to try again.
     ///
-    /// - Throws: What the body throws; the lock's error after ``stopWaiting()`` was called.
+    /// - Throws: Errors of the body; the lock's error after ``stopWaiting()`` was called.
     func awaitingLock<Result>(_ body: () throws -> Result) throws -> Result {
         while true {
             do {

@@ -10,8 +10,8 @@ package import Wire
 extension NodeFolder {
     /// Joins an alliance with an invitation.
     ///
-    /// The keys are written before the request is sent, so an interrupted attempt can be repeated with the same ticket: the
-    /// inviting node has bound the ticket to the node key.
+    /// The keys are written before the request is sent. An interrupted attempt can be repeated with the same ticket,
+    /// because the inviting node has bound the ticket to the node key.
     ///
     /// - Parameters:
     ///   - organizationName: Nil for a further node of the inviter's organization.

@@ -5,7 +5,7 @@ import Replica
 import Synchronization
 import Transport
 
-/// The difference of a node's clock, as its certificate shows it: nodes make their certificate at the start and every
+/// The difference of a node's clock, as its certificate shows it. Nodes make their certificate at the start and every
 /// month, and date it by their clock (``NodeIdentity``).
 struct PeerClock: Hashable {
     /// The peer's clock minus this machine's, in seconds. A lower limit of the difference, in either direction.

@@ -19,8 +19,8 @@ struct StoringLanes {
     }
 
     /// Operations stored in one transaction, unless a single batch has more. A transaction of few operations costs several
-    /// times as much for each. 4,096 operations are some 2 MiB of deltas: half of the bytes that a peer may have in flight,
-    /// so that the node checks the other half meanwhile.
+    /// times as much for each. 4,096 operations are some 2 MiB of deltas, half of the bytes that a peer may have in flight.
+    /// The node checks the other half meanwhile.
     private static let operationsMax = 4096
 
     private var lanes: [OrganizationID: [Batch]] = [:]

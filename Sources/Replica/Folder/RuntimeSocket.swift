@@ -6,8 +6,8 @@ package enum RuntimeSocket {
     /// A Unix socket's path has at most 107 bytes on Linux; the rest is room for the name.
     private static let folderBytesMax = 80
 
-    /// The paths at which a node of this folder may listen, the likeliest first. The node and a command may have been
-    /// started with different environments (a service and a shell), so the list includes the path that the node has noted.
+    /// The paths at which a node of this folder may listen, the likeliest first. The list includes the path that the node
+    /// has noted: a service and a shell may have started the node and a command with different environments.
     ///
     /// The paths are those of the folder's owner, so that root finds another user's node.
     package static func candidates(for folder: DataFolder) -> [String] {

@@ -6,9 +6,10 @@ import Synchronization
 
 /// Proof, in memory that a reboot clears, that a data folder is the one last written on this machine.
 ///
-/// Only a folder that holds a log's latest delta may continue the log. A restored, copied or rolled-back folder looks sound
-/// but lacks this token: the folder's path, this boot, and the head that the folder holds or was about to hold. Without the
-/// token the next write begins a new log (a new incarnation), so a node never signs two different continuations of one log.
+/// A log may be continued only by a folder that holds its latest delta. A restored, copied or rolled-back folder looks
+/// sound but lacks this token. The token names the folder's path, this boot, and the head that the folder holds or was
+/// about to hold. Without the token the next write begins a new log (a new incarnation), so a node never signs two
+/// different continuations of one log.
 package final class VolatileToken: Sendable {
     /// The token's path.
     package let file: String

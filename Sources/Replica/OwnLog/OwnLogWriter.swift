@@ -108,7 +108,7 @@ package final class OwnLogWriter: Sendable {
     /// The deltas are on disk when it returns. Nothing is written if `plan` gives no drafts.
     ///
     /// - Parameter plan: Called on the writer's queue, once. Its `result` runs after the writes and before the commit.
-    /// - Throws: What `plan` and `result` throw, and then nothing is written; ``Failure``.
+    /// - Throws: Errors of `plan` and `result`, and then nothing is written; ``Failure``.
     package func commit<Result: Sendable>(
         _ plan:
             @escaping @Sendable (inout WriteTransaction) throws -> (

@@ -39,8 +39,8 @@ package struct LogLines: LogHandler {
     }
 }
 
-/// The log of a process. It writes an event that a peer causes again and again a few times, and then counts it, so that no
-/// peer and no outsider fills a disk with lines.
+/// The log of a process. It writes a repeated event of one peer a few times and then counts it, so that no peer and no
+/// outsider fills a disk with lines.
 ///
 /// A kind is a message's constant text. Within a minute after the first line of a kind, each peer has
 /// ``Limits/linesPerPeer`` lines of it and all peers together have ``Limits/linesPerKind``. A line at the end of the minute
