@@ -5,9 +5,9 @@ import Replica
 import Store
 
 extension Engine {
-    /// The engine of a node, with all that its store holds of the alliance.
+    /// Creates the engine of a node, with everything that its store holds about the alliance.
     ///
-    /// - Throws: ``Failure`` where the store cannot be read, or a statement in it is damaged.
+    /// - Throws: ``Failure`` if the store cannot be read or a statement in it is damaged.
     init(of replica: Replica) throws {
         let loaded = try Replica.translating {
             try replica.snapshot { reading in

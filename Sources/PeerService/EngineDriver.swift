@@ -4,33 +4,33 @@ package import Gossip
 import Replica
 import Synchronization
 
-/// Steps the engine with inputs in the order in which they come, one step and its actions at a time, and keeps its timer.
+/// Steps the engine with inputs in the order of their arrival, one step and its actions at a time, and keeps its timer.
 ///
-/// Who brings an input makes the step with it, unless a step is under way: for one that comes alone no thread has to be
-/// woken. What comes during a step is stepped on a queue, so that nobody works for others.
+/// The caller of ``feed(_:)`` runs the step itself unless one is in progress; this avoids a thread hop for isolated inputs.
+/// Inputs that arrive during a step are processed on a queue, so no caller works for others.
 package final class EngineDriver: Sendable {
     /// Carries out an action of a step. Must not block.
     package typealias Perform = @Sendable (EngineAction) -> Void
 
     private struct Inbox {
-        /// What waits, in order.
+        /// Inputs that wait, in order.
         var inputs: [EngineInput] = []
-        /// True while somebody steps, or the queue is about to.
+        /// True while a step is in progress, or the queue is about to begin one.
         var isStepping = false
         /// Carries out actions; nil before the beginning and after the end.
         var perform: Perform?
         var isEnded = false
-        /// Who ends it, and waits until nobody steps.
+        /// The caller of ``end()``, while it waits for the last step.
         var quiet: CheckedContinuation<Void, Never>?
     }
 
     private let engine: Mutex<Engine>
     private let inbox = Mutex(Inbox())
     private let queue = DispatchQueue(label: "hansa.engine")
-    /// A source of Dispatch may be used from any thread.
+    /// A Dispatch source may be used from any thread.
     nonisolated(unsafe) private let timer: any DispatchSourceTimer
 
-    /// - Parameter engine: Steps only here from now on.
+    /// - Parameter engine: Only this driver steps it from now on.
     package init(_ engine: consuming sending Engine) {
         self.engine = Mutex(engine)
         timer = DispatchSource.makeTimerSource(queue: queue)
@@ -48,12 +48,12 @@ package final class EngineDriver: Sendable {
         )
     }
 
-    /// Looks at the engine, between two steps. Must not call the driver.
+    /// Runs a body on the engine between two steps. The body must not call the driver.
     func withEngine<Result>(_ body: (borrowing Engine) -> sending Result) -> sending Result {
         engine.withLock { body($0) }
     }
 
-    /// Has actions carried out from now on, and steps with what has been kept.
+    /// Starts to carry out actions, and processes the inputs that were kept.
     package func begin(_ perform: @escaping Perform) {
         inbox.withLock { inbox in
             inbox.perform = perform
@@ -62,7 +62,7 @@ package final class EngineDriver: Sendable {
         queue.async { self.stepWithRest() }
     }
 
-    /// Gives the engine an input. One that comes before the beginning is kept, after the end dropped.
+    /// Gives the engine an input. Keeps inputs that come before the beginning; drops those that come after the end.
     package func feed(_ input: EngineInput) {
         let perform = inbox.withLock { inbox -> Perform? in
             guard !inbox.isEnded else { return nil }
@@ -78,7 +78,7 @@ package final class EngineDriver: Sendable {
         if inbox.withLock({ !Self.restsIfDone(&$0) }) { queue.async { self.stepWithRest() } }
     }
 
-    /// Drops what comes from now on, and waits until no step is under way.
+    /// Drops all further inputs, and waits until no step is in progress.
     package func end() async {
         await withCheckedContinuation { continuation in
             let isStepping = inbox.withLock { inbox in
@@ -93,7 +93,7 @@ package final class EngineDriver: Sendable {
         timer.cancel()
     }
 
-    /// On the queue, for who stepped before.
+    /// Processes the inputs that arrived during a step. Runs on the queue.
     private func stepWithRest() {
         while true {
             let (inputs, perform) = inbox.withLock { inbox in
@@ -109,7 +109,7 @@ package final class EngineDriver: Sendable {
         }
     }
 
-    /// Whether nothing waits; then nobody steps any more.
+    /// Ends the stepping if no input waits. Returns true if it has ended.
     private static func restsIfDone(_ inbox: inout Inbox) -> Bool {
         guard inbox.inputs.isEmpty else { return false }
         inbox.isStepping = false

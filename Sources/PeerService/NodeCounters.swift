@@ -4,7 +4,7 @@ import Synchronization
 final class NodeCounters: Sendable {
     private let counts = Mutex(NodeService.Counters())
 
-    /// Changes the counts at once.
+    /// Changes several counts in one atomic step.
     func count(_ body: (inout NodeService.Counters) -> Void) { counts.withLock { body(&$0) } }
 
     /// The counts so far.

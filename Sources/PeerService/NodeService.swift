@@ -9,11 +9,11 @@ import Store
 import Synchronization
 import Transport
 
-/// A running node: it puts the parts together, and carries out the engine's actions.
+/// A running node: connects the parts, and carries out the engine's actions.
 ///
-/// ``EngineDriver`` steps the engine. ``PeerSessions`` has the connections, ``DeltaStoring``, ``StateWriting`` and
-/// ``EngineReading`` have the replica's queues, ``PeerQuestions`` the questions of `diff`. Their results come back to the
-/// engine as inputs.
+/// ``EngineDriver`` steps the engine. ``PeerSessions`` owns the connections. ``DeltaStoring``, ``StateWriting`` and
+/// ``EngineReading`` work on the replica's queues. ``PeerQuestions`` handles the questions of `diff`. Their results return
+/// to the engine as inputs.
 package final class NodeService: Service {
     package let replica: Replica
     package let settings: Settings
@@ -38,9 +38,9 @@ package final class NodeService: Service {
         package var handshakesFailed = 0
     }
 
-    /// Prepares a node; nothing listens yet.
+    /// Prepares a node without listening.
     ///
-    /// - Throws: ``Failure`` where the store cannot be read.
+    /// - Throws: ``Failure`` if the store cannot be read.
     package init(replica: Replica, settings: Settings, logger: Logger) throws {
         self.replica = replica
         self.settings = settings
@@ -65,10 +65,10 @@ package final class NodeService: Service {
 
     // MARK: - Running
 
-    /// Listens, and runs until cancelled or shut down gracefully.
+    /// Listens, and runs until it is cancelled or shut down gracefully.
     ///
-    /// - Throws: ``Failure``: ``Reason/portInUse`` and others where the address cannot be listened at, and what the disk
-    ///   refuses.
+    /// - Throws: ``Failure``: ``Reason/portInUse`` and the other reasons why the node cannot listen at the address, and the
+    ///   disk's errors.
     package func run() async throws {
         let place = try HostPort(listening: settings.listen)
         let listener: PeerListener
@@ -79,7 +79,7 @@ package final class NodeService: Service {
         }
         let bound = HostPort(host: place.host, port: listener.localAddress.port)
         address.withLock { $0 = bound }
-        // A local edit that meets a failing disk ends the node as a peer's delta does.
+        // A local edit that meets a failing disk ends the node, like a peer's delta.
         replica.onFailure { [stop] in stop.fail($0) }
         replica.ownLog.onCommit { [driver] deltas, totals in
             driver.feed(
@@ -129,7 +129,7 @@ package final class NodeService: Service {
             group.addTask { await self.sessions.run(listener) }
             for await _ in stop.requests {}
             replica.stopWaiting()
-            // Tasks that wait for a frame or a dial are cancelled with the group.
+            // The end of the group cancels tasks that wait for a frame or a dial.
             sessions.closeAll()
             await driver.end()
             sessions.dialling.end()
@@ -144,13 +144,13 @@ package final class NodeService: Service {
 
     // MARK: - The engine
 
-    /// What the engine tells of the nodes, and of itself.
+    /// The engine's status of its peers, its present time, and its parked deltas.
     package func engineStatus() -> (peers: [PeerStatus], now: Gossip.Instant, parked: [LogID: ParkedDelta]) {
         let now = EngineDriver.now
         return driver.withEngine { ($0.peerStatuses(now: now), now, $0.parked) }
     }
 
-    /// The node's place in the overlay, what the broadcast has cost so far, and the authors that are pull-only.
+    /// The node's position in the overlay, the cost of the broadcast so far, and the authors that are pull-only.
     package func topology() -> (topology: Topology, counters: GossipCounters, pullOnly: [NodeKey]) {
         let now = EngineDriver.now
         return driver.withEngine { engine in
@@ -158,7 +158,7 @@ package final class NodeService: Service {
         }
     }
 
-    /// What was sent to peers and received from them since the node started.
+    /// The messages sent to peers and received from them since the node started.
     package var trafficCounts: TrafficCounts { sessions.traffic.counts(sessions.transport.socketBytes) }
 
     /// Bytes of frames exchanged with each enrolled node since the node started.
@@ -171,17 +171,17 @@ package final class NodeService: Service {
         return counts
     }
 
-    /// Seconds by which a node's clock is ahead, as a certificate of it has told that was refused for its dates; nil where
-    /// none was, or one was taken since.
+    /// Seconds by which a node's clock is ahead, read from a certificate that was refused for its dates. Nil if none was
+    /// refused, or one was accepted since.
     package func refusedClock(of node: NodeKey) -> Int64? { sessions.clocks[node] }
 
-    /// Reads the invitations again; called when one was made.
+    /// Reads the invitations again; called after one was created.
     package func reloadInvitations() throws { try sessions.reloadInvitations() }
 
-    /// Asks a node something about its records; it is dialled where there is no session with it.
+    /// Asks a node a question about its records. Dials the node if there is no session with it.
     ///
-    /// - Parameter question: Makes the question of its token.
-    /// - Throws: ``Failure`` where the node cannot be reached, or does not answer.
+    /// - Parameter question: Makes the question from its token.
+    /// - Throws: ``Failure`` if the node cannot be reached or does not answer.
     package func ask(
         _ node: NodeKey,
         _ question: @Sendable (UInt64) -> PeerMessage.DiffQuestion
@@ -227,7 +227,7 @@ package final class NodeService: Service {
 
     private func who(_ node: NodeKey) -> String { Self.name(of: node, in: replica) }
 
-    /// A node as people know it: its organization's name, and the first digits of its key.
+    /// A node's name for people: its organization's name, and the first digits of its key.
     private static func name(of node: NodeKey, in replica: Replica) -> String {
         replica.organizationName(of: node).map { "\($0) \(node.short)" } ?? node.short
     }
@@ -276,17 +276,17 @@ package final class NodeService: Service {
         )
     }
 
-    /// How often it is noted when each peer was last heard of, for a `status` after a kill. A guess: a minute tells
-    /// enough, and costs one small write.
+    /// The interval at which the last contact with each peer is saved, for a `status` after a kill. A guess: a minute is
+    /// precise enough and costs one small write.
     private static let contactsInterval = Duration.seconds(60)
-    /// The same after the start, when `status` after a kill would know of no contact at all. A guess.
+    /// The delay of the first save after the start, so that a `status` after an early kill knows some contacts. A guess.
     private static let firstContactsPause = Duration.seconds(5)
 
     private func saveContacts() {
         let status = engineStatus()
         let wall = WallClock.milliseconds
         replica.enqueueOnWriter { [replica] in
-            // A contact that is not noted costs a line of `status`, nothing else.
+            // A contact that is not saved costs a line of `status`, nothing else.
             try? replica.writeNow { transaction in
                 for peer in status.peers {
                     guard let contact = peer.lastContact else { continue }

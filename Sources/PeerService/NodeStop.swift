@@ -3,11 +3,11 @@ import Replica
 import Store
 import Synchronization
 
-/// Ends the node: by the first failure that keeps it from going on, or because it was asked to stop.
+/// Ends the node: after the first failure that prevents it from continuing, or on request.
 ///
 /// Isolation: any task may call anything; `requests` has one consumer.
 final class NodeStop: Sendable {
-    /// Ends once the node is to stop.
+    /// Finishes when the node is to stop.
     let requests: AsyncStream<Void>
 
     private let continuation: AsyncStream<Void>.Continuation
@@ -21,13 +21,13 @@ final class NodeStop: Sendable {
         self.logger = logger
     }
 
-    /// The first failure; nil where there was none.
+    /// The first failure; nil for none.
     var failure: Failure? { state.withLock { $0 } }
 
     /// Stops the node without a failure.
     func request() { continuation.finish() }
 
-    /// Stops the node because it cannot go on.
+    /// Stops the node after a failure from which it cannot continue.
     func fail(_ cause: any Error) {
         let error = Failure(cause: cause)
         let isFirst = state.withLock { failure in
@@ -38,8 +38,8 @@ final class NodeStop: Sendable {
         continuation.finish()
     }
 
-    /// Stops the node, unless a lock of another program was in the way of a node that stops already: nobody was promised the
-    /// write that waited for it, and it comes again.
+    /// Stops the node after a failure. Ignores another program's lock if the node stops already: nobody was promised the
+    /// write that waited for the lock, and the write comes again.
     func failUnlessStopping(_ cause: any Error) {
         let isPassing = (cause as? StoreError)?.isPassing == true
         if !(isPassing && replica.isStopping) { fail(cause) }

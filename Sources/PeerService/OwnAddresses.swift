@@ -4,7 +4,7 @@ import Logging
 import Replica
 import Store
 
-/// Tells the other nodes at which addresses this one can be dialled.
+/// Announces to the other nodes the addresses at which this one can be dialled.
 struct OwnAddresses {
     let replica: Replica
     let settings: Settings
@@ -12,7 +12,7 @@ struct OwnAddresses {
     let writing: StateWriting
     let logger: Logger
 
-    /// Signs a new announcement where the addresses have changed.
+    /// Signs a new announcement if the addresses have changed.
     func announce(_ bound: HostPort) throws {
         let wanted: [String]
         if !settings.advertise.isEmpty {
@@ -20,7 +20,7 @@ struct OwnAddresses {
         } else if bound.undialableReason != nil {
             wanted = []
             logger.warning(
-                "nobody is told where to dial this node; set an address to advertise",
+                "this node announces no address; set an address to advertise",
                 metadata: ["listen": "\(bound)"]
             )
         } else {
@@ -30,9 +30,9 @@ struct OwnAddresses {
         guard held?.addresses ?? [] != wanted else { return }
         let version = (held?.version ?? 0) + 1
         guard version <= Announcement.versionMax else {
-            // Only somebody else who has this node's key can have signed that.
+            // Only another holder of this node's key can have signed that.
             logger.error(
-                "an announcement of this node's key has the highest version; its addresses cannot be told any more"
+                "an announcement of this node's key has the highest version; its addresses can no longer be announced"
             )
             return
         }

@@ -3,7 +3,7 @@ import Gossip
 import Replica
 import Synchronization
 
-/// Asks connected nodes about their records, and hands their answers to whoever asked.
+/// Asks connected nodes about their records, and returns the answers to the callers.
 ///
 /// Isolation: any task may call anything.
 final class PeerQuestions: Sendable {
@@ -17,9 +17,10 @@ final class PeerQuestions: Sendable {
     private let nodeName: @Sendable (NodeKey) -> String
     private let questions = Mutex<[UInt64: Question]>([:])
 
-    /// How long an answer is waited for. The look-up is linear in the records of a node that does not stop talking meanwhile.
+    /// The longest wait for an answer. The look-up takes time linear in the records, on a node that has other work
+    /// meanwhile.
     private static let patience = Duration.seconds(120)
-    /// How long to wait for a session with a node that is no neighbour.
+    /// The longest wait for a session with a non-neighbour.
     private static let contactDeadline = Duration.seconds(10)
 
     /// - Parameter nodeName: Names a node for people.
@@ -28,10 +29,10 @@ final class PeerQuestions: Sendable {
         self.nodeName = nodeName
     }
 
-    /// Asks a node, which is dialled where there is no session with it.
+    /// Asks a node a question. Dials the node if there is no session with it.
     ///
-    /// - Parameter question: Makes the question of its token.
-    /// - Throws: ``Failure`` where the node cannot be reached, its connection ends, or no answer comes in time.
+    /// - Parameter question: Makes the question from its token.
+    /// - Throws: ``Failure`` if the node cannot be reached, its connection ends, or no answer comes in time.
     func ask(
         _ node: NodeKey,
         _ question: @Sendable (UInt64) -> PeerMessage.DiffQuestion
@@ -63,12 +64,12 @@ final class PeerQuestions: Sendable {
         }
     }
 
-    /// Hands over an answer. One that nobody waits for is dropped.
+    /// Delivers an answer to the waiting caller. Drops an answer that nobody waits for.
     func deliver(_ answer: PeerMessage.DiffAnswer) {
         questions.withLock { $0.removeValue(forKey: answer.token) }?.continuation.resume(returning: answer)
     }
 
-    /// Ends the questions to a node whose connection has ended.
+    /// Fails the open questions to a node whose connection has ended.
     func connectionEnded(with node: NodeKey) {
         let hopeless = questions.withLock { questions in
             let found = questions.filter { $0.value.node == node }
@@ -80,7 +81,7 @@ final class PeerQuestions: Sendable {
         for continuation in hopeless { continuation.resume(throwing: error) }
     }
 
-    /// An open link with a node, which is dialled where there is none.
+    /// An open link with a node. Dials the node if there is none.
     private func link(to node: NodeKey) async throws -> LinkID {
         let unreachable = Failure(.peerUnreachable, "\(nodeName(node)) is not connected")
         driver.feed(.contact(node))
@@ -88,7 +89,7 @@ final class PeerQuestions: Sendable {
         while true {
             let (link, isHopeful) = driver.withEngine { ($0.openLink(to: node), $0.isContacting(node)) }
             if let link { return link }
-            // The engine has its time to begin to dial.
+            // The engine needs a moment to begin to dial.
             let isEarly = ContinuousClock.now < deadline - Self.contactDeadline + .seconds(1)
             guard isHopeful || isEarly, ContinuousClock.now < deadline else { throw unreachable }
             try await Task.sleep(for: .milliseconds(20))

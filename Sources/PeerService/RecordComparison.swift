@@ -3,15 +3,15 @@ import DeltaLog
 package import Gossip
 package import Store
 
-/// The answering side of `diff`: what this node holds, in sums or record by record.
+/// The answering side of `diff`: the records that this node holds, as fingerprints or one by one.
 package enum RecordComparison {
-    /// Records in one answer at most: some 640 KB.
+    /// The most records in one answer: some 640 KB.
     static let recordsPerAnswer = 10_000
 
-    /// What a peer is answered.
+    /// The answer to a peer's question.
     ///
     /// - Throws: ``StoreError``.
-    /// - Complexity: Linear in the records held for sums, in those of the answer for records.
+    /// - Complexity: Linear in the records held for fingerprints, in the records of the answer for records.
     package static func answer(
         _ question: PeerMessage.DiffQuestion,
         reading: ReadTransaction,

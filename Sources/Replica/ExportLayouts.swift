@@ -1,15 +1,15 @@
 package import Interchange
 import Synchronization
 
-/// The columns of exports that are under way: peers choose how many paths there are, so they stay where the records are
-/// instead of being sent with each page.
+/// The columns of running exports. Peers choose the number of paths, so the columns stay on the node and are not sent with
+/// each page.
 package final class ExportLayouts: Sendable {
-    /// Exports at a time; of more, the one that asked last the longest ago has to begin anew. A guess.
+    /// Layouts kept at a time. The export that asked least recently is forgotten first and must start again. A guess.
     private static let countMax = 8
 
     private let kept = Mutex<[(id: String, layout: CSVLayout)]>([])
 
-    /// Keeps a layout, and gives the id by which it is found again.
+    /// Keeps a layout and returns its id.
     package func keep(_ layout: CSVLayout) -> String {
         let id = String(UInt64.random(in: 1...UInt64.max), radix: 16)
         kept.withLock { kept in
@@ -19,6 +19,8 @@ package final class ExportLayouts: Sendable {
         return id
     }
 
+    /// Returns the layout of an id.
+    ///
     /// - Throws: ``Failure`` with ``Reason/exportForgotten``.
     package func layout(_ id: String) throws -> CSVLayout {
         let found = kept.withLock { kept -> CSVLayout? in

@@ -8,7 +8,7 @@ package import Store
 /// One organization's copy of the alliance's directory, opened for work: the store, the keys, and the writer of this node's
 /// own log.
 ///
-/// A running node and a command with the node stopped use it alike. Only one process at a time has it (see
+/// A running node and a command without a running node use it alike. One process at a time has it open (see
 /// ``FolderLock``). One queue does all writing, in order (``WriterQueue``); no method blocks a thread of Swift's pool.
 package final class Replica: Sendable {
     package let folder: DataFolder
@@ -21,7 +21,7 @@ package final class Replica: Sendable {
     package let applier: DeltaApplier<SystemCryptography>
     /// Writes the own log.
     package let ownLog: OwnLogWriter
-    /// The layouts of exports that are under way.
+    /// The layouts of running exports.
     package let exports = ExportLayouts()
     let members: KnownMembers
     let writer: WriterQueue
@@ -53,8 +53,8 @@ package final class Replica: Sendable {
     /// Opens a folder.
     ///
     /// - Parameter patience: How long to wait for another process that has it open.
-    /// - Throws: ``Failure``: ``Reason/noNodeHere``, ``Reason/folderInUse``, ``Reason/databaseLocked``, and the faults of the
-    ///   disk, the key or the data.
+    /// - Throws: ``Failure``: ``Reason/noNodeHere``, ``Reason/folderInUse``, ``Reason/databaseLocked``, and the faults of
+    ///   the disk, the key or the data.
     package init(opening folder: DataFolder, patience: Duration = .zero) throws {
         try NodeFolder.requireNode(folder)
         lock = try FolderLock(folder, patience: patience)
@@ -68,7 +68,7 @@ package final class Replica: Sendable {
         else {
             throw Failure(
                 .folderIncomplete,
-                "\(folder.path) was left half made; delete it and found or join again, or restore a backup"
+                "\(folder.path) is incomplete; delete it and found or join again, or restore a backup"
             )
         }
         guard loaded.node == node.bytes else {
@@ -130,7 +130,7 @@ package final class Replica: Sendable {
         }
     }
 
-    /// Closes the store. Call nothing after it.
+    /// Closes the store. No other method may be called afterwards.
     package func close() { writer.close() }
 
     // MARK: - Reading
@@ -145,7 +145,7 @@ package final class Replica: Sendable {
 
     /// Runs a body on a snapshot of the store, on the caller's thread.
     ///
-    /// - Throws: What the body throws; ``StoreError``.
+    /// - Throws: Errors of the body; ``StoreError``.
     package func snapshot<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result { try store.read(body) }
 
     /// Runs a body on the readers' queue, without a snapshot.
@@ -165,7 +165,7 @@ package final class Replica: Sendable {
     /// Sizes of the database and of its write-ahead log, in bytes.
     package var fileSizes: (database: Int, log: Int) { store.fileSizes() }
 
-    /// Another program's lock and a disk that refuses, where they are in the way.
+    /// The state of the database: locked by another program, or refused by the disk.
     package var health: StoreHealth { store.health }
 
     /// Checks the database, as ``Store/verify(deep:applier:progress:)``. Call it on the readers' queue.
@@ -178,14 +178,14 @@ package final class Replica: Sendable {
 
     // MARK: - Writing
 
-    /// Calls back when a write meets a disk or a file that can no longer be trusted: the caller of the write gets the error,
-    /// and the process should end.
+    /// Sets the callback for a write that meets a disk or a file that can no longer be trusted. The caller of the write
+    /// gets the error, and the process should end.
     package func onFailure(_ body: @escaping @Sendable (Failure) -> Void) { writer.onFailure(body) }
 
     /// Writes to the store in one transaction.
     ///
-    /// - Throws: What the body throws, and then nothing is written; ``Failure``, with ``Reason/databaseLocked`` where another
-    ///   program's lock held the queue up for too long.
+    /// - Throws: Errors of the body, and then nothing is written; ``Failure``, with ``Reason/databaseLocked`` if another
+    ///   program's lock blocked the queue for too long.
     package func write<Result: Sendable>(
         _ body: @escaping @Sendable (inout WriteTransaction) throws -> Result
     ) async throws -> Result {
@@ -201,12 +201,12 @@ package final class Replica: Sendable {
         try writer.write(body)
     }
 
-    /// Repeats a body until no lock of another program is in its way. Call it on the writer's queue.
+    /// Repeats a body while another program's lock blocks it. Call it on the writer's queue.
     ///
-    /// - Throws: What the body throws; the lock's error once ``stopWaiting()`` was called.
+    /// - Throws: Errors of the body; the lock's error after ``stopWaiting()`` was called.
     package func awaitingLock<Result>(_ body: () throws -> Result) throws -> Result { try writer.awaitingLock(body) }
 
-    /// Derives again all that is derived from the log.
+    /// Rebuilds everything that is derived from the logs.
     ///
     /// - Throws: ``Failure``.
     package func rebuild() async throws {
@@ -214,8 +214,8 @@ package final class Replica: Sendable {
         try await writer.run { try writer.access { try $0.rebuild(applier: applier) } }
     }
 
-    /// Maintains the database by one step, if nothing was written for `pause`: it looks whether the disk takes writes, merges
-    /// segments of the search index, or checkpoints the write-ahead log. Call it on the writer's queue.
+    /// Maintains the database by one step, if nothing was written for `pause`. A step checks that the disk takes writes,
+    /// merges segments of the search index, or checkpoints the write-ahead log. Call it on the writer's queue.
     ///
     /// - Returns: True if a further step has work.
     /// - Throws: ``StoreError``.
@@ -230,10 +230,10 @@ package final class Replica: Sendable {
 
     // MARK: - Stopping
 
-    /// Ends every wait for another program's lock, now and later: the process stops.
+    /// Ends all waits for another program's lock, present and future, because the process stops.
     package func stopWaiting() { writer.stopWaiting() }
 
-    /// True once ``stopWaiting()`` was called.
+    /// True after ``stopWaiting()`` was called.
     package var isStopping: Bool { writer.isStopping }
 
     // MARK: - Errors
@@ -247,7 +247,7 @@ package final class Replica: Sendable {
         }
     }
 
-    /// Runs a body and turns the errors of a file into ``Failure``.
+    /// Runs a body and turns errors of `Interchange` into ``Failure``.
     package static func translatingInterchange<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()

@@ -4,8 +4,8 @@ import Dispatch
 import Store
 import Synchronization
 
-/// The queue on which everything is written to the store, in order. It is the one door for writes: a disk or a file that can
-/// no longer be trusted is reported here, whoever asked for the write.
+/// The queue on which everything is written to the store, in order. Every write passes through it, so it reports a disk or
+/// a file that can no longer be trusted, whichever part asked for the write.
 ///
 /// Isolation: any task may call it. Methods whose comments say so run on the queue.
 final class WriterQueue: Sendable {
@@ -14,11 +14,11 @@ final class WriterQueue: Sendable {
     private let turns = Mutex(Turns())
     private let listener = Mutex(Listener())
 
-    /// Commands that wait for their turn on the queue. They are given up while another program's lock holds the queue up.
+    /// Commands that wait for their turn on the queue. They fail if another program's lock blocks the queue.
     private struct Turns: Sendable {
         var next: UInt64 = 0
         var givesUp: [UInt64: @Sendable (any Error) -> Void] = [:]
-        /// True once the process stops.
+        /// True after the process began to stop.
         var isOver = false
     }
 
@@ -40,8 +40,8 @@ final class WriterQueue: Sendable {
 
     /// Runs a body on the queue.
     ///
-    /// - Throws: What the body throws; ``Failure`` with ``Reason/databaseLocked`` where another program's lock held the
-    ///   queue up for too long. The body was not run then.
+    /// - Throws: Errors of the body; ``Failure`` with ``Reason/databaseLocked`` if another program's lock blocked the
+    ///   queue for too long. The body did not run then.
     func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             let turn = turns.withLock { turns in
@@ -66,7 +66,7 @@ final class WriterQueue: Sendable {
 
     /// Runs a body that writes to the store. Call it on the queue.
     ///
-    /// - Throws: What the body throws. A fatal ``StoreError`` is reported to the listener first.
+    /// - Throws: Errors of the body. A fatal ``StoreError`` is reported to the listener first.
     func access<Result>(_ body: (Store) throws -> Result) throws -> Result {
         dispatchPrecondition(condition: .onQueue(queue))
         do {
@@ -82,10 +82,10 @@ final class WriterQueue: Sendable {
         try access { try $0.write(body) }
     }
 
-    /// Repeats a body until no lock of another program is in its way. Call it on the queue: later writes keep their order,
-    /// and waiting commands are told to try again.
+    /// Repeats a body while another program's lock blocks it. Call it on the queue: later writes keep their order, and
+    /// waiting commands fail with the advice to try again.
     ///
-    /// - Throws: What the body throws; the lock's error once ``stopWaiting()`` was called.
+    /// - Throws: Errors of the body; the lock's error after ``stopWaiting()`` was called.
     func awaitingLock<Result>(_ body: () throws -> Result) throws -> Result {
         while true {
             do {
@@ -103,19 +103,19 @@ final class WriterQueue: Sendable {
 
     // MARK: - Ending
 
-    /// Ends every wait for another program's lock, now and later: the process stops.
+    /// Ends all waits for another program's lock, present and future, because the process stops.
     func stopWaiting() {
         turns.withLock { $0.isOver = true }
         store.endWaiting()
     }
 
-    /// True once ``stopWaiting()`` was called.
+    /// True after ``stopWaiting()`` was called.
     var isStopping: Bool { turns.withLock { $0.isOver } }
 
     /// Waits for queued writes and closes the store.
     func close() {
         stopWaiting()
-        // Pages that could not be checkpointed stay in the write-ahead log, and are read from there.
+        // Pages that could not be checkpointed stay in the write-ahead log; the next opening reads them there.
         queue.sync { try? store.close() }
     }
 }

@@ -91,28 +91,28 @@ package struct Scenario: Sendable {
             ),
             Scenario(
                 name: "one-missing",
-                summary: "two nodes with 1,000 logs, one delta lacking: round trips and bytes",
+                summary: "two nodes with 1,000 logs, one delta missing: round trips and bytes",
                 nodes: 2,
                 nodesAllowed: 2...2,
                 body: { $0.oneMissing() }
             ),
             Scenario(
                 name: "dead-third",
-                summary: "30 of 100 nodes dead or silent: the others hear as soon as before",
+                summary: "30 of 100 nodes dead or silent: the others receive edits as fast as before",
                 nodes: 100,
                 nodesAllowed: 10...1_000,
                 body: { $0.deadThird() }
             ),
             Scenario(
-                name: "mend",
-                summary: "15 % of what is pushed and told of is lost: the tree is mended before anybody compares",
+                name: "repair",
+                summary: "15 % of pushes and announcements are lost: the tree is repaired before any comparison",
                 nodes: 24,
                 nodesAllowed: 14...500,
-                body: { $0.mend() }
+                body: { $0.repair() }
             ),
             Scenario(
                 name: "idle",
-                summary: "ten minutes with an edit a second: what that costs",
+                summary: "ten minutes with an edit a second: the cost",
                 nodes: 100,
                 nodesAllowed: 2...5_000,
                 body: { $0.idle() }

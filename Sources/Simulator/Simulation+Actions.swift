@@ -49,7 +49,7 @@ extension Simulation {
             node.notes.refusals.append(refusal)
             note(sequence, "node \(place) refuses a delta of \(self.place(of: peer)): \(refusal.reason)")
             if refusal.isForgery, isHonest(peer) {
-                violate("node \(place) got from an honest one what none passes on: \(refusal.reason)")
+                violate("node \(place) got a forged delta from an honest node: \(refusal.reason)")
             }
         case .noteRefused(_, _, _, let reason, _): node.notes.refused.append(reason)
         case .noteOverBudget: node.notes.overBudget += 1
@@ -249,10 +249,10 @@ extension Simulation {
     private func checkRoundTrip(_ message: PeerMessage, byteCount: Int, at place: Int) {
         let frame = message.encoded()
         if frame.count != byteCount {
-            violate("a frame of \(frame.count) bytes was reckoned as \(byteCount): \(message)")
+            violate("a frame of \(frame.count) bytes was measured as \(byteCount): \(message)")
         }
         let decoded = try? PeerMessage(decoding: frame)
-        if decoded != message { violate("node \(place) sends a message that reads otherwise: \(message)") }
+        if decoded != message { violate("node \(place) sends a message that decodes differently: \(message)") }
     }
 
     /// A node announces, acknowledges or sends only deltas on its disk, and forwards only checked deltas of others.
@@ -284,10 +284,12 @@ extension Simulation {
     /// A state must be the node's own. A sample of states is compared with the disk in full.
     private func checkState(_ state: StateSummary, at place: Int) {
         let node = nodes[place]
-        if state.frontier != node.box?.engine.fingerprint { violate("node \(place) tells a state that is not its own") }
+        if state.frontier != node.box?.engine.fingerprint {
+            violate("node \(place) reports a state that is not its own")
+        }
         guard sampleRandom.next() % (8 * settings.roundTripEvery) == 0 else { return }
         let missing = node.box?.engine.shown.heads.count { !node.disk.holds($0.value, of: $0.key) } ?? 0
-        if missing > 0 { violate("node \(place) tells of \(missing) heads that are not on its disk") }
+        if missing > 0 { violate("node \(place) announces \(missing) heads that are not on its disk") }
     }
 
     /// Checks that only known deltas are handed to the disk, and no more at a time than the engine's bounds allow.

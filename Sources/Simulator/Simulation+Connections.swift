@@ -155,7 +155,7 @@ extension Simulation {
                 network.block(from: other, to: one)
             }
         }
-        note(UInt64(some.count), "nodes \(some) and \(others) are parted")
+        note(UInt64(some.count), "nodes \(some) and \(others) are partitioned")
     }
 
     /// Ends the block between two nodes; waiting messages are delivered.

@@ -217,7 +217,7 @@ extension Simulation {
                 }
             }
             if fresh.digest != disk.digest || fresh.shownCount != disk.shownCount || fresh.excluded != disk.excluded {
-                violate("node \(place) shows what the deltas that count there do not give")
+                violate("node \(place) shows other records than its counting deltas give")
             }
         }
     }

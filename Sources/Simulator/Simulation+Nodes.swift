@@ -77,7 +77,7 @@ extension Simulation {
     package func crash(_ place: Int, isClean: Bool = true) {
         let node = nodes[place]
         guard node.box != nil else { return }
-        note(UInt64(place), "node \(place) crashes" + (isClean ? "" : ", and nobody is told"))
+        note(UInt64(place), "node \(place) crashes" + (isClean ? "" : " without notice to its peers"))
         // The transaction in progress is either complete or absent.
         if node.nextTransaction < node.transactions.count, Bool.random(using: &faultRandom) {
             _ = commit(node.transactions[node.nextTransaction], at: place)
@@ -129,7 +129,7 @@ extension Simulation {
         crash(place)
         restore(snapshot, at: node)
         node.history = []
-        note(UInt64(place), "the folder of node \(place) is put back")
+        note(UInt64(place), "the folder of node \(place) is restored")
     }
 
     /// Copies a node's folder to another machine, where it runs under the same key.

@@ -112,7 +112,7 @@ extension Trial {
         close(simulation)
     }
 
-    mutating func mend() {
+    mutating func repair() {
         var settings = evenSettings()
         settings.network.pushLossPermille = 150
         let simulation = simulation(nodes: nodes, settings)

@@ -7,7 +7,7 @@ extension HostileRole {
     var scenario: Scenario {
         Scenario(
             name: "hostile-\(rawValue)",
-            summary: "one member \(summary): honest edits arrive within 5 s all the while",
+            summary: "one member \(summary): honest edits still arrive within 5 s",
             nodes: 10,
             nodesAllowed: 6...100,
             body: { $0.hostile(self) }

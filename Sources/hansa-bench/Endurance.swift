@@ -255,7 +255,7 @@ struct Endurance {
         let usual = try time { try nodes[0].done(words) }
         try endure(words, on: nodes[0], patient, after: usual / 2, isCommandHurt: isRebuild)
         if isRebuild { try Nodes.start(nodes[0]) }
-        guard try nodes[0].digest() == digest else { throw BenchFailure("the directory is another than before") }
+        guard try nodes[0].digest() == digest else { throw BenchFailure("the directory has changed") }
         try settle(nodes, records: source.count)
     }
 

@@ -136,7 +136,7 @@ extension LoadedNode {
         let answer = try node.done("verify", "--rebuild", "--json").json
         let seconds = begin.duration(to: .now) / .seconds(1)
         guard answer.sound.bool == true, answer.digest.string == digest else {
-            throw BenchFailure("the directory made anew is another")
+            throw BenchFailure("the rebuilt directory differs")
         }
         try Nodes.start(node)
         return [

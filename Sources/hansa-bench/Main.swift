@@ -23,7 +23,7 @@ struct Bench: AsyncParsableCommand {
               idle           two nodes in step with nothing to do
               updates        many changes of few records, and what they take on disk
               verify         check every hash, chain and signature, and every derived row
-              rebuild        make everything derived anew
+              rebuild        rebuild everything that is derived
             Only when named:
               cities         load 117,554 real places on one node while two others catch up, then a late one
               alliance       edits spread over many nodes, also while a quarter is stopped and killed in turn
@@ -61,7 +61,7 @@ struct Bench: AsyncParsableCommand {
     var records = "10k"
     @Option(
         name: .customLong("records-file"),
-        help: ArgumentHelp("Take these JSON lines instead of made ones.", valueName: "file")
+        help: ArgumentHelp("Take these JSON lines instead of generated ones.", valueName: "file")
     )
     var recordsFile: String?
     @Option(help: ArgumentHelp("The kind of the records in that file.", valueName: "kind"))

@@ -64,7 +64,7 @@ struct Nodes {
         var sum = 0
         for node in nodes {
             guard let traffic = try await client(node.folder).call(PeersCommand()).traffic else {
-                throw BenchFailure("the node in \(node.folder) does not tell what it has sent")
+                throw BenchFailure("the node in \(node.folder) does not report its traffic")
             }
             sum += Int(clamping: traffic.sent.socketBytes)
         }

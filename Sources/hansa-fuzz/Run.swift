@@ -294,7 +294,7 @@ final class Run {
         case .noteRefusal(let log, let sequence, let refusal, let peer):
             node.deltasRefused += 1
             if isHonest(peer), refusal.isForgery {
-                fail("node \(node.place) got from an honest one what none passes on: \(refusal.reason)")
+                fail("node \(node.place) got a forged delta from an honest node: \(refusal.reason)")
             }
             guard let log else { break }
             let note = Refusal(
@@ -407,7 +407,7 @@ final class Run {
     /// Restarts an honest node.
     func restart() {
         guard let node = worldRandom.pick(nodes) else { return }
-        trace("node \(node.place) starts anew")
+        trace("node \(node.place) restarts")
         for number in connections.keys.sorted() {
             if connections[number]?.ends.contains(.honest(node.place)) == true { hangUp(number) }
         }

@@ -6,9 +6,9 @@ import Simulator
 struct RunCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Run one seed of a scenario, and say what it came to.",
+        abstract: "Run one seed of a scenario, and print its figures.",
         discussion: """
-            Where a run fails, its plan is shortened while it still fails, and the last events of the shortest one are
+            If a run fails, its plan is shortened while it still fails, and the last events of the shortest one are
             printed.
             """
     )
@@ -16,7 +16,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var options: ScenarioOptions
     @Option(help: ArgumentHelp("Draw everything from this number.", valueName: "number"))
     var seed: UInt64 = 1
-    @Flag(help: "Print the last events of the run, also where it does not fail.")
+    @Flag(help: "Print the last events of the run, also if it does not fail.")
     var trace = false
 
     @Option(help: ArgumentHelp("How many events '--trace' prints.", valueName: "number"))

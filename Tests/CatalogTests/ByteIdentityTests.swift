@@ -8,7 +8,7 @@ struct ByteIdentityTests {
     private let composed = "é"
     private let decomposed = "e\u{301}"
 
-    @Test func textsThatSwiftTakesForEqualAreDifferent() {
+    @Test func textsThatSwiftConsidersEqualAreDifferent() {
         #expect(composed == decomposed)
         #expect(FieldPath(unchecked: composed) != FieldPath(unchecked: decomposed))
         #expect(Value.text(composed) != Value.text(decomposed))
@@ -28,7 +28,7 @@ struct ByteIdentityTests {
         #expect(!"K".hasSameBytes(as: "\u{212A}") && "K".precedesByBytes("\u{212A}"))
     }
 
-    @Test func textsAreSplitAtABytesWhateverFollows() {
+    @Test func textsAreSplitAtAByteBeforeAnyCharacter() {
         // A combining mark after the separator forms one character with it.
         #expect(
             "a/\u{301}b/c".split(atByte: UInt8(ascii: "/"), partsMax: 3).map { Array($0.utf8) }
@@ -56,7 +56,7 @@ struct ByteIdentityTests {
         #expect(one != other)
     }
 
-    @Test func aSlashSplitsAPathWhateverFollowsIt() {
+    @Test func aSlashSplitsAPathBeforeAnyCharacter() {
         let path = FieldPath(unchecked: "name/\u{301}zh")
         #expect(path.base == "name")
         #expect(path.key.map { Array($0.utf8) } == Array("\u{301}zh".utf8))

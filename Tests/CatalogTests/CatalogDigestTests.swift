@@ -5,7 +5,7 @@ import Testing
 
 struct CatalogDigestTests {
     @Test(arguments: 0..<50 as Range<UInt64>)
-    func sumsInAnyOrderAndTakesAwayWhatWasAdded(seed: UInt64) {
+    func sumsInAnyOrderAndSubtractsWhatItAdded(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let hashes = (0..<8).map { _ in
             Bool.random(using: &random) ? Hash256(.max, .max, .max, .max) : Hash256.random(using: &random)

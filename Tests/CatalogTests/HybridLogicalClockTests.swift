@@ -14,7 +14,7 @@ struct HybridLogicalClockTests {
         #expect(last == Stamp(milliseconds: 1001, counter: 1))
     }
 
-    @Test func aWriteIsLaterThanWhatWasReceived() {
+    @Test func aWriteIsLaterThanReceivedStamps() {
         var clock = HybridLogicalClock()
         clock.observe(
             Stamp(milliseconds: 1000 + HybridLogicalClock.aheadMillisecondsMax, counter: 7),
@@ -32,7 +32,7 @@ struct HybridLogicalClockTests {
         #expect(clock.tick(wallMilliseconds: 1000) == Stamp(milliseconds: 1000, counter: 0))
     }
 
-    @Test func aClockThatWasWrongStartsAgainFromTheWall() {
+    @Test func aClockTooFarAheadRestartsFromTheWallClock() {
         var clock = HybridLogicalClock(latest: Stamp(milliseconds: 90_000_000, counter: 3))
         #expect(clock.tick(wallMilliseconds: 1000) == Stamp(milliseconds: 1000, counter: 0))
     }

@@ -40,13 +40,13 @@ struct PlannerTests {
         )
     }
 
-    @Test func aNewRecordTellsItsIdentity() throws {
+    @Test func aNewRecordWritesItsIdentity() throws {
         let draft = try #require(plan(nil, [(name, .set(.text("a")))]))
         #expect(draft.envelope.writes.map(\.field) == [.identity, name])
         #expect(draft.values == [.identity(identity), .text("a")])
     }
 
-    @Test func whatIsThereAlreadyIsNotWrittenAgain() {
+    @Test func existingValuesAreNotWrittenAgain() {
         let view = view([(.identity, .identity(identity), .set), (name, .text("a"), .set), (tags, .text("x"), .add)])
         #expect(plan(view, [(name, .set(.text("a"))), (tags, .elements([.text("x")]))]) == nil)
         #expect(plan(view, [(tags, .add([.text("x"), .text("x")])), (tags, .remove([.text("y")]))]) == nil)
@@ -69,7 +69,7 @@ struct PlannerTests {
         #expect(quiet == nil)
     }
 
-    @Test func anElementIsRemovedByWhoHasSeenIt() throws {
+    @Test func aMissingElementIsRemovedByCitingIt() throws {
         let view = view([(.identity, .identity(identity), .set), (tags, .text("x"), .add), (tags, .text("y"), .add)])
         let draft = try #require(plan(view, [(tags, .elements([.text("y"), .text("z"), .text("z")]))]))
         #expect(draft.envelope.writes.map(\.mode) == [.remove, .add])
@@ -90,7 +90,7 @@ struct PlannerTests {
         #expect(deletion.envelope.writes.allSatisfy { $0.field == .mark })
     }
 
-    @Test func whatADeletedRecordGetsRevivesIt() throws {
+    @Test func aWriteToADeletedRecordRevivesIt() throws {
         let view = view([(.mark, nil, .set), (.mark, nil, .set), (name, .text("a"), .set)])
         #expect(view.isDeleted)
         #expect(view.isEditedWhileDeleted)

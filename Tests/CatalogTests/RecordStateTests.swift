@@ -88,7 +88,7 @@ struct RecordStateTests {
     }
 
     @Test(arguments: 0..<40 as Range<UInt64>)
-    func operationsAreTakenInTogetherAsOneByOne(seed: UInt64) {
+    func aBatchOfOperationsGivesTheStateOfSingleOnes(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let operations = Self.steps(12, random: &random).map(\.operation).sorted { $0.dot < $1.dot }
         let held = operations.filter { _ in Bool.random(using: &random) }
@@ -136,7 +136,7 @@ struct RecordStateTests {
         #expect(state.contestedFields == expected, "seed \(seed)")
     }
 
-    @Test func liveWritesAreWhatTheListIs() {
+    @Test func theListHoldsTheLiveWrites() {
         let writes = (0..<3).map { LiveWrite(number: $0, field: Self.tags, mode: .add) }
         for count in 0...3 {
             let list = Array(writes.prefix(count))
@@ -149,7 +149,7 @@ struct RecordStateTests {
         #expect(LiveWrites(writes[0]) == LiveWrites([writes[0]]))
     }
 
-    @Test func theCanonicalStateKnowsNothingOfClocksAndPlaces() {
+    @Test func theCanonicalStateExcludesClocksAndLocations() {
         let dot = Dot(log: Self.log(1), sequence: 1, index: 0)
         let writes = [LiveWrite(number: 0, field: .identity, mode: .set)]
         let one = LiveOperation(dot: dot, stamp: Stamp(rawValue: 1), hash: .zero, location: 1, writes: writes)

@@ -168,7 +168,7 @@ struct FailureTests {
         #expect(try JSONDecoder().decode(Failure.self, from: data) == failure)
     }
 
-    @Test func `a reason and a fix of a newer node are no obstacle`() throws {
+    @Test func `an unknown reason or fix of a newer node is read`() throws {
         let text = #"{"reason":"moon-full","message":"no","candidates":[],"details":[],"fix":{"howl":{"at":"moon"}}}"#
         let failure = try JSONDecoder().decode(Failure.self, from: Data(text.utf8))
         #expect(failure == Failure(.internal, "no"))

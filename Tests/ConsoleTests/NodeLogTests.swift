@@ -44,7 +44,7 @@ struct NodeLogTests {
             "x\u{9B}31m", "x\u{2028}y", "x\r forged", "\u{202E}gnippots", "x\u{FEFF}y",
         ]
     )
-    func `what a peer says makes no second line and steers no terminal`(words: String) {
+    func `a peer's text makes no second line and controls no terminal`(words: String) {
         let recorder = Recorder()
         let data: Logger.Metadata = ["peer": "Acme 12345678", "program": "\(words)"]
         logger(recorder.log).info("session open", metadata: data, source: "Node")
@@ -73,7 +73,7 @@ struct NodeLogTests {
     }
 
     @Test
-    func `what one peer repeats is written a few times, then counted by the minute`() {
+    func `repeated lines about one peer are written a few times, then counted each minute`() {
         let recorder = Recorder()
         let log = recorder.log
         let logger = logger(log)
@@ -102,7 +102,7 @@ struct NodeLogTests {
     }
 
     @Test
-    func `the next line of a kind tells first what was held back before it`() {
+    func `the next line of a kind first reports the count of suppressed lines`() {
         let recorder = Recorder()
         let logger = logger(recorder.log)
         for _ in 1...15 { logger.info("session closed", metadata: ["peer": "Flapping"], source: "Node") }
@@ -113,7 +113,7 @@ struct NodeLogTests {
     }
 
     @Test
-    func `a crowd of strangers has as many lines as a few of them`() {
+    func `many unknown addresses have as many lines as a few`() {
         let recorder = Recorder()
         let log = recorder.log
         let logger = logger(log)
@@ -133,7 +133,7 @@ struct NodeLogTests {
     }
 
     @Test
-    func `the end of the process is always told`() {
+    func `critical lines are always written`() {
         let recorder = Recorder()
         let logger = logger(recorder.log)
         for _ in 1...100 { logger.critical("stopping", source: "Node") }
@@ -141,7 +141,7 @@ struct NodeLogTests {
     }
 
     @Test
-    func `messages without end are one kind`() {
+    func `messages beyond the limit of kinds count as one kind`() {
         let recorder = Recorder()
         let logger = logger(recorder.log)
         for number in 0..<50_000 { logger.error("\(number)") }

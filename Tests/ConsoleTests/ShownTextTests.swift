@@ -15,7 +15,7 @@ struct ShownTextTests {
     ]
 
     @Test(arguments: steering)
-    func `text of others is shown and never obeyed`(scalar: String, name: String) {
+    func `foreign text is shown and never controls the terminal`(scalar: String, name: String) {
         let foreign = "a\(scalar)b"
         let text: ShownText = "name: \(foreign)."
         #expect(text.rendered(colours: true) == "name: a\(name)b.")
@@ -23,7 +23,7 @@ struct ShownTextTests {
     }
 
     @Test(arguments: steering.map(\.0))
-    func `JSON for people has nothing that steers a terminal, and reads back as it was`(scalar: String) throws {
+    func `JSON for people has nothing that controls a terminal, and reads back unchanged`(scalar: String) throws {
         let foreign = ["a\(scalar)b", "飞机 👩‍💻 \"x\\y\""]
         let text = ShownText(json: foreign).rendered(colours: true)
         #expect(text.split(separator: "\n").count == 4)
@@ -51,7 +51,7 @@ struct ShownTextTests {
     }
 
     @Test
-    func `a name is cut, however long and however it is made`() {
+    func `a name of any length and form is cut`() {
         let long = String(repeating: "n", count: 900_000)
         let stacked = "a" + String(repeating: "\u{0301}", count: 900_000)
         let wide = String(repeating: "宽", count: 900_000)
@@ -66,7 +66,7 @@ struct ShownTextTests {
     }
 
     @Test
-    func `help keeps its lines, and a user's words in it steer nothing`() {
+    func `help keeps its lines, and a user's words in it control nothing`() {
         let text = ShownText(lines: "USAGE: hansa\n  --x\u{1B}[2J\n")
         #expect(text.rendered(colours: false) == "USAGE: hansa\n  --x⟨ESC⟩[2J\n")
     }
@@ -118,7 +118,7 @@ struct BoundedOutputTests {
     }
 
     @Test
-    func `long values are cut, and it is said where all of them is`() throws {
+    func `long values are cut, with a hint to the whole value`() throws {
         let values: [String: JSONValue] = [
             "ext/long": .string(String(repeating: "v", count: 60_000)),
             "ext/lines": .string(String(repeating: "\n", count: 60_000)),

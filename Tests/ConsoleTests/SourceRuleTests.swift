@@ -15,7 +15,7 @@ struct SourceRuleTests {
     }
 
     @Test
-    func `nothing but the console writes to standard output and standard error`() throws {
+    func `only the console writes to standard output and standard error`() throws {
         let files = try Self.files()
         #expect(files.count > 150)
         // A method call follows a dot, a declaration follows `func`.
@@ -44,7 +44,7 @@ struct SourceRuleTests {
     }
 
     @Test
-    func `nobody makes text that may be shown from a string at run time`() throws {
+    func `no code makes shown text from a string at run time`() throws {
         for (path, text) in try Self.files() where path != "hansa/Output/ShownText.swift" {
             #expect(!text.contains("ShownText(stringLiteral:"), "\(path)")
             #expect(!text.contains("ShownText(safe:"), "\(path)")

@@ -44,7 +44,7 @@ struct AnnouncementTests {
         #expect(expected?.sorted.count == 2)
     }
 
-    @Test func whatCannotBeShownOrCountedOnIsRefused() {
+    @Test func unusableAddressesAndVersionsAreRefused() {
         for addresses in [
             [""], ["a b:1"], ["a\n:1"], ["é:1"], [String(repeating: "a", count: 301)],
             Array(repeating: "a:1", count: 17),

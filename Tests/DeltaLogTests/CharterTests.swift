@@ -9,7 +9,7 @@ import Wire
 struct CharterTests {
     private let charter = TestAlliance(founders: [1, 2]).charter
 
-    @Test func aCharterIsReadBackAndItsIDSaysAllOfIt() throws {
+    @Test func aCharterIsReadBackAndItsIDCoversEveryField() throws {
         #expect(Charter(charter.message) == charter)
         let hasher = RealCryptography()
         let changes: [(inout Hansa_V0_Charter) -> Void] = [

@@ -12,7 +12,7 @@ struct CodecTests {
     // MARK: - Against the generated code
 
     @Test(arguments: 0..<300 as Range<UInt64>)
-    func headersAreWhatTheGeneratedCodeWritesAndReads(seed: UInt64) throws {
+    func headersMatchTheGeneratedCode(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let header = Header.random(using: &random)
         let bytes = header.encoded()
@@ -38,7 +38,7 @@ struct CodecTests {
     }
 
     @Test(arguments: 0..<500 as Range<UInt64>)
-    func envelopesAreWhatTheGeneratedCodeWritesAndReads(seed: UInt64) throws {
+    func envelopesMatchTheGeneratedCode(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let header = Header.random(using: &random)
         let envelope = Envelope.random(in: header, using: &random)
@@ -69,7 +69,7 @@ struct CodecTests {
     }
 
     @Test(arguments: 0..<300 as Range<UInt64>)
-    func valuesAndContentsAreWhatTheGeneratedCodeWritesAndReads(seed: UInt64) throws {
+    func valuesAndContentsMatchTheGeneratedCode(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let values =
             (0..<4).map { _ in Value.random(using: &random) }
@@ -99,7 +99,7 @@ struct CodecTests {
     }
 
     @Test(arguments: 0..<50 as Range<UInt64>)
-    func deltasAreWhatTheGeneratedCodeWritesAndReads(seed: UInt64) throws {
+    func deltasMatchTheGeneratedCode(seed: UInt64) throws {
         let history = try TestHistory.random(operations: 5, organizations: [1, 1, 2], seed: seed)
         for delta in history.logs.joined() {
             let bytes = delta.encoded()
@@ -160,7 +160,7 @@ struct CodecTests {
     }
 
     @Test(arguments: 0..<12 as Range<UInt64>)
-    func whatIsReadIsWrittenTheSameWhateverIsChanged(seed: UInt64) {
+    func everyMutationThatDecodesIsEncodedTheSame(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         var header = Header.random(using: &random)
         while header.cited.count < 2 { header = Header.random(using: &random) }
@@ -285,7 +285,7 @@ struct CodecTests {
         }
     }
 
-    @Test func aDeltaOfTooManyOperationsIsNotTakenApart() {
+    @Test func aDeltaOfTooManyOperationsIsNotDecoded() {
         let operation: [UInt8] = [0x1A, 4, 0x0A, 0, 0x12, 0]
         let start: [UInt8] = [0x0A, 0, 0x12, 0]
         let most = start + Array(repeatElement(operation, count: 4096).joined())

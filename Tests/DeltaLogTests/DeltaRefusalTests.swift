@@ -123,7 +123,7 @@ struct DeltaRefusalTests {
     // MARK: - Fields that the header lists
 
     /// A header lists the paths that several operations write. An operation writes out a path that occurs only once.
-    @Test func pathsThatComeAgainAreListed() throws {
+    @Test func repeatedPathsAreListed() throws {
         let once = FieldPath(unchecked: "ext/Once")
         let plain = draft("a")
         let more = OperationDraft(
@@ -262,7 +262,7 @@ struct DeltaRefusalTests {
         #expect(refusal(raw.encoded()) == .badCount)
     }
 
-    @Test func newerFormatWhateverElseItHolds() throws {
+    @Test func newerFormatBeforeAnyOtherFault() throws {
         #expect(refusal(try forge([], header: { changed($0, format: 3) })) == .newerFormat(3))
         // Contains an invalid field (5) and a field of another wire type (12).
         var writer = WireWriter()

@@ -186,7 +186,7 @@ struct GovernanceTests {
         #expect(roster.members[alliance.organization(3)]?.nodes == [alliance.node(13)])
     }
 
-    @Test func aCircleOfSponsorsGroundsNobody() throws {
+    @Test func aCircleOfSponsorsAdmitsNobody() throws {
         let alliance = TestAlliance()
         let circle = [
             try alliance.enrolment(of: 13, at: 3), try alliance.enrolment(of: 14, at: 4),
@@ -219,7 +219,7 @@ struct GovernanceTests {
     }
 
     /// Later members can neither rename earlier ones nor take over their nodes.
-    @Test func whatAStepHasSettledNoLaterOneAlters() throws {
+    @Test func laterStepsDoNotAlterEarlierResults() throws {
         let alliance = TestAlliance()
         var statements = [
             try alliance.enrolment(of: 11, at: 1), try alliance.admission(of: 3, by: 11),
@@ -363,7 +363,7 @@ struct GovernanceTests {
         #expect(throws: StatementRefusal.tooLarge) { try alliance.verified(signed) }
     }
 
-    @Test func aKindOfStatementThatIsNotKnownIsToldApart() throws {
+    @Test func anUnknownKindOfStatementIsReportedAsSuch() throws {
         let alliance = TestAlliance()
         var statement = WireWriter()
         statement.field(1, bytes: alliance.id.bytes)
@@ -426,7 +426,7 @@ struct GovernanceTests {
         }
     }
 
-    @Test func namesAreJudgedWithoutAUnicodeLibrary() {
+    @Test func namesAreCheckedWithoutAUnicodeLibrary() {
         for name in ["A", "湖南航天有限责任公司", "É & Co. (测试)", String(repeating: "x", count: 200), "a b", "🚀"] {
             #expect(Statement.isName(name), "\(name)")
         }
@@ -455,7 +455,7 @@ struct GovernanceTests {
         }
     }
 
-    @Test func whoHasNoStandingIsNotTakenIn() throws {
+    @Test func statementsWithoutStandingAreNotMerged() throws {
         let alliance = TestAlliance()
         let start = try alliance.enrolment(of: 11, at: 1)
         let strangers = [
@@ -478,7 +478,7 @@ struct GovernanceTests {
 
     // MARK: - Forks
 
-    @Test func ofTheForkProofsOfOneLogTheLowestIsKeptInBothOrders() throws {
+    @Test func theLowestForkProofOfALogIsKeptInBothOrders() throws {
         let alliance = TestAlliance()
         let low = try alliance.fork(by: 11, sequence: 2, variants: (1, 2))
         let other = try alliance.fork(by: 11, sequence: 2, variants: (1, 3))
@@ -492,7 +492,7 @@ struct GovernanceTests {
         }
     }
 
-    @Test func aForkProofIsTheSameWhoeverFindsIt() throws {
+    @Test func aForkProofIsTheSameForEveryFinder() throws {
         let alliance = TestAlliance()
         let one = try alliance.header(by: 11, sequence: 4, variant: 1)
         let other = try alliance.header(by: 11, sequence: 4, variant: 2)
@@ -516,7 +516,7 @@ struct GovernanceTests {
         #expect(throws: StatementRefusal.malformed) { try alliance.verified(.with { $0.statement = bytes.data }) }
     }
 
-    @Test func whatIsNoForkProvesNone() throws {
+    @Test func headersWithoutAForkMakeNoProof() throws {
         let alliance = TestAlliance()
         let one = try alliance.header(by: 11, sequence: 4, variant: 1)
         let cases = [

@@ -88,7 +88,7 @@ struct MergingRulesTests {
         #expect(try view(history)[tags]?.distinctValues == [.text("x")])
     }
 
-    @Test func deletionLeavesAMarkAndRecreationRevives() throws {
+    @Test func deletionLeavesATombstoneAndRecreationRevives() throws {
         var history = history()
         try history.upsert(0, need, [(name, .set(.text("a"))), (tags, .add([.text("x")]))])
         try history.show(1, 0)
@@ -122,7 +122,7 @@ struct MergingRulesTests {
         #expect(try storage(history).shownCount == 0)
     }
 
-    @Test func aSupersededWriteStillSupersedesInWhateverOrder() throws {
+    @Test func aSupersededWriteStillSupersedesInEveryOrder() throws {
         var history = history()
         try history.upsert(0, need, [(name, .set(.text("a")))])
         try history.show(1, 0)
@@ -136,7 +136,7 @@ struct MergingRulesTests {
         }
     }
 
-    @Test func anOperationOnSomebodyElsesRecordIsSetAsideInAllOrders() throws {
+    @Test func anOperationOnAForeignRecordIsExcludedInAllOrders() throws {
         var history = history([1, 2, 1])
         try history.upsert(0, need, [(name, .set(.text("a")))])
         try history.show(1, 0)
@@ -221,7 +221,7 @@ struct MergingRulesTests {
     }
 
     @Test(arguments: WrongCitation.allCases)
-    func aCitationOfWhatItsAuthorHasNotSeenChangesNothing(wrong: WrongCitation) throws {
+    func aCitationOfAnUnseenOperationChangesNothing(wrong: WrongCitation) throws {
         var history = history()
         let other = RecordIdentity(kind: "need", localID: "2")
         let first = try #require(try history.upsert(0, need, [(name, .set(.text("a")))]))

@@ -17,7 +17,7 @@ struct MerkleTreeTests {
         return hasher.hash([1] + root(entries[..<middle]).bytes + root(entries[middle...]).bytes)
     }
 
-    @Test func isTheTreeOfTheDefinition() {
+    @Test func matchesTheDefinition() {
         var random = SplitMix64(seed: 1)
         let entries = (0..<130).map { _ in Hash256.random(using: &random) }
         for count in 1...130 {

@@ -18,7 +18,7 @@ struct TicketTests {
         $0.expires = 1_900_000_000
     }
 
-    @Test func aTextIsReadBackAlsoWhenAMailProgramHasBrokenIt() throws {
+    @Test func aTextIsReadBackAfterAMailProgramHasWrappedIt() throws {
         let text = try TicketText.encode(ticket, hasher: hasher)
         #expect(text.hasPrefix("hansa1"))
         #expect(text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
@@ -51,7 +51,7 @@ struct TicketTests {
         #expect(throws: TicketText.Failure.notATicket) { try TicketText.decode("https://x", hasher: hasher) }
     }
 
-    @Test func partsOfTheWrongSizeAreDamage() throws {
+    @Test func partsOfTheWrongSizeAreReportedAsDamage() throws {
         var bad = ticket
         bad.oneTimeSeed = Data(repeating: 3, count: 31)
         let short = try TicketText.encode(bad, hasher: hasher)

@@ -26,7 +26,7 @@ struct FuzzTests {
     }
 
     @Test
-    func `nothing that members send ends honest nodes, fills their memory or parts them`() throws {
+    func `no message of members stops honest nodes, fills their memory or makes them differ`() throws {
         let run = try Self.run(["--seconds", "\(Self.seconds)"], seconds: Self.seconds + 600)
         // The output names the seed, the step and the command to run them again.
         let broken = run.output.split(separator: "\n").filter { !$0.hasPrefix("seed ") }.joined(separator: "\n")
@@ -42,7 +42,7 @@ struct FuzzTests {
     }
 
     @Test
-    func `a trap tells its seed, its step and the frame that led to it`() throws {
+    func `a trap prints its seed, its step and the frame that caused it`() throws {
         let run = try Self.run(["--seed", "3", "--steps", "300", "--plant", "trap"])
         #expect(run.code.map { $0 > 128 } == true, "\(run)")
         #expect(run.output.contains("at seed 3, step 15"), "\(run)")
@@ -63,7 +63,7 @@ struct FuzzTests {
     }
 
     @Test
-    func `what cannot be run exits with 2 and a sentence`() throws {
+    func `wrong arguments exit with 2 and a sentence`() throws {
         let run = try Self.run(["--skip", "nonsense"])
         #expect(run.code == 2 && run.output.contains("'nonsense' is no kind of message and no act"), "\(run)")
     }

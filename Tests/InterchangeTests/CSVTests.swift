@@ -59,7 +59,7 @@ struct CSVTests {
         #expect(error?.message.contains(text) == true)
     }
 
-    @Test func namesTheColumnsThereAreWhenTheKeyIsMissing() throws {
+    @Test func listsTheColumnsWhenTheKeyIsMissing() throws {
         let error = #expect(throws: InterchangeError.self) { try events("Id,name\n1,x\n", .csv, options()) }
         #expect(error?.code == .keyMissing)
         #expect(error?.message == "there is no key column 'id'; the columns are: Id, name")
@@ -84,7 +84,7 @@ struct CSVTests {
         ),
         (
             "1,\n",
-            "f:2:1: name-missing: the row has neither a name nor a description; tell which column has it (1)"
+            "f:2:1: name-missing: the row has neither a name nor a description; say which column has it (1)"
         ),
         (
             "1,a\u{0}\n",
@@ -96,7 +96,7 @@ struct CSVTests {
         #expect(rejects.map(\.description) == [expected])
     }
 
-    @Test func goesOnBehindARejectedRow() throws {
+    @Test func continuesAfterARejectedRow() throws {
         let found = try events("id,name\n1,\"a\"b,c\"\n2\n3,c\n", .csv, options())
         #expect(found.map { $0.reject?.code } == [.textAfterQuote, .raggedRow, nil])
         #expect(found.last?.row?.line == 4)
@@ -139,7 +139,7 @@ struct CSVTests {
         #expect(found[2].row?.line == (quoted ? 2_000_004 : 4))
     }
 
-    @Test func tellsWhereTheQuoteOpenedThatSwallowedTheFile() throws {
+    @Test func reportsWhereAnUnclosedQuoteOpened() throws {
         let file = "id,name\n1,a\n2,\"b\n" + String(repeating: "3,c\n", count: 1_000_000)
         let found = try events(file, .csv, options())
         #expect(found.count == 2)
@@ -158,7 +158,7 @@ struct CSVTests {
         #expect(found[0].reject?.value == visibility)
     }
 
-    @Test func valuesCannotSteerATerminal() {
+    @Test func valuesCannotControlATerminal() {
         let reject = Reject(
             file: "f",
             line: 1,

@@ -187,7 +187,7 @@ struct EncodingTests {
     private static let sizes = [1, 2, 3, 5, 10, 30, 100, 200]
 
     @Test(arguments: others)
-    func `no file in another encoding is taken for GB18030`(_ language: Language) throws {
+    func `no file in another encoding is read as GB18030`(_ language: Language) throws {
         var (files, fitting) = (0, 0)
         for encoding in language.encodings {
             for rows in Self.sizes {
@@ -209,7 +209,7 @@ struct EncodingTests {
     }
 
     @Test(arguments: chinese.encodings)
-    func `Chinese files are taken as what they are`(_ encoding: String) throws {
+    func `encodings of Chinese files are recognized`(_ encoding: String) throws {
         var taken: [Int: (yes: Int, all: Int)] = [:]
         for rows in Self.sizes {
             for seed in 0..<UInt64(rows < 30 ? 50 : 10) {
@@ -257,7 +257,7 @@ struct EncodingTests {
         }
     }
 
-    @Test func `a long line is cut around the place in doubt`() throws {
+    @Test func `a long line is cut around the doubtful position`() throws {
         let long = String(repeating: "word, ", count: 5_000)
         let stored = try TemporaryFile(Array("No,name\n1,\(long)".utf8) + [0x5A, 0xFC] + Array("rich \(long)\n".utf8))
         let file = try InputFile(path: stored.path)

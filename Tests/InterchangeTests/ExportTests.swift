@@ -119,7 +119,7 @@ struct ExportTests {
         try expectSame(events(writer.bytes, .jsonLines, options), records, seed)
     }
 
-    @Test func writesPlainlyWhatCanBePlain() {
+    @Test func writesPlainValuesPlainly() {
         let record = ExportRecord(
             kind: "resource",
             owner: "Org",

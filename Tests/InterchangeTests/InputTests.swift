@@ -75,7 +75,7 @@ struct InputTests {
         }
     }
 
-    @Test func refusesGarbageBehindTheEnd() throws {
+    @Test func refusesGarbageAfterTheEnd() throws {
         let stored = try TemporaryFile(gzip([65]) + [1])
         let file = try InputFile(path: stored.path)
         #expect(throws: InterchangeError(.badGzip, "")) { try contents(file) }
@@ -118,7 +118,7 @@ struct InputTests {
     }
 
     @Test
-    func `reading ends where nobody wants the rest any more`() throws {
+    func `reading ends when the consumer stops`() throws {
         let stored = try TemporaryFile(Array(repeating: UInt8(ascii: "x"), count: 3_000_000))
         let file = try InputFile(path: stored.path)
         var asked = 0
@@ -193,7 +193,7 @@ struct InputTests {
         #expect(reject.column == 4)
     }
 
-    @Test func refusesWhatIsInNoEncoding() throws {
+    @Test func refusesTextInNoEncoding() throws {
         let stored = try TemporaryFile(Array("id,name\n1,".utf8) + [0xFF, 0x0A])
         let file = try InputFile(path: stored.path, shownName: "f.csv")
         let error = #expect(throws: InterchangeError.self) { try file.survey() }
@@ -213,7 +213,7 @@ struct InputTests {
         #expect(try reader.next()?.row?.localID == "2")
     }
 
-    @Test func knowsAWorkbookWhenItSeesOne() throws {
+    @Test func recognizesAWorkbook() throws {
         let stored = try TemporaryFile([0x50, 0x4B, 3, 4, 0, 0, 0, 0])
         let file = try InputFile(path: stored.path)
         #expect(throws: InterchangeError(.badFile, "")) { try file.survey() }
@@ -224,7 +224,7 @@ struct InputTests {
         ("a.json", .jsonLines),
         ("a.xlsx", nil),
     ])
-    func tellsTheFormatByTheName(_ path: String, _ format: SourceFormat?) {
+    func derivesTheFormatFromTheName(_ path: String, _ format: SourceFormat?) {
         #expect(SourceFormat(path: path) == format)
     }
 }

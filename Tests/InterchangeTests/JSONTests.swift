@@ -55,7 +55,7 @@ struct JSONTests {
         #expect(row["ext/Name"] == text("no"))
     }
 
-    @Test func saysNothingOfMembersThatAreNotThere() throws {
+    @Test func absentMembersGiveNoValue() throws {
         let found = try events(
             #"{"id":1,"name":"a","note":"x"}"# + "\n\n" + #"{"id":2,"name":"b"}"# + "\r\n"
                 + #"{"note":"y","name":"c","id":3}"#,
@@ -75,7 +75,7 @@ struct JSONTests {
         ("{\"id\":\"\\x\"}", "an escape that JSON does not have"), ("{\"id\":\"\t\"}", "a control character"),
         ("{\"id\":1,\"id\":2}", "f:2:10: bad-json: a name occurs twice in one object"),
         ("{\"id\":1,\"a\":{\"b\":1,\"\\u0062\":2}}", "a name occurs twice in one object"),
-        ("{\"id\":1} x", "f:2:10: bad-json: something stands behind the object"),
+        ("{\"id\":1} x", "f:2:10: bad-json: unexpected text after the object"),
         ("{\"id\":+1}", "expected a value"), ("{\"id\":.5}", "expected a value"),
         ("{\"id\":1.}", "digits behind its point"),
         ("{\"id\":nul}", "expected a value"), ("{\"id\":NaN}", "expected a value"), ("{\"id\" 1}", "expected a colon"),
@@ -145,7 +145,7 @@ struct JSONTests {
     }
 
     @Test
-    func `documents of other members are read strictly, or not at all`() {
+    func `documents of other members are parsed strictly`() {
         let wrong = [
             "", "{", "[1,]", "{\"a\":1,\"a\":2}", "\"\\ud800\"", "[1] x", "NaN", "{\"a\":1,\"\\u0061\":2}",
             String(repeating: "[", count: 65) + String(repeating: "]", count: 65),
@@ -190,7 +190,7 @@ struct JSONTests {
     @Test(arguments: [
         "[", "[{\"id\":1}", "[{\"id\":1,\"name\":\"a\"} 5]", "[,]", "[] x", "[{\"id\":1,\"name\":\"n\"},]",
     ])
-    func refusesArraysThatAreNone(_ file: String) throws {
+    func refusesMalformedArrays(_ file: String) throws {
         let error = #expect(throws: InterchangeError.self) { try events(file, .jsonLines, options()) }
         #expect(error?.code == .badFile)
     }

@@ -4,7 +4,7 @@ import Testing
 
 struct KeyTests {
     @Test
-    func `keys that repeat are found though memory is given for a few only`() throws {
+    func `repeated keys are found with memory for a few only`() throws {
         let folder = FileManager.default.temporaryDirectory.path
         let repeated = [3: 3_000, 10: 11, 1_500: 2_999]
         var text = "id,name\n"
@@ -35,7 +35,7 @@ struct KeyTests {
     }
 
     @Test
-    func `a folder for keys that cannot be written is said to be one`() throws {
+    func `a folder for keys that cannot be written is reported`() throws {
         let nowhere = ImportOptions(
             kind: "resource",
             map: try ColumnMap(keyColumn: "id", written: []),
@@ -82,7 +82,7 @@ struct KeyTests {
     }
 
     @Test
-    func `keys that look alike are found though memory is given for a few only`() throws {
+    func `similar keys are found with memory for a few only`() throws {
         var text = "id,name\n"
         for line in 1...3_000 { text += line == 2_500 ? "K17\u{A0},thing\n" : "K\(line),thing\n" }
         let small = ImportOptions(

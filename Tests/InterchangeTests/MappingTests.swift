@@ -23,7 +23,7 @@ struct MappingTests {
         #expect(both?.message.hasPrefix("the columns 'name.zh' and 'name/zh' both feed the field 'name.zh'") == true)
     }
 
-    @Test func refusesAnUnknownColumnAndListsThoseThereAre() throws {
+    @Test func refusesAnUnknownColumnAndListsTheColumns() throws {
         let error = #expect(throws: InterchangeError.self) { try events("id,Name\n", .csv, options(["name=name"])) }
         #expect(error?.message == "there is no column 'name' for the field 'name'; the columns are: id, Name")
     }
@@ -77,7 +77,7 @@ struct MappingTests {
         #expect(row["tags"] == (elements.isEmpty ? .absent : .elements(elements.map { .text($0) })))
     }
 
-    @Test func takesTheKindFromTheRowsWhereNoneIsGiven() throws {
+    @Test func takesTheKindFromTheRowsIfNoneIsGiven() throws {
         let map = ImportOptions(kind: nil, map: try ColumnMap())
         let file = "localId,owner,kind,title\n1,Org,need,a\n1,Org,event,b\n2,Org,,c\n1,Org,need,d\n"
         let found = try events(file, .csv, map)

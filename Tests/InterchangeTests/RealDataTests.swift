@@ -85,7 +85,7 @@ struct RealDataTests {
         )
     }
 
-    @Test func bearsTheBrokenFixtures() throws {
+    @Test func readsTheBrokenFixtures() throws {
         for (path, key, count) in [
             ("hsds-ohana-fixtures/invalid_org.csv", "id", 2), ("hsds-ohana-fixtures/valid_org.csv", "id", 1),
         ] {

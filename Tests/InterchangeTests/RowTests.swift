@@ -35,7 +35,7 @@ struct RowTests {
         #expect(tabbed.events.compactMap(\.row).count == 2 && tabbed.blank == count)
     }
 
-    @Test func `hundreds of rows of commas are no records, before the header neither`() throws {
+    @Test func `hundreds of rows of commas are no records, not even before the header`() throws {
         let commas = String(repeating: ",,\r\n", count: 700)
         let (events, blank) = try read(commas + "No,name,room\r\nS-1,Shaker,B1\r\n" + commas)
         #expect(events.count == 1 && events[0].row?.localID == "S-1")
@@ -46,7 +46,7 @@ struct RowTests {
         (" ,Shaker,", "key-empty"), ("\u{200B},Shaker,", "key-empty"), ("S-1,,", "name-missing"), (",,B1", "key-empty"),
         ("x,", "ragged-row"), ("\"\"\"\",,", "name-missing"),
     ])
-    func `a row with anything in it is no blank one`(_ row: String, _ code: String) throws {
+    func `a row with any content is not blank`(_ row: String, _ code: String) throws {
         let (events, blank) = try read("No,name,room\n\(row)\n")
         #expect(events.map { $0.reject?.code.rawValue } == [code])
         #expect(blank == 0)
@@ -66,7 +66,7 @@ struct RowTests {
         }
     }
 
-    @Test func `an object that says something is no blank one`() throws {
+    @Test func `an object with any content is not blank`() throws {
         let (events, blank) = try read("{\"No\":null,\"x\":0}\n{\"y\":[1]}\n{\"No\":\" \",\"name\":\"a\"}", .jsonLines)
         #expect(events.map { $0.reject?.code } == [.keyEmpty, .keyMissing, .keyEmpty])
         #expect(blank == 0)
@@ -86,13 +86,13 @@ struct RowTests {
         #expect(lines.map { $0.row?.localID } == ["1", "2"])
     }
 
-    @Test func `the header again is rejected as such`() throws {
+    @Test func `a repeated header is rejected as such`() throws {
         let file = "\u{FEFF}No,name,room\nS-1,a,x\n\u{FEFF}\"No\",name,room\nS-2,b,y\nNo,name,other\nNo,name\n"
         let (events, _) = try read(file)
         #expect(events.map { $0.reject?.code } == [nil, .headerRepeated, nil, nil, .raggedRow])
         #expect(
             events[1].reject?.description
-                == "f:3:1: header-repeated: the header stands here again; were files joined? delete this line"
+                == "f:3:1: header-repeated: the header is repeated here; were files joined? delete this line"
         )
         #expect(events[3].row?.localID == "No")
     }
@@ -104,13 +104,13 @@ struct RowTests {
         ("=\"a\"&\"b\"", "=\"a\"&\"b\""),
         ("'", "'"), ("'-5", "-5"), ("=", "="), ("=\"", "=\""), ("' =x", " =x"), ("'\u{FF1D}x", "\u{FF1D}x"),
     ])
-    func `what spreadsheets put around a text is undone`(_ cell: String, _ expected: String) throws {
+    func `spreadsheet escapes around a text are removed`(_ cell: String, _ expected: String) throws {
         let (events, _) = try read("No,name,=\"room\"\n\(cell),n,\(cell)\n")
         #expect(events[0].row?.localID == expected)
         #expect(events[0].row?["ext/room"] == text(expected))
     }
 
-    @Test func `a cell of no text in a formula is an empty one`() throws {
+    @Test func `a formula without text is an empty cell`() throws {
         let (events, _) = try read("No,name,room\n1,n,=\"\"\n=\"\",n,x\n")
         #expect(events[0].row?["ext/room"] == .absent)
         #expect(events[1].reject?.code == .keyEmpty)
@@ -123,7 +123,7 @@ struct RowTests {
         ("\u{FF1D}1", "'\u{FF1D}1"),
         ("-5", "-5"), ("-5.25", "-5.25"), ("-5.", "'-5."), ("-5e3", "'-5e3"), ("x=1", "x=1"), ("5", "5"), ("-", "'-"),
     ])
-    func `an export for spreadsheets makes harmless what they would compute`(_ value: String, _ cell: String) throws {
+    func `an export for spreadsheets escapes formulas`(_ value: String, _ cell: String) throws {
         let path = FieldPath(unchecked: "ext/" + value)
         let record = ExportRecord(kind: "need", owner: "O", localID: value, fields: [(path, [.text(value)])])
         var writer = CSVWriter(CSVLayout(paths: [path], kinds: ["need"]), guardsFormulas: true)
@@ -134,7 +134,7 @@ struct RowTests {
         )
     }
 
-    @Test func `the fields without a column are read from theirs, and what is wrong there is told`() throws {
+    @Test func `fields without a column are read from the fields column, and its faults are reported`() throws {
         func found(_ more: String) throws -> SourceEvent {
             let quoted = "\"" + more.replacing("\"", with: "\"\"") + "\""
             let file = "localId,owner,kind,name,_more\n1,O,need,n,\(quoted)\n"
@@ -162,7 +162,7 @@ struct RowTests {
         #expect(plain?["ext/_more"] == text("{}"))
     }
 
-    @Test func `junk in some records makes no columns of all`() {
+    @Test func `junk in some records does not become columns of all`() {
         var counts = ColumnCounts()
         let usual = ["name/und", "tags", "ext/Room"].map { FieldPath(unchecked: $0) }
         for record in 0..<20_000 {

@@ -69,7 +69,7 @@ struct EngineDriverTests {
         while !condition() { try await Task.sleep(for: .milliseconds(1)) }
     }
 
-    @Test("Inputs of many threads are all stepped, one at a time, and each thread's in its order")
+    @Test("Inputs of many threads are processed one at a time, and each thread's in its order")
     func manyThreads() async throws {
         let (threads, each): (UInt64, UInt64) = (8, 500)
         let (driver, outbox) = (makeDriver(), Outbox())
@@ -90,7 +90,7 @@ struct EngineDriverTests {
         }
     }
 
-    @Test("An input that comes alone is stepped by who brings it")
+    @Test("The caller processes an isolated input itself")
     func alone() async throws {
         let (driver, outbox) = (makeDriver(), Outbox())
         driver.begin { outbox.perform($0) }
@@ -104,7 +104,7 @@ struct EngineDriverTests {
         await driver.end()
     }
 
-    @Test("What comes before the beginning is kept, and what comes out of an action is stepped after it")
+    @Test("Inputs before the beginning are kept, and inputs that an action causes are processed after it")
     func keptAndNested() async throws {
         let (driver, outbox) = (makeDriver(), Outbox())
         driver.feed(question(1))
@@ -120,7 +120,7 @@ struct EngineDriverTests {
         await driver.end()
     }
 
-    @Test("The end waits for the step under way, and nothing comes after it")
+    @Test("The end waits for the step in progress, and no step follows")
     func end() async throws {
         let (driver, outbox) = (makeDriver(), Outbox())
         let gate = DispatchSemaphore(value: 0)
@@ -142,7 +142,7 @@ struct EngineDriverTests {
         #expect(outbox.tokens == stepped)
     }
 
-    @Test("The end of a driver that never began is at once")
+    @Test("A driver that never began ends at once")
     func neverBegun() async {
         await makeDriver().end()
     }

@@ -9,7 +9,7 @@ import Testing
 import Wire
 
 /// A node whose own log has a fork proof.
-@Suite("A forked log of one's own") struct ForkedLogTests {
+@Suite("A forked own log") struct ForkedLogTests {
     private let scratch: TemporaryFolder
     private let folder: DataFolder
 
@@ -67,7 +67,7 @@ import Wire
         return count
     }
 
-    @Test("what lies behind the fork stops to count, also after a restart, and the next write is in a new log")
+    @Test("Deltas behind the fork stop counting, also after a restart, and the next write begins a new log")
     func own() async throws {
         // The process ends before it acts on the proof.
         let (log, sequence, before, after) = try await fork()
@@ -101,7 +101,7 @@ import Wire
         return (first.log, second.header.sequence, before, after)
     }
 
-    @Test("a bound whose proof was lost is lifted")
+    @Test("A bound whose proof was lost is removed")
     func lost() async throws {
         let replica = try Replica(opening: folder)
         let delta = try await write("one", to: replica)

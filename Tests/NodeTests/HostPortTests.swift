@@ -7,7 +7,7 @@ import Testing
         "127.0.0.1:4267", "192.0.2.7:1", "[2001:db8::7]:65535", "[::1]:4267", "[::ffff:192.0.2.7]:4267",
         "node.example.org:4267", "node:4267", "my_host-1.example.:4267", "xn--bcher-kva.example:4267", "1host:4267",
     ])
-    func `what others can dial is taken`(text: String) throws {
+    func `dialable addresses are accepted`(text: String) throws {
         #expect(try HostPort(dialable: text).description == text)
         #expect(try HostPort(listening: text).description == text)
     }
@@ -17,7 +17,7 @@ import Testing
         "224.0.0.1:4267", "239.255.255.255:4267", "255.255.255.255:4267", "240.0.0.1:4267", "[ff02::1]:4267",
         "[::ffff:224.0.0.1]:4267", "[fe80::1]:4267", "[fe80::1%eth0]:4267",
     ])
-    func `what nobody can dial is refused with the reason`(text: String) {
+    func `undialable addresses are refused with the reason`(text: String) {
         let error = #expect(throws: Failure.self) { try HostPort(dialable: text) }
         #expect(error?.reason == .badAddress && error?.message.hasPrefix("nobody can dial '\(text)': ") == true)
     }
@@ -39,12 +39,12 @@ import Testing
         "[:::1]:4267", "300.1.1.1:4267", "127.1:4267", "1.2.3.4.5:4267", "0x7f000001:4267", "2130706433:4267",
         "-node:4267", "node-:4267", "no..de:4267", ".node:4267", "nöde:4267", "node:４267",
     ])
-    func `what is no address is no address`(text: String) {
+    func `malformed addresses are refused`(text: String) {
         let error = #expect(throws: Failure.self) { try HostPort(text) }
         #expect(error?.reason == .badAddress && error?.message.contains("is not HOST:PORT") == true)
     }
 
-    @Test func `a label and a name have their longest`() throws {
+    @Test func `labels and names have a maximum length`() throws {
         let label = String(repeating: "a", count: 63)
         _ = try HostPort("\(label).example:1")
         #expect(throws: Failure.self) { try HostPort("\(label)a.example:1") }
@@ -60,14 +60,14 @@ import Testing
         ("advertize", "advertise"),
         ("advertised", "advertise"), ("adress", nil), ("", nil), ("x", nil), ("port", nil),
     ])
-    func `a slip of the fingers is understood, another word is not`(name: String, meant: String?) {
+    func `a misspelling is recognized, another word is not`(name: String, meant: String?) {
         #expect(NearestName.of(name, in: ["listen", "advertise"]) == meant)
     }
 }
 
 @Suite struct ConnectionLimitsTests {
     @Test(arguments: [256, 512, 1024, 8192, 1_048_576], [1, 2, 64])
-    func `descriptors suffice for all that may be open at once`(descriptors: Int, processors: Int) {
+    func `descriptors suffice for everything that may be open at once`(descriptors: Int, processors: Int) {
         let limits = ConnectionLimits(descriptors: descriptors, processors: processors)
         #expect(limits.strangers >= 16 && limits.members >= 16 && limits.total >= 64)
         #expect(limits.strangers + limits.members < limits.total)

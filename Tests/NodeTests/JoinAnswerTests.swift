@@ -52,7 +52,7 @@ import Wire
     private var intake: JoinAnswerIntake { JoinAnswerIntake(alliance: alliance, cryptography: cryptography) }
 
     @Test(arguments: [0, 1, 500, 3000])
-    func `whatever is held arrives whole, in frames of a few hundred kilobytes`(count: Int) throws {
+    func `all statements arrive, in frames of a few hundred kilobytes`(count: Int) throws {
         let statements = try enrolments(count)
         let announcements = try (0..<count / 4).map { _ in try announcement() }
         let frames = Array(JoinAnswerParts(charter: charter, statements: statements, announcements: announcements))
@@ -80,7 +80,7 @@ import Wire
         #expect(contents.statements.count == 2000)
     }
 
-    @Test func `an answer without end is taken up to a bound`() throws {
+    @Test func `an endless answer is read up to a bound`() throws {
         let statements = try enrolments(1)
         var frame = Hansa_V0_Frame()
         frame.joinAnswer.charter = charter.message
@@ -116,7 +116,7 @@ import Wire
         #expect(failure?.reason == .badAnswer)
     }
 
-    @Test func `a refusal, another alliance and nonsense are told apart`() throws {
+    @Test func `a refusal, another alliance and nonsense are distinguished`() throws {
         var intake = intake
         let refusal = #expect(throws: Failure.self) {
             _ = try intake.take(JoinAnswerParts.refusal(Failure(.nameTaken, "no")))

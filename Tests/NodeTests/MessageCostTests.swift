@@ -317,7 +317,7 @@ final class MessageCostTests {
         }
         rows.append(
             try measure(
-                "governance: 256 statements of strangers",
+                "governance: 256 orphans",
                 on: link,
                 strangers.map { .governance(known: [], statements: $0, answer: false) }
             )

@@ -4,13 +4,13 @@ import Replica
 import TestSupport
 import Testing
 
-@Suite("A file that appears when it is whole")
+@Suite("A file that appears only when it is whole")
 struct NewFileTests {
     private let scratch: TemporaryFolder
 
     init() throws { scratch = try TemporaryFolder() }
 
-    @Test("It is in its place only when it is finished, with the mode asked for")
+    @Test("It has its path only after it is finished, with the requested mode")
     func finishes() throws {
         let path = scratch("file")
         let file = try NewFile(path, mode: 0o604)
@@ -25,7 +25,7 @@ struct NewFileTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["file"])
     }
 
-    @Test("Given up, or let go, it leaves what was there")
+    @Test("Abandoned or released, it leaves the old file unchanged")
     func abandons() throws {
         let path = try scratch.file("file", "before")
         let file = try NewFile(path)
@@ -36,7 +36,7 @@ struct NewFileTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["file"])
     }
 
-    @Test("A link in its place is replaced, and what it points to is not touched")
+    @Test("A link at its path is replaced, and the link's target is unchanged")
     func replacesLinks() throws {
         let victim = try scratch.file("victim", "precious")
         #expect(symlink(victim, scratch("file")) == 0)
@@ -47,7 +47,7 @@ struct NewFileTests {
         #expect(try String(contentsOfFile: scratch("file"), encoding: .utf8) == "new")
     }
 
-    @Test("A directory in its place, or no folder for it, is a slip")
+    @Test("A directory at its path, or a missing folder, is refused")
     func refuses() throws {
         for path in [scratch.path, scratch("no/file")] {
             let failure = #expect(throws: Failure.self) { try NewFile(path) }

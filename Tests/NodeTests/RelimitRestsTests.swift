@@ -2,11 +2,11 @@ import Catalog
 import PeerService
 import Testing
 
-@Suite("Rests between steps of a relimit") struct RelimitRestsTests {
+@Suite("Pauses between the steps of a relimit") struct RelimitRestsTests {
     private let hostile = OrganizationID(Hash256.zero)
     private let honest: OrganizationID? = OrganizationID(bytes: Array(repeating: 7, count: 32))
 
-    @Test("a member that proves ever further forks gets a tenth of the writer's time, and others are served in between")
+    @Test("A member that keeps proving forks gets a tenth of the writer's time, and others are served in between")
     func share() throws {
         let start = ContinuousClock.now
         var (now, rests) = (start, RelimitRests())

@@ -71,7 +71,7 @@ struct StructuredValueTests {
         "{\"e\u{301}\":1,\"\u{E9}\":2}",
     ]
 
-    @Test("Every command answers, and the answer can be read", arguments: shownAsText + shownByParts)
+    @Test("Every command gives a readable answer", arguments: shownAsText + shownByParts)
     func answers(_ text: String) async throws {
         defer {
             replica.close()

@@ -21,7 +21,7 @@ struct VolatileTokenTests {
         try body(token)
     }
 
-    @Test("It proves the head that is held and the one intended, and once that is settled no other")
+    @Test("It proves the held and the intended head, and after settling only the new one")
     func noteAndSettle() throws {
         try withToken("a") { token in
             #expect(!token.proves(log: log, head: nil))
@@ -34,7 +34,7 @@ struct VolatileTokenTests {
         }
     }
 
-    @Test("A shorter text over a longer one leaves nothing of it that counts")
+    @Test("The remains of a longer text do not count after a shorter one")
     func shorter() throws {
         try withToken("a") { token in
             try token.note(log: log, head: heads[0], intended: heads[1])
@@ -44,7 +44,7 @@ struct VolatileTokenTests {
         }
     }
 
-    @Test("The next process reads what was written, another folder's token proves nothing here")
+    @Test("The next process reads the token; another folder's token proves nothing")
     func others() throws {
         try withToken("a") { token in
             try token.note(log: log, head: heads[0], intended: nil)
@@ -56,7 +56,7 @@ struct VolatileTokenTests {
         }
     }
 
-    @Test("A file that was removed is written anew")
+    @Test("A removed file is written again")
     func removed() throws {
         try withToken("a") { token in
             try token.note(log: log, head: heads[0], intended: nil)

@@ -6,7 +6,7 @@ import Testing
         try .selfSigned(key: key, commonName: name, notBefore: fixtureNow, notAfter: fixtureNow + 86_400)
     }
 
-    @Test func saysWhatItWasMadeWith() throws {
+    @Test func hasTheFieldsItWasMadeWith() throws {
         let key = try Ed25519PrivateKey.generate()
         let certificate = try make(key)
         #expect(certificate.publicKey == key.publicKey)

@@ -63,7 +63,7 @@ import Testing
     }
 
     /// Tries many passphrases, since a wrong one occasionally gives valid padding.
-    @Test func tellsAWrongPassphrase() throws {
+    @Test func reportsAWrongPassphrase() throws {
         let pem = try encrypted(Ed25519PrivateKey.generate())
         for guess in 0..<600 {
             #expect(throws: PrivateKeyFileError.wrongPassphrase) {
@@ -74,12 +74,12 @@ import Testing
         #expect(OpenSSLError.drainedCount() == 0)
     }
 
-    @Test func tellsAMissingPassphrase() throws {
+    @Test func reportsAMissingPassphrase() throws {
         let pem = try encrypted(Ed25519PrivateKey.generate())
         #expect(throws: PrivateKeyFileError.passphraseNeeded) { try Ed25519PrivateKey(pem: pem) }
     }
 
-    @Test func tellsKeysOfOtherTypes() throws {
+    @Test func reportsKeysOfOtherTypes() throws {
         let folder = try TemporaryFolder()
         let path = folder.path("key.pem")
         try openssl("genpkey", "-algorithm", "x25519", "-out", path)
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    @Test func tellsDamage() throws {
+    @Test func reportsDamage() throws {
         let key = try Ed25519PrivateKey.generate()
         let open = try key.unencryptedPEM()
         let closed = try encrypted(key)

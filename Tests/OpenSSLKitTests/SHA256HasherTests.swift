@@ -41,7 +41,7 @@ import Testing
 }
 
 @Suite struct RandomnessTests {
-    @Test func drawsAsManyBytesAsAskedAndNeverTheSame() throws {
+    @Test func returnsAsManyBytesAsAskedAndNeverTheSame() throws {
         #expect(try SecureRandom.bytes(count: 0) == [])
         let (first, second) = (try SecureRandom.bytes(count: 32), try SecureRandom.bytes(count: 32))
         #expect(first.count == 32 && first != second)

@@ -111,7 +111,7 @@ import Testing
 
     // MARK: Ends
 
-    @Test func anOrderlyCloseIsToldApartFromTruncation() throws {
+    @Test func anOrderlyCloseDiffersFromTruncation() throws {
         let pair = try EnginePair()
         pair.connect()
         _ = try pair.client.write([1, 2])
@@ -169,7 +169,7 @@ import Testing
         #expect(OpenSSLError.drainedCount() == 0)
     }
 
-    @Test func aStrangerIsRefused() throws {
+    @Test func anUnknownKeyIsRefused() throws {
         let (first, second) = (try Party(), try Party())
         expectRefusal(
             .keyRefused(first.publicKey),

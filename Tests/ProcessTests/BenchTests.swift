@@ -60,7 +60,7 @@ extension ProcessTests {
         private static let mayMount = SmallDisk(megabytes: 1) != nil
 
         @Test(arguments: ["kill", "stop"] + (mayMount ? ["full-disk"] : []))
-        func `whatever goes wrong in its midst, a scenario's data is right afterwards`(fault: String) throws {
+        func `a scenario's data is right after each fault`(fault: String) throws {
             let scratch = try TemporaryFolder()
             let (code, answer, errors) = try Self.run(
                 "--fault",
@@ -109,7 +109,7 @@ extension ProcessTests {
         }
 
         @Test(arguments: [SIGKILL, SIGINT, SIGTERM])
-        func `ended in its midst, it leaves no process behind`(signal: Int32) throws {
+        func `a bench that is stopped leaves no process behind`(signal: Int32) throws {
             let scratch = try TemporaryFolder()
             let process = try ChildProcess(
                 Self.program,

@@ -68,7 +68,7 @@ extension ProcessTests {
         }
 
         @Test
-        func `strangers from six addresses that connect all the time and say nothing`() throws {
+        func `outsiders from six addresses that keep connecting and send nothing`() throws {
             let bolt = try member("Bolt")
             let nodes = try bolt.enrol(17, port: node.port)
             let before = try #require(node.residentBytes)

@@ -54,7 +54,7 @@ extension ProcessTests {
 
         /// Rolls back by this many edits; a single edit is the case that most resembles the node's own log.
         @Test(arguments: [1, 4], [true, false])
-        func `a folder rolled back forks nothing and gets back what others have`(
+        func `a folder rolled back forks no log and fetches its deltas from others`(
             edits: Int,
             isFirstEditOffline: Bool
         ) throws {

@@ -17,7 +17,7 @@ import Testing
         return HansaProcess(folder: folder, runtime: runtime)
     }
 
-    @Test func isReadWithTheDigestItWasWrittenWith() throws {
+    @Test func keepsTheDigestWithWhichItWasWritten() throws {
         let scratch = try TemporaryFolder()
         let node = try copy(to: scratch("node"), runtime: scratch.runtime)
         let expected = try String(contentsOf: Self.golden.appendingPathComponent("expected.txt"), encoding: .utf8)
@@ -28,7 +28,7 @@ import Testing
         #expect(found == expected)
     }
 
-    @Test func goesOnAsANewIncarnationAndKeepsWhatItHeld() throws {
+    @Test func continuesInANewIncarnationAndKeepsItsRecords() throws {
         let scratch = try TemporaryFolder()
         let node = try copy(to: scratch("node"), runtime: scratch.runtime)
         #expect(try node.status().frontier.array.count == 1)

@@ -33,7 +33,7 @@ extension ProcessTests {
         private static let memoryGrowthMax = 64 * 1024 * 1024
 
         @Test(arguments: Attack.allCases)
-        func `edits are seen, status answers and memory stays, whatever a member sends`(attack: Attack) throws {
+        func `edits are seen, status answers and memory stays bounded, whichever attack runs`(attack: Attack) throws {
             let cluster = try Cluster("Reed", "Moss", "Fern")
             let hostile = try HostileMember(ticket: cluster[0].ticket(), name: "Thistle")
             try hostile.join(port: cluster[0].port)

@@ -89,7 +89,7 @@ extension ProcessTests {
         }
 
         @Test
-        func `a newcomer may say little, and only what newcomers say`() throws {
+        func `a newcomer may send little, and only a join request`() throws {
             let cluster = try Cluster("Acme")
             let port = cluster[0].port
             let ticket = try cluster[0].ticket()

@@ -7,7 +7,7 @@ import Testing
 extension ProcessTests {
     struct MembershipTests {
         @Test
-        func `a used ticket is refused to another node, and good again for the one that used it`() throws {
+        func `a used ticket is refused to another node, and accepted again from its user`() throws {
             let cluster = try Cluster("Acme")
             let ticket = try cluster[0].ticket()
             let first = cluster.node("first")
@@ -61,7 +61,7 @@ extension ProcessTests {
         }
 
         @Test
-        func `a name that a member has is refused however it is written`() throws {
+        func `a member's name is refused in every spelling`() throws {
             let cluster = try Cluster("Acme Öl")
             // Full-width letters, different case, and a letter with a separate combining mark.
             for name in ["ACME ÖL", "Ａｃｍｅ Öl", "acme O\u{308}l"] {
@@ -106,7 +106,7 @@ extension ProcessTests {
         }
 
         @Test
-        func `strangers at the port are closed with one line each, and harm nothing`() throws {
+        func `connections of outsiders are closed with one line each, and harm nothing`() throws {
             let cluster = try Cluster("Acme", "Bolt")
             let (node, port) = (cluster[0], cluster[0].port)
             // A node of a different alliance: a valid key, but not of this alliance.

@@ -93,7 +93,7 @@ extension ProcessTests {
             ("192.0.2.1:4267", 8, "does not have that address"), ("no.such.name.invalid:4267", 8, "has no address"),
             ("224.0.0.1:4267", 2, "multicast"),
         ])
-        func `where a node cannot listen it says so`(address: String, code: Int32, words: String) throws {
+        func `a node that cannot listen says why`(address: String, code: Int32, words: String) throws {
             try node.found(organization: "Acme")
             expectPlain(try node.command("run", "--listen", address), code: code, address, words)
         }

@@ -17,7 +17,7 @@ extension ProcessTests {
         }
 
         @Test
-        func `what one node has sent is what the other has received, message by message`() throws {
+        func `one node has received what the other has sent, message by message`() throws {
             let cluster = try Cluster("First", "Second")
             for number in 0..<20 { try cluster[0].done("edit", "First/need/n\(number)", "title=\(number)", "--create") }
             #expect(try cluster.awaitAgreement())
@@ -48,7 +48,7 @@ extension ProcessTests {
         }
 
         @Test
-        func `what passed with a peer is kept when its session ends`() throws {
+        func `counts of a peer's traffic outlast its session`() throws {
             let cluster = try Cluster("First", "Second")
             #expect(try cluster.awaitAgreement())
             let before = try Self.traffic(cluster[0]).peers[0].sentBytes.int ?? 0

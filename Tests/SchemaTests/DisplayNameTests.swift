@@ -36,7 +36,7 @@ struct DisplayNameTests {
         #expect(view(Array(all.prefix(1))).displayName() == "l")
     }
 
-    @Test func theFirstLanguageWantedIsShownElseAnyOne() {
+    @Test func thePreferredLanguageIsShownElseAnyOther() {
         let record = view([("name/de", "d"), ("name/en", "e"), ("name/zh", "z")])
         #expect(record.displayName() == "e")
         #expect(record.displayName(languages: ["zh", "en"]) == "z")

@@ -105,7 +105,7 @@ struct SchemaTests {
         #expect(Set(names).count == names.count)
     }
 
-    @Test func setsAndLanguagesAreThoseOfBefore() {
+    @Test func setsAndLanguagesHaveNotChanged() {
         #expect(CatalogSchema.setFields == Self.setNames)
         #expect(CatalogSchema.languageFields == Self.languageNames)
         #expect(CatalogSchema.isSet(FieldPath(unchecked: "tags")))
@@ -114,7 +114,7 @@ struct SchemaTests {
         #expect(!CatalogSchema.isSet(FieldPath(unchecked: "name")))
     }
 
-    @Test func whatMakesARecordWorthShowingIsAsBefore() {
+    @Test func theNamingFieldsHaveNotChanged() {
         let names: Set<String> = [
             "name", "title", "description", "summary", "labels", "body", "role", "department", "address", "subject",
             "number", "resource",
@@ -122,12 +122,12 @@ struct SchemaTests {
         #expect(CatalogSchema.namingFields == names)
     }
 
-    @Test func titlesAreLookedForInTheOrderOfBefore() {
+    @Test func theOrderOfTitleFieldsHasNotChanged() {
         #expect(CatalogSchema.titleFields == ["name", "title", "labels"])
     }
 
     /// Another result would make every folder's search index inconsistent with its records.
-    @Test func searchRanksTheNamesOfBefore() {
+    @Test func theNameFieldsOfSearchHaveNotChanged() {
         let names = Set(Self.declared.map(\.field.name)).filter {
             CatalogSchema.isSearchName(FieldPath(unchecked: $0))
         }
@@ -201,14 +201,14 @@ struct WrittenPathTests {
         // A combining mark after the separator forms one character with it.
         ("name.\u{301}zh", "name/\u{301}zh", "name.\u{301}zh"),
     ])
-    func aPathIsWrittenAsPeopleDo(_ written: String, _ path: String, _ column: String) {
+    func aPathIsReadInEachWrittenForm(_ written: String, _ path: String, _ column: String) {
         let read = FieldPath(written: written)
         #expect(read?.text.utf8.elementsEqual(path.utf8) == true)
         #expect(read?.columnName.utf8.elementsEqual(column.utf8) == true)
     }
 
     @Test(arguments: ["", "name.", "@", "/x", "name/"])
-    func whatNoUserMayNameIsNoPath(_ written: String) {
+    func reservedAndMalformedPathsAreRefused(_ written: String) {
         #expect(FieldPath(written: written) == nil)
     }
 }

@@ -3,7 +3,7 @@ import Testing
 /// The program's exit codes and messages.
 struct CommandTests {
     @Test
-    func `a run that passes exits with 0, and one that does not with 1 and the way to see it again`() throws {
+    func `a passing run exits with 0, a failing one with 1 and the command that repeats it`() throws {
         let passed = try SimulatorProgram.run(["run", "--scenario", "smoke", "--nodes", "3"])
         #expect(passed.code == 0, "\(passed)")
         let failed = try SimulatorProgram.run(["sweep", "--seeds", "1..2", "--plant", "ack-before-storing"])
@@ -18,7 +18,7 @@ struct CommandTests {
         (["sweep", "--seeds", "9..1"], "--seeds"),
         (["sweep"], "--seeds"),
     ])
-    func `what cannot be run exits with 2 and a sentence`(arguments: [String], sentence: String) throws {
+    func `wrong arguments exit with 2 and a sentence`(arguments: [String], sentence: String) throws {
         let run = try SimulatorProgram.run(arguments)
         #expect(run.code == 2)
         #expect(run.errors.contains(sentence), "\(run.errors)")

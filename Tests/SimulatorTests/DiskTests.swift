@@ -30,7 +30,7 @@ struct DiskTests {
     }
 
     @Test(arguments: UInt64(1)...20)
-    func `it gives what memory gives, in every order, and two disks of one pool give the same`(seed: UInt64) throws {
+    func `it agrees with memory in every order, and two disks of one pool agree`(seed: UInt64) throws {
         let history = RandomHistory(seed: seed, steps: 120)
         let expected = Self.summary(try StorageConformance.expectedSummary(history))
         let pool = DeltaPool(alliance: history.applier.alliance, cryptography: SimulatedCryptography())
@@ -50,7 +50,7 @@ struct DiskTests {
     }
 
     @Test(arguments: UInt64(1)...12)
-    func `bounds that fall and rise leave it as if nothing beyond them had come`(seed: UInt64) throws {
+    func `bounds that fall and rise leave no trace of deltas beyond them`(seed: UInt64) throws {
         let history = RandomHistory(seed: seed, steps: 90)
         let pool = DeltaPool(alliance: history.applier.alliance, cryptography: SimulatedCryptography())
         var disk = VirtualDisk(pool: pool)
@@ -77,7 +77,7 @@ struct DiskTests {
     }
 
     @Test
-    func `a copy is a snapshot, and the branches of a fork are told apart`() throws {
+    func `a copy is a snapshot, and the branches of a fork are distinguished`() throws {
         let alliance = VirtualAlliance(founders: 1)
         let pool = DeltaPool(alliance: alliance.id, cryptography: alliance.cryptography)
         let applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)

@@ -26,7 +26,7 @@ struct HostileRoleTests {
     }
 
     @Test(arguments: HostileRole.allCases)
-    func `the honest nodes agree, whatever one node does`(role: HostileRole) {
+    func `the honest nodes agree, with each role of a hostile node`(role: HostileRole) {
         let simulation = Self.run(role, seed: 7)
         let honest = (0..<8).filter { $0 != Self.hostile }
         // The hostile node's own log may be forked or incomplete; the honest nodes must show the same records.
@@ -44,14 +44,14 @@ struct HostileRoleTests {
     }
 
     @Test(arguments: [HostileRole.flooder, .deceiver])
-    func `who floods uses up its share, and is read no further for a while`(role: HostileRole) {
+    func `a node that floods uses up its share, and its links are held`(role: HostileRole) {
         let simulation = Self.run(role, seed: 11)
         let held = (0..<8).filter { $0 != Self.hostile && simulation.notes($0).holds > 0 }
         #expect(!held.isEmpty)
     }
 
     @Test
-    func `whoever reads and sends a byte a second is taken for silent, and its sessions end`() {
+    func `a node that reads and sends a byte a second counts as silent, and its sessions end`() {
         let simulation = Self.run(.dripper, seed: 11)
         let hostile = VirtualAlliance.node(Self.hostile)
         let isRid = simulation.run(atMost: 120_000) { simulation in
@@ -61,7 +61,7 @@ struct HostileRoleTests {
     }
 
     @Test(arguments: HostileRole.allCases)
-    func `what an honest node sends and checks stays within bounds`(role: HostileRole) {
+    func `messages and checks of an honest node stay within bounds`(role: HostileRole) {
         let (calm, attacked) = (Self.run(nil, seed: 5), Self.run(role, seed: 5))
         for place in 0..<8 where place != Self.hostile {
             let (before, after) = (calm.notes(place), attacked.notes(place))

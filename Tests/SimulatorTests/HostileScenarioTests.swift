@@ -14,12 +14,12 @@ struct HostileScenarioTests {
     }
 
     @Test(arguments: HostileRole.allCases)
-    func `an honest edit arrives within five seconds, whatever one member does`(role: HostileRole) throws {
+    func `an honest edit arrives within five seconds, with each role of a hostile member`(role: HostileRole) throws {
         try Self.expectPassed("hostile-\(role.rawValue)", 1)
     }
 
     @Test(arguments: HostileRole.allCases)
-    func `nor with a seed never seen before`(role: HostileRole) throws {
+    func `an honest edit arrives within five seconds with a new seed`(role: HostileRole) throws {
         try Self.expectPassed("hostile-\(role.rawValue)", .random(in: 1_000...1_000_000_000))
     }
 }
@@ -27,7 +27,7 @@ struct HostileScenarioTests {
 /// Nodes that get the processor in slices.
 struct BusyTests {
     @Test(arguments: 0..<4)
-    func `nodes that are late all agree, and nobody is blamed for it`(part: Int) throws {
+    func `late nodes all agree, and nobody is blamed`(part: Int) throws {
         let seed = part == 0 ? 1 : UInt64.random(in: 1_000...1_000_000_000)
         let report = try report("busy", seed: seed)
         #expect(report.isPassed, "\(report.reason); hansa-sim run --scenario busy --seed \(seed)")

@@ -13,7 +13,7 @@ struct NetworkTests {
     }
 
     @Test
-    func `the earth is as large as it is, and no way takes always the same`() {
+    func `distances on the earth are right, and latencies vary`() {
         // The distance from Beijing to London is 8,140 km: 57 ms through a cable that is 1.4 times as long.
         let far = Self.way(0, 6)
         #expect(far.lowerBound > 55 && far.lowerBound < 59, "\(far)")

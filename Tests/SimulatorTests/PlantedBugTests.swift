@@ -10,7 +10,7 @@ struct PlantedBugTests {
     /// nodes.
     private static func scenario(for bug: PlantedBug) -> String {
         switch bug {
-        case .dropGraft, .forgetHave: "mend"
+        case .dropGraft, .forgetHave: "repair"
         case .freeWork, .readOn: "hostile-unpriced-questions"
         case .crowdedNeighbours, .endlessSessions: "hostile-session-hoarder"
         case .sharedDials, .relayAtOnce: "hostile-address-flooder"
@@ -24,8 +24,8 @@ struct PlantedBugTests {
     }
 
     @Test(arguments: 1...3 as ClosedRange<UInt64>)
-    func `without a bug the tree is mended in time`(seed: UInt64) throws {
-        let report = try SimulatorTests.report("mend", seed: seed)
+    func `without a bug the tree is repaired in time`(seed: UInt64) throws {
+        let report = try SimulatorTests.report("repair", seed: seed)
         #expect(report.isPassed, "\(report.reason)")
     }
 

@@ -39,7 +39,7 @@ struct ReplayTests {
     }
 
     @Test
-    func `hashes differ where a word, its place or the number of bytes does`() {
+    func `hashes differ if a word, its position or the number of bytes differs`() {
         var hashes: Set<MixHash> = []
         for words in [[], [0], [1], [0, 0], [0, 1], [1, 0], [1 << 63]] as [[UInt64]] {
             var hash = MixHash()

@@ -11,7 +11,7 @@ struct SwarmTests {
 
     /// Blocks of ten seeds.
     @Test(arguments: Array(0..<6))
-    func `whatever goes wrong, the honest nodes agree in the end`(block: UInt64) throws {
+    func `the honest nodes agree in the end after any fault`(block: UInt64) throws {
         for seed in (block * 10)..<(block * 10 + 10) {
             let report = try report("swarm", seed: seed)
             #expect(report.isPassed, "seed \(seed): \(report.reason); hansa-sim run --scenario swarm --seed \(seed)")
@@ -22,7 +22,7 @@ struct SwarmTests {
     private static let freshSeeds = 240
 
     @Test(arguments: 0..<4)
-    func `nor with seeds never seen before`(part: Int) throws {
+    func `the honest nodes agree with new seeds`(part: Int) throws {
         let first = UInt64.random(in: 1_000_000...1_000_000_000)
         for seed in first..<(first + UInt64(Self.freshSeeds / 4)) {
             let report = try report("swarm", seed: seed)
@@ -31,13 +31,13 @@ struct SwarmTests {
     }
 
     @Test(arguments: ["one-sender", "burst", "in-step", "one-missing", "dead-third"])
-    func `the figures that scenarios are held to`(name: String) throws {
+    func `scenarios pass their gates`(name: String) throws {
         let report = try report(name, seed: 1)
         #expect(report.isPassed, "\(report.reason)")
     }
 
     @Test(arguments: [("thousand", 60), ("split-hour", 8), ("idle", 30)])
-    func `and those of the large ones, with fewer nodes`(name: String, nodes: Int) throws {
+    func `large scenarios pass their gates with fewer nodes`(name: String, nodes: Int) throws {
         let report = try report(name, seed: 1, nodes: nodes)
         #expect(report.isPassed, "\(report.reason)")
     }

@@ -59,7 +59,7 @@ import Transport
         (["-alpn", "hansa/1", "-groups", "P-256"], "handshake failure"),
         (["-alpn", "hansa/1", "-sigalgs", "rsa_pss_rsae_sha256"], "handshake failure"),
     ])
-    func aClientThatDoesNotMeetTheTermsIsToldWhy(arguments: [String], alert: String) async throws {
+    func aClientThatDoesNotMeetTheTermsGetsTheReason(arguments: [String], alert: String) async throws {
         let peer = try Peer()
         let socket = try await peer.listen()
         let process = try client(socket, arguments)
@@ -70,7 +70,7 @@ import Transport
         await peer.transport.shutdown()
     }
 
-    @Test func aStrangersCertificateIsRefused() async throws {
+    @Test func aCertificateOfAnUnknownKeyIsRefused() async throws {
         let peer = try Peer()
         let socket = try await peer.listen()
         let process = try client(socket, ["-alpn", "hansa/1"], Files())

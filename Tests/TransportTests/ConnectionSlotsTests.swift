@@ -9,7 +9,7 @@ import Transport
         ConnectionSlots(totalMax: total, strangersMax: strangers, strangersPerAddressMax: perAddress)
     }
 
-    @Test func theOldestStrangerOfAFullAddressMakesRoom() throws {
+    @Test func theOldestUnverifiedConnectionOfAFullAddressMakesRoom() throws {
         var slots = slots(perAddress: 2)
         let first = try #require(slots.arrive(from: address(1)).id)
         _ = slots.arrive(from: address(2))
@@ -39,7 +39,7 @@ import Transport
 
     /// With more addresses than slots, the oldest connection goes. A connection survives as many arrivals as there are
     /// slots.
-    @Test func aFloodFromManyAddressesLeavesTheTimeOfAllPlaces() throws {
+    @Test func aConnectionSurvivesAsManyArrivalsAsThereAreSlots() throws {
         var slots = slots(strangers: 64)
         for number in 0..<64 { _ = slots.arrive(from: address(number)) }
         let honest = slots.arrive(from: address(100))
@@ -104,7 +104,7 @@ import Transport
         #expect(cut.count == 1 && cut[0] < other.id)
     }
 
-    @Test func whatIsEndingIsCutFirstWhereAllIsFull() throws {
+    @Test func endingConnectionsAreCutFirstIfAllIsFull() throws {
         var slots = slots(total: 20, strangers: 10)
         var settled: [ConnectionSlots.ID] = []
         for number in 0..<20 {
@@ -219,7 +219,7 @@ import Transport
         #expect(budget.total == 0)
     }
 
-    @Test func whoExceedsItAloneIsTheVictim() {
+    @Test func aHolderThatExceedsTheBoundAloneIsTheVictim() {
         var budget = ByteBudget<Holder>(bytesMax: 100)
         let holder = Holder()
         #expect(budget.set(101, of: holder, account: []) === holder)

@@ -79,7 +79,7 @@ final class SilentServer: Sendable {
         await peer.transport.shutdown()
     }
 
-    @Test func aSilentServerIsGivenUp() async throws {
+    @Test func aDialToASilentServerTimesOut() async throws {
         var configuration = TransportConfiguration()
         configuration.handshakeTimeout = .milliseconds(100)
         let peer = try Peer(configuration)
@@ -90,7 +90,7 @@ final class SilentServer: Sendable {
         await silent.close()
     }
 
-    @Test func ofTooManyHandshakesTheOldestEnds() async throws {
+    @Test func theOldestOfTooManyHandshakesEnds() async throws {
         let (peer, socket) = try await listening {
             $0.unauthenticatedPerAddressMax = 3
             $0.handshakeTimeout = patience
@@ -115,7 +115,7 @@ final class SilentServer: Sendable {
         try await expectService(peer, socket)
     }
 
-    @Test func silentStrangersOfManyAddressesDoNotKeepAFriendOut() async throws {
+    @Test func silentConnectionsFromManyAddressesDoNotKeepAMemberOut() async throws {
         let (peer, socket) = try await listening {
             $0.unauthenticatedMax = 12
             $0.unauthenticatedPerAddressMax = 4
@@ -159,7 +159,7 @@ final class SilentServer: Sendable {
         return (peer, try await peer.listen(), friend)
     }
 
-    @Test func connectionsBeyondAnAccountsShareAreToldWhy() async throws {
+    @Test func connectionsBeyondAnAccountsShareGetTheReason() async throws {
         let (peer, socket, friend) = try await onTerms(PeerClass(name: "some", accountConnectionsMax: 2))
         let dialled = [try await friend.dial(socket), try await friend.dial(socket)]
         for _ in 0..<2 { _ = try await socket.accept() }
@@ -183,7 +183,7 @@ final class SilentServer: Sendable {
         await peer.transport.shutdown()
     }
 
-    @Test func theOldestOfAClassMakesRoomWhereItIsSoBound() async throws {
+    @Test func theOldestOfAnEvictingClassMakesRoom() async throws {
         let (peer, socket, friend) = try await onTerms(
             PeerClass(name: "some", connectionsMax: 2, evictsOldest: true)
         )
@@ -304,7 +304,7 @@ final class SilentServer: Sendable {
         for connection in dialled { #expect(try await connection.outcome() == .closedByPeer) }
     }
 
-    @Test func closingTheListenerEndsHandshakesUnderWay() async throws {
+    @Test func closingTheListenerEndsHandshakesInProgress() async throws {
         let (peer, socket) = try await listening { $0.handshakeTimeout = patience }
         let client = try await RawClient(port: socket.localAddress.port)
         try await eventually { peer.transport.unauthenticatedCount == 1 }
@@ -314,7 +314,7 @@ final class SilentServer: Sendable {
         for await _ in socket.connections { Issue.record("a connection after the end") }
     }
 
-    @Test func aResetIsTold() async throws {
+    @Test func aResetIsReported() async throws {
         let (listener, dialler) = (try Peer(), try Peer())
         listener.knows(dialler)
         dialler.knows(listener)
@@ -350,7 +350,7 @@ final class SilentServer: Sendable {
     }
 
     /// The end arrives while nobody reads; all frames before it are still delivered.
-    @Test func whatCameBeforeTheEndIsDelivered() async throws {
+    @Test func framesBeforeTheEndAreDelivered() async throws {
         var configuration = TransportConfiguration()
         configuration.inboundBytesMax = 1_000
         let (listener, dialler) = (try Peer(configuration), try Peer())

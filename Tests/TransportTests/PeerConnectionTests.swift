@@ -50,7 +50,7 @@ import Transport
         #expect(try await dialled.outcome() == .closedByPeer)
     }
 
-    @Test func whatWasQueuedBeforeTheCloseArrives() async throws {
+    @Test func framesQueuedBeforeTheCloseArrive() async throws {
         let (_, _, accepted, dialled) = try await connected()
         for number in 0..<50 { try await dialled.send([UInt8](repeating: UInt8(number), count: 20_000)) }
         dialled.close(.local("done"))
@@ -62,7 +62,7 @@ import Transport
         #expect(try await dialled.outcome() == .local("done"))
     }
 
-    @Test func whatPassesTheSocketsIsCounted() async throws {
+    @Test func bytesOnTheSocketsAreCounted() async throws {
         let (listener, dialler, accepted, dialled) = try await connected()
         let (before, after) = (dialler.transport.socketBytes.sent, UInt64(1_000_000))
         // The handshake: two certificates, and the handshake messages of both sides.
@@ -110,7 +110,7 @@ import Transport
         _ = try await accepted.outcome()
     }
 
-    @Test func aWaitingSendCanBeCancelledAndIsToldOfTheEnd() async throws {
+    @Test func aWaitingSendCanBeCancelledAndFailsAtTheEnd() async throws {
         var configuration = TransportConfiguration()
         configuration.outboundBytesMax = 200_000
         configuration.inboundBytesMax = 100_000
@@ -154,7 +154,7 @@ import Transport
 
     // MARK: Authorisation
 
-    @Test func aStrangerIsRefusedAndTold() async throws {
+    @Test func anUnknownKeyIsRefusedWithAReason() async throws {
         let (listener, dialler) = (try Peer(), try Peer())
         dialler.knows(listener)
         let socket = try await listener.listen()
@@ -164,7 +164,7 @@ import Transport
     }
 
     /// The alert reaches an unknown peer even if it has already sent data.
-    @Test func aStrangerThatSpeaksAtOnceIsTold() async throws {
+    @Test func anUnknownKeyThatSendsAtOnceGetsTheReason() async throws {
         let (listener, dialler) = (try Peer(), try Peer())
         dialler.knows(listener)
         let socket = try await listener.listen()
@@ -322,7 +322,7 @@ import Transport
 
     // MARK: Listening and dialling
 
-    @Test func anAddressInUseIsTold() async throws {
+    @Test func anAddressInUseIsReported() async throws {
         let peer = try Peer()
         // Use a port outside the system's range: another test could get a system port between closing and listening.
         var listener: PeerListener?
@@ -345,14 +345,14 @@ import Transport
         await #expect(throws: ListenError.shutDown) { try await peer.listen() }
     }
 
-    @Test func anAddressOfAnotherMachineIsTold() async throws {
+    @Test func anAddressOfAnotherMachineIsReported() async throws {
         let peer = try Peer()
         await #expect(throws: ListenError.failed(.addressNotAvailable)) {
             try await peer.transport.listen(host: "192.0.2.1", port: 0)
         }
     }
 
-    @Test func aPortWhereNobodyListensIsTold() async throws {
+    @Test func aPortWhereNobodyListensIsReported() async throws {
         let peer = try Peer()
         // Bind without listening until the end of the test. The port is below the range from which the system assigns
         // ports, so tests do not take each other's ports.
@@ -377,7 +377,7 @@ import Transport
         #expect(refusal == .connectFailed(.refused))
     }
 
-    @Test func aNameThatIsNoneIsTold() async throws {
+    @Test func anUnknownNameIsReported() async throws {
         let peer = try Peer()
         await #expect(throws: CloseReason.connectFailed(.unknownName)) {
             try await peer.transport.dial(host: "no.such.name.invalid", port: 1, deadline: patience)

@@ -81,7 +81,7 @@ import Transport
         }
     }
 
-    @Test func tellsTheKeyWhenTheHandshakeIsDone() throws {
+    @Test func reportsTheKeyAfterTheHandshake() throws {
         let fixture = try Fixture()
         #expect(fixture.observer.events.isEmpty)
         try fixture.shakeHands()
@@ -109,7 +109,7 @@ import Transport
         _ = try? fixture.channel.finish()
     }
 
-    @Test func whatIsWrittenBeforeTheHandshakeIsSentAfterIt() throws {
+    @Test func dataWrittenBeforeTheHandshakeIsSentAfterIt() throws {
         let fixture = try Fixture()
         fixture.channel.writeAndFlush(ByteBuffer(bytes: [1, 2, 3]), promise: nil)
         #expect(try fixture.outgoing().isEmpty)
@@ -145,7 +145,7 @@ import Transport
         _ = try? fixture.channel.finish()
     }
 
-    @Test func aFaultIsToldOnceAndAnsweredByAnAlert() throws {
+    @Test func aFaultIsReportedOnceAndAnsweredByAnAlert() throws {
         let fixture = try Fixture()
         try fixture.shakeHands()
         _ = try fixture.peer.write([1])

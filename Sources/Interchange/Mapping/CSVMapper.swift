@@ -180,7 +180,7 @@ final class CSVMapper {
                 RowProblem(
                     code: .headerRepeated,
                     offset: 0,
-                    text: "the header stands here again; were files joined? delete this line"
+                    text: "the header is repeated here; were files joined? delete this line"
                 )
             )
         }
@@ -266,7 +266,7 @@ final class CSVMapper {
                     }
                 }
                 guard scanner.peek() == 0, scanner.index == bytes.count else {
-                    throw scanner.problem("something stands behind the object")
+                    throw scanner.problem("unexpected text after the object")
                 }
             }
         } catch {
@@ -288,7 +288,7 @@ final class CSVMapper {
             offset: reader.offset(of: cell),
             field: header.names[cell],
             text:
-                "the cell has bytes that are not valid in the file's encoding; mend the file, or say which encoding it has"
+                "the cell has bytes that are not valid in the file's encoding; correct the file, or name its encoding"
         )
     }
 }
@@ -375,7 +375,7 @@ extension RowBuilder {
                     code: .nameMissing,
                     offset: 0,
                     text:
-                        "the row has neither a name nor a description; tell which column has it",
+                        "the row has neither a name nor a description; say which column has it",
                     value: key.localID
                 )
             )

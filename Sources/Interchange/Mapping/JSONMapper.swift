@@ -190,7 +190,7 @@ final class JSONMapper {
                 }
             } while try goesOn(&scanner)
         }
-        if scanner.peek() != 0 || scanner.index < count { throw scanner.problem("something stands behind the object") }
+        if scanner.peek() != 0 || scanner.index < count { throw scanner.problem("unexpected text after the object") }
         fieldCount = max(8, builder.fields.count)
         guard let key else {
             return .problem(

@@ -142,7 +142,7 @@ package final class InputFile: ByteSource {
     private func readDisk(into target: UnsafeMutableRawBufferPointer) throws(InterchangeError) -> Int {
         guard !diskEnded else { return 0 }
         if let isCancelled, isCancelled() {
-            throw InterchangeError(.cancelled, "reading \(name) was given up")
+            throw InterchangeError(.cancelled, "reading \(name) was cancelled")
         }
         let count = Self.retrying { Self.readSome(descriptor, target) }
         guard count >= 0 else {
@@ -248,6 +248,6 @@ final class Inflater {
     }
 
     private func garbage() -> InterchangeError {
-        InterchangeError(.badGzip, "\(name) is damaged: something stands behind the end of its gzip stream")
+        InterchangeError(.badGzip, "\(name) is damaged: unexpected data after the end of its gzip stream")
     }
 }

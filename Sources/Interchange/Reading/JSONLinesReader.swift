@@ -142,7 +142,7 @@ final class JSONLinesReader {
         } else if byte == UInt8(ascii: "]") {
             window.consume(1)
             shape = .arrayDone
-            guard try skipBlanks() == nil else { throw bad("something stands behind the array") }
+            guard try skipBlanks() == nil else { throw bad("unexpected text after the array") }
             return .end
         } else if shape == .arrayNext {
             throw bad(byte == nil ? "the array is not closed" : "expected a comma or ] behind a record")

@@ -5,16 +5,16 @@ package import Replica
 import SwiftProtobuf
 import Wire
 
-/// What a newcomer takes of the inviting node's answer, frame by frame. The inviting node vouches for nothing: all that
-/// is signed is checked here, and what does not verify is left out.
+/// Reads the inviting node's answer for a newcomer, frame by frame. It does not trust the inviting node: it checks every
+/// signature and omits everything that does not verify.
 package struct JoinAnswerIntake: Sendable {
-    /// Bytes of frames that are taken; what comes behind them is left to the first sessions.
+    /// The most bytes of frames that are read; the first sessions bring the rest.
     package static let bytesMax = 64 * 1024 * 1024
-    /// Frames that are taken, likewise.
+    /// The most frames that are read; the first sessions bring the rest.
     package static let framesMax = 4096
 
-    /// Elements of one frame that are decoded: each takes far more room than its bytes. A frame of 4 MiB with true statements
-    /// has fewer.
+    /// The most elements of one frame that are decoded, since a decoded element takes far more room than its bytes. A frame
+    /// of 4 MiB with valid statements has fewer.
     package static let elementsMax = 32_768
 
     private let alliance: AllianceID
@@ -25,15 +25,15 @@ package struct JoinAnswerIntake: Sendable {
     private var byteCount = 0
     private var frameCount = 0
 
-    /// Nothing is taken yet.
+    /// Creates an intake that has read nothing yet.
     package init(alliance: AllianceID, cryptography: SystemCryptography) {
         self.alliance = alliance
         self.cryptography = cryptography
     }
 
-    /// Takes the next frame. True where it was the last one.
+    /// Reads the next frame. Returns true for the last one.
     ///
-    /// - Throws: ``Failure`` where the answer is no, or none.
+    /// - Throws: ``Failure`` if the inviting node refuses, or the frame is no answer.
     package mutating func take(_ frame: [UInt8]) throws -> Bool {
         guard let elements = try? PeerMessage.countElements(frame), elements <= Self.elementsMax,
             let decoded = try? Hansa_V0_Frame(serializedBytes: frame), case .joinAnswer(let answer) = decoded.message
@@ -67,10 +67,10 @@ package struct JoinAnswerIntake: Sendable {
         return !answer.more || byteCount >= Self.bytesMax || frameCount >= Self.framesMax
     }
 
-    /// What a folder begins with.
+    /// The first contents of the newcomer's folder.
     ///
     /// - Parameter own: The newcomer's announcements.
-    /// - Throws: ``Failure`` where nothing has been taken.
+    /// - Throws: ``Failure`` if no frame was read.
     package func contents(organization: OrganizationID, node: NodeKey, own: [Announcement]) throws
         -> NodeFolder.Contents
     {

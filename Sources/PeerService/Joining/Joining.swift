@@ -8,15 +8,15 @@ import Transport
 package import Wire
 
 extension NodeFolder {
-    /// Joins an alliance by an invitation.
+    /// Joins an alliance with an invitation.
     ///
-    /// The keys are written before anything is asked, so that an attempt that was cut off can be made again with the
-    /// same ticket: the issuing node has bound it to the node key.
+    /// The keys are written before the request is sent. An interrupted attempt can be repeated with the same ticket,
+    /// because the inviting node has bound the ticket to the node key.
     ///
     /// - Parameters:
     ///   - organizationName: Nil for a further node of the inviter's organization.
-    ///   - patience: How long an address that does not answer is tried again.
-    /// - Throws: ``Failure``: ``Reason/inviterUnreachable`` where nobody answers, ``Reason/joinRefused`` with the inviting
+    ///   - patience: How long to retry addresses that do not answer.
+    /// - Throws: ``Failure``: ``Reason/inviterUnreachable`` if no address answers, ``Reason/joinRefused`` with the inviting
     ///   node's reason, those of the ticket, and those of ``found(alliance:organization:settings:protection:in:)``.
     package static func join(
         ticket: Hansa_V0_Ticket,
@@ -133,9 +133,9 @@ extension NodeFolder {
         return places
     }
 
-    /// Dials the addresses in turn until one answers or patience ends.
+    /// Dials the addresses in turn until one answers or the patience ends.
     ///
-    /// - Parameter empty: Takes the answer; each attempt begins with it.
+    /// - Parameter empty: An intake that has read nothing; each attempt begins with a copy.
     private static func ask(
         _ request: Hansa_V0_JoinRequest,
         addresses: [HostPort],
@@ -181,7 +181,7 @@ extension NodeFolder {
         )
     }
 
-    /// How long an answer may take in all. It ends sooner where nothing comes for a while.
+    /// The longest time of a whole answer. A silent connection ends sooner.
     private static let answerPatience = Duration.seconds(300)
 
     private static func exchange(
@@ -192,7 +192,7 @@ extension NodeFolder {
         var frame = Hansa_V0_Frame()
         frame.joinRequest = request
         let bytes: [UInt8] = try frame.serializedBytes()
-        // Owned by this call: it is cancelled when the answer is here.
+        // Owned by this call, which cancels it when the answer is here.
         let deadline = Task {
             try await Task.sleep(for: answerPatience)
             connection.abort(.outlived)

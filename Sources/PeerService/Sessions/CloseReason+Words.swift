@@ -3,7 +3,7 @@ package import Replica
 package import Transport
 
 extension CloseReason {
-    /// A few words for people; no key beyond its first digits.
+    /// A few words for people; they contain only the first digits of a key.
     package var words: String {
         switch self {
         case .connectFailed(let failure): failure.words
@@ -47,7 +47,7 @@ extension CloseReason {
 }
 
 extension SocketFailure {
-    /// A few words for people, behind the address.
+    /// A few words for people, to follow the address.
     package var words: String {
         switch self {
         case .refused: "nobody listens there"
@@ -66,8 +66,8 @@ extension SocketFailure {
 }
 
 extension ListenError {
-    /// The failure as the operator meets it. Some pass by themselves: an address, a name or a port that comes free. Only another
-    /// setting helps with ``Reason/portNotPermitted`` and ``Reason/cannotListen``.
+    /// The failure for the operator. Some reasons pass by themselves: an address, a name or a port becomes free.
+    /// ``Reason/portNotPermitted`` and ``Reason/cannotListen`` need another setting.
     func failure(at place: HostPort) -> Failure {
         guard case .failed(let cause) = self else { return Failure(.nodeStopping, "this node stops") }
         return switch cause {

@@ -22,9 +22,9 @@ final class Dialling: Sendable {
     private let dials: AsyncStream<Dial>
     private let continuation: AsyncStream<Dial>.Continuation
 
-    /// How long an address has before the next one is tried beside it, as in RFC 8305.
+    /// The time after which the next address is tried in parallel, as in RFC 8305.
     private static let addressPause = Duration.seconds(1)
-    /// Dials that may wait to be begun. The engine has at most ``EngineSettings/dialsMax`` under way, so none is lost.
+    /// Dials that may wait. The engine has at most ``EngineSettings/dialsMax`` in progress, so none is lost.
     private static let waitingMax = 1024
 
     /// - Parameter nodeName: Names a node for people.
@@ -43,16 +43,16 @@ final class Dialling: Sendable {
         (dials, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.waitingMax))
     }
 
-    /// Queues a dial. The engine is told where it fails.
+    /// Queues a dial. A failed dial returns to the engine as an input.
     func dial(_ node: NodeKey, at addresses: [String]) {
         if case .dropped = continuation.yield(Dial(node: node, addresses: addresses)) {
             driver.feed(.dialFailed(node, reason: "too many dials wait"))
         }
     }
 
-    /// Carries out dials as they come, until ``end()``.
+    /// Carries out dials in order, until ``end()``.
     ///
-    /// - Parameter serve: Runs the session of a connection that was made, with the address that answered.
+    /// - Parameter serve: Runs the session of a new connection, with the address that answered.
     func run(_ serve: @escaping @Sendable (PeerConnection, HostPort) async -> Void) async {
         await withDiscardingTaskGroup { group in
             for await dial in dials {
@@ -66,8 +66,8 @@ final class Dialling: Sendable {
     /// Takes no further dials.
     func end() { continuation.finish() }
 
-    /// Tries a node's addresses, one after the other and each beside those that have not answered yet; the first that
-    /// answers is kept. All together have ``EngineSettings/dialDeadline``.
+    /// Tries a node's addresses. Each next one starts while earlier ones have not answered yet; the first answer wins. All
+    /// together have ``EngineSettings/dialDeadline``.
     private func reach(_ dial: Dial) async -> (connection: PeerConnection, address: HostPort)? {
         let deadline =
             ContinuousClock.now + Duration.milliseconds(Int64(driver.withEngine { $0.settings.dialDeadline.count }))

@@ -7,15 +7,15 @@ import Store
 import Synchronization
 import Transport
 
-/// Who gets past the TLS handshake and on which terms: the roster's nodes, and the holders of live invitations; and under
-/// which certificate this node speaks. Asked on event loops, so all of it is in memory.
+/// Decides which keys pass the TLS handshake, and on which terms: the roster's nodes, and the holders of live invitations.
+/// Also holds this node's certificate. Event loops call it, so it works in memory only.
 package final class Gate: Sendable {
     private let replica: Replica
     private let member: PeerClass
     private let state: Mutex<State>
 
     private struct State {
-        /// Organizations' ids by their nodes' keys.
+        /// The organizations' ids by the keys of their nodes.
         var organizations: [[UInt8]: [UInt8]]
         var tickets: [[UInt8]: Ticket] = [:]
         var identity: TLSIdentity
@@ -27,29 +27,29 @@ package final class Gate: Sendable {
         let expires: UInt64
         let redeemed: UInt64?
 
-        /// When its holder is no longer let in.
+        /// The time from which on the holder is refused.
         var end: UInt64 {
             redeemed.map { min(expires, $0.addingReportingOverflow(Gate.returningMilliseconds).partialValue) }
                 ?? expires
         }
     }
 
-    /// Connections that the nodes of one organization may have dialled here at a time: half as many again as the engine keeps
-    /// sessions with one (``EngineSettings/linksPerOrganizationMax``), since some are about to end. Those beyond it cost no
-    /// session.
+    /// Connections that the nodes of one organization may have dialled here at a time. This is half as many again as the
+    /// sessions that the engine keeps with one organization (``EngineSettings/linksPerOrganizationMax``), since some are
+    /// ending. Further ones are refused without a session.
     package static let organizationConnectionsMax = 24
-    /// Connections by tickets that nobody has redeemed. Each is there for a few round trips.
+    /// Connections by unredeemed tickets. Each lasts a few round trips.
     package static let newcomersMax = 8
-    /// The same by redeemed tickets, whose holders may ask again for an answer that was lost.
+    /// Connections by redeemed tickets, whose holders may ask again for a lost answer.
     package static let returningMax = 2
     /// Connections by one ticket.
     package static let ticketConnectionsMax = 2
-    /// How long a redeemed ticket lets its holder in again, within its own life: a week, in which the other sponsors that a
-    /// charter may ask for can sign.
+    /// How long a redeemed ticket admits its holder again, within its own validity. A week gives the other sponsors that a
+    /// charter may require time to sign.
     private static let returningMilliseconds: UInt64 = 7 * 86_400_000
-    /// The longest frame of a newcomer: a request has some 700 bytes, with an announcement of 16 addresses 6 KiB.
+    /// The longest frame of a newcomer. A request has some 700 bytes, with an announcement of 16 addresses 6 KiB.
     static let newcomerFrameBytesMax = 16 * 1024
-    /// How long a newcomer's exchange may take, the answer in all its parts included.
+    /// The longest time of a newcomer's exchange, including all parts of the answer.
     static let newcomerLifetime = Duration.seconds(120)
 
     private static let newcomer = ticketClass("newcomers", newcomersMax)
@@ -102,7 +102,7 @@ package final class Gate: Sendable {
         state.withLock { $0.organizations = organizations }
     }
 
-    /// Reads the invitations anew.
+    /// Reads the invitations again.
     func reload() throws {
         let live = try Replica.translating { try replica.snapshot { try $0.invitations() } }.filter {
             !$0.isRevoked
@@ -114,7 +114,7 @@ package final class Gate: Sendable {
         state.withLock { $0.tickets = tickets }
     }
 
-    /// On which terms a key is let in; nil for not at all.
+    /// The terms for a key; nil to refuse it.
     func terms(of key: [UInt8]) -> PeerTerms? {
         let now = WallClock.milliseconds
         return state.withLock { state in
@@ -124,7 +124,7 @@ package final class Gate: Sendable {
         }
     }
 
-    /// What is said to a member for whose connection there is no room. Newcomers are not refused: the oldest makes room.
+    /// The message to a member if there is no room for its connection. Newcomers get none: a new one displaces the oldest.
     func farewell(to terms: PeerTerms, _ reason: CloseReason) -> [UInt8]? {
         guard terms.peerClass == member else { return nil }
         let refusal = SessionRefusal(code: SessionRefusal.tooManySessions.code, reason: reason.words)

@@ -2,12 +2,12 @@ import Logging
 import Synchronization
 import Transport
 
-/// Tells of connections that the port did not take: the first few of each address and reason with a line each, the others
-/// of a minute with their number, so that nobody fills the log.
+/// Logs connections that the port refused. The first few of each address and reason get a line each; the others of a minute
+/// are counted, so that nobody fills the log.
 final class HandshakeLog: Sendable {
     private struct Kind: Hashable {
         let address: AddressGroup
-        /// The reason without what differs between two of its kind.
+        /// The reason without its variable parts.
         let reason: String
     }
 
@@ -22,16 +22,16 @@ final class HandshakeLog: Sendable {
         var begin = ContinuousClock.now
         var told = 0
         var kinds: [Kind: Tally] = [:]
-        /// Of kinds for which there was no room.
+        /// Refusals of kinds for which there was no room.
         var others = 0
     }
 
     /// The time for which refusals are counted together.
     static let interval = Duration.seconds(60)
-    /// Lines in an interval of one kind, and of all. Guesses: enough to see what is wrong.
+    /// Lines of one kind, and of all kinds, in an interval. Guesses: enough to see the problem.
     private static let linesPerKind = 5
     private static let linesMax = 60
-    /// Kinds that are told apart in an interval, and of which the number is told at its end.
+    /// Kinds that are counted separately in an interval, and those that are listed at its end.
     private static let kindsMax = 1024
     private static let summariesMax = 10
 
@@ -42,11 +42,11 @@ final class HandshakeLog: Sendable {
         self.logger = logger
     }
 
-    /// Connections that were not taken since the node started.
+    /// Refused connections since the node started.
     var count: Int { state.withLock { $0.count } }
 
     func refused(_ address: PeerAddress, _ reason: CloseReason) {
-        // A node that stops refuses nobody.
+        // A connection that ends because the node stops is not refused.
         guard reason != .localShutdown else { return }
         tellRest(ifOlderThan: Self.interval)
         let kind = Kind(address: AddressGroup(host: address.host), reason: reason.kind)
@@ -76,7 +76,7 @@ final class HandshakeLog: Sendable {
         }
     }
 
-    /// Tells how many were refused without a line of their own, and begins to count anew.
+    /// Logs the number of refusals without a line of their own, and starts a new interval.
     func tellRest(ifOlderThan age: Duration = .zero) {
         let rest = state.withLock { state -> (kinds: [(Kind, Tally)], others: Int)? in
             guard state.begin.duration(to: .now) >= age else { return nil }

@@ -7,24 +7,24 @@ import SwiftProtobuf
 import Transport
 import Wire
 
-/// Serves newcomers: connections under the one-time key of a ticket. Each asks once and is answered once; how many there
-/// are, how long they stay and how much they may say is bounded by the terms of ``Gate``.
+/// Serves newcomers: connections under the one-time key of a ticket. Each sends one request and gets one answer. The terms
+/// of ``Gate`` bound their number, their time and their bytes.
 struct NewcomerSessions: Sendable {
     let replica: Replica
     let gate: Gate
     let traffic: Traffic
     let logger: Logger
-    /// Gives the engine what an admission brought.
+    /// Gives the engine the statements and the announcement of an admission.
     let feed: @Sendable (EngineInput) -> Void
 
-    /// How long the request may be waited for.
+    /// The longest wait for the request.
     private static let patience = Duration.seconds(10)
 
     /// One connection from beginning to end.
     func serve(_ connection: PeerConnection) async {
         // The transport gives out keys of 32 bytes only.
         guard let key = Hash256(connection.peerKey.rawBytes) else { return }
-        // Where it has ended meanwhile nobody is there to be told.
+        // If the connection has ended, nobody can receive the answer.
         try? await answer(connection, key)
         connection.close()
         _ = await connection.closed()
@@ -47,7 +47,7 @@ struct NewcomerSessions: Sendable {
         }
         feed(.stated(admitted.statements))
         if let announcement = admitted.announcement { feed(.announced(announcement)) }
-        // The ticket is a used one from now on. Should it not be read, it only counts for an unused one until it is.
+        // The ticket counts as redeemed from now on. If the read fails, it counts as unredeemed until the next read.
         try? gate.reload()
         logger.info("admitted", metadata: ["organization": "\(admitted.name)", "node": "\(admitted.node.hex)"])
         for part in admitted.answer { try await send(part, on: connection) }
@@ -58,9 +58,9 @@ struct NewcomerSessions: Sendable {
         traffic.countSent(.join, frameBytes: frame.count)
     }
 
-    /// The request's frame; nil where none comes in time.
+    /// The request's frame; nil if none comes in time.
     private func request(on connection: PeerConnection) async -> [UInt8]? {
-        // Owned by this call: it is cancelled when the request is here.
+        // Owned by this call, which cancels it when the request is here.
         let deadline = Task {
             try await Task.sleep(for: Self.patience)
             connection.abort(.local("a newcomer did not say what it wants"))

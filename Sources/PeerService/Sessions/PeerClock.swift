@@ -5,11 +5,10 @@ import Replica
 import Synchronization
 import Transport
 
-/// What a certificate tells of the clock of the node that made it: nodes make theirs when they start and every month, and
-/// date it by their clock (``NodeIdentity``).
+/// The difference of a node's clock, as its certificate shows it. Nodes make their certificate at the start and every
+/// month, and date it by their clock (``NodeIdentity``).
 struct PeerClock: Hashable {
-    /// The peer's clock less this machine's, in seconds. At least that much where it is ahead, at least that much in the
-    /// other direction where it is behind.
+    /// The peer's clock minus this machine's, in seconds. A lower limit of the difference, in either direction.
     let aheadSeconds: Int64
     /// This machine's clock, in seconds since 1970.
     private let here: Int64
@@ -37,12 +36,12 @@ struct PeerClock: Hashable {
     }
 }
 
-/// What refused certificates have told of the clocks of the alliance's nodes. Bounded by those nodes: only the keys that
-/// are let in have their dates looked at.
+/// Clock differences of the alliance's nodes, read from refused certificates. The number of those nodes bounds it: dates
+/// are checked only for keys that may connect.
 final class PeerClocks: Sendable {
     private let ahead = Mutex<[NodeKey: Int64]>([:])
 
-    /// Takes note of a connection that failed by its dates.
+    /// Notes a connection that failed because of its certificate's dates.
     func note(_ reason: CloseReason) {
         switch reason {
         case .certificateExpired(let key, let validity), .certificateNotYetValid(let key, let validity):
@@ -52,30 +51,30 @@ final class PeerClocks: Sendable {
         }
     }
 
-    /// Forgets what was noted: the node's certificate was taken.
+    /// Forgets a node's difference, since its certificate was accepted.
     func forget(_ node: NodeKey) { ahead.withLock { $0[node] = nil } }
 
-    /// Seconds by which a node's clock is ahead; nil where no certificate of it was refused.
+    /// Seconds by which a node's clock is ahead; nil if no certificate of it was refused.
     subscript(node: NodeKey) -> Int64? { ahead.withLock { $0[node] } }
 }
 
-/// Whether this machine's clock is the one that is wrong.
+/// A finding that this machine's clock is wrong.
 package struct OwnClock: Codable, Hashable, Sendable {
-    /// This machine's clock less the right one.
+    /// This machine's clock minus the right time.
     package let aheadSeconds: Double
-    /// What says so, for people.
+    /// The reference that shows it, for people.
     package let reference: String
 
-    /// Seconds that clocks may differ, as everywhere (``HybridLogicalClock/aheadMillisecondsMax``).
+    /// Seconds by which clocks may differ, as everywhere (``HybridLogicalClock/aheadMillisecondsMax``).
     private static let toleranceSeconds = Double(HybridLogicalClock.aheadMillisecondsMax) / 1000
-    /// Seconds by which this node's own past may lie ahead: a clock that was corrected by less is nobody's trouble.
+    /// Seconds by which this node's last write may be ahead of its clock. A smaller correction of the clock is harmless.
     private static let pastSeconds = 86_400.0
 
-    /// Nil where nothing says so.
+    /// Nil if there is no evidence.
     ///
     /// - Parameters:
-    ///   - peers: By how many seconds the clocks of other nodes are ahead, of each one that has told.
-    ///   - past: By how many seconds the last that this node has done is ahead of its clock; nil where it has done nothing.
+    ///   - peers: Seconds by which other nodes' clocks are ahead, one for each known node.
+    ///   - past: Seconds by which this node's last write is ahead of its clock; nil if it has written nothing.
     package init?(peers: [Double], past: Double?) {
         let sorted = peers.sorted()
         let median = sorted.isEmpty ? 0 : sorted[sorted.count / 2]

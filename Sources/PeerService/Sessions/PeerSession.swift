@@ -3,7 +3,7 @@ import Gossip
 import Synchronization
 import Transport
 
-/// A connection with a node, and until when nothing is read from it.
+/// A connection with a node, and the time until which the node reads nothing from it.
 final class PeerSession: Sendable {
     let connection: PeerConnection
     let node: NodeKey
@@ -18,17 +18,17 @@ final class PeerSession: Sendable {
         self.node = node
     }
 
-    /// Counts a frame that was handed to the connection, with its length.
+    /// Counts a frame that was passed to the connection, including its length field.
     func countSent(frameBytes: Int) {
         sentBytes.wrappingAdd(UInt64(frameBytes + Traffic.lengthBytes), ordering: .relaxed)
     }
 
-    /// Counts a frame that came, with its length.
+    /// Counts a received frame, including its length field.
     func countReceived(frameBytes: Int) {
         receivedBytes.wrappingAdd(UInt64(frameBytes + Traffic.lengthBytes), ordering: .relaxed)
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     var traffic: PeerTraffic {
         PeerTraffic(
             sentBytes: sentBytes.load(ordering: .relaxed),
@@ -36,16 +36,16 @@ final class PeerSession: Sendable {
         )
     }
 
-    /// The words with which the peer ended the session; nil where it said none.
+    /// The reason with which the peer ended the session; nil without one.
     var refusalWords: String? {
         get { refusal.withLock { $0 } }
         set { refusal.withLock { $0 = newValue } }
     }
 
-    /// Has nothing read until then.
+    /// Pauses reading until an instant.
     func hold(until instant: Gossip.Instant) { heldUntil.store(instant.nanoseconds, ordering: .relaxed) }
 
-    /// True while nothing is to be read.
+    /// True while reading pauses.
     var isHeld: Bool { EngineDriver.now.nanoseconds < heldUntil.load(ordering: .relaxed) }
 
     /// Returns once the session may be read again, or the connection has ended.
@@ -53,7 +53,7 @@ final class PeerSession: Sendable {
         while connection.closeReason == nil {
             let (now, until) = (EngineDriver.now.nanoseconds, heldUntil.load(ordering: .relaxed))
             guard now < until else { return }
-            // In short naps, so that a connection that ends meanwhile is noticed.
+            // Short naps, so that the end of the connection is noticed.
             let nap = min(until - now, 250_000_000)
             guard (try? await Task.sleep(for: .nanoseconds(Int64(nap)))) != nil else { return }
         }

@@ -8,8 +8,8 @@ import Replica
 import Synchronization
 import Transport
 
-/// Owns the connections with other nodes: it listens, dials, runs a session on each connection, and sends what the engine
-/// says.
+/// Owns the connections with other nodes: listens, dials, runs a session on each connection, and sends the engine's
+/// messages.
 ///
 /// Isolation: any task may call anything. All connections are served within ``run(_:)``.
 final class PeerSessions: Sendable {
@@ -37,7 +37,7 @@ final class PeerSessions: Sendable {
     }
 
     /// - Parameter nodeName: Names a node for people.
-    /// - Throws: What reading the invitations and making a certificate throw.
+    /// - Throws: Errors of reading the invitations and of making a certificate.
     init(
         replica: Replica,
         driver: EngineDriver,
@@ -54,7 +54,7 @@ final class PeerSessions: Sendable {
         // Deltas promised to a peer by credit, a whole frontier, and the pushes meanwhile.
         configuration.outboundBytesMax = 32 * 1024 * 1024
         configuration.idleTimeout = .seconds(60)
-        // Bytes that a held session keeps in memory, beside one frame.
+        // Bytes that a held session keeps in memory, in addition to one frame.
         configuration.inboundBytesMax = 1024 * 1024
         configuration.wallSeconds = { Int64(WallClock.milliseconds / 1000) }
         let limits = ConnectionLimits()
@@ -91,7 +91,8 @@ final class PeerSessions: Sendable {
 
     // MARK: - Running
 
-    /// Serves accepted connections until the listener closes, and dials until dialling ends; returns after the last session.
+    /// Serves accepted connections until the listener closes, and dials until the dialling ends. Returns after the last
+    /// session.
     func run(_ listener: PeerListener) async {
         await withDiscardingTaskGroup { sessions in
             sessions.addTask {
@@ -119,7 +120,7 @@ final class PeerSessions: Sendable {
 
     /// Runs one connection from beginning to end.
     ///
-    /// - Parameter address: The address that was dialled.
+    /// - Parameter address: The address that was dialled; nil for an accepted connection.
     private func run(_ connection: PeerConnection, address: HostPort? = nil) async {
         // The transport gives out keys of 32 bytes only.
         guard let node = NodeKey(bytes: connection.peerKey.rawBytes) else { return }
@@ -145,7 +146,7 @@ final class PeerSessions: Sendable {
         let reason = await connection.closed()
         driver.feed(.linkDown(link))
         if case .refusedByPeer = reason, let address {
-            // TLS 1.3 tells a dialler only after its handshake that its key or its certificate is not taken.
+            // A TLS 1.3 dialler learns only after its handshake that the other side refuses its key or certificate.
             driver.feed(.dialFailed(node, reason: "\(address): \(reason.words)"))
         }
         if case .unsendableFrame = reason {
@@ -158,7 +159,7 @@ final class PeerSessions: Sendable {
         logger.info("session closed", metadata: ["peer": "\(nodeName(node))", "reason": "\(reason.words)"])
     }
 
-    // MARK: - What the engine says
+    // MARK: - The engine's actions
 
     /// Sends a message on a link; a peer that does not read is disconnected.
     func send(_ message: PeerMessage, on link: LinkID) {
@@ -166,7 +167,7 @@ final class PeerSessions: Sendable {
         if !enqueue(message, on: session) { session.connection.close(.slowReader) }
     }
 
-    /// Ends a session, with a refusal where there is one. Without one the peer has ended it.
+    /// Ends a session; sends the refusal if there is one. A call without one means that the peer has ended it.
     func disconnect(_ link: LinkID, _ refusal: SessionRefusal?) {
         guard let session = table.withLock({ $0.sessions[link] }) else { return }
         if let refusal {
@@ -177,12 +178,12 @@ final class PeerSessions: Sendable {
         }
     }
 
-    /// Reads nothing more from a link until an instant.
+    /// Pauses reading from a link until an instant.
     func hold(_ link: LinkID, until instant: Gossip.Instant) {
         table.withLock { $0.sessions[link] }?.hold(until: instant)
     }
 
-    /// Lets in the roster's nodes from now on, and ends the sessions of others.
+    /// Admits the roster's nodes from now on, and ends the sessions of others.
     func adopt(_ roster: Roster) {
         gate.adopt(roster)
         table.withLock { table in
@@ -194,7 +195,7 @@ final class PeerSessions: Sendable {
     /// Reads the invitations again.
     func reloadInvitations() throws { try gate.reload() }
 
-    /// Hands a message to its connection, and counts it; false where there is no room for it.
+    /// Passes a message to its connection and counts it. Returns false if the connection has no room for it.
     private func enqueue(_ message: PeerMessage, on session: PeerSession) -> Bool {
         let frame = message.encoded()
         guard session.connection.enqueue(frame) else { return false }

@@ -2,8 +2,8 @@ import Gossip
 import Synchronization
 import Transport
 
-/// What a node has sent to peers and received from them since it started, by kind of message. Counting takes no lock, and
-/// the table never grows.
+/// Counts the messages that a node has sent to peers and received from them since it started, by kind. Counting takes no
+/// lock, and the table has a fixed size.
 final class Traffic: Sendable {
     /// A row of the table.
     enum Row: Hashable, CaseIterable {
@@ -15,7 +15,7 @@ final class Traffic: Sendable {
 
         static let allCases = PeerMessage.Kind.allCases.map(Row.message) + [.join, .unknown]
 
-        /// Its place in the table.
+        /// Its index in the table.
         var place: Int {
             switch self {
             case .message(let kind): Int(kind.rawValue)
@@ -46,16 +46,16 @@ final class Traffic: Sendable {
     private let sent = Row.allCases.map { _ in Cell() }
     private let received = Row.allCases.map { _ in Cell() }
 
-    /// The bytes of a frame's length, which are counted with it.
+    /// The bytes of a frame's length field, which count as part of the frame.
     static let lengthBytes = 4
 
-    /// Counts a frame that was handed to its connection.
+    /// Counts a frame that was passed to its connection.
     func countSent(_ row: Row, frameBytes: Int) { sent[row.place].add(frameBytes + Self.lengthBytes) }
 
-    /// Counts a frame that came.
+    /// Counts a received frame.
     func countReceived(_ row: Row, frameBytes: Int) { received[row.place].add(frameBytes + Self.lengthBytes) }
 
-    /// What was counted so far.
+    /// The counts so far.
     func counts(_ sockets: SocketBytes) -> TrafficCounts {
         TrafficCounts(
             sent: Self.direction(sent, socketBytes: sockets.sent),
@@ -81,25 +81,25 @@ final class Traffic: Sendable {
     }
 }
 
-/// What a node has sent to peers and received from them since it started.
+/// The messages that a node has sent to peers and received from them since it started.
 package struct TrafficCounts: Codable, Hashable, Sendable {
-    /// Messages of one kind, and the bytes of their frames with the 4 bytes of length.
+    /// Messages of one kind, and the bytes of their frames including the 4 bytes of length.
     package struct Count: Codable, Hashable, Sendable {
         package let messages: UInt64
         package let bytes: UInt64
     }
 
-    /// One way.
+    /// One direction.
     package struct Direction: Codable, Hashable, Sendable {
-        /// Of all kinds.
+        /// Messages of all kinds.
         package let messages: UInt64
-        /// Of all kinds: frames, before TLS.
+        /// Bytes of frames of all kinds, before TLS.
         package let bytes: UInt64
-        /// What passed the sockets: TLS records, with handshakes, also of those who were turned away; without the headers
-        /// of TCP and IP.
+        /// Bytes on the sockets: TLS records and handshakes, including those of refused connections; without TCP and IP
+        /// headers.
         package let socketBytes: UInt64
-        /// By the name of the kind (``PeerMessage/Kind``); `join` are newcomers' requests and answers, `unknown` frames
-        /// that are no message. Every kind is there.
+        /// Counts by the name of the kind (``PeerMessage/Kind``). `join` are newcomers' requests and answers; `unknown` are
+        /// frames that are no message. Every kind is present.
         package let byMessage: [String: Count]
     }
 
@@ -107,7 +107,7 @@ package struct TrafficCounts: Codable, Hashable, Sendable {
     package let received: Direction
 }
 
-/// What has passed between this node and one other, in bytes of frames with the 4 bytes of length.
+/// Bytes of frames exchanged between this node and one other, including the 4 bytes of length.
 package struct PeerTraffic: Hashable, Sendable {
     package var sentBytes: UInt64 = 0
     package var receivedBytes: UInt64 = 0

@@ -13,8 +13,8 @@ final class DeltaStoring: Sendable {
     private let stop: NodeStop
     private let lanes = Mutex(StoringLanes())
 
-    /// How long a transaction may go on. A local edit waits no longer for it; a catch-up's transactions end sooner by
-    /// themselves.
+    /// The longest time of a transaction. It bounds the wait of a local edit; transactions of a catch-up usually end
+    /// sooner.
     private static let patience = Duration.milliseconds(250)
 
     init(replica: Replica, driver: EngineDriver, counters: NodeCounters, stop: NodeStop) {
@@ -24,12 +24,12 @@ final class DeltaStoring: Sendable {
         self.stop = stop
     }
 
-    /// Queues deltas of one organization. The engine is told of `token` once all of them are stored or refused.
+    /// Queues deltas of one organization. The engine gets an input with `token` after all of them are stored or refused.
     func store(_ token: UInt64, _ deltas: [VerifiedDelta]) {
         if lanes.withLock({ $0.add(token, deltas) }) { storeNext() }
     }
 
-    /// Stores one transaction of the deltas that wait, and queues itself again where more do: other writes come in between.
+    /// Stores one transaction of the waiting deltas, and queues itself again if more wait: other writes run in between.
     private func storeNext() {
         replica.enqueueOnWriter { [self] in
             let batches = lanes.withLock { $0.next() }

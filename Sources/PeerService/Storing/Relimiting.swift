@@ -4,19 +4,19 @@ import Gossip
 import Governance
 import Replica
 
-/// Brings the bounds of logs in the store to what the proofs of forks demand, step by step on the writer's queue: other
-/// writes come in between.
+/// Moves the bounds of logs in the store to those that follow from fork proofs. It takes steps on the writer's queue, so
+/// that other writes run between them.
 ///
 /// Isolation: any task may call ``demand()`` and ``end()``; ``run()`` is called once.
 final class Relimiting: Sendable {
     private let replica: Replica
     private let driver: EngineDriver
     private let stop: NodeStop
-    /// Demands that wait: one stands for all.
+    /// Waiting demands: one stands for all.
     private let demands: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
 
-    /// How long to wait when another program's lock was in the way. A second, a guess.
+    /// The wait after another program's lock has blocked a step. A second, a guess.
     private static let lockPause = Duration.seconds(1)
 
     init(replica: Replica, driver: EngineDriver, stop: NodeStop) {
@@ -26,7 +26,7 @@ final class Relimiting: Sendable {
         (demands, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// Looks for logs without their bounds. Call it after the proof of a fork was queued to be stored.
+    /// Looks for logs without their bounds. Call it after the write of a fork proof was queued.
     func demand() { continuation.yield() }
 
     /// Takes no further demands.
@@ -45,7 +45,7 @@ final class Relimiting: Sendable {
 
     /// Takes a step.
     ///
-    /// - Returns: How long to wait before the next one; nil where every log has its bound.
+    /// - Returns: The wait before the next step; nil if every log has its bound.
     private func step(_ rests: inout RelimitRests) async -> Duration? {
         do {
             let now = ContinuousClock.now
@@ -66,24 +66,25 @@ final class Relimiting: Sendable {
     }
 }
 
-/// How long steps of a relimit wait for one another, so that no member holds up writing by ever further proofs of forks: each
-/// of them costs a step, whose time grows with the records concerned.
+/// Pauses between the steps of a relimit, so that no member blocks writing with ever more fork proofs. Each proof costs a
+/// step, whose time grows with the records concerned.
 package struct RelimitRests {
-    /// An organization rests for this many times as long as its step took: it gets a tenth of the writer's time at most.
+    /// An organization pauses for this many times the duration of its step: it gets at most a tenth of the writer's time.
     private static let organizationRest = 9
-    /// When each organization's rest ends. Authors without an organization rest together.
+    /// The end of each organization's pause. Authors without an organization share one.
     private var ends: [OrganizationID?: ContinuousClock.Instant] = [:]
 
     package init() {}
 
-    /// True if an organization's logs are left alone.
+    /// True during an organization's pause.
     package func isResting(_ organization: OrganizationID?, at now: ContinuousClock.Instant) -> Bool {
         ends[organization].map { now < $0 } ?? false
     }
 
-    /// Notes a step's time.
+    /// Notes a step's duration.
     ///
-    /// - Returns: How long all others wait: as long as the step took, so that writing has half of the time at least.
+    /// - Returns: The pause of all other organizations: as long as the step, so that writing gets at least half of the
+    ///   time.
     package mutating func note(
         _ time: Duration,
         of organization: OrganizationID?,
@@ -94,7 +95,7 @@ package struct RelimitRests {
         return time
     }
 
-    /// The time until the next rest ends; nil where nobody rests.
+    /// The time until the next pause ends; nil if no organization pauses.
     package func nextEnd(after now: ContinuousClock.Instant) -> Duration? {
         ends.values.filter { now < $0 }.min().map { now.duration(to: $0) }
     }

@@ -2,10 +2,10 @@ import Replica
 import Store
 import Synchronization
 
-/// Writes the node's own state: statements, announcements, refusals. Small writes that wait share one transaction, which
-/// costs more than its content.
+/// Writes the node's own state: statements, announcements, refusals. Waiting small writes share one transaction, since a
+/// transaction costs more than its content.
 ///
-/// Isolation: any task may call ``write(_:then:)``; writes are done in the order of the calls.
+/// Isolation: any task may call ``write(_:then:)``; the writes keep the order of the calls.
 final class StateWriting: Sendable {
     private struct Write: Sendable {
         let body: @Sendable (inout WriteTransaction) throws -> Void
@@ -23,7 +23,7 @@ final class StateWriting: Sendable {
 
     /// Queues a write.
     ///
-    /// - Parameter then: Called once the write is on disk, on the writer's queue.
+    /// - Parameter then: Called on the writer's queue when the write is on disk.
     func write(
         _ body: @escaping @Sendable (inout WriteTransaction) throws -> Void,
         then: @escaping @Sendable () -> Void = {}

@@ -2,36 +2,36 @@ import Catalog
 import DeltaLog
 import Gossip
 
-/// Peers' deltas that wait to be stored, in a lane for each organization. The lanes take turns, so that no organization's
-/// deltas wait for what another's cost. Those of one lane stay in their order.
+/// Peers' deltas that wait to be stored, in a lane for each organization. The lanes take turns, so no organization waits
+/// for the cost of another. Each lane keeps its order.
 struct StoringLanes {
-    /// Deltas that the engine wants stored together.
+    /// Deltas that the engine wants to store together.
     struct Batch {
         let token: UInt64
         let deltas: [VerifiedDelta]
-        /// What became of the first of them.
+        /// The outcomes of the first deltas.
         var outcomes: [StoreOutcome] = []
-        /// Microseconds of a processor beyond what such deltas usually take.
+        /// Microseconds of a processor beyond the usual time of such deltas.
         var excess: UInt64 = 0
 
-        /// Those that are not stored yet.
+        /// The deltas that are not stored yet.
         var rest: ArraySlice<VerifiedDelta> { deltas.dropFirst(outcomes.count) }
     }
 
-    /// Operations stored in one transaction, unless a single batch has more: a transaction of few operations costs several
-    /// times as much for each. 4,096, of which some 2 MiB of deltas are: half of what a peer may have under way, so that
-    /// the other half is checked meanwhile.
+    /// Operations stored in one transaction, unless a single batch has more. A transaction of few operations costs several
+    /// times as much for each. 4,096 operations are some 2 MiB of deltas, half of the bytes that a peer may have in flight.
+    /// The node checks the other half meanwhile.
     private static let operationsMax = 4096
 
     private var lanes: [OrganizationID: [Batch]] = [:]
-    /// The lanes in the order of their turns; each has something.
+    /// The lanes in the order of their turns; none is empty.
     private var turns: [OrganizationID] = []
-    /// True from the first batch on until ``stored(_:_:microseconds:)`` says that nothing is left.
+    /// True from the first batch until ``stored(_:_:microseconds:)`` reports that nothing is left.
     private var isStoring = false
 
-    /// Adds a batch, whose deltas are all for one organization.
+    /// Adds a batch. All its deltas are of one organization.
     ///
-    /// - Returns: True if storing has to be begun.
+    /// - Returns: True if the caller must begin to store.
     mutating func add(_ token: UInt64, _ deltas: [VerifiedDelta]) -> Bool {
         guard let organization = deltas.first?.header.organization else { return false }
         if lanes[organization] == nil { turns.append(organization) }
@@ -57,9 +57,10 @@ struct StoringLanes {
         return taken
     }
 
-    /// Notes what became of the first deltas of batches that were taken; what was not stored comes first in its lane again.
+    /// Notes the outcomes of the first deltas of the batches taken. The deltas that were not stored return to the front of
+    /// their lanes.
     ///
-    /// - Returns: The batches that are done, in their order, and whether anything is left.
+    /// - Returns: The finished batches, in their order, and whether deltas are left.
     mutating func stored(
         _ batches: [Batch],
         _ outcomes: [StoreOutcome],
@@ -86,8 +87,8 @@ struct StoringLanes {
         return (done, isStoring)
     }
 
-    /// What storing a delta may take without being charged for: a few times what was measured for an import's deltas and
-    /// for single edits.
+    /// The time of storing a delta that is free of charge: a few times the measured time of an import's deltas and of
+    /// single edits.
     private static func usualMicroseconds(of delta: VerifiedDelta) -> UInt64 {
         1_000 + 100 * UInt64(delta.operations.count) + UInt64(delta.byteCount) / 10
     }

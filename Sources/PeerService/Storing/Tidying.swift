@@ -3,20 +3,20 @@ import Replica
 import Store
 import Synchronization
 
-/// Tidies the store while nothing is written: it merges segments of the index for search, checkpoints the write-ahead log and
-/// gives freed memory back. Tells in the log of other programs' locks.
+/// Maintains the store while nothing is written: merges segments of the search index, checkpoints the write-ahead log, and
+/// returns freed memory. Reports other programs' locks in the log.
 final class Tidying: Sendable {
     private let replica: Replica
     private let stop: NodeStop
     private let logger: Logger
     /// True while steps are queued, so that one is queued at a time.
     private let isTidying = Mutex(false)
-    /// True while the log has told of another program's lock, and not yet of its end.
+    /// True after the log has reported another program's lock, until it reports the lock's end.
     private let isLockNoted = Mutex(false)
 
-    /// How long nothing is written before the store is tidied. A second, a guess.
+    /// The time without writes after which maintenance begins. A second, a guess.
     private static let idlePause = Duration.seconds(1)
-    /// How long a lock of another program is in the way before the log tells of it.
+    /// The time after which the log reports another program's lock.
     private static let lockNoted = Duration.seconds(5)
 
     init(replica: Replica, stop: NodeStop, logger: Logger) {
@@ -25,7 +25,7 @@ final class Tidying: Sendable {
         self.logger = logger
     }
 
-    /// Looks at the store once a second, until the task is cancelled.
+    /// Checks the store once a second, until the task is cancelled.
     func run() async {
         while (try? await Task.sleep(for: Self.idlePause)) != nil {
             watchLock()
@@ -53,13 +53,13 @@ final class Tidying: Sendable {
         }
     }
 
-    /// Tidies step by step: other writes come in between.
+    /// Maintains the store in steps, so that other writes run between them.
     private func tidy() {
         replica.enqueueOnWriter { [self] in
             do {
                 if try replica.maintainNow(ifIdleFor: Self.idlePause) { return tidy() }
             } catch let error as StoreError where !error.isFatal {
-                // Nobody has asked for it, so a full disk is no reason to stop; the next round tries again.
+                // Nobody has asked for it, so a full disk does not stop the node; the next round tries again.
                 logger.debug("not tidied", metadata: ["reason": "\(error.message)"])
             } catch {
                 stop.fail(error)

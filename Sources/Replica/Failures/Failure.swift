@@ -2,13 +2,13 @@ import Foundation
 import Interchange
 import Store
 
-/// A failure as data. Each front end has its own words for the fix.
+/// A failure as data. Each front end words the fix in its own way.
 package struct Failure: Error, Hashable, Codable, Sendable, CustomStringConvertible {
     /// One of several things that a name may mean.
     package struct Candidate: Hashable, Codable, Sendable {
         /// The whole id, in hexadecimal digits.
         package let id: String
-        /// The name to show; nil where none is held.
+        /// The name to show; nil if none is known.
         package let name: String?
         /// True for a record that is deleted.
         package let deleted: Bool
@@ -33,13 +33,13 @@ package struct Failure: Error, Hashable, Codable, Sendable, CustomStringConverti
 
     /// The kind of failure, for programs.
     package let reason: Reason
-    /// One line of English that names what failed and where. Names and texts of others may stand in it as they are.
+    /// One line of English that names what failed and where. It may contain foreign names and texts without escaping.
     package let message: String
-    /// The things that an ambiguous or unknown name may mean. Long lists are cut, and ``details`` tells so.
+    /// The things that an ambiguous or unknown name may mean. Long lists are cut; ``details`` then says so.
     package let candidates: [Candidate]
     /// Further lines of English, such as a line of a file in several encodings.
     package let details: [String]
-    /// The remedy for the user; nil where the message says all.
+    /// The remedy for the user; nil if the message says enough.
     package let fix: Fix?
 
     package init(
@@ -60,7 +60,7 @@ package struct Failure: Error, Hashable, Codable, Sendable, CustomStringConverti
         case reason, message, candidates, details, fix
     }
 
-    /// Reads a failure. A fix that this program does not know, from a newer node, is none.
+    /// Reads a failure. A fix that this program does not know, from a newer node, becomes nil.
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         reason = try container.decode(Reason.self, forKey: .reason)
@@ -70,7 +70,7 @@ package struct Failure: Error, Hashable, Codable, Sendable, CustomStringConverti
         fix = try? container.decodeIfPresent(Fix.self, forKey: .fix)
     }
 
-    /// Writes every key, with null or an empty list where there is nothing.
+    /// Writes every key; null or an empty list for absent values.
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(reason, forKey: .reason)
@@ -84,21 +84,21 @@ package struct Failure: Error, Hashable, Codable, Sendable, CustomStringConverti
     package var description: String { message }
 }
 
-/// An error of another module that says what failure it is.
+/// An error of another module that can be shown as a failure.
 package protocol FailureConvertible: Error {
     /// The failure that users and programs see.
     var failure: Failure { get }
 }
 
 extension Failure {
-    /// Any error as a failure. An unknown one is a fault of this program.
+    /// Turns any error into a failure. An unknown one is a fault of this program.
     package init(cause: any Error) {
         switch cause {
         case let error as Failure: self = error
         case let error as StoreError: self.init(storeError: error)
         case let error as InterchangeError: self.init(interchangeError: error)
         case let error as any FailureConvertible: self = error.failure
-        default: self.init(.internal, "an error that should not be: \(cause)")
+        default: self.init(.internal, "unexpected error: \(cause)")
         }
     }
 
@@ -132,7 +132,7 @@ extension Failure {
             case .badHeader: (.badHeader, nil)
             case .badFile: (.badFile, nil)
             case .cancelled: (.cancelled, nil)
-            // A code that is new must be given its reason here.
+            // Add a line above for every new code.
             default: (.internal, nil)
             }
         self.init(reason, error.description, details: error.details, fix: fix)

@@ -1,11 +1,11 @@
-/// Something that the user can do about a ``Failure``, as data: the command line turns it into a command or an option, a page
-/// into a link or a button.
+/// A remedy that the user can apply to a ``Failure``, as data. The command line turns it into a command or an option, a
+/// page into a link or a button.
 ///
 /// In JSON it is an object with one key, the name of the case in kebab-case, whose value holds the parameters.
 package enum Fix: Hashable, Codable, Sendable {
     /// Start the node.
     case startNode
-    /// Start the node again and look what was done; then ask again.
+    /// Start the node again, check the result of the request, and repeat the request if needed.
     case restartNode
     /// Found an alliance in the folder, or join one.
     case foundOrJoin
@@ -23,14 +23,14 @@ package enum Fix: Hashable, Codable, Sendable {
     case rebuild
     /// Finish the rebuild that was begun.
     case finishRebuild
-    /// Take others' permission to read a file away.
+    /// Remove the read permission of other users from a file.
     case hideFile(path: String)
 
-    /// Look at what a record was edited to while it was deleted.
+    /// Show the edits that were made while the record was deleted.
     case showConflicts(record: String)
-    /// Look at what a record held.
+    /// Show the record's history.
     case showHistory(record: String)
-    /// Look at the fields that a record has.
+    /// Show the record's fields.
     case showRecord(record: String)
     /// Decide whether a record that was edited while it was deleted stays deleted.
     case settleDeletion(record: String)
@@ -42,15 +42,15 @@ package enum Fix: Hashable, Codable, Sendable {
     case setField(field: String)
     /// Keep the value in a field of the organization's own.
     case useOwnField(field: String)
-    /// Look at the list of members.
+    /// List the members.
     case listMembers
 
-    /// Say which format the file has.
+    /// Name the file's format.
     case nameFormat
-    /// Say which of the encodings shown is right, or convert the file to UTF-8.
+    /// Choose one of the encodings shown, or convert the file to UTF-8.
     case nameEncoding
 
-    /// Stop what listens at the port, or listen at another.
+    /// Stop the process that listens at the port, or listen at another port.
     case freePort
     /// Listen at another address.
     case listenElsewhere
@@ -65,11 +65,11 @@ package enum Fix: Hashable, Codable, Sendable {
 
     /// Name the new organization.
     case nameOrganization
-    /// Leave the organization's name out.
+    /// Omit the organization's name.
     case omitOrganization
-    /// Ask for a new ticket of a node that advertises an address.
+    /// Ask a node that advertises an address for a new ticket.
     case askForDialableTicket
-    /// See that the inviting node runs, and try again with the same ticket.
+    /// Check that the inviting node runs, and try again with the same ticket.
     case retryWithInviter
 
     private enum CodingKeys: String, CodingKey {

@@ -4,7 +4,7 @@
 package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     // MARK: Words and values of the request
 
-    /// The command line or its combination of options makes no sense.
+    /// The command line or its combination of options is invalid.
     case usage
     /// The node knows no such command, or not in these words; the two programs may be of different versions.
     case badRequest = "bad-request"
@@ -22,7 +22,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case badLocalID = "bad-local-id"
     /// An alliance's or organization's name has a form that is not allowed.
     case badName = "bad-name"
-    /// A value is none of those that are possible here.
+    /// A value is not one of the possible ones.
     case badValue = "bad-value"
     /// An element was added to or removed from a field that holds one value.
     case holdsOneValue = "holds-one-value"
@@ -38,7 +38,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case badAddress = "bad-address"
     /// A setting's name or value cannot be used.
     case badSetting = "bad-setting"
-    /// An invitation would be good for longer than the limit.
+    /// The asked validity of an invitation exceeds the limit.
     case badExpiry = "bad-expiry"
     /// The voucher for a further node cannot be read.
     case voucherDamaged = "voucher-damaged"
@@ -47,17 +47,17 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
 
     // MARK: Records and members
 
-    /// No record is held by this name or id.
+    /// No record is known by this name or id.
     case noSuchRecord = "no-such-record"
     /// The alliance has no member by this name or id.
     case noSuchMember = "no-such-member"
-    /// Several records' ids begin so; they are the candidates.
+    /// Several records' ids begin with the text; they are the candidates.
     case ambiguousRecord = "ambiguous-record"
-    /// Several members are called so; they are the candidates.
+    /// Several members match the text; they are the candidates.
     case ambiguousMember = "ambiguous-member"
-    /// The record was deleted; the message tells by whom and when.
+    /// The record was deleted; the message says by whom and when.
     case recordDeleted = "record-deleted"
-    /// The record's kind and own id are not held here, and the command needs them.
+    /// The command needs the record's kind and own id, and this node does not hold them.
     case recordUnnamed = "record-unnamed"
     /// The record has no such field.
     case fieldNotHeld = "field-not-held"
@@ -65,9 +65,9 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case nothingToSettle = "nothing-to-settle"
     /// The record belongs to another organization.
     case notOwner = "not-owner"
-    /// A new own id looks like one that is held and is not the same.
+    /// A new own id resembles an existing, different one.
     case looksAlike = "looks-alike"
-    /// A visibility other than the whole alliance was asked for.
+    /// The request asks for a visibility other than the whole alliance.
     case visibilityUnsupported = "visibility-unsupported"
 
     // MARK: Files that are read
@@ -76,7 +76,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case fileUnreadable = "file-unreadable"
     /// A file has changed while it was imported.
     case fileChanged = "file-changed"
-    /// The format of a file cannot be told from its name or its first bytes.
+    /// The name and the first bytes of a file do not show its format.
     case unknownFormat = "unknown-format"
     /// No file format has this name.
     case noSuchFormat = "no-such-format"
@@ -94,7 +94,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case badHeader = "bad-header"
     /// A file is not of the format it was read as.
     case badFile = "bad-file"
-    /// Reading was given up on request.
+    /// Reading was cancelled on request.
     case cancelled
 
     // MARK: The data folder, its keys and the disk
@@ -103,17 +103,17 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case noNodeHere = "no-node-here"
     /// The folder has no directory's database, or one of another program.
     case notADataFolder = "not-a-data-folder"
-    /// The folder holds a node already, and a new one was to be made.
+    /// The folder for a new node holds a node already.
     case nodeHereAlready = "node-here-already"
-    /// The folder was left half made.
+    /// The creation of the folder was interrupted.
     case folderIncomplete = "folder-incomplete"
     /// Another process has the folder open.
     case folderInUse = "folder-in-use"
     /// Another program holds a lock on the database; trying again is right.
     case databaseLocked = "database-locked"
-    /// A rebuild was begun and not finished; until then nothing is written.
+    /// A rebuild was begun and not finished; until it is finished, the store refuses writes.
     case rebuildPending = "rebuild-pending"
-    /// A file cannot be written at this path: a directory is missing or in its place.
+    /// A file cannot be written at this path: a directory of the path is missing, or the path is a directory.
     case badPath = "bad-path"
     /// No room is left on the disk.
     case diskFull = "disk-full"
@@ -141,20 +141,20 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case keyElsewhere = "key-elsewhere"
     /// The passphrase does not open the key.
     case wrongPassphrase = "wrong-passphrase"
-    /// The key file needs a passphrase and got none.
+    /// The key file needs a passphrase, and none was given.
     case passphraseNeeded = "passphrase-needed"
-    /// A new passphrase was typed in two ways.
+    /// The two entries of a new passphrase differ.
     case passphrasesDiffer = "passphrases-differ"
     /// A new key needs a passphrase, and none was given.
     case noPassphrase = "no-passphrase"
 
     // MARK: The running node and its sockets
 
-    /// The command needs the node to run.
+    /// The command needs a running node.
     case nodeNotRunning = "node-not-running"
-    /// The node has stopped while it worked on the request.
+    /// The node stopped while it worked on the request.
     case nodeStopped = "node-stopped"
-    /// The node stops and begins nothing more.
+    /// The node is stopping and accepts no new work.
     case nodeStopping = "node-stopping"
     /// The node is there and does not answer.
     case nodeSilent = "node-silent"
@@ -162,7 +162,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case exportForgotten = "export-forgotten"
     /// A socket or folder belongs to another user of the machine.
     case otherUser = "other-user"
-    /// The node answers in words that this program does not know.
+    /// The node's answer has a form that this program does not know.
     case versionsDiffer = "versions-differ"
     /// Something else listens at the port.
     case portInUse = "port-in-use"
@@ -183,7 +183,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case peerUnreachable = "peer-unreachable"
     /// A peer does not answer.
     case peerSilent = "peer-silent"
-    /// A peer answers in words that this program does not know.
+    /// A peer's answer has a form that this program does not know.
     case badAnswer = "bad-answer"
 
     // MARK: Invitations and joining
@@ -200,7 +200,7 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case noAddressToDial = "no-address-to-dial"
     /// The inviting node cannot be reached.
     case inviterUnreachable = "inviter-unreachable"
-    /// The inviting node does not take the invitation, and does not tell why.
+    /// The inviting node refuses the invitation without a reason.
     case invitationRefused = "invitation-refused"
     /// The invitation was used by another node or organization.
     case invitationUsed = "invitation-used"
@@ -235,6 +235,6 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
         self = Reason(rawValue: try decoder.singleValueContainer().decode(String.self)) ?? .internal
     }
 
-    /// True where another process holds the folder or its database, which may pass within seconds.
+    /// True if another process holds the folder or its database, which may pass within seconds.
     package var isHeldByAnother: Bool { self == .folderInUse || self == .databaseLocked }
 }

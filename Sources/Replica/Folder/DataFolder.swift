@@ -21,8 +21,8 @@ package struct DataFolder: Sendable {
     package var lock: String { file("lock") }
     package var spool: String { file("spool") }
 
-    /// True if a node was founded or joined here, or if it cannot be told because the folder may not be entered:
-    /// whoever opens it then is told so.
+    /// True if a node was founded or joined here. Also true if this user may not enter the folder: the attempt to open it
+    /// then reports the reason.
     package var exists: Bool { access(database, F_OK) == 0 || errno == EACCES }
 
     /// Creates the folder, for its owner only.
@@ -38,7 +38,7 @@ package struct DataFolder: Sendable {
         }
     }
 
-    /// Writes a whole file durably: beside it first, then in its place.
+    /// Writes a whole file durably: to a temporary file first, which then replaces the old one.
     ///
     /// - Parameter mode: 0600 for anything secret.
     package func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws {
@@ -70,7 +70,7 @@ package struct DataFolder: Sendable {
         }
     }
 
-    /// Why a key file holds no usable key.
+    /// Says why a key file holds no usable key.
     private static func fault(_ error: any Error) -> String {
         switch error as? PrivateKeyFileError {
         case .otherType(let type): "it is of the type \(type), and Ed25519 is needed"

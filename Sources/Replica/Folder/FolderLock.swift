@@ -1,19 +1,19 @@
 import Glibc
 import Synchronization
 
-/// The right to use a data folder: one process at a time. The system takes it back when the process ends in whatever
-/// way, so a stale lock file is no obstacle.
+/// The right to use a data folder: one process at a time. The system releases it when the process ends, so a stale lock
+/// file is no obstacle.
 package final class FolderLock: Sendable {
     private let descriptor: Int32
 
-    /// Takes the lock, waiting up to `patience` for another process to let go of it.
+    /// Takes the lock; waits up to `patience` until another process releases it.
     ///
     /// - Throws: ``Failure`` with ``Reason/folderInUse`` and the other process's number, or what the disk refuses.
     package init(_ folder: DataFolder, patience: Duration = .zero) throws {
-        // What is written into it would go into the file behind a link.
+        // O_NOFOLLOW: the process number would otherwise be written into the file behind a link.
         var descriptor = open(folder.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
         if descriptor < 0, errno == EROFS || errno == EACCES {
-            // A lock needs no writing; whoever opens the database then says what cannot be written.
+            // A lock needs no writing. The opening of the database reports what cannot be written.
             descriptor = open(folder.lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         }
         guard descriptor >= 0 else {

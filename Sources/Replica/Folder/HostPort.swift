@@ -10,7 +10,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Reads `HOST:PORT`; the port is 0 to 65535. What it may be used for is not judged.
+    /// Reads `HOST:PORT`; the port is 0 to 65535. Does not check whether the address can be dialled or listened at.
     ///
     /// - Throws: ``Failure`` with ``Reason/badAddress``.
     package init(_ text: String) throws {
@@ -42,7 +42,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         if let reason = undialableReason { throw Failure(.badAddress, "nobody can dial '\(text)': \(reason)") }
     }
 
-    /// Reads an address to listen at: also all addresses of the machine, and port 0 for any that is free.
+    /// Reads an address to listen at. Accepts the wildcard addresses, and port 0 for any free port.
     ///
     /// - Throws: ``Failure`` with ``Reason/badAddress`` and the reason.
     package init(listening text: String) throws {
@@ -52,7 +52,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// True for an address that stands for all of a machine's, which nobody can dial.
+    /// True for a wildcard address: it stands for all addresses of a machine, and nobody can dial it.
     package var isWildcard: Bool {
         switch Self.kind(of: host) {
         case .short(let bytes): bytes.allSatisfy { $0 == 0 }
@@ -61,7 +61,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Why others cannot dial it; nil if they may.
+    /// The reason why others cannot dial it; nil if they can.
     package var undialableReason: String? {
         if port == 0 { return "port 0 stands for any free port" }
         if isWildcard { return "\(host) stands for all addresses of a machine; name one that others reach" }
@@ -72,7 +72,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         return unusableReason
     }
 
-    /// Why no single machine has it.
+    /// The reason why no single machine has it; nil if one can.
     private var unusableReason: String? {
         switch Self.kind(of: host) {
         case .short(let bytes):
@@ -95,8 +95,8 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         case name
     }
 
-    /// Nil for a text that is no host. What ends like a number and is no address (`127.1`, `0x7f000001`) is none either:
-    /// systems read it in ways of their own.
+    /// Nil for a text that is no host. Also nil for a text that ends like a number and is no address (`127.1`,
+    /// `0x7f000001`), since systems interpret it differently.
     private static func kind(of host: String) -> Kind? {
         var short = in_addr()
         if inet_pton(AF_INET, host, &short) == 1 { return .short(withUnsafeBytes(of: short) { Array($0) }) }

@@ -1,14 +1,14 @@
 import Foundation
 package import Glibc
 
-/// A file that is written beside its place under a name nobody knows, and put there when it is whole and on the disk.
+/// A file that is written under a temporary name and moved to its path when it is whole and on the disk.
 ///
-/// Whoever may write in the same folder can neither have it follow a link of theirs nor read or change it meanwhile: the name
-/// is random, there must be no such file, and only its owner may open it.
+/// Other users who may write in the same folder can neither redirect it by a link nor read or change it meanwhile. The name
+/// is random, the file must be new, and only its owner may open it.
 package final class NewFile {
-    /// Where it goes.
+    /// The final path.
     package let path: String
-    /// Where it is written; whoever ends the process meanwhile may remove it.
+    /// The path during writing. Code that ends the process meanwhile may remove the file.
     package let temporaryPath: String
     private let mode: mode_t
     private var descriptor: Int32
@@ -16,11 +16,10 @@ package final class NewFile {
     /// Begins a file.
     ///
     /// - Parameters:
-    ///   - path: What lies there stays until ``finish()``; a link is replaced, not followed.
-    ///   - mode: The mode that it has in the end; nil for that of the file that it replaces, else what the umask leaves of
-    ///     0666.
-    /// - Throws: ``Failure`` with ``Reason/badPath`` where there is no such folder, or a directory in its place, and what the
-    ///   disk refuses.
+    ///   - path: The old file stays until ``finish()``; a link is replaced, not followed.
+    ///   - mode: The final mode; nil for the mode of the file that it replaces, else for 0666 without the umask's bits.
+    /// - Throws: ``Failure`` with ``Reason/badPath`` if the folder is missing or a directory has this path, and the disk's
+    ///   errors.
     package init(_ path: String, mode: mode_t? = nil) throws {
         self.path = path
         var status = stat()
@@ -41,7 +40,7 @@ package final class NewFile {
         abandon()
     }
 
-    /// What new files of this process may not allow. There is no call that only reads it.
+    /// The permissions that the umask takes from new files of this process. No system call only reads it.
     private static var creationMask: mode_t {
         let mask = umask(0o077)
         umask(mask)
@@ -56,7 +55,7 @@ package final class NewFile {
 
     /// Appends bytes.
     ///
-    /// - Throws: ``Failure`` where the disk refuses.
+    /// - Throws: ``Failure`` with the disk's error.
     package func write(_ bytes: [UInt8]) throws {
         var written = 0
         while written < bytes.count {
@@ -67,9 +66,9 @@ package final class NewFile {
         }
     }
 
-    /// Puts the file in its place. When this returns, it is on the disk, and so is its name.
+    /// Moves the file to its path. When this returns, the file and its name are on the disk.
     ///
-    /// - Throws: ``Failure`` where the disk refuses; then what lay there lies there still.
+    /// - Throws: ``Failure`` with the disk's error; the old file is then unchanged.
     package func finish() throws {
         guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0, rename(temporaryPath, path) == 0 else {
             let failure = Self.failure(path)
@@ -86,7 +85,7 @@ package final class NewFile {
         }
     }
 
-    /// Removes what was written, unless it is in its place.
+    /// Removes the temporary file, unless ``finish()`` has moved it.
     package func abandon() {
         guard descriptor >= 0 else { return }
         close(descriptor)

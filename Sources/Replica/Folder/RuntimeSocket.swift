@@ -1,19 +1,19 @@
 import Foundation
 package import Glibc
 
-/// Where the socket of a data folder's node lies: a short path, in a folder that only its owner can enter.
+/// The location of the socket of a data folder's node: a short path, in a folder that only its owner can enter.
 package enum RuntimeSocket {
     /// A Unix socket's path has at most 107 bytes on Linux; the rest is room for the name.
     private static let folderBytesMax = 80
 
-    /// The paths at which a node of this folder may listen, the likeliest first. The node and whoever asks it may have
-    /// been started with different environments (a service and a shell), so what the node has noted is looked at too.
+    /// The paths at which a node of this folder may listen, the likeliest first. The list includes the path that the node
+    /// has noted: a service and a shell may have started the node and a command with different environments.
     ///
-    /// They are those of the folder's owner, so that root finds another user's node.
+    /// The paths are those of the folder's owner, so that root finds another user's node.
     package static func candidates(for folder: DataFolder) -> [String] {
         let name = name(of: folder)
         var paths = folders(of: owner(of: folder)).map { "\($0)/\(name)" }
-        // The name in it is that of the folder's path, so the note of a folder that was copied says nothing.
+        // The name is a hash of the folder's path, so the note in a copied folder is ignored.
         if let noted = try? String(contentsOfFile: note(in: folder), encoding: .utf8), noted.hasPrefix("/"),
             noted.hasSuffix("/\(name)"), !paths.contains(noted)
         {
@@ -22,18 +22,18 @@ package enum RuntimeSocket {
         return paths
     }
 
-    /// The file in which a node notes where it listens; it may be stale.
+    /// The file in which a node notes the path of its socket; it may be stale.
     private static func note(in folder: DataFolder) -> String { folder.path + "/socket" }
 
-    /// Who owns a data folder; this process's user where there is none.
+    /// The owner of a data folder; this process's user if the folder does not exist.
     package static func owner(of folder: DataFolder) -> uid_t {
         status(folder.path)?.owner ?? geteuid()
     }
 
-    /// The path at which to listen, noted in the data folder. Creates the last resort, a folder of our own in `/tmp`.
+    /// Chooses the path at which to listen and notes it in the data folder. Creates the last candidate, an own folder in
+    /// `/tmp`.
     ///
-    /// - Throws: ``Failure`` with ``Reason/otherUser`` where that folder's name is taken by somebody else, and what the disk
-    ///   refuses.
+    /// - Throws: ``Failure`` with ``Reason/otherUser`` if another user has taken that folder's name, and the disk's errors.
     package static func prepare(for folder: DataFolder) throws -> String {
         let path = try choose(for: folder)
         try folder.write(Array(path.utf8), to: note(in: folder), mode: 0o600)
@@ -52,7 +52,7 @@ package enum RuntimeSocket {
         guard isOurs(last), chmod(last, 0o700) == 0 else {
             throw Failure(
                 .otherUser,
-                "\(last) belongs to somebody else; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
+                "\(last) belongs to another user; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
             )
         }
         return "\(last)/\(name)"
@@ -75,17 +75,17 @@ package enum RuntimeSocket {
         return places
     }
 
-    /// True for a folder, not a symbolic link, that is ours and that nobody else can write.
+    /// True for a directory, not a symbolic link, that this user owns and nobody else can write.
     private static func isOurs(_ place: String) -> Bool {
         guard let status = status(place) else { return false }
         return status.type == .typeDirectory && status.owner == geteuid() && status.mode & 0o022 == 0
             && access(place, W_OK | X_OK) == 0
     }
 
-    /// True if a socket lies there; somebody may listen at it or not.
+    /// True if the path is a socket, whether or not a process listens at it.
     package static func isSocket(_ path: String) -> Bool { status(path)?.type == .typeSocket }
 
-    /// What lies at a path, symbolic links not followed; nil for nothing.
+    /// The type, owner and mode of a path, symbolic links not followed; nil if nothing has this path.
     private static func status(_ path: String) -> (type: FileAttributeType, owner: uid_t, mode: Int)? {
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
             let type = attributes[.type] as? FileAttributeType,

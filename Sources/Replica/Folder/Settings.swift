@@ -3,14 +3,15 @@ import Foundation
 import Governance
 import SystemPackage
 
-/// What an operator may set: by a flag, else by `HANSA_…` in the environment, else in `config.json` of the data folder.
+/// The settings of an operator: from a flag, else from `HANSA_…` in the environment, else from `config.json` of the data
+/// folder.
 package struct Settings: Codable, Hashable, Sendable {
-    /// Where the node listens: `HOST:PORT`. Default: ``defaultListen``.
+    /// The address at which the node listens: `HOST:PORT`. Default: ``defaultListen``.
     package var listen: String
-    /// Where others shall dial it, `HOST:PORT` each; empty means where it listens.
+    /// The addresses that others dial, `HOST:PORT` each; empty for the address at which the node listens.
     package var advertise: [String]
 
-    /// Loopback, and a port that spells HANS on a telephone: a node is not exposed by accident.
+    /// Loopback, so that a node is not exposed by accident. The port spells HANS on a telephone.
     package static let defaultListen = "127.0.0.1:4267"
 
     package init(listen: String = defaultListen, advertise: [String] = []) {
@@ -20,14 +21,14 @@ package struct Settings: Codable, Hashable, Sendable {
 
     /// Reads the settings of a folder.
     ///
-    /// - Parameter flags: What the command line said, by the names of the properties.
-    /// - Throws: ``Failure`` with ``Reason/badSetting`` for a name that is none or a value of the wrong type, and with
-    ///   ``Reason/badAddress`` for an address that cannot be.
+    /// - Parameter flags: The flags of the command line, by the names of the properties.
+    /// - Throws: ``Failure`` with ``Reason/badSetting`` for an unknown name or a value of the wrong type, and with
+    ///   ``Reason/badAddress`` for an address that cannot be used.
     package static func load(_ folder: DataFolder, flags: Settings.Flags = Flags()) async throws -> Settings {
         var providers: [any ConfigProvider] = [EnvironmentVariablesProvider().prefixKeys(with: "hansa")]
         try checkEnvironment(ProcessInfo.processInfo.environment)
         if let bytes = try folder.read(folder.configuration) {
-            // The reader passes over a name that it does not know, and a value of the wrong type; here they are said.
+            // The reader ignores unknown names and values of the wrong type; this check reports them.
             try checkFile(bytes, at: folder.configuration)
             do {
                 providers.append(try await FileProvider<JSONSnapshot>(filePath: FilePath(folder.configuration)))
@@ -69,7 +70,8 @@ package struct Settings: Codable, Hashable, Sendable {
         }
     }
 
-    /// Variables that begin like this program's own and that nobody reads are a mistake only where they resemble one.
+    /// Refuses an unknown variable of this program's prefix only if its name resembles a known one: it is then a
+    /// misspelling.
     private static func checkEnvironment(_ environment: [String: String]) throws {
         let known = ["HANSA_LISTEN", "HANSA_ADVERTISE", "HANSA_DATA", "HANSA_PASSPHRASE"]
         for name in environment.keys.sorted() where name.hasPrefix("HANSA_") && !known.contains(name) {
@@ -81,8 +83,8 @@ package struct Settings: Codable, Hashable, Sendable {
         }
     }
 
-    /// The listening address must be one that a machine can have; the others must be such as others can dial, and there must
-    /// not be too many.
+    /// Checks that a machine can have the listening address, that others can dial the advertised ones, and that these are
+    /// not too many.
     ///
     /// - Throws: ``Failure``: ``Reason/badAddress``, ``Reason/badSetting``.
     package func check() throws {
@@ -93,7 +95,7 @@ package struct Settings: Codable, Hashable, Sendable {
         }
     }
 
-    /// Flags of the command line; nil or empty where not given.
+    /// Flags of the command line; nil or empty if not given.
     package struct Flags: Sendable {
         package var listen: String?
         package var advertise: [String]

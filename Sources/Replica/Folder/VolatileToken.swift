@@ -4,21 +4,21 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// Proof, in memory that a reboot clears, that a data folder is the very one that was last written here.
+/// Proof, in memory that a reboot clears, that a data folder is the one last written on this machine.
 ///
-/// A log may only be continued by a folder that holds its latest entry. A folder that was restored, copied or rolled
-/// back looks sound by itself; what it lacks is this token: the folder's path, this boot, and the head it holds or was
-/// about to hold. Without it the next write begins a new log (a new incarnation), so two different continuations of
-/// one log are never signed.
+/// A log may be continued only by a folder that holds its latest delta. A restored, copied or rolled-back folder looks
+/// sound but lacks this token. The token names the folder's path, this boot, and the head that the folder holds or was
+/// about to hold. Without the token the next write begins a new log (a new incarnation), so a node never signs two
+/// different continuations of one log.
 package final class VolatileToken: Sendable {
-    /// Where it is.
+    /// The token's path.
     package let file: String
     private let path: String
     private let boot: String
-    /// The open file; nil until it is first written.
+    /// The open file; nil until the first write.
     private let descriptor = Mutex<Int32?>(nil)
 
-    /// The token of a folder; nil where no temporary file system is found, and every start begins a new log.
+    /// The token of a folder; nil if the machine has no temporary file system. Every start then begins a new log.
     package init?(folder: DataFolder, hasher: some CatalogHasher) {
         let places = [ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], "/run", "/dev/shm"].compactMap { $0 }
         guard let place = places.first(where: Self.isTemporary),
@@ -30,7 +30,7 @@ package final class VolatileToken: Sendable {
         self.boot = boot.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// True if the place lies on a tmpfs that may be written: the type of the mount with the longest fitting path.
+    /// True if the folder is on a writable tmpfs. The mount with the longest matching path decides.
     private static func isTemporary(_ place: String) -> Bool {
         let path = URL(fileURLWithPath: place).resolvingSymlinksInPath().path
         guard access(path, W_OK) == 0, let text = try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)
@@ -41,7 +41,7 @@ package final class VolatileToken: Sendable {
             guard parts.count > 2 else { continue }
             let mount = parts[1]
             let fits = mount == "/" || path == mount || path.hasPrefix(mount + "/")
-            // Of two mounts at one place the later one covers the other.
+            // The later of two mounts at one path covers the other.
             if fits, mount.utf8.count >= best.length { best = (mount.utf8.count, parts[2]) }
         }
         return best.type == "tmpfs"
@@ -61,17 +61,17 @@ package final class VolatileToken: Sendable {
         return lines[3] == wanted || lines[4] == wanted
     }
 
-    /// Writes the head that the folder holds, and the one it is about to hold. Called before the commit with both, so
-    /// that a kill between the two does not matter, and needs no flush: the token need not outlive the boot.
+    /// Writes the head that the folder holds and the one that it is about to hold. Call it with both before the commit, so
+    /// that a kill between the two is harmless. It needs no flush, since the token need not outlive the boot.
     package func note(log: LogID, head: Head?, intended: Head?) throws {
-        // The last line ends, so that what a longer text leaves behind it belongs to none.
+        // The last line ends with a break, so that the remains of a longer text are lines of their own.
         let text = [
             path, boot, Hex.string(log.bytes), head?.hash.hex ?? "-", intended?.hash.hex ?? head?.hash.hex ?? "-", "",
         ].joined(separator: "\n")
         let bytes = Array(text.utf8)
         try descriptor.withLock { descriptor in
             let file = try descriptor.flatMap { Self.isLinked($0) ? $0 : nil } ?? openAgain(&descriptor)
-            // In place: a kill cannot come in the midst of so few bytes, and a mixture would prove nothing.
+            // Overwritten without truncation: a kill cannot divide so short a write, and a mixture would prove nothing.
             guard pwrite(file, bytes, bytes.count, 0) == bytes.count else {
                 throw Failure(system: "cannot write \(self.file)")
             }
@@ -96,7 +96,8 @@ package final class VolatileToken: Sendable {
         return opened
     }
 
-    /// Where everybody may make files, one of this name may be somebody else's.
+    /// True for a regular file of this user. Every user may create files in these folders, so one of this name may be
+    /// foreign.
     private static func isOwn(_ status: stat) -> Bool {
         status.st_mode & S_IFMT == S_IFREG && status.st_uid == geteuid()
     }
@@ -111,8 +112,8 @@ package final class VolatileToken: Sendable {
         descriptor.withLock { if let file = $0 { close(file) } }
     }
 
-    /// Writes that the head that was intended is the one that the folder holds, so that the one before it proves nothing
-    /// any more. Called once the commit is done. Where it cannot be written the token goes, which costs a new log.
+    /// Writes that the folder holds the intended head, so that the head before it proves nothing any more. Call it after
+    /// the commit. Removes the token if it cannot be written; a start without it begins a new log.
     package func settle(log: LogID, head: Head?) {
         do {
             try note(log: log, head: head, intended: nil)

@@ -6,7 +6,7 @@ import Store
 import SwiftProtobuf
 package import Wire
 
-/// Admitting a newcomer who shows a live invitation of this node.
+/// Admits a newcomer that presents a live invitation of this node.
 package struct Admission: Sendable {
     let replica: Replica
 
@@ -15,23 +15,23 @@ package struct Admission: Sendable {
         self.replica = replica
     }
 
-    /// A newcomer that was admitted, and what it brought.
+    /// An admitted newcomer and its statements.
     package struct Admitted: Sendable {
         /// The name of its organization.
         package let name: String
         package let node: NodeKey
-        /// Its enrolment, and its admission where the organization is a new one.
+        /// Its enrolment; for a new organization also its admission.
         package let statements: [Statement]
-        /// The addresses that it announced; nil where it announced none that hold.
+        /// The newcomer's announcement; nil without a valid one.
         package let announcement: Announcement?
         /// The frames of the answer.
         package let answer: JoinAnswerParts
     }
 
-    /// Binds the invitation to the newcomer's node key and its organization's, signs the admission and stores both before
-    /// it answers.
+    /// Binds the invitation to the newcomer's node key and organization key, signs the admission, and stores both before it
+    /// answers.
     ///
-    /// - Throws: ``Failure``, whose message the newcomer is told.
+    /// - Throws: ``Failure``; the newcomer receives its message.
     package func admit(_ request: Hansa_V0_JoinRequest, invitation key: Hash256) async throws -> Admitted {
         let cryptography = replica.cryptography
         let alliance = replica.alliance
@@ -82,7 +82,7 @@ package struct Admission: Sendable {
         return try await finish(newcomer, invitation: key)
     }
 
-    /// What was asked for, in order by itself.
+    /// A request that is valid by itself.
     private struct Newcomer: Sendable {
         let name: String
         let organization: OrganizationID
@@ -93,7 +93,7 @@ package struct Admission: Sendable {
         let announcement: Announcement?
     }
 
-    /// Judges and stores within one transaction, after all earlier writes.
+    /// Judges and stores the request within one transaction, after all earlier writes.
     private func finish(_ newcomer: Newcomer, invitation key: Hash256) async throws -> Admitted {
         try await replica.write { transaction in
             let redemption = try transaction.redeemInvitation(
@@ -117,8 +117,8 @@ package struct Admission: Sendable {
         )
     }
 
-    /// Refuses a name that resembles a member's, or that of an organization that this node has vouched for: by the roster
-    /// that the engine knows, and by the statements on the disk, which may be ahead of it.
+    /// Refuses a name that resembles a member's name, or one for which this node has signed an admission. Consults the
+    /// engine's roster and the statements on the disk, which may be ahead of it.
     private func checkName(_ newcomer: Newcomer, _ reading: ReadTransaction) throws {
         let folded = NameFolding.fold(newcomer.name)
         let stored = try replica.storedRoster(reading)
@@ -129,7 +129,7 @@ package struct Admission: Sendable {
         for statement in stored.statements where statement.signer == replica.node.hash {
             guard case .admission(let name, let organizationKey) = statement.body else { continue }
             if organizationKey == newcomer.organizationKey {
-                // Another name would be another admission, of which the one with the lower id counts.
+                // Another name would be another admission; the one with the lower id would count.
                 guard Array(name.utf8) == Array(newcomer.name.utf8) else {
                     throw Failure(.nameDiffers, "the organization was admitted as '\(name)'; join by that name")
                 }

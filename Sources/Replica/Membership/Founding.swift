@@ -7,13 +7,13 @@ import SwiftProtobuf
 /// How an organization's key file is protected.
 package enum KeyProtection: Sendable {
     case passphrase([UInt8])
-    /// Whoever reads the file has the key.
+    /// Anybody who can read the file has the key.
     case none
 }
 
-/// Making a node: founding an alliance, and what founding and joining share.
+/// Creates nodes: founds an alliance, and holds the steps that founding and joining share.
 package enum NodeFolder {
-    /// What was made.
+    /// The new node.
     package struct Made: Sendable {
         package let alliance: AllianceID
         package let allianceName: String
@@ -22,14 +22,14 @@ package enum NodeFolder {
         package let node: NodeKey
         package let folder: String
         package let listen: String
-        /// Nil for a further node of an organization, whose key lies elsewhere.
+        /// Nil for a further node of an organization, whose key is kept elsewhere.
         package let organizationKeyFile: String?
     }
 
     /// Founds an alliance with one organization and one node.
     ///
-    /// - Throws: ``Failure``: ``Reason/badName``, ``Reason/badAddress``, ``Reason/badSetting``, ``Reason/nodeHereAlready``, and what
-    ///   the disk refuses.
+    /// - Throws: ``Failure``: ``Reason/badName``, ``Reason/badAddress``, ``Reason/badSetting``, ``Reason/nodeHereAlready``,
+    ///   and the disk's errors.
     package static func found(
         alliance name: String,
         organization organizationName: String,
@@ -74,7 +74,7 @@ package enum NodeFolder {
         )
     }
 
-    /// What a new folder begins with.
+    /// The first contents of a new folder.
     package struct Contents {
         package let charter: Charter
         package let organization: OrganizationID
@@ -140,15 +140,15 @@ package enum NodeFolder {
 
     // MARK: - Keys
 
-    /// Makes the folder of a new node.
+    /// Creates the folder of a new node.
     ///
-    /// - Throws: ``Failure`` where the folder holds a node, or cannot be written.
+    /// - Throws: ``Failure`` if the folder holds a node or cannot be written.
     package static func prepare(_ folder: DataFolder) throws {
         try requireEmpty(folder)
         try folder.create()
     }
 
-    /// The organization's key; one that an interrupted attempt has left here is used again.
+    /// The organization's key. A key that an interrupted attempt has left here is used again.
     package static func ownOrganizationKey(in folder: DataFolder, protection: KeyProtection) throws -> KeySigner {
         var passphrase: [UInt8]?
         if case .passphrase(let bytes) = protection { passphrase = bytes }
@@ -161,7 +161,7 @@ package enum NodeFolder {
         return KeySigner(key)
     }
 
-    /// The node's key; one that an interrupted attempt has left here is used again.
+    /// The node's key. A key that an interrupted attempt has left here is used again.
     package static func ownNodeKey(in folder: DataFolder) throws -> KeySigner {
         if try folder.read(folder.nodeKey) != nil { return try folder.loadNodeKey() }
         let key = try Ed25519PrivateKey.generate()
@@ -184,7 +184,7 @@ package enum NodeFolder {
         }
     }
 
-    /// The announcement that the settings give; none where they name no address that could be dialled.
+    /// The announcement of the addresses in the settings; empty if none of them can be dialled.
     package static func announcement(
         _ settings: Settings,
         alliance: AllianceID,

@@ -5,12 +5,12 @@ import Wire
 
 /// The answer to an admitted newcomer, cut into frames.
 ///
-/// Statements that say who belongs come first, then announcements, then fork proofs, which are long, and which a session
-/// brings too: a newcomer that takes no more than its bound of bytes has what it needs. Each frame has at most some
-/// 256 KiB, or one statement (96 KiB at most); the first one has the charter besides.
+/// The order is: statements about membership, announcements, fork proofs. Fork proofs are long, and a session brings them
+/// too, so a newcomer that stops at its byte limit has what it needs. A frame has at most some 256 KiB, or one statement
+/// (96 KiB at most); the first one also has the charter.
 package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
     private static let bytesMax = 256 * 1024
-    /// Entries of a frame. Each takes far more room decoded than its bytes.
+    /// Entries of a frame. A decoded entry takes far more room than its bytes.
     private static let countMax = 4096
 
     private enum Entry: Sendable {
@@ -32,7 +32,7 @@ package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
     ///   - announcements: The bytes of SignedAnnouncement messages.
     package init(charter: Charter, statements: [[UInt8]], announcements: [[UInt8]]) {
         self.charter = charter
-        // Nobody signs a fork proof.
+        // A fork proof has no signer.
         let isProof = { (bytes: [UInt8]) in
             (try? Hansa_V0_SignedStatement(serializedBytes: bytes))?.signer.isEmpty ?? true
         }
@@ -42,7 +42,7 @@ package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
             + marked.filter(\.isProof).map(\.entry))[...]
     }
 
-    /// The next frame's bytes; nil behind the last.
+    /// The next frame's bytes; nil after the last.
     package mutating func next() -> [UInt8]? {
         guard charter != nil || !entries.isEmpty else { return nil }
         var answer = Hansa_V0_JoinAnswer()
@@ -71,7 +71,7 @@ package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
         return Self.frame(answer)
     }
 
-    /// The only frame of an answer that refuses.
+    /// The only frame of a refusal.
     package static func refusal(_ failure: Failure) -> [UInt8] {
         var answer = Hansa_V0_JoinAnswer()
         answer.refused = number(of: failure.reason)
@@ -79,7 +79,7 @@ package struct JoinAnswerParts: Sequence, IteratorProtocol, Sendable {
         return frame(answer)
     }
 
-    /// The number that stands for a reason in an answer, which has no room for slugs. Newcomers only tell 0 from the others.
+    /// The number of a reason in an answer, which has no room for slugs. Newcomers distinguish only 0 from the others.
     private static func number(of reason: Reason) -> UInt32 {
         switch reason {
         case .internal: 5

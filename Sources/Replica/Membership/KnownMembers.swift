@@ -2,7 +2,7 @@ import Catalog
 import Governance
 import Synchronization
 
-/// Who belongs to the alliance, as this node knows it now, and which logs are proven to be forked.
+/// The members of the alliance as this node knows them now, and the logs with a proven fork.
 ///
 /// Isolation: any task may call it.
 final class KnownMembers: Sendable {
@@ -10,7 +10,7 @@ final class KnownMembers: Sendable {
 
     private struct State {
         var roster: Roster
-        /// The name of each member, with its id's beginning where several share it.
+        /// The name of each member; if several members share a name, it includes the id's beginning.
         var names: [OrganizationID: String]
         var forks: [LogID: UInt64]
     }
@@ -43,7 +43,7 @@ final class KnownMembers: Sendable {
         state.withLock { state in state.roster.organization(of: node).flatMap { state.names[$0] } }
     }
 
-    /// Logs that are proven to be forked, with the lowest sequence number proven.
+    /// The logs with a proven fork, with the lowest proven sequence.
     var forks: [LogID: UInt64] { state.withLock { $0.forks } }
 
     func note(forkOf log: LogID, at sequence: UInt64) {

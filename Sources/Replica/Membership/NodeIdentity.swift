@@ -1,16 +1,16 @@
 package import OpenSSLKit
 
-/// The certificate under which a key speaks TLS.
+/// The TLS certificate of a key.
 package enum NodeIdentity {
-    /// Seconds that a certificate is valid. Names and dates in it prove nothing: the key is looked up in the roster, so
-    /// a long life costs no safety and spares operators an expiry; a new one is made at each start.
+    /// Seconds for which a certificate is valid. Its names and dates prove nothing, since peers look the key up in the
+    /// roster. A long validity is therefore safe and spares operators an expiry; each start makes a new certificate.
     package static let validitySeconds: Int64 = 3 * 365 * 86_400
-    /// Seconds for which a certificate is shown to new connections; then a new one is made.
+    /// Seconds for which the node presents a certificate to new connections; then it makes a new one.
     package static let ageMaxSeconds: Int64 = 30 * 86_400
-    /// Seconds by which a certificate begins in the past, for peers whose clocks are behind.
+    /// Seconds by which a certificate's validity begins in the past, for peers whose clocks are behind.
     private static let aheadSeconds: Int64 = 86_400
 
-    /// When a node's certificate was made, by its clock, in seconds since 1970.
+    /// The time at which a node made its certificate, by its clock, in seconds since 1970.
     package static func madeAt(_ validity: CertificateValidity) -> Int64 {
         validity.notBefore.addingReportingOverflow(aheadSeconds).partialValue
     }

@@ -3,30 +3,30 @@ import DeltaLog
 package import Governance
 import Store
 
-// Who belongs to the alliance, as this node knows it.
+// The members of the alliance, as this node knows them.
 
 extension Replica {
     /// The members with their nodes.
     package var roster: Roster { members.roster }
 
-    /// Takes the roster that governance gives now.
+    /// Sets the roster that follows from governance now.
     package func adopt(_ roster: Roster) { members.adopt(roster) }
 
-    /// The name of an organization, with its id's beginning where the name is not unique.
+    /// The name of an organization; if the name is not unique, it includes the id's beginning.
     package func name(of organization: OrganizationID) -> String { members.name(of: organization) }
 
-    /// The name of the organization that a node belongs to; nil for a node that the roster does not have.
+    /// The name of the organization to which a node belongs; nil for a node that is not in the roster.
     package func organizationName(of node: NodeKey) -> String? { members.organizationName(of: node) }
 
-    /// Logs with a proof that they are forked, and the lowest sequence number proven.
+    /// The logs with a proven fork, with the lowest proven sequence.
     package var forks: [LogID: UInt64] { members.forks }
 
-    /// Notes a proof.
+    /// Notes a fork proof.
     package func note(forkOf log: LogID, at sequence: UInt64) { members.note(forkOf: log, at: sequence) }
 
-    /// The stored statements and the roster that they give.
+    /// The stored statements, and the roster that follows from them.
     ///
-    /// Signatures were checked before they were stored, and are not checked again.
+    /// Signatures were checked before storing and are not checked again.
     ///
     /// - Throws: ``Failure`` with ``Reason/dataDamaged``.
     func storedRoster(_ reading: ReadTransaction) throws -> (statements: [Statement], roster: Roster) {
@@ -40,7 +40,7 @@ extension Replica {
         return (Array(governance.statements.values), roster)
     }
 
-    /// The set that stored statements give.
+    /// The set of stored statements.
     ///
     /// - Throws: ``Failure`` with ``Reason/dataDamaged``.
     static func governance(

@@ -2,12 +2,12 @@ import Catalog
 import Governance
 package import Wire
 
-/// What a ticket's text says.
+/// The contents of a ticket's text.
 package struct TicketReading: Sendable {
-    /// For ``NodeFolder/join(ticket:organization:settings:protection:in:patience:)``.
+    /// The argument of ``NodeFolder/join(ticket:organization:settings:protection:in:patience:)``.
     package let ticket: Hansa_V0_Ticket
 
-    /// Reads a ticket; blanks and line breaks in it do not matter.
+    /// Reads a ticket; ignores blanks and line breaks in it.
     ///
     /// - Throws: ``Failure``: ``Reason/notATicket``, ``Reason/ticketDamaged``.
     package init(_ text: String) throws {
@@ -22,7 +22,7 @@ package struct TicketReading: Sendable {
         }
     }
 
-    /// Checks that an organization is named exactly where the ticket is for a new one.
+    /// Checks that an organization is named if and only if the ticket is for a new one.
     ///
     /// - Throws: ``Failure`` with ``Reason/wrongTicketKind``.
     package static func check(_ ticket: Hansa_V0_Ticket, namesOrganization: Bool) throws {
@@ -42,7 +42,7 @@ package struct TicketReading: Sendable {
 }
 
 extension NodeFolder {
-    /// Checks that no node was made in a folder yet, before anything is asked for.
+    /// Checks that a folder holds no node yet, before the user is asked for anything.
     ///
     /// - Throws: ``Failure`` with ``Reason/nodeHereAlready``.
     package static func requireEmpty(_ folder: DataFolder) throws {
@@ -51,7 +51,7 @@ extension NodeFolder {
         }
     }
 
-    /// Checks that there is a node in a folder.
+    /// Checks that a folder holds a node.
     ///
     /// - Throws: ``Failure`` with ``Reason/noNodeHere``.
     package static func requireNode(_ folder: DataFolder) throws {

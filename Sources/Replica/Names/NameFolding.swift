@@ -1,8 +1,9 @@
 import Foundation
 
-/// When two organizations' names are too alike.
+/// Decides when two organizations' names are too alike.
 package enum NameFolding {
-    /// NFKC, then case folding, then runs of blanks to one: equal for names that people would confuse by their letters.
+    /// NFKC, then case folding, then each run of blanks becomes one blank. Equal for names that differ only in such
+    /// details.
     package static func fold(_ name: String) -> String {
         name.precomposedStringWithCompatibilityMapping
             .folding(options: [.caseInsensitive, .widthInsensitive], locale: nil)

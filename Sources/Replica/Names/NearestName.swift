@@ -1,7 +1,7 @@
-/// Finds what somebody meant who has misspelt a name.
+/// Suggests a name for a misspelt one.
 package enum NearestName {
-    /// The candidate that the fewest changes make of a name: a letter more, less or another, or two in each other's place
-    /// (optimal string alignment distance). The case of letters counts for nothing. Nil where even that takes more changes
+    /// The candidate with the fewest changes from a name: one letter added, removed or replaced, or two neighbouring
+    /// letters swapped (optimal string alignment distance). Ignores case. Nil if the nearest candidate takes more changes
     /// than a third of the name's length, at least 2.
     package static func of(_ name: String, in candidates: [String]) -> String? {
         let bound = max(2, name.count / 3)

@@ -5,7 +5,7 @@ import Schema
 package import Store
 
 extension Replica {
-    /// The record that a user means: by `owner/kind/localId`, or by the beginning of its id.
+    /// The record that a user means, by `owner/kind/localId` or by the beginning of its id.
     ///
     /// - Throws: ``Failure``: ``Reason/badRecordName``, ``Reason/noSuchRecord``, and ``Reason/ambiguousRecord`` with the
     ///   candidates.
@@ -45,7 +45,7 @@ extension Replica {
         return recordID(owner: owner, identity)
     }
 
-    /// The parts of `owner/kind/localId`; nil where it has fewer.
+    /// The parts of `owner/kind/localId`; nil for a text with fewer parts.
     package func recordName(_ text: String) throws -> (owner: OrganizationID, identity: RecordIdentity)? {
         let parts = text.split(atByte: UInt8(ascii: "/"), partsMax: 3)
         guard parts.count == 3, !parts[0].isEmpty, !parts[1].isEmpty, !parts[2].isEmpty else { return nil }
@@ -56,7 +56,7 @@ extension Replica {
         RecordID(alliance: alliance, owner: owner, key: identity.key(cryptography), hasher: cryptography)
     }
 
-    /// The member that a user means: by its name, or by the beginning of its id (8 digits at least).
+    /// The member that a user means, by its name or by the beginning of its id (at least 8 digits).
     ///
     /// - Throws: ``Failure``: ``Reason/noSuchMember`` with the members, ``Reason/ambiguousMember`` with the candidates.
     package func member(_ text: String) throws -> OrganizationID {
@@ -65,7 +65,7 @@ extension Replica {
         let folded = NameFolding.fold(text)
         var found = members.filter { NameFolding.fold($0.name) == folded }
         if found.isEmpty {
-            // As it is shown where names are alike: name (prefix).
+            // The form in which names that are alike are shown: name (prefix).
             found = members.filter { "\($0.name) (\($0.id.short))".hasSameBytes(as: text) }
         }
         if found.isEmpty, text.count >= 8 { found = members.filter { $0.id.hex.hasPrefix(text.lowercased()) } }
@@ -89,7 +89,7 @@ extension Replica {
         return first.id
     }
 
-    /// Members that a failure lists. 50, a guess: as many as a screen shows.
+    /// Members that a failure lists. 50, a guess: about one screen.
     private static let membersShownMax = 50
 
     private static func candidates(_ members: [Roster.Member]) -> [Failure.Candidate] {
@@ -100,7 +100,9 @@ extension Replica {
         members.count > membersShownMax ? ["and \(members.count - membersShownMax) more"] : []
     }
 
-    /// The view of a record, with what is missing said.
+    /// The view of a record.
+    ///
+    /// - Throws: ``Failure`` with ``Reason/noSuchRecord``.
     package func existingView(_ id: RecordID) async throws -> RecordView {
         guard let view = try await read({ try $0.view(of: id) }) else {
             throw Failure(.noSuchRecord, "there is no such record")
@@ -108,12 +110,12 @@ extension Replica {
         return view
     }
 
-    /// Only a record that is not deleted can be shown and changed.
+    /// Refuses a deleted record: it can be neither shown nor changed.
     ///
     /// - Parameters:
-    ///   - edited: What the user can do about a deleted record that was edited meanwhile.
-    ///   - other: What the user can do about any other deleted record.
-    /// - Throws: ``Failure`` with ``Reason/recordDeleted``; the message tells who deleted it, and when.
+    ///   - edited: The user's remedy for a record that was edited while it was deleted.
+    ///   - other: The user's remedy for any other deleted record.
+    /// - Throws: ``Failure`` with ``Reason/recordDeleted``; the message says who deleted it, and when.
     package func requireLive(_ view: RecordView, edited: Fix, other: Fix) async throws {
         guard view.isDeleted else { return }
         let isEdited = view.isEditedWhileDeleted
@@ -124,13 +126,13 @@ extension Replica {
         )
     }
 
-    /// How a deleted record was called.
+    /// The name of a deleted record before its deletion.
     package func formerName(of view: RecordView) async throws -> String {
         let (id, hasher) = (view.id, cryptography)
         return Self.name(of: id, view, try await read { try $0.history(of: id, hasher: hasher) })
     }
 
-    /// How the record is called, or was before it was deleted.
+    /// The name of a record, or its last name before its deletion.
     package static func name(
         of id: RecordID,
         _ view: RecordView?,
@@ -149,7 +151,7 @@ extension Replica {
         return id.short
     }
 
-    /// A deleted record in a sentence: how it was called, who deleted it, and when.
+    /// A sentence about a deleted record: its name, who deleted it, and when.
     package func deletion(of view: RecordView) async throws -> String {
         let name = try await formerName(of: view)
         guard let mark = view.marks.first else { return "'\(name)' was deleted" }
@@ -157,7 +159,7 @@ extension Replica {
         return "'\(name)' was deleted on \(TimeText.minute(milliseconds: mark.stamp.milliseconds)) by \(author)"
     }
 
-    /// The nodes that a user means: all of a member's, or those whose key begins so.
+    /// The nodes that a user means: those whose key begins with the text, else all of a member's.
     package func nodes(_ text: String) throws -> [NodeKey] {
         let digits = text.lowercased()
         let byKey = roster.organizations.keys.filter { digits.count >= 4 && $0.hex.hasPrefix(digits) }
@@ -165,7 +167,7 @@ extension Replica {
         return roster.members[try member(text)]?.nodes ?? []
     }
 
-    /// A kind that is neither known nor held is a slip.
+    /// Refuses a kind that is neither known nor held: it is probably a misspelling.
     package func checkKind(_ kind: String) async throws {
         guard !CatalogSchema.kinds.contains(kind), try await !read({ try $0.hasRecords(of: kind) }) else { return }
         throw Failure(
@@ -174,7 +176,7 @@ extension Replica {
         )
     }
 
-    /// Only the owner writes a record.
+    /// Refuses a record of another organization: only the owner writes a record.
     package func requireOwn(_ owner: OrganizationID) throws {
         guard owner == organization else {
             throw Failure(
@@ -186,6 +188,6 @@ extension Replica {
 }
 
 extension Array {
-    /// The only element, if it is the only one.
+    /// The only element; nil if there is none or more than one.
     fileprivate var single: Element? { count == 1 ? first : nil }
 }

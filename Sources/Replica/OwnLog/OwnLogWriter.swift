@@ -18,12 +18,12 @@ package final class OwnLogWriter: Sendable {
     private let clock: Mutex<HybridLogicalClock>
     private let listener = Mutex(Listener())
 
-    /// Where the next delta goes.
+    /// The position of the next delta.
     private struct Position {
-        /// The own log; nil until the first write where the old one may not be continued.
+        /// The own log; nil until the first write if the old log may not be continued.
         var log: LogID?
         var head: Head?
-        /// The log that is begun where there is none.
+        /// The log that the next write begins if there is none.
         var next: LogID
 
         init(node: NodeKey) {
@@ -31,7 +31,8 @@ package final class OwnLogWriter: Sendable {
         }
     }
 
-    /// How often records of this organization have changed since the replica was opened, in all and by each running import.
+    /// The number of changes to this organization's records since the replica was opened, in total and by each running
+    /// import.
     private struct Changes {
         var all: UInt64 = 0
         var byImport: [[UInt8]: UInt64] = [:]
@@ -46,7 +47,7 @@ package final class OwnLogWriter: Sendable {
 
     /// - Parameters:
     ///   - last: The log that this node wrote last, with its head and the stamp of its last delta; nil for none.
-    ///   - isForked: True if that log is proven to be forked: deltas behind a fork do not count.
+    ///   - isForked: True if that log has a proven fork: deltas behind a fork do not count.
     init(
         _ writer: WriterQueue,
         applier: DeltaApplier<SystemCryptography>,
@@ -65,14 +66,14 @@ package final class OwnLogWriter: Sendable {
         var position = Position(node: node)
         if let last, !isForked, let token, token.proves(log: last.log, head: last.head) {
             (position.log, position.head) = (last.log, last.head)
-            // A kill may have come between the commit and this call.
+            // The process may have been killed between the commit and this call.
             token.settle(log: last.log, head: last.head)
         }
         self.position = Mutex(position)
         clock = Mutex(HybridLogicalClock(latest: last?.stamp ?? Stamp(rawValue: 0)))
     }
 
-    /// Calls back after each own write, on the writer's queue, in order.
+    /// Sets the callback for own writes; it runs after each one, on the writer's queue, in order.
     package func onCommit(_ body: @escaping @Sendable ([VerifiedDelta], Replica.StoredTotals) -> Void) {
         listener.withLock { $0.committed = body }
     }
@@ -81,14 +82,14 @@ package final class OwnLogWriter: Sendable {
     /// may move it ahead.
     package var lastWriteMilliseconds: UInt64 { clock.withLock { $0.latest.milliseconds } }
 
-    /// Never writes to this log again: it was found to be forked. The next write begins a new one.
+    /// Stops writing to a log that has a proven fork. The next write begins a new one.
     package func abandon(_ log: LogID) {
         writer.enqueue { [self] in
             position.withLock { if $0.log == log { $0 = Position(node: node) } }
         }
     }
 
-    /// Takes the stamps of received deltas into account.
+    /// Advances the clock past the stamps of received deltas.
     func observe(_ deltas: [VerifiedDelta]) {
         let wall = WallClock.milliseconds
         clock.withLock { clock in
@@ -96,18 +97,18 @@ package final class OwnLogWriter: Sendable {
         }
     }
 
-    /// Notes that records of this organization may have changed otherwise than by ``commit(_:)``: plans of imports that were
-    /// made before are made again.
+    /// Notes that records of this organization may have changed other than by ``commit(_:)``. Plans of imports that were
+    /// made before are then made again.
     func noteOtherChange() { changes.withLock { $0.all += 1 } }
 
     // MARK: - Writing
 
-    /// Writes to the own log: `plan` says what, in the transaction in which it is written.
+    /// Writes to the own log. `plan` returns the operations; it runs in the transaction that writes them.
     ///
     /// The deltas are on disk when it returns. Nothing is written if `plan` gives no drafts.
     ///
     /// - Parameter plan: Called on the writer's queue, once. Its `result` runs after the writes and before the commit.
-    /// - Throws: What `plan` and `result` throw, and then nothing is written; ``Failure``.
+    /// - Throws: Errors of `plan` and `result`, and then nothing is written; ``Failure``.
     package func commit<Result: Sendable>(
         _ plan:
             @escaping @Sendable (inout WriteTransaction) throws -> (
@@ -124,11 +125,11 @@ package final class OwnLogWriter: Sendable {
 
     /// Operations that are planned over a snapshot and encoded before the transaction that writes them.
     package struct Plan<Result: Sendable>: Sendable {
-        /// Taken by ``basis(of:)`` before the snapshot.
+        /// The basis that ``basis(of:)`` returned before the snapshot.
         package let basis: Basis
-        /// By ``encode(_:for:)``, for the basis's log.
+        /// The result of ``encode(_:for:)`` for the basis's log.
         package let parts: [EncodedOperations]
-        /// The planner's own value, handed back once the plan is written.
+        /// The planner's own value, returned after the plan is written.
         package let result: Result
 
         package init(basis: Basis, parts: [EncodedOperations], result: Result) {
@@ -138,12 +139,12 @@ package final class OwnLogWriter: Sendable {
         }
     }
 
-    /// Writes plans, each about records that no other one is about, in one transaction and as parts of an import.
+    /// Writes plans in one transaction, as parts of an import. No two plans concern the same record.
     ///
     /// - Parameters:
-    ///   - importMark: The first delta gets this part's number, the next ones count on.
-    ///   - replan: Makes the plan with that index again, within the transaction, where records of this organization have
-    ///     changed since.
+    ///   - importMark: The first delta gets this part's number; the numbers of the next ones follow.
+    ///   - replan: Makes the plan with that index again, within the transaction, if records of this organization have
+    ///     changed since the plan was made.
     package func commit<Result: Sendable>(
         importMark: ImportMark,
         plans: [Plan<Result>],
@@ -171,14 +172,14 @@ package final class OwnLogWriter: Sendable {
 
     /// The state on which a plan rests that is made before its transaction.
     package struct Basis: Sendable {
-        /// The log that will be written to.
+        /// The log to which the plan will be written.
         package let log: LogID
-        /// Changes of this organization's records by others than the plan's import: rows of one file are about different
-        /// records, so the import's own changes do not matter.
+        /// Changes to this organization's records by others than the plan's import. The import's own changes do not matter,
+        /// since rows of one file concern different records.
         let changes: UInt64
     }
 
-    /// The state on which a plan of an import rests that is made now.
+    /// The present state, for a plan of an import.
     package func basis(of importID: [UInt8]) -> Basis {
         let changes = changes.withLock { $0.byOthers(than: importID) }
         return Basis(log: position.withLock { $0.log ?? $0.next }, changes: changes)
@@ -214,7 +215,7 @@ package final class OwnLogWriter: Sendable {
         }
     }
 
-    /// The parts to write, and the function that gives the caller's result once they are written.
+    /// The parts to write, and the function that returns the caller's result after they are written.
     private typealias Planned<Result> = (parts: [EncodedOperations], result: (WriteTransaction) throws -> Result)
 
     private func commitNow<Result>(
@@ -248,7 +249,8 @@ package final class OwnLogWriter: Sendable {
             changes.all += 1
             if let importMark { changes.byImport[importMark.id, default: 0] += 1 }
         }
-        // The token comes before the announcement: a folder that holds only the head before is a restored one from now on.
+        // The token is written before the announcement: from now on, a folder that holds only the earlier head is a
+        // restored one.
         if let token, let log = position.log { token.settle(log: log, head: position.head) }
         self.position.withLock { $0 = position }
         if let committed = listener.withLock({ $0.committed }) { committed(outcome.deltas, totals) }

@@ -3,7 +3,7 @@ package import DeltaLog
 import Store
 
 extension Replica {
-    /// Creates or changes one own record. Returns the deltas, none where nothing differs.
+    /// Creates or changes one own record. Returns the deltas; empty if nothing differs.
     package func upsert(
         _ identity: RecordIdentity,
         changes: [(FieldPath, FieldChange)],

@@ -1,32 +1,32 @@
 import Synchronization
 
-/// Hands elements from one task to another, in order. Who puts waits while as many are held as may be.
+/// Hands elements from one task to another, in order. The putting task waits while the queue is full.
 ///
-/// For one task that puts and one that takes.
+/// For one putting and one taking task.
 package final class BoundedQueue<Element: Sendable>: Sendable {
     private struct State {
         var elements: [Element] = []
-        /// How it ended; nil while more may come.
+        /// The end of the queue; nil while more elements may come.
         var end: Result<Void, any Error>?
-        /// True once nobody takes any more.
+        /// True after the taking task has closed the queue.
         var isClosed = false
-        /// Waits for room.
+        /// The putting task, while it waits for room.
         var putting: CheckedContinuation<Void, Never>?
-        /// Waits for an element, or the end.
+        /// The taking task, while it waits for an element or the end.
         var taking: CheckedContinuation<Void, Never>?
     }
 
     private let capacity: Int
     private let state = Mutex(State())
 
-    /// - Parameter capacity: Elements held before who puts the next one waits; at least 1.
+    /// - Parameter capacity: The number of held elements from which on the putting task waits; at least 1.
     package init(capacity: Int) {
         self.capacity = max(1, capacity)
     }
 
-    /// Puts an element, and waits until there is room for another one.
+    /// Puts an element, then waits until the queue has room for another one.
     ///
-    /// - Returns: False where nobody takes any more.
+    /// - Returns: False if the taking task has closed the queue.
     package func put(_ element: Element) async -> Bool {
         let taking = state.withLock { state in
             state.elements.append(element)
@@ -44,7 +44,7 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
         return state.withLock { !$0.isClosed }
     }
 
-    /// Tells the one who takes that nothing more comes, or why.
+    /// Tells the taking task that nothing more comes, or the error that ended the queue.
     package func finish(_ end: Result<Void, any Error>) {
         let taking = state.withLock { state in
             state.end = end
@@ -53,9 +53,9 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
         taking?.resume()
     }
 
-    /// The next elements, at most so many: those that are there, or the first that comes. Empty at the end.
+    /// Takes the next elements, at most `count`: those that the queue holds, or the first that comes. Empty at the end.
     ///
-    /// - Throws: What the queue was finished with, behind the last element.
+    /// - Throws: The error with which the queue was finished, after the last element.
     package func take(upTo count: Int) async throws -> [Element] {
         await withCheckedContinuation { continuation in
             let isReady = state.withLock { state in
@@ -76,7 +76,7 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
         return elements
     }
 
-    /// Tells the one who puts that nobody takes any more. What is held is dropped.
+    /// Tells the putting task that the taking task has stopped. Drops the held elements.
     package func close() {
         let putting = state.withLock { state in
             state.isClosed = true

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Tells code that no task runs, on a queue or in a loop of reads, that the task for which it works was cancelled.
+/// Tells code outside of tasks, on a queue or in a loop of reads, that its task was cancelled.
 package final class CancellationFlag: Sendable {
     private let flag = Atomic(false)
 
@@ -9,12 +9,12 @@ package final class CancellationFlag: Sendable {
     package init() {
     }
 
-    /// - Throws: `CancellationError` once it is set.
+    /// - Throws: `CancellationError` if the flag is set.
     package func check() throws {
         if isSet { throw CancellationError() }
     }
 
-    /// Sets the flag, for good.
+    /// Sets the flag permanently.
     package func set() { flag.store(true, ordering: .relaxed) }
 
     /// Runs a body with a flag that is set when this task is cancelled.

@@ -2,13 +2,14 @@
     import Glibc
 #endif
 
-/// Memory that was freed and that the C library keeps for later.
+/// Freed memory that the C library keeps for later use.
 package enum FreedMemory {
-    /// Gives it back to the system, where the C library can: glibc keeps most of what a large import has used. Some
-    /// milliseconds.
+    /// Returns it to the system if the C library can: glibc keeps most of the memory that a large import has used. Takes
+    /// some milliseconds.
     package static func giveBack() {
         #if canImport(Glibc)
-            // Not declared to Swift; found by name, so that another C library does without.
+            // Swift has no declaration of it. The look-up by name finds none in other C libraries, and then this does
+            // nothing.
             guard let symbol = dlsym(nil, "malloc_trim") else { return }
             typealias Trim = @convention(c) (Int) -> CInt
             _ = unsafeBitCast(symbol, to: Trim.self)(0)

@@ -5,9 +5,9 @@ import Synchronization
 
 /// SHA-256 and Ed25519 from the system's OpenSSL.
 package final class SystemCryptography: Cryptography {
-    /// Public keys that were met, so that a key is set up once and not for each signature.
+    /// Public keys in use, so that OpenSSL sets a key up once and not for each signature.
     private let keys = Mutex<[Hash256: Ed25519PublicKey]>([:])
-    /// How many keys are kept; beyond it all are forgotten, which costs time only.
+    /// Keys that are kept. A new key beyond them clears the cache, which costs only time.
     private static let keysMax = 10_000
 
     package init() {}

@@ -2,7 +2,7 @@ import OpenSSLKit
 
 /// Random bytes from the system, for salts, ids and keys.
 package enum SystemRandom {
-    /// That many bytes, fit for keys.
+    /// `count` bytes, fit for keys.
     package static func bytes(count: Int) throws -> [UInt8] {
         try SecureRandom.bytes(count: count)
     }

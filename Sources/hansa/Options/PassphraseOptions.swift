@@ -29,7 +29,7 @@ struct PassphraseOptions: ParsableArguments {
         guard let passphrase = try given() else {
             if noPassphrase {
                 Console.printError(
-                    "note: without a passphrase, whoever reads the organization's key file can act as your organization"
+                    "note: without a passphrase, anyone who can read the organization's key file can act as your organization"
                 )
                 return .none
             }

@@ -1,10 +1,10 @@
 import Commands
 
-/// A value, and under it who wrote it and when.
+/// A value, and on the next line its author and time.
 enum AuthoredText {
-    /// Two lines, cut to the terminal.
+    /// Two lines, cut to the terminal's width.
     ///
-    /// - Parameter label: What stands before the value, with its indentation.
+    /// - Parameter label: The text before the value, including its indentation.
     static func lines(
         _ label: ShownText,
         _ value: String,

@@ -2,11 +2,11 @@ import Foundation
 import Glibc
 import Replica
 
-/// Standard output and standard error, and the only place that writes to them. Nothing is buffered.
+/// Standard output and standard error. No other code writes to them, and nothing is buffered.
 package enum Console {
-    /// True if people look at standard output.
+    /// True if standard output is a terminal.
     static let isTerminal = isatty(STDOUT_FILENO) == 1
-    /// Columns of the terminal; nil where standard output is none.
+    /// Columns of the terminal; nil if standard output is no terminal.
     package static let width: Int? = {
         guard isTerminal else { return nil }
         var size = winsize()
@@ -17,7 +17,7 @@ package enum Console {
         isTerminal && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
         && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
-    /// Prints a line. Where nobody reads any more, the process ends quietly.
+    /// Prints a line. Ends the process quietly if the reader has closed the pipe.
     static func print(_ text: ShownText) {
         do {
             try send(line(text, colours: hasColours), to: STDOUT_FILENO)
@@ -28,11 +28,11 @@ package enum Console {
 
     /// Prints a line on standard error.
     static func printError(_ text: ShownText) {
-        // There is nobody left to tell of a failure.
+        // A failure of standard error cannot be reported anywhere.
         try? send(line(text, colours: false), to: STDERR_FILENO)
     }
 
-    /// Prints a question on standard error; the answer is typed behind it.
+    /// Prints a question on standard error; the user types the answer behind it.
     static func ask(_ question: ShownText) {
         try? send(Array(question.rendered(colours: false).utf8), to: STDERR_FILENO)
     }
@@ -42,9 +42,9 @@ package enum Console {
         return Array((text.hasSuffix("\n") ? text : text + "\n").utf8)
     }
 
-    /// Writes data as it is: an export, to a file or to standard output. On a terminal it is shown like any other text.
+    /// Writes data unchanged: an export, to a file or to standard output. A terminal gets it escaped like all other text.
     ///
-    /// - Throws: ``Failure`` where the system refuses. A pipe that nobody reads ends the process quietly.
+    /// - Throws: ``Failure`` if the system refuses. Ends the process quietly if the reader has closed the pipe.
     static func write(_ bytes: [UInt8], to descriptor: Int32) throws {
         guard descriptor == STDOUT_FILENO, isTerminal else { return try send(bytes, to: descriptor) }
         let text = ShownText(lines: String(decoding: bytes, as: UTF8.self), columns: .max)

@@ -1,11 +1,11 @@
-/// Text as a terminal shows it: how wide it is, and safe to print.
+/// Text for a terminal: its width, and its safe form.
 package enum DisplayText {
-    /// Columns that a name, a path or a reason takes at most, in pipes too: what authors write decides no line's length.
+    /// The most columns of a name, a path or a reason, in pipes too, so that authors cannot make lines arbitrarily long.
     package static let columnsMax = 200
-    /// Scalars that are shown for each column at most. Combining marks take none, and an author may stack thousands.
+    /// The most scalars shown for each column. Combining marks take no column, and an author may stack thousands.
     private static let scalarsPerColumn = 4
 
-    /// Columns that a text takes: Chinese, Japanese and Korean characters and emoji take two, combining marks none.
+    /// The columns of a text: Chinese, Japanese and Korean characters and emoji take two, combining marks none.
     package static func width(_ text: String) -> Int {
         text.reduce(0) { $0 + width($1) }
     }
@@ -37,10 +37,11 @@ package enum DisplayText {
         0x20000...0x3FFFD,
     ]
 
-    /// One line of at most `columns` columns in which nothing steers a terminal: control characters, line breaks, marks of
-    /// direction and characters without width are named, as in `⟨ESC⟩` or `⟨U+202E⟩`. What is cut ends in an ellipsis.
+    /// One line of at most `columns` columns without anything that controls a terminal. Control characters, line breaks,
+    /// direction marks and characters without width are shown by name, as in `⟨ESC⟩` or `⟨U+202E⟩`. A cut text ends in an
+    /// ellipsis.
     ///
-    /// Linear in `columns`, however long the text is.
+    /// Complexity: linear in `columns`, regardless of the text's length.
     package static func line(_ text: some StringProtocol, columns: Int = columnsMax) -> String {
         shown(text, columns: columns).line
     }
@@ -64,7 +65,7 @@ package enum DisplayText {
         columns > Int.max / scalarsPerColumn ? Int.max : columns * scalarsPerColumn
     }
 
-    /// How a scalar is named that must not reach a terminal as it is; nil for all others.
+    /// The name of a scalar that must not reach a terminal; nil for all others.
     ///
     /// Joiners pass, since emoji and some scripts need them between letters.
     static func name(ofHidden scalar: Unicode.Scalar) -> String? {
@@ -84,7 +85,7 @@ package enum DisplayText {
         return "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
 
-    /// At most `width` columns; what is cut ends in an ellipsis.
+    /// Cuts a text to at most `width` columns; a cut text ends in an ellipsis.
     static func cut(_ text: String, to width: Int) -> String {
         guard self.width(text) > width else { return text }
         var result = ""
@@ -98,19 +99,19 @@ package enum DisplayText {
         return result + "…"
     }
 
-    /// Filled with blanks to `width` columns.
+    /// Fills a text with blanks to `width` columns.
     static func padded(_ text: String, to width: Int, right: Bool = false) -> String {
         let blanks = String(repeating: " ", count: max(0, width - self.width(text)))
         return right ? blanks + text : text + blanks
     }
 
-    /// Lines of at most `width` columns, broken at blanks, or anywhere beside a wide character; a line break of the text
-    /// begins a new one. Each line is as safe as ``line(_:columns:)`` makes it.
+    /// Lines of at most `width` columns, broken at blanks or next to a wide character. A line break in the text begins a
+    /// new line. Each line is as safe as ``line(_:columns:)`` makes it.
     ///
     /// - Parameters:
-    ///   - columns: Columns of the text that are shown at most.
-    ///   - lines: Lines that are made at most.
-    /// - Returns: The lines, and whether they are the whole text.
+    ///   - columns: The most columns of the text that are shown.
+    ///   - lines: The most lines.
+    /// - Returns: The lines, and whether they hold the whole text.
     package static func wrapped(
         _ text: String,
         to width: Int,
@@ -136,7 +137,7 @@ package enum DisplayText {
         var lines: [String] = []
         var current = ""
         var used = 0
-        // Where the line may be broken: an offset behind a blank or a wide character.
+        // The last possible break of the line: an offset after a blank or a wide character.
         var breakable: String.Index?
         for character in line {
             let next = self.width(character)

@@ -1,7 +1,7 @@
 import Foundation
 package import Replica
 
-/// Ends a command whose answer was printed with a code that is no error.
+/// Ends a command after its answer was printed, with an exit code that is no error.
 struct Stop: Error {
     let code: Int32
 
@@ -9,20 +9,20 @@ struct Stop: Error {
         code = status.rawValue
     }
 
-    /// - Parameter signal: The exit code of a process that a signal has ended.
+    /// - Parameter code: The exit code of a process that a signal has ended.
     init(signal code: Int32) {
         self.code = code
     }
 }
 
-/// How errors are told: on standard error, as a sentence or as JSON.
+/// Prints errors on standard error, as a sentence or as JSON.
 package struct ErrorReport {
     private let isJSON: Bool
 
-    /// Columns of an error's sentence that are shown at most. It may name an address, a path and several members.
+    /// The most columns of an error's sentence. It may name an address, a path and several members.
     private static let columnsMax = 2_000
 
-    /// The digits of a candidate's id that are shown: enough to name it by.
+    /// The digits shown of a candidate's id: enough to name it.
     private static let idDigitsShown = 16
 
     /// A failure as JSON: its own keys, the exit code, and the hint for people.
@@ -58,7 +58,7 @@ package struct ErrorReport {
         return failure.reason.exitStatus.rawValue
     }
 
-    /// A failure as it is printed: one sentence with what can be done, then the candidates and the details; or JSON.
+    /// The printed form of a failure: one sentence with the fix, then the candidates and the details; or JSON.
     package func text(_ failure: Failure) -> ShownText {
         if isJSON { return ShownText(json: Document(error: failure)) }
         var sentence: ShownText = "hansa: \(failure.message, columns: Self.columnsMax)"
@@ -69,7 +69,7 @@ package struct ErrorReport {
         return ([sentence] + candidates + failure.details.map { "  \($0)" }).joined(separator: "\n")
     }
 
-    /// Prints what is wrong with the command line, and how it is used.
+    /// Prints what is wrong with the command line, and the usage.
     func printUsage(_ message: String, full: String) -> Int32 {
         if isJSON { return print(Failure(.usage, message)) }
         // The message may repeat a user's words; only the usage behind it has lines of its own.

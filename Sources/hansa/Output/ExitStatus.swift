@@ -2,7 +2,7 @@ import Replica
 
 /// The exit code of a command. The numbers are stable.
 package enum ExitStatus: Int32, Sendable {
-    /// All was done.
+    /// The command has done everything.
     case done = 0
     /// Data was rejected, wholly or in part, or a record was not found.
     case rejected = 1

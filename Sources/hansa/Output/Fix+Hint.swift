@@ -1,7 +1,7 @@
 import Replica
 
 extension Fix {
-    /// The fix in words of the command line. It continues the message of a failure behind a semicolon.
+    /// The fix in words of the command line. It follows a failure's message after a semicolon.
     package var hint: String {
         switch self {
         case .startNode: "start it with 'hansa run'"
@@ -16,7 +16,7 @@ extension Fix {
         case .finishRebuild: "run 'hansa verify --rebuild'"
         case .hideFile(let path): "run: chmod 600 \(path)"
         case .showConflicts(let record): "see 'hansa conflicts \(record)'"
-        case .showHistory(let record): "'hansa why \(record)' tells what it held"
+        case .showHistory(let record): "'hansa why \(record)' shows what it held"
         case .showRecord(let record): "'hansa get \(record)' shows those it has"
         case .settleDeletion(let record): "settle that with 'hansa settle \(record) deleted yes' or 'no'"
         case .createAgain: "import it again, or edit it with --create, to bring it back"

@@ -2,8 +2,8 @@ import Foundation
 package import Logging
 import Synchronization
 
-/// Writes the node's log: a line for each event, in which whatever peers and authors have put into it is made visible and
-/// cut like all other text (see ``ShownText``). Values with blanks stand in quotes, so that none looks like another field.
+/// Writes the node's log: a line for each event. It escapes and cuts values of peers and authors like all other text (see
+/// ``ShownText``). It quotes values with blanks, so that none looks like another field.
 package struct LogLines: LogHandler {
     package var logLevel = Logger.Level.info
     package var metadata: Logger.Metadata = [:]
@@ -11,7 +11,7 @@ package struct LogLines: LogHandler {
     private let label: String
     private let log: NodeLog
 
-    /// - Parameter log: Where lines go, and are counted; one for all handlers of a process.
+    /// - Parameter log: Receives and counts the lines; one for all handlers of a process.
     package init(label: String, log: NodeLog) {
         self.label = label
         self.log = log
@@ -39,24 +39,24 @@ package struct LogLines: LogHandler {
     }
 }
 
-/// The log of a process. What a peer makes happen again and again is written a few times, and then counted: no peer and
-/// no stranger fills a disk with lines.
+/// The log of a process. It writes a repeated event of one peer a few times and then counts it, so that no peer and no
+/// outsider fills a disk with lines.
 ///
 /// A kind is a message's constant text. Within a minute after the first line of a kind, each peer has
-/// ``Limits/linesPerPeer`` lines of it and all peers together have ``Limits/linesPerKind``. A line at the end of the
-/// minute tells how many more there were. Lines of level critical are always written.
+/// ``Limits/linesPerPeer`` lines of it and all peers together have ``Limits/linesPerKind``. A line at the end of the minute
+/// says how many more there were. Lines of level critical are always written.
 ///
-/// Any thread may call anything. Memory is bounded by the limits.
+/// Isolation: any thread may call any method. The limits bound the memory.
 package final class NodeLog: Sendable {
-    /// What is written before it is counted.
+    /// The lines that are written before the log only counts.
     package struct Limits: Sendable {
         /// Lines of one kind about one peer in a minute. 10, a guess: enough to see what happens.
         package var linesPerPeer = 10
         /// Lines of one kind about all peers in a minute. 60, a guess: one a second.
         package var linesPerKind = 60
-        /// Kinds that are told apart. This program has some thirty; messages beyond count as one kind.
+        /// Kinds that are counted separately. This program has some thirty; further messages count as one kind.
         package var kinds = 256
-        /// How long lines of a kind are counted together.
+        /// The time for which lines of a kind are counted together.
         package var window = Duration.seconds(60)
 
         package init() {}
@@ -66,7 +66,7 @@ package final class NodeLog: Sendable {
     package struct Moment: Sendable {
         /// Seconds since 1970, for people.
         package var wall: Int
-        /// From any start on; never set back.
+        /// The time since an arbitrary start; never set back.
         package var steady: Duration
 
         package init(wall: Int, steady: Duration) {
@@ -89,7 +89,7 @@ package final class NodeLog: Sendable {
         let message: String
         let data: [(key: String, value: String)]
 
-        /// Who made it happen: a peer, or the machine at an address; empty where nobody did.
+        /// The source of the event: a peer, or the machine at an address; empty for none.
         var peer: String {
             for (key, value) in data where ["peer", "from"].contains(key) { return value }
             guard let address = data.first(where: { $0.key == "address" })?.value else { return "" }
@@ -99,7 +99,7 @@ package final class NodeLog: Sendable {
 
     /// Lines of one kind within its window.
     private struct Kind {
-        /// The event that began it, for the line that counts.
+        /// The first event, for the line with the count.
         let first: Event
         let until: Duration
         var written = 0
@@ -127,10 +127,10 @@ package final class NodeLog: Sendable {
         output = write
     }
 
-    /// Tells what was held back in the minutes that have ended. To be called from time to time.
+    /// Logs the counts of the minutes that have ended. Call it from time to time.
     package func count() { count { $0.until <= $1 } }
 
-    /// Tells all that was held back: for the end of the process.
+    /// Logs all counts. Call it at the end of the process.
     package func countAll() { count { _, _ in true } }
 
     private func count(_ isDue: (Kind, Duration) -> Bool) {
@@ -159,7 +159,7 @@ package final class NodeLog: Sendable {
         }
     }
 
-    /// Whether an event has its line; else it is counted.
+    /// Returns true if an event gets its line; counts it otherwise.
     private func take(_ event: Event, from kind: inout Kind) -> Bool {
         let peer = event.peer
         if let entry = kind.peers[peer] {
@@ -203,12 +203,12 @@ package final class NodeLog: Sendable {
         return text
     }
 
-    /// A value as it stands behind its name: in quotes where it would not be one word.
+    /// A value as it follows its name: in quotes unless it is one word.
     private static func value(_ value: String) -> ShownText {
         let marks = "\"=[".unicodeScalars
         let isWord = value.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && !marks.contains($0) }
         if isWord, !value.isEmpty { return "\(value)" }
-        // By scalars: a letter may hide behind a combining mark.
+        // By scalars, since a quotation mark with a combining mark is another character.
         var inside = String.UnicodeScalarView()
         for scalar in value.unicodeScalars {
             if scalar == "\"" || scalar == "\\" { inside.append("\\") }

@@ -1,13 +1,13 @@
 import Commands
 import Foundation
 
-/// Text that may reach a terminal. ``Console`` prints nothing else.
+/// Text that may reach a terminal. ``Console`` prints no other type.
 ///
-/// Literals are this program's own words. Whatever is put into them is taken for somebody else's: it becomes one line of
-/// at most ``DisplayText/columnsMax`` columns in which nothing steers a terminal. So no command can forget it, and no
+/// Literals are this program's own words. Interpolated values are foreign: each becomes one line of at most
+/// ``DisplayText/columnsMax`` columns without anything that controls a terminal. So no command can forget to escape, and no
 /// text is escaped twice.
 package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
-    /// How a piece of text stands out on a terminal.
+    /// The style of a piece of text on a terminal.
     package enum Style: String, Sendable {
         case plain = ""
         case bold = "1"
@@ -31,16 +31,16 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
 
     package init(stringInterpolation interpolation: StringInterpolation) { self = interpolation.text }
 
-    /// Several lines: help and exported data, in which line breaks are not anybody's trick.
+    /// Several lines: help and exported data, whose line breaks are legitimate.
     package init(lines text: String, columns: Int = 4 * DisplayText.columnsMax) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         self.init(safe: lines.map { DisplayText.line($0, columns: columns) }.joined(separator: "\n"))
     }
 
-    /// An answer as JSON for people and scripts: indented, with sorted keys. What could steer a terminal is written as
-    /// `\u` and four digits, which every reader of JSON turns back into what it stands for.
+    /// An answer as JSON for people and scripts: indented, with sorted keys. Scalars that could control a terminal become
+    /// `\u` and four digits, which every JSON reader decodes.
     package init(json value: some Encodable) {
-        // Answers hold no number that JSON lacks.
+        // Answers hold no number that JSON cannot express.
         guard
             let data = try? AnswerJSON.encode(
                 value,
@@ -52,7 +52,7 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
         }
         var text = String.UnicodeScalarView()
         for scalar in String(decoding: plainNames(in: Array(data)), as: UTF8.self).unicodeScalars {
-            // The encoder itself puts line breaks between members, and escapes those within texts.
+            // The encoder writes line breaks only between members; it escapes those within texts.
             guard scalar != "\n", DisplayText.name(ofHidden: scalar) != nil else {
                 text.append(scalar)
                 continue
@@ -66,10 +66,10 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
         self.init(safe: String(text))
     }
 
-    /// True for no text at all.
+    /// True for the empty text.
     package var isEmpty: Bool { spans.isEmpty }
 
-    /// Columns that it takes, if it is one line.
+    /// The columns of the text, if it is one line.
     package var width: Int { spans.reduce(0) { $0 + DisplayText.width($1.text) } }
 
     /// The text in one style.
@@ -77,16 +77,16 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
         ShownText(safe: spans.map(\.text).joined(), style: style)
     }
 
-    /// The text as it is sent to a terminal.
+    /// The text in the form that a terminal gets.
     ///
-    /// - Parameter colours: True to add the sequences that make it stand out.
+    /// - Parameter colours: True to add the sequences of the styles.
     package func rendered(colours: Bool) -> String {
         spans.map { span in
             colours && span.style != .plain ? "\u{1B}[\(span.style.rawValue)m\(span.text)\u{1B}[0m" : span.text
         }.joined()
     }
 
-    /// Filled with blanks to `width` columns.
+    /// Fills the text with blanks to `width` columns.
     package func padded(to width: Int, right: Bool = false) -> ShownText {
         let blanks = ShownText(safe: String(repeating: " ", count: max(0, width - self.width)))
         return right ? blanks + self : self + blanks
@@ -105,7 +105,7 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
 
     package static func += (left: inout ShownText, right: ShownText) { left.spans += right.spans }
 
-    /// Puts a literal and what stands between its parts together.
+    /// Joins literals and interpolated values.
     package struct StringInterpolation: StringInterpolationProtocol {
         fileprivate var text = ShownText(safe: "")
 
@@ -113,12 +113,12 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
 
         package mutating func appendLiteral(_ literal: String) { text += ShownText(safe: literal) }
 
-        /// Text that is shown already as it may be.
+        /// Adds text that is already safe.
         package mutating func appendInterpolation(_ shown: ShownText) { text += shown }
 
         package mutating func appendInterpolation(_ number: some BinaryInteger) { text += ShownText(safe: "\(number)") }
 
-        /// Anybody's text, cut to `columns` columns.
+        /// Adds foreign text, cut to `columns` columns.
         package mutating func appendInterpolation(
             _ foreign: some StringProtocol,
             columns: Int = DisplayText.columnsMax
@@ -129,7 +129,7 @@ package struct ShownText: Hashable, Sendable, ExpressibleByStringInterpolation {
 }
 
 extension Sequence<ShownText> {
-    /// All of them with a separator between.
+    /// Joins the texts with a separator.
     package func joined(separator: ShownText) -> ShownText {
         var text: ShownText = ""
         for (position, part) in enumerated() {

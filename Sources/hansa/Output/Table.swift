@@ -1,4 +1,4 @@
-/// Rows under headings, aligned by what a terminal shows.
+/// Rows under headings, aligned by their width on a terminal.
 package struct Table {
     private let headings: [String]
     private let rightAligned: Set<Int>
@@ -7,27 +7,27 @@ package struct Table {
 
     private static let gap = "  "
     private static let flexibleWidthMin = 8
-    /// Columns to which cells are padded at most where no terminal's width cuts them: one long name moves its own row,
-    /// and makes no other one longer.
+    /// The most columns to which cells are padded if no terminal limits the width. A longer name moves only its own row.
     private static let paddedWidthMax = 40
 
     /// - Parameters:
     ///   - rightAligned: Columns of numbers.
-    ///   - flexible: Columns that are cut where the terminal is too narrow, the first ones last.
+    ///   - flexible: Columns that are cut if the terminal is too narrow, the first one last.
     package init(_ headings: [String], rightAligned: Set<Int> = [], flexible: [Int] = [0]) {
         self.headings = headings
         self.rightAligned = rightAligned
         self.flexible = flexible
     }
 
-    /// Adds a row: a cell for each heading, by whomever it was written.
+    /// Adds a row: a cell for each heading. Cells may hold foreign text.
     package mutating func add(_ cells: [String]) {
         rows.append(cells.map { DisplayText.line($0) })
     }
 
     /// The table, without a line break at its end.
     ///
-    /// - Parameter width: Columns of the terminal; nil for none, where cells are shown up to ``DisplayText/columnsMax``.
+    /// - Parameter width: Columns of the terminal; nil for none, and then cells have up to ``DisplayText/columnsMax``
+    ///   columns.
     package func text(width: Int? = Console.width) -> ShownText {
         var widths = headings.indices.map { column in
             ([headings[column]] + rows.map { $0[column] }).map(DisplayText.width).max() ?? 0

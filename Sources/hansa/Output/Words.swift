@@ -2,12 +2,12 @@ import Commands
 import Foundation
 import Replica
 
-/// Ids, times and amounts as people read them.
+/// Ids, times and amounts in the form for people.
 enum Words {
     /// The first 12 digits of an id.
     static func short(_ id: String) -> String { String(id.prefix(12)) }
 
-    /// A state's token as people read it: `in step` for `in-step`.
+    /// A state's token for people: `in step` for `in-step`.
     static func state(_ token: String) -> String { token.replacing("-", with: " ") }
 
     /// `1 record`, `3 records`.
@@ -44,7 +44,7 @@ enum Words {
         return seconds < 1 ? "now" : "\(duration(max(0, seconds))) ago"
     }
 
-    /// Local time of an ISO 8601 text, to the second; the text itself where it is none.
+    /// The local time of an ISO 8601 text, to the second; the text itself if it is not ISO 8601.
     static func time(_ text: String) -> String {
         let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
         guard let date = (try? style.parse(text)) ?? (try? Date.ISO8601FormatStyle().parse(text)) else { return text }
@@ -70,7 +70,7 @@ enum Words {
         }
     }
 
-    /// A word as a shell takes it.
+    /// A word in the form that a shell reads as one word.
     static func quoted(_ word: String) -> String {
         let plain = word.unicodeScalars.allSatisfy { scalar in
             scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)

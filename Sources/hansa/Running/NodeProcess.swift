@@ -9,18 +9,18 @@ import Server
 import ServiceLifecycle
 import UnixSignals
 
-/// Runs a node in this process: the peers' side and the local socket.
+/// Runs a node in this process: the sessions with peers and the local socket.
 package enum NodeProcess {
-    /// Seconds that a request under way is given after a signal; then it is cancelled.
+    /// Seconds that a running request has after a signal before it is cancelled.
     private static let graceSeconds: Int64 = 2
-    /// Seconds after a signal at which the process ends come what may. What was answered is on disk.
+    /// Seconds after a signal at which the process ends in any case. Everything that was answered is on disk.
     private static let stopSecondsMax = 4.5
 
     /// Runs until SIGTERM or SIGINT.
     ///
-    /// - Throws: ``Failure``: ``Reason/folderInUse`` or ``Reason/portInUse`` at once, and whatever stops the node.
+    /// - Throws: ``Failure``: ``Reason/folderInUse`` or ``Reason/portInUse`` at once, and the failure that stops the node.
     package static func run(_ folder: DataFolder, flags: Settings.Flags, logger: Logger) async throws {
-        // The socket and what SQLite makes beside the database are for the owner alone.
+        // The socket and SQLite's files beside the database are for the owner alone.
         umask(0o077)
         ConnectionLimits.raiseDescriptors()
         let replica = try await open(folder)
@@ -34,9 +34,9 @@ package enum NodeProcess {
         )
         var quiet = logger
         if quiet.logLevel > .debug { quiet.logLevel = .critical }
-        // Stopped in reverse order: first nothing more is asked, then the node stops. So also where the node cannot go on:
-        // to cancel the server while somebody connects would end the process by a trap in NIO, which asks that a channel
-        // that was accepted is served.
+        // Services stop in reverse order: first the server takes no more requests, then the node stops. A node that cannot
+        // continue stops gracefully too. To cancel the server while a client connects would end the process by a trap: NIO
+        // demands that every accepted channel is served.
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(service: service, failureTerminationBehavior: .gracefullyShutdownGroup),
@@ -50,12 +50,12 @@ package enum NodeProcess {
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch is CancellationError {
-            // A request outlived its grace; all else has stopped in order.
+            // A request has exceeded its grace period; everything else has stopped in order.
         }
         logger.info("stopped")
     }
 
-    /// Opens the folder at once or not at all; only a passing command is waited for.
+    /// Opens the folder at once or fails; waits only for a short command.
     private static func open(_ folder: DataFolder) async throws -> Replica {
         do {
             return try Replica(opening: folder)
@@ -66,7 +66,7 @@ package enum NodeProcess {
     }
 }
 
-/// Ends the process if stopping takes too long. It is the first to be told to stop.
+/// Ends the process if stopping takes too long. It is the first service to stop.
 private struct StopBound: Service {
     let seconds: Double
     let logger: Logger
