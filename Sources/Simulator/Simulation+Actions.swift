@@ -288,7 +288,7 @@ extension Simulation {
             violate("node \(place) reports a state that is not its own")
         }
         guard sampleRandom.next() % (8 * settings.roundTripEvery) == 0 else { return }
-        let missing = node.box?.engine.shown.heads.count { !node.disk.holds($0.value, of: $0.key) } ?? 0
+        let missing = node.box?.engine.advertised.heads.count { !node.disk.holds($0.value, of: $0.key) } ?? 0
         if missing > 0 { violate("node \(place) announces \(missing) heads that are not on its disk") }
     }
 

@@ -205,7 +205,7 @@ struct MessageMaker {
     /// The sender's claimed frontier: the node's advertised frontier with false entries.
     func frontier(using random: inout SplitMix64) -> FrontierTree {
         var tree = FrontierTree(seed: random.next())
-        for entry in node.box.engine.shown.sorted where !random.isOne(in: 10) {
+        for entry in node.box.engine.advertised.sorted where !random.isOne(in: 10) {
             tree.set(entry.head, of: entry.log, hasher: hasher)
         }
         for _ in 0..<random.small(below: random.isOne(in: 50) ? 3_000 : 60) {

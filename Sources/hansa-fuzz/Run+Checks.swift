@@ -35,7 +35,7 @@ extension Run {
     /// may differ permanently (Docs/Protocol.md, section 16).
     private func differentLogs(_ one: HonestNode, _ other: HonestNode) -> [LogID] {
         guard one.box.engine.fingerprint != other.box.engine.fingerprint else { return [] }
-        let (left, right) = (one.box.engine.shown, other.box.engine.shown)
+        let (left, right) = (one.box.engine.advertised, other.box.engine.advertised)
         let ambiguous = ambiguous(one)
         return Set(left.heads.keys).union(right.heads.keys)
             .filter { left[$0] != right[$0] && !ambiguous.contains($0.author) }.sorted()
@@ -44,7 +44,7 @@ extension Run {
     private func words(_ logs: [LogID], _ one: HonestNode, _ other: HonestNode) -> String {
         let words = logs.prefix(4).map { log in
             let number = peers.first { $0.key == log.author }?.number ?? -1
-            let heads = [one, other].map { "\($0.box.engine.shown[log]?.sequence ?? 0)" }
+            let heads = [one, other].map { "\($0.box.engine.advertised[log]?.sequence ?? 0)" }
             let fork = one.box.engine.forks[log].map { ", forked at \($0)" } ?? ""
             let reasons = [one, other].compactMap { $0.box.engine.parked[log]?.refusal.reason }
             return "log \(log.incarnation) of \(number): \(heads.joined(separator: " and "))" + fork

@@ -121,7 +121,7 @@ final class Run {
         var settings = EngineSettings()
         guard !random.isOne(in: 3) else { return settings }
         // A peer that breaks the protocol may return soon, so that a run has more sessions.
-        settings.shunTime = 2_000
+        settings.banTime = 2_000
         // A large budget avoids long holds, so that more messages are handled.
         settings.budget.workPerSecond *= 100
         settings.budget.workBurst *= 100
@@ -131,12 +131,12 @@ final class Run {
             settings.overlay.neighboursMax = 4
             settings.overlay.passiveMax = 4
             settings.overlay.walksMax = 4
-            settings.stranger = 5_000
+            settings.nonNeighbour = 5_000
             settings.overlay.shuffleInterval = 2_000
         }
         if random.isOne(in: 2) {
             settings.headsMax = 300
-            settings.strangersMax = 8
+            settings.orphansMax = 8
             settings.parkedMax = 4
             settings.wantsPerLinkMax = 4
             settings.inquiriesMax = 2

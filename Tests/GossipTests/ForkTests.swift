@@ -55,7 +55,7 @@ struct ForkTests {
         }
         // All show the same, and say so to each other, although two of them hold more on disk.
         #expect(Set((0..<3).map { cluster.box($0)?.engine.fingerprint }).count == 1, "\(cluster.summary)")
-        #expect(cluster.box(0)?.engine.shown[log]?.sequence ?? 0 == UInt64(common))
+        #expect(cluster.box(0)?.engine.advertised[log]?.sequence ?? 0 == UInt64(common))
         #expect(cluster.storage(1).head(of: log)?.sequence == UInt64(common + first))
         #expect(cluster.storage(2).head(of: log)?.sequence == UInt64(common + second))
         #expect(cluster.violations.isEmpty, "\(cluster.violations)")
@@ -106,10 +106,10 @@ struct ForkTests {
             )
         )
         #expect(actions.contains(.readHeaders(LogRange(log: one[0].log, from: 3, to: 3), purpose: .cut)))
-        #expect(lone.engine.shown[one[0].log] == nil)
+        #expect(lone.engine.advertised[one[0].log] == nil)
         let header = SignedHeader(header: one[2].headerBytes, signature: one[2].signature)
         lone.step(.headersRead(LogRange(log: one[0].log, from: 3, to: 3), purpose: .cut, [header]))
-        #expect(lone.engine.shown[one[0].log] == one[1].head)
+        #expect(lone.engine.advertised[one[0].log] == one[1].head)
         // Nothing beyond the fork is given to anybody.
         let reads = lone.receive(.want(LogRange(log: one[0].log, from: 1, to: 4), credit: 10_000), on: link).reads
         #expect(reads == [LogRange(log: one[0].log, from: 1, to: 2)])

@@ -30,7 +30,7 @@ struct HostilePeerTests {
         #expect(all.disconnects == [.tooManyRefusals])
         #expect(all.sent(on: hostile).isEmpty, "told once")
         // It is not let in again at once; the honest node's own delta is taken.
-        #expect(lone.connect(1).actions.disconnects == [.shunned])
+        #expect(lone.connect(1).actions.disconnects == [.banned])
         #expect(lone.receive(deltas: [delta.encoded()], on: honest).stores.count == 1)
     }
 
@@ -228,7 +228,7 @@ struct HostilePeerTests {
     @Test
     func `a stranger's announcement is kept, told on, and bounded`() {
         var settings = EngineSettings()
-        settings.strangersMax = 2
+        settings.orphansMax = 2
         var lone = LoneEngine(settings: settings)
         let link = lone.open(1)
         let other = lone.open(2)

@@ -14,7 +14,7 @@ extension Engine {
             inFlight[delta.log] = nil
             logs.append(delta.log)
         }
-        show(logs.unique, now: now)
+        advertise(logs.unique, now: now)
         push(deltas, hops: 1, except: nil, now: now)
     }
 
@@ -227,7 +227,7 @@ extension Engine {
                 broadcast.prune(swap.prune)
                 counters.prunesSent += 1
                 if let other = openLink(to: swap.prune) { send(other, .prune) }
-            } else if head.head.sequence <= limit(of: head.log), !isDistrusted(head.log, on: id) {
+            } else if head.head.sequence <= limit(of: head.log), !isBackingOff(head.log, on: id) {
                 broadcast.told(head, hops: entry.hops, by: peer, now: now, random: &random)
             }
         }
@@ -246,7 +246,7 @@ extension Engine {
     mutating func graftOverdue(now: Instant) {
         guard broadcast.deadline.map({ $0 <= now }) ?? false else { return }
         let open = Dictionary(
-            links.values.filter { $0.isOpen && !$0.isSuspect }.map { ($0.node, $0.distrusted) },
+            links.values.filter { $0.isOpen && !$0.isSuspect }.map { ($0.node, $0.backingOff) },
             uniquingKeysWith: { $1 }
         )
         let coming = logsComing(now: now)
@@ -260,7 +260,7 @@ extension Engine {
             guard let id = openLink(to: graft.node) else { continue }
             learn(log, graft.head.head.sequence, on: id)
             let held = accepted(log)?.sequence ?? 0
-            guard graft.head.head.sequence > held, links[id]?.distrusted[log] == nil else {
+            guard graft.head.head.sequence > held, links[id]?.backingOff[log] == nil else {
                 broadcast.settle(log)
                 continue
             }
@@ -294,7 +294,7 @@ extension Engine {
         for id in links.keys {
             guard let link = links[id], let want = link.wants.removeValue(forKey: log) else { continue }
             unplanned.insert(log)
-            distrust(log, on: id, for: settings.wantDeadline, now: now)
+            backOff(log, on: id, for: settings.wantDeadline, now: now)
             if !want.hasMoved { charge(Price.vainGraft, to: id, now: now) }
         }
     }

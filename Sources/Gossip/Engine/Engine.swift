@@ -33,7 +33,7 @@ package struct Engine: ~Copyable {
     /// What peers are told: of ``durable`` the logs of enrolled nodes, forked ones up to before the fork.
     var frontier: FrontierTree
     package internal(set) var summary: StoredSummary
-    /// The fingerprint of ``shown``.
+    /// The fingerprint of ``advertised``.
     package internal(set) var fingerprint: Hash256
     /// The last delta before the fork of logs that are held beyond it, as read from the disk.
     var cutHeads: [LogID: Head] = [:]
@@ -77,7 +77,7 @@ package struct Engine: ~Copyable {
     var unprovenPauses: [OrganizationID: (pause: Milliseconds, until: Instant)] = [:]
     /// A lower bound of all deadlines that links have. Those that are put off need not be told.
     var linksDueAt: Instant?
-    var acquaintances: [NodeKey: Acquaintance] = [:]
+    var peerRecords: [NodeKey: PeerRecord] = [:]
     /// Deltas handed over to be stored, by token, with where they came from.
     var storing: [UInt64: StoringBatch] = [:]
     var nextToken: UInt64 = 1
@@ -97,7 +97,7 @@ package struct Engine: ~Copyable {
     var stateChangedAt: Instant?
     var heartbeatAt: Instant?
     var antiEntropyAt: Instant?
-    var strangerAt: Instant?
+    var nonNeighbourAt: Instant?
     /// In a full mesh, nodes with lesser keys are not dialled before.
     var courtesyUntil = Instant(nanoseconds: .max)
     var timerSetTo: Instant?
@@ -153,12 +153,12 @@ package struct Engine: ~Copyable {
         uncut = Set(forks.keys)
         overlay.adopt(roster.organizations)
         for contact in contacts.sorted(by: { $0.time < $1.time }) where roster.organization(of: contact.node) != nil {
-            let acquaintance = acquaintance(contact.node)
-            acquaintance.isProven = true
-            acquaintance.address = contact.address
+            let peerRecord = peerRecord(contact.node)
+            peerRecord.isProven = true
+            peerRecord.address = contact.address
             if contact.node != node { overlay.remember(contact.node) }
         }
-        showAll()
+        advertiseAll()
     }
 
     /// Notes that a log is durable up to there.
@@ -172,7 +172,7 @@ package struct Engine: ~Copyable {
     }
 
     /// What peers are told of what is on disk. Linear in the number of logs.
-    package var shown: Frontier {
+    package var advertised: Frontier {
         Frontier(Dictionary(uniqueKeysWithValues: frontier.sorted.map { ($0.log, $0.head) }))
     }
 
@@ -219,10 +219,10 @@ package struct Engine: ~Copyable {
     }
 
     /// What is remembered of a node, from now on.
-    mutating func acquaintance(_ peer: NodeKey) -> Acquaintance {
-        if let known = acquaintances[peer] { return known }
-        let new = Acquaintance()
-        acquaintances[peer] = new
+    mutating func peerRecord(_ peer: NodeKey) -> PeerRecord {
+        if let known = peerRecords[peer] { return known }
+        let new = PeerRecord()
+        peerRecords[peer] = new
         return new
     }
 
@@ -245,12 +245,12 @@ package struct Engine: ~Copyable {
         )
     }
 
-    /// Ends a session: a peer's violation is told, counted and shown, and disturbs nobody else. The peer is shunned for
+    /// Ends a session: a peer's violation is told, counted and shown, and disturbs nobody else. The peer is banned for
     /// a while.
     mutating func violate(_ id: LinkID, _ what: String, refusal: SessionRefusal? = nil, now: Instant) {
         guard let link = links[id] else { return }
         actions.append(.noteViolation(link.node, what))
-        shun(link.node, now: now)
+        ban(link.node, now: now)
         close(id, refusal ?? .violation(what), now: now)
     }
 
@@ -270,7 +270,7 @@ package struct Engine: ~Copyable {
             for link in links.values {
                 due(deadline(of: link))
                 if let check = link.wantsCheckAt { due(check) }
-                if let check = link.distrustCheckAt { due(check) }
+                if let check = link.backOffCheckAt { due(check) }
             }
         }
         endRests(now: now)
@@ -286,10 +286,10 @@ package struct Engine: ~Copyable {
             self.antiEntropyAt = now + jittered(settings.antiEntropy)
             if let link = neighbourLinks.randomElement(using: &random) { askState(link.id, now: now) }
         }
-        if strangerAt == nil { strangerAt = now + jittered(settings.stranger) }
-        if let strangerAt, strangerAt <= now {
-            self.strangerAt = now + jittered(settings.stranger)
-            contactStranger(now: now)
+        if nonNeighbourAt == nil { nonNeighbourAt = now + jittered(settings.nonNeighbour) }
+        if let nonNeighbourAt, nonNeighbourAt <= now {
+            self.nonNeighbourAt = now + jittered(settings.nonNeighbour)
+            contactNonNeighbour(now: now)
         }
     }
 
@@ -323,8 +323,8 @@ package struct Engine: ~Copyable {
     }
 
     private func earliestDeadline(now: Instant) -> Instant {
-        guard let heartbeatAt, let antiEntropyAt, let strangerAt else { return now }
-        var earliest = min(heartbeatAt, antiEntropyAt, strangerAt)
+        guard let heartbeatAt, let antiEntropyAt, let nonNeighbourAt else { return now }
+        var earliest = min(heartbeatAt, antiEntropyAt, nonNeighbourAt)
         func consider(_ deadline: Instant?) {
             if let deadline, deadline < earliest { earliest = deadline }
         }

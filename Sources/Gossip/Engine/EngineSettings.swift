@@ -15,7 +15,7 @@ package struct EngineSettings: Hashable, Sendable {
     /// How often a node that is no neighbour is dialled to compare frontiers, so that no part of the alliance stays by
     /// itself. Half to one and a half times this. A guess: a handshake a minute costs nothing, and of a hundred nodes cut
     /// in halves one finds the other side a second after it can.
-    package var stranger: Milliseconds = 60_000
+    package var nonNeighbour: Milliseconds = 60_000
     /// How long changes are gathered before peers are told of them or of a new state. Longer saves messages during
     /// an import, shorter shows progress sooner.
     package var announceDelay: Milliseconds = 100
@@ -27,7 +27,7 @@ package struct EngineSettings: Hashable, Sendable {
     /// How long a session with a node that is no neighbour stays open without a purpose.
     package var idleMax: Milliseconds = 5_000
     /// How long a peer that broke the protocol is not spoken to. A guess: long enough that its trouble costs little.
-    package var shunTime: Milliseconds = 60_000
+    package var banTime: Milliseconds = 60_000
     /// Connections with one node at a time, open or not.
     package var linksPerNodeMax = 4
     /// Connections with the nodes of one organization at a time: more than the neighbours in a full mesh and the passing
@@ -80,11 +80,11 @@ package struct EngineSettings: Hashable, Sendable {
     package var relayPause: Milliseconds = 1_000
     /// Announcements kept of nodes that no statement received so far has enrolled; and for each peer, statements that
     /// do not count so far.
-    package var strangersMax = 256
+    package var orphansMax = 256
     /// How long a log of which a peer sent something refused is not asked of it.
-    package var distrust: Milliseconds = 60_000
+    package var backOffTime: Milliseconds = 60_000
     /// How exactly the end of distrust is kept.
-    package var distrustCheck: Milliseconds = 5_000
+    package var backOffCheck: Milliseconds = 5_000
     /// Refused deltas for which the peer is to blame after which a connection is closed.
     package var refusalsMax = 100
     /// Deltas that could not be taken, with their reasons, that are remembered for people.

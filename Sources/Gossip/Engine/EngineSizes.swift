@@ -18,7 +18,7 @@ extension Engine {
         /// Logs held.
         package let logs: Int
         /// Nodes that something is remembered of.
-        package let acquaintances: Int
+        package let peerRecords: Int
         /// Deltas that could not be taken.
         package let parked: Int
         /// Nodes of the passive view.
@@ -32,7 +32,7 @@ extension Engine {
             package fileprivate(set) var behind = 0
             package fileprivate(set) var pushed = 0
             package fileprivate(set) var served = 0
-            package fileprivate(set) var homeless = 0
+            package fileprivate(set) var orphans = 0
             package fileprivate(set) var inquiries = 0
         }
 
@@ -44,7 +44,7 @@ extension Engine {
                 ("logs that a peer lacks deltas of", perLink.behind, settings.headsMax + logs),
                 ("logs pushed to a peer", perLink.pushed, logs),
                 ("stretches that a peer waits for", perLink.served, settings.servedWantsMax),
-                ("statements of a peer that do not count", perLink.homeless, settings.strangersMax),
+                ("statements of a peer that do not count", perLink.orphans, settings.orphansMax),
                 ("searches for forks", perLink.inquiries, settings.inquiriesMax),
                 ("deltas that could not be taken", parked, settings.parkedMax),
                 ("heads waited for", headsMissing, settings.broadcast.missingMax),
@@ -62,7 +62,7 @@ extension Engine {
             perLink.behind = max(perLink.behind, link.behind.count)
             perLink.pushed = max(perLink.pushed, link.pushed.count)
             perLink.served = max(perLink.served, link.served.count)
-            perLink.homeless = max(perLink.homeless, link.homeless.count)
+            perLink.orphans = max(perLink.orphans, link.orphans.count)
             perLink.inquiries = max(perLink.inquiries, link.inquiries.count)
         }
         return Sizes(
@@ -74,7 +74,7 @@ extension Engine {
             statements: governance.statements.count,
             announcements: announcements.latest.count,
             logs: durable.heads.count,
-            acquaintances: acquaintances.count,
+            peerRecords: peerRecords.count,
             parked: parked.count,
             passive: overlay.passive.count,
             perLink: perLink

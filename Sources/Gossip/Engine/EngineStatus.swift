@@ -68,13 +68,13 @@ extension Engine {
     }
 
     private func status(of peer: NodeKey, organization: OrganizationID, now: Instant) -> PeerStatus {
-        let acquaintance = acquaintances[peer]
+        let peerRecord = peerRecords[peer]
         let link = openLink(to: peer).flatMap { links[$0] }
-        let state = link?.state ?? acquaintance?.state
+        let state = link?.state ?? peerRecord?.state
         // Counts of an ended session tell nothing once this node holds other deltas than then.
-        let isComparedSince = acquaintance?.comparedFrontier == fingerprint
-        var behind = isComparedSince ? acquaintance?.behindBy : nil
-        var ahead = isComparedSince ? acquaintance?.aheadBy : nil
+        let isComparedSince = peerRecord?.comparedFrontier == fingerprint
+        var behind = isComparedSince ? peerRecord?.behindBy : nil
+        var ahead = isComparedSince ? peerRecord?.aheadBy : nil
         if state?.frontier == fingerprint {
             (behind, ahead) = (0, 0)
         } else if let link, link.isSynced {
@@ -85,7 +85,7 @@ extension Engine {
                 .own
             } else if let link {
                 standing(of: link, state: state, behind: behind, ahead: ahead, now: now)
-            } else if acquaintance?.hasFailed == true, overlay.isMesh || acquaintance?.pause != nil {
+            } else if peerRecord?.hasFailed == true, overlay.isMesh || peerRecord?.pause != nil {
                 // Not to be connected is nothing unusual where not everybody is everybody's neighbour.
                 .unreachable
             } else {
@@ -97,15 +97,15 @@ extension Engine {
             standing: standing,
             behindBy: peer == node ? 0 : behind,
             aheadBy: peer == node ? 0 : ahead,
-            lastContact: acquaintance?.lastContact,
+            lastContact: peerRecord?.lastContact,
             isConnected: link != nil,
             dialled: link?.dialled ?? false,
             addresses: announcements.latest[peer]?.addresses ?? [],
-            program: acquaintance?.program,
-            refusal: acquaintance?.refusal,
-            answeredAddress: acquaintance?.address,
-            dialFailure: acquaintance?.dialFailure,
-            clockAheadMilliseconds: acquaintance?.clockAheadMilliseconds,
+            program: peerRecord?.program,
+            refusal: peerRecord?.refusal,
+            answeredAddress: peerRecord?.address,
+            dialFailure: peerRecord?.dialFailure,
+            clockAheadMilliseconds: peerRecord?.clockAheadMilliseconds,
             fetching: link?.wants.count ?? 0
         )
     }

@@ -120,7 +120,7 @@ extension Engine {
     private mutating func endInquiry(_ log: LogID, on id: LinkID, now: Instant) {
         links[id]?.inquiries[log] = nil
         // A peer whose heads differ and whose headers do not contradicts itself; it is not asked in a loop.
-        if forks[log] == nil { distrust(log, on: id, for: settings.distrust, now: now) }
+        if forks[log] == nil { backOff(log, on: id, for: settings.backOffTime, now: now) }
     }
 
     /// False where the peer's headers prove nothing.

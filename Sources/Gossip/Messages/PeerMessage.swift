@@ -98,7 +98,7 @@ package struct SessionRefusal: Hashable, Sendable {
         reason: "the node's organization has as many sessions here as it may; try again later"
     )
     package static let idle = SessionRefusal(code: 10, reason: "nothing more to say; no neighbour")
-    package static let shunned = SessionRefusal(
+    package static let banned = SessionRefusal(
         code: 8,
         reason: "the node broke the protocol a short while ago; it may try again later"
     )

@@ -67,16 +67,16 @@ extension Engine {
     private func mayDial(_ peer: NodeKey, of organization: OrganizationID, now: Instant) -> Bool {
         // In a full mesh both sides would dial at once; the one with the lesser key goes first.
         if overlay.isMesh, peer < node, now < courtesyUntil { return false }
-        let acquaintance = acquaintances[peer]
+        let peerRecord = peerRecords[peer]
         // Nodes that never answered take turns by organization, so that no organization's dead addresses use up the dials.
-        if !overlay.isMesh, acquaintance?.isProven != true, let pause = unprovenPauses[organization], now < pause.until
+        if !overlay.isMesh, peerRecord?.isProven != true, let pause = unprovenPauses[organization], now < pause.until
         {
             return false
         }
         guard !dialling.contains(peer) else { return false }
-        guard let acquaintance else { return true }
-        if let shunned = acquaintance.shunnedUntil, shunned > now { return false }
-        return acquaintance.nextDial.map { $0 <= now } ?? true
+        guard let peerRecord else { return true }
+        if let banned = peerRecord.bannedUntil, banned > now { return false }
+        return peerRecord.nextDial.map { $0 <= now } ?? true
     }
 
     /// Dials a node, the address that last answered first.
@@ -89,12 +89,12 @@ extension Engine {
             roster.organization(of: peer) != nil, !dialling.contains(peer),
             isOrdered || dialling.count < settings.dialsMax
         else { return false }
-        let acquaintance = acquaintance(peer)
-        if let known = acquaintance.address, let position = addresses.firstIndex(of: known) {
+        let peerRecord = peerRecord(peer)
+        if let known = peerRecord.address, let position = addresses.firstIndex(of: known) {
             addresses.remove(at: position)
             addresses.insert(known, at: 0)
         }
-        acquaintance.nextDial = nil
+        peerRecord.nextDial = nil
         dialling.insert(peer)
         actions.append(.dial(peer, addresses: addresses))
         return true
@@ -124,7 +124,7 @@ extension Engine {
     }
 
     /// Compares frontiers with somebody who is no neighbour, drawn at random.
-    mutating func contactStranger(now: Instant) {
+    mutating func contactNonNeighbour(now: Instant) {
         guard !overlay.isMesh else { return }
         let others = dialable(now: now).filter { !overlay.sought.contains($0) }.sorted()
         if let peer = others.randomElement(using: &random) { dial(peer) }

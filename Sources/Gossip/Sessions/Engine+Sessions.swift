@@ -11,9 +11,9 @@ extension Engine {
             actions.append(.disconnect(id, .notAMember))
             return
         }
-        let acquaintance = acquaintance(peer)
-        guard !isShunned(peer, now: now) else {
-            actions.append(.disconnect(id, .shunned))
+        let peerRecord = peerRecord(peer)
+        guard !isBanned(peer, now: now) else {
+            actions.append(.disconnect(id, .banned))
             return
         }
         guard links.values.count(where: { $0.node == peer }) < settings.linksPerNodeMax else {
@@ -24,13 +24,13 @@ extension Engine {
             actions.append(.disconnect(id, .tooManySessions))
             return
         }
-        acquaintance.isProven = true
+        peerRecord.isProven = true
         unprovenPauses[organization] = nil
         links.insert(
             Link(
                 id: id,
                 node: peer,
-                acquaintance: acquaintance,
+                peerRecord: peerRecord,
                 dialled: dialled,
                 now: now,
                 settings: settings
@@ -38,9 +38,9 @@ extension Engine {
         )
         due(now + settings.helloDeadline)
         charge(Price.session, to: id, now: now)
-        acquaintance.nextDial = nil
-        acquaintance.dialFailure = nil
-        if let address { acquaintance.address = address }
+        peerRecord.nextDial = nil
+        peerRecord.dialFailure = nil
+        if let address { peerRecord.address = address }
         send(
             id,
             .hello(
@@ -82,21 +82,21 @@ extension Engine {
         openLinks.removeAll { $0.id == id }
         forgetLookups(of: id)
         let peer = link.node
-        let acquaintance = link.acquaintance
+        let peerRecord = link.peerRecord
         if link.isOpen {
             if link.isSynced {
-                (acquaintance.behindBy, acquaintance.aheadBy) = difference(link)
-                acquaintance.comparedFrontier = fingerprint
+                (peerRecord.behindBy, peerRecord.aheadBy) = difference(link)
+                peerRecord.comparedFrontier = fingerprint
             }
-            acquaintance.state = link.state ?? acquaintance.state
+            peerRecord.state = link.state ?? peerRecord.state
         }
-        acquaintance.hasFailed = true
+        peerRecord.hasFailed = true
         let isLast = !links.values.contains { $0.node == peer && !$0.isSuspect }
         if isLast {
             // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
             // either side, would be again.
-            if let openedAt = link.openedAt, openedAt + settings.dialPauseMax <= now { acquaintance.pause = nil }
-            scheduleDial(acquaintance, now: now)
+            if let openedAt = link.openedAt, openedAt + settings.dialPauseMax <= now { peerRecord.pause = nil }
+            scheduleDial(peerRecord, now: now)
         }
         if isLast { perform(overlay.closed(peer, now: now), now: now) }
         unplanned.formUnion(link.wants.keys)
@@ -104,12 +104,12 @@ extension Engine {
     }
 
     /// The peer broke the protocol: no session with it for a while.
-    mutating func shun(_ peer: NodeKey, now: Instant) {
-        acquaintance(peer).shunnedUntil = now + settings.shunTime
+    mutating func ban(_ peer: NodeKey, now: Instant) {
+        peerRecord(peer).bannedUntil = now + settings.banTime
     }
 
-    private func isShunned(_ peer: NodeKey, now: Instant) -> Bool {
-        acquaintances[peer]?.shunnedUntil.map { $0 > now } ?? false
+    private func isBanned(_ peer: NodeKey, now: Instant) -> Bool {
+        peerRecords[peer]?.bannedUntil.map { $0 > now } ?? false
     }
 
     /// Notes that something came on a link.
@@ -122,38 +122,38 @@ extension Engine {
             replanAll(of: link)
             due(now + settings.idleMax)
         }
-        link.acquaintance.lastContact = now
-        link.acquaintance.hasFailed = false
+        link.peerRecord.lastContact = now
+        link.peerRecord.hasFailed = false
     }
 
     mutating func dialFailed(_ peer: NodeKey, reason: String, now: Instant) {
         dialling.remove(peer)
-        let acquaintance = acquaintance(peer)
-        if !acquaintance.isProven, let organization = roster.organization(of: peer) {
+        let peerRecord = peerRecord(peer)
+        if !peerRecord.isProven, let organization = roster.organization(of: peer) {
             let pause =
                 unprovenPauses[organization].map { min(Milliseconds($0.pause.count * 2), settings.dialPauseMax) }
                 ?? settings.dialPauseMin
             unprovenPauses[organization] = (pause, now + jittered(pause))
         }
-        acquaintance.dialFailure = PeerStatus.DialFailure(reason: reason, at: now)
-        acquaintance.hasFailed = true
-        scheduleDial(acquaintance, now: now)
+        peerRecord.dialFailure = PeerStatus.DialFailure(reason: reason, at: now)
+        peerRecord.hasFailed = true
+        scheduleDial(peerRecord, now: now)
         if !links.values.contains(where: { $0.node == peer }) { perform(overlay.closed(peer, now: now), now: now) }
     }
 
-    private mutating func scheduleDial(_ acquaintance: Acquaintance, now: Instant) {
+    private mutating func scheduleDial(_ peerRecord: PeerRecord, now: Instant) {
         let pause =
-            acquaintance.pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) }
+            peerRecord.pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) }
             ?? settings.dialPauseMin
-        acquaintance.pause = pause
-        acquaintance.nextDial = now + jittered(pause)
+        peerRecord.pause = pause
+        peerRecord.nextDial = now + jittered(pause)
     }
 
     mutating func received(_ message: PeerMessage, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         heard(link, now: now)
         if case .refusal(let refusal) = message {
-            if !refusal.isOrderly { link.acquaintance.refusal = refusal }
+            if !refusal.isOrderly { link.peerRecord.refusal = refusal }
             close(id, nil, now: now)
             return
         }
@@ -238,8 +238,8 @@ extension Engine {
         }
         guard keepsLink(id, now: now) else { return }
         actions.append(.noteSession(link.node, program: hello.program))
-        link.acquaintance.program = hello.program
-        link.acquaintance.refusal = nil
+        link.peerRecord.program = hello.program
+        link.peerRecord.refusal = nil
         if hello.governance != currentGovernanceFingerprint() {
             charge(Price.sent(governance.statements.count * Hash256.byteCount), to: id, now: now)
             askGovernance(id)

@@ -6,7 +6,7 @@ final class Link {
     let id: LinkID
     let node: NodeKey
     /// What is remembered of that node.
-    let acquaintance: Acquaintance
+    let peerRecord: PeerRecord
     let dialled: Bool
     /// When the first message must have come; nil once it has.
     var helloDeadline: Instant?
@@ -58,7 +58,7 @@ final class Link {
     /// When the peer was last sent all ids of statements, because it asked.
     var governanceAnswered: Instant?
     /// Statements that say nothing before others have come: by somebody whom the roster does not know yet.
-    var homeless: [Statement] = []
+    var orphans: [Statement] = []
 
     // What this node pushed to the peer.
     /// The last delta of each log pushed and not confirmed, with the bytes pushed of the log.
@@ -82,8 +82,8 @@ final class Link {
     /// Bytes received from it that are not durable yet.
     var bytesPending: UInt64 = 0
     /// Logs that are not asked of the peer until then: it sent something refused, or nothing.
-    var distrusted: [LogID: Instant] = [:]
-    var distrustCheckAt: Instant?
+    var backingOff: [LogID: Instant] = [:]
+    var backOffCheckAt: Instant?
     /// Refused deltas for which the peer itself is to blame: it passed on what no honest node does.
     var faults = 0
     /// Deltas of this node that the peer refused, noted.
@@ -110,14 +110,14 @@ final class Link {
     init(
         id: LinkID,
         node: NodeKey,
-        acquaintance: Acquaintance,
+        peerRecord: PeerRecord,
         dialled: Bool,
         now: Instant,
         settings: EngineSettings
     ) {
         self.id = id
         self.node = node
-        self.acquaintance = acquaintance
+        self.peerRecord = peerRecord
         self.dialled = dialled
         helloDeadline = now + settings.helloDeadline
         lastHeard = now
@@ -269,7 +269,7 @@ struct Inquiry {
 }
 
 /// What is remembered of a node beyond its connections. Only the engine that made it has it.
-final class Acquaintance {
+final class PeerRecord {
     var state: StateSummary?
     /// Deltas that it lacked, and had more, when the last session ended; compared with ``comparedFrontier``.
     var behindBy: UInt64?
@@ -284,7 +284,7 @@ final class Acquaintance {
     var refusal: SessionRefusal?
     var hasFailed = false
     /// No session with it before then, since it broke the protocol.
-    var shunnedUntil: Instant?
+    var bannedUntil: Instant?
     /// Deltas that were served to it.
     var served: UInt64 = 0
     // Dialling.

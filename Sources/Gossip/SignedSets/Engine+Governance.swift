@@ -29,10 +29,10 @@ extension Engine {
         }
         if !fresh.isEmpty {
             // What does not count yet may count with what comes in the next message.
-            let all = (links[id]?.homeless ?? []) + fresh
+            let all = (links[id]?.orphans ?? []) + fresh
             adopt(all, except: id, store: true, now: now)
-            let homeless = all.filter { !roster.hasStanding($0) }.suffix(settings.strangersMax)
-            links[id]?.homeless = Array(homeless)
+            let orphans = all.filter { !roster.hasStanding($0) }.suffix(settings.orphansMax)
+            links[id]?.orphans = Array(orphans)
             checked += UInt64(governance.statements.count) * Price.statementHeld
         }
         // A peer may honestly hold what has no standing here: whatever it brings only costs its organization's account.
@@ -110,7 +110,7 @@ extension Engine {
         let logs = concerned.flatMap { author in
             (incarnations[author] ?? []).map { LogID(author: author, incarnation: $0) }
         }
-        show(logs.sorted(), now: now)
+        advertise(logs.sorted(), now: now)
     }
 
     mutating func currentGovernanceFingerprint() -> Hash256 {
@@ -151,9 +151,9 @@ extension Engine {
                 continue
             }
             // Deltas refused for want of a statement, or for another organization than the roster then gave.
-            for log in link.distrusted.keys where concerned.contains(log.author) {
+            for log in link.backingOff.keys where concerned.contains(log.author) {
                 guard roster.organization(of: log.author) != nil else { continue }
-                link.distrusted[log] = nil
+                link.backingOff[log] = nil
                 unplanned.insert(log)
             }
             // Heads of authors that were unknown were not kept.
@@ -188,7 +188,7 @@ extension Engine {
             let held = announcements.latest[node]
             // One of a node that is not enrolled here may be ahead of the statement that enrols it.
             let isStranger = roster.organization(of: node) == nil
-            guard !isStranger || held != nil || strangers < settings.strangersMax, announcements.insert(announcement)
+            guard !isStranger || held != nil || strangers < settings.orphansMax, announcements.insert(announcement)
             else { continue }
             if isStranger, held == nil { strangers += 1 }
             if let held { heldAnnouncements.remove(held.encoded) }
@@ -204,11 +204,11 @@ extension Engine {
     /// A new address is worth a try soon, though not as often as somebody signs one: in a full mesh the node with the
     /// lesser key goes first.
     private mutating func hasten(_ peer: NodeKey, now: Instant) {
-        let acquaintance = acquaintance(peer)
-        if let last = acquaintance.hastenedAt, now < last + settings.dialPauseMax { return }
-        acquaintance.hastenedAt = now
-        acquaintance.pause = nil
-        acquaintance.nextDial = !overlay.isMesh || node < peer ? now : now + settings.dialCourtesy
+        let peerRecord = peerRecord(peer)
+        if let last = peerRecord.hastenedAt, now < last + settings.dialPauseMax { return }
+        peerRecord.hastenedAt = now
+        peerRecord.pause = nil
+        peerRecord.nextDial = !overlay.isMesh || node < peer ? now : now + settings.dialCourtesy
         overlay.seekSoon(now: now)
     }
 

@@ -172,7 +172,7 @@ extension Engine {
         now: Instant
     ) {
         guard let node = links[id]?.node else { return }
-        let isKnown = log.map { isDistrusted($0, on: id) } ?? false
+        let isKnown = log.map { isBackingOff($0, on: id) } ?? false
         let isSendersFault = refusal.isSendersFault
         if isSendersFault { links[id]?.faults += 1 }
         if isSendersFault || !isKnown {
@@ -185,14 +185,14 @@ extension Engine {
                 send(id, .deltaRefused(log: log, sequence: sequence, code: refusal.code, reason: refusal.reason))
             }
             // What only waits for a statement is asked for as soon as that has come.
-            if isSendersFault || !isKnown { distrust(log, on: id, for: settings.distrust, now: now) }
+            if isSendersFault || !isKnown { backOff(log, on: id, for: settings.backOffTime, now: now) }
             broadcast.settle(log)
             if !isSendersFault, parked[log] != nil || parked.count < settings.parkedMax {
                 parked[log] = ParkedDelta(sequence: sequence, refusal: refusal, from: node, since: now)
             }
         }
         if links[id]?.faults ?? 0 > settings.refusalsMax {
-            shun(node, now: now)
+            ban(node, now: now)
             close(id, .tooManyRefusals, now: now)
         }
     }
@@ -229,7 +229,7 @@ extension Engine {
                 failed.insert(delta.log)
                 if delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
                     // Not what the disk thinks comes next: not to be asked for in a loop.
-                    distrust(delta.log, on: id, for: settings.wantDeadline, now: now)
+                    backOff(delta.log, on: id, for: settings.wantDeadline, now: now)
                 }
             case .refused(let refusal):
                 failed.insert(delta.log)
@@ -242,7 +242,7 @@ extension Engine {
         for log in failed { resetAccepted(log) }
         unplanned.formUnion(failed)
         advanced = advanced.unique
-        show(advanced, now: now)
+        advertise(advanced, now: now)
         if batch.isPushed {
             links[id]?.unconfirmed.formUnion(advanced)
             if announceAt == nil { announceAt = now + settings.announceDelay }

@@ -14,7 +14,7 @@ extension Engine {
         return forks[log].map { $0 - min($0, 1) } ?? UInt64.max
     }
 
-    private func shownHead(of log: LogID) -> Head? {
+    private func advertisedHead(of log: LogID) -> Head? {
         guard let head = durable[log] else { return nil }
         let limit = limit(of: log)
         if head.sequence <= limit { return head }
@@ -22,9 +22,9 @@ extension Engine {
     }
 
     /// Derives the shown frontier anew. Linear in the number of logs, and their logarithm.
-    mutating func showAll() {
+    mutating func advertiseAll() {
         for log in durable.heads.keys.sorted() {
-            if let head = shownHead(of: log) { frontier.set(head, of: log, hasher: cryptography) }
+            if let head = advertisedHead(of: log) { frontier.set(head, of: log, hasher: cryptography) }
         }
         refreshFingerprint()
     }
@@ -37,11 +37,11 @@ extension Engine {
     ///
     /// - Parameter logs: Ascending, each once.
     /// - Complexity: A logarithm for each log.
-    mutating func show(_ logs: [LogID], now: Instant) {
+    mutating func advertise(_ logs: [LogID], now: Instant) {
         var changed: [LogID] = []
         for log in logs {
             let before = frontier[log]
-            let head = shownHead(of: log)
+            let head = advertisedHead(of: log)
             guard before != head else { continue }
             frontier.set(head, of: log, hasher: cryptography)
             changed.append(log)
@@ -83,7 +83,7 @@ extension Engine {
             header.sequence == range.from, range.from == forks[range.log], let previous = header.previous
         else { return }
         cutHeads[range.log] = Head(sequence: range.from - 1, hash: previous)
-        show([range.log], now: now)
+        advertise([range.log], now: now)
     }
 
     // MARK: - Peers' frontiers
@@ -183,7 +183,7 @@ extension Engine {
     }
 
     mutating func compareHeads(_ heads: [FrontierEntry], on id: LinkID) {
-        for entry in heads where isFork(entry) && !isDistrusted(entry.log, on: id) {
+        for entry in heads where isFork(entry) && !isBackingOff(entry.log, on: id) {
             inquire(entry.log, upTo: entry.sequence, on: id)
         }
     }
@@ -202,9 +202,9 @@ extension Engine {
     mutating func receivedState(_ state: StateSummary, question: UInt64, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         link.state = state
-        link.acquaintance.state = state
+        link.peerRecord.state = state
         let ahead = Int64(clamping: state.wallMilliseconds) - Int64(clamping: wallMilliseconds)
-        link.acquaintance.clockAheadMilliseconds = ahead
+        link.peerRecord.clockAheadMilliseconds = ahead
         if question != 0 { send(id, .state(ownState, question: 0, answered: question)) }
         if state.frontier == fingerprint {
             link.isSynced = true

@@ -82,9 +82,9 @@ extension Engine {
             send(id, message)
         }
         // Everything once is every member's due, and once more where it was lost; beyond that it is paid for.
-        link.acquaintance.served &+= UInt64(wanted.count)
+        link.peerRecord.served &+= UInt64(wanted.count)
         let due = heldDeltas.multipliedReportingOverflow(by: settings.servedTimesFree)
-        if !due.overflow, link.acquaintance.served > due.partialValue &+ settings.servedFree {
+        if !due.overflow, link.peerRecord.served > due.partialValue &+ settings.servedFree {
             charge(Price.lookup + Price.sent(size), to: id, now: now)
         }
         serve(id)

@@ -44,7 +44,7 @@ extension Engine {
         var best: (link: Link, target: UInt64)?
         var full: [Link] = []
         for link in links.values where !link.ahead.isEmpty {
-            guard let theirs = link.ahead[log], link.isOpen, !link.isSuspect, link.distrusted[log] == nil else {
+            guard let theirs = link.ahead[log], link.isOpen, !link.isSuspect, link.backingOff[log] == nil else {
                 continue
             }
             let target = min(theirs, limit)
@@ -133,13 +133,13 @@ extension Engine {
     /// Stretches that make no progress are asked of another peer; the one that let them lie is asked again later.
     mutating func dropStalledWants(now: Instant) {
         for link in links.values {
-            if let check = link.distrustCheckAt, check <= now {
-                let over = link.distrusted.filter { $0.value <= now }
+            if let check = link.backOffCheckAt, check <= now {
+                let over = link.backingOff.filter { $0.value <= now }
                 for log in over.keys {
-                    link.distrusted[log] = nil
+                    link.backingOff[log] = nil
                     unplanned.insert(log)
                 }
-                link.distrustCheckAt = link.distrusted.isEmpty ? nil : now + settings.distrustCheck
+                link.backOffCheckAt = link.backingOff.isEmpty ? nil : now + settings.backOffCheck
             }
             guard let check = link.wantsCheckAt, check <= now else { continue }
             for (log, want) in link.wants where !want.isLate && want.movedAt + settings.wantLateAfter <= now {
@@ -161,7 +161,7 @@ extension Engine {
                 unplanned.insert(log)
                 if accepted(log)?.sequence ?? 0 < want.to {
                     if !want.hasMoved { link.brokenPromises = min(link.brokenPromises + 1, 100) }
-                    distrust(log, on: link.id, for: settings.wantDeadline, now: now)
+                    backOff(log, on: link.id, for: settings.wantDeadline, now: now)
                 }
             }
             link.wantsCheckAt =
@@ -171,17 +171,17 @@ extension Engine {
         }
     }
 
-    func isDistrusted(_ log: LogID, on id: LinkID) -> Bool { links[id]?.distrusted[log] != nil }
+    func isBackingOff(_ log: LogID, on id: LinkID) -> Bool { links[id]?.backingOff[log] != nil }
 
-    mutating func distrust(_ log: LogID, on id: LinkID, for time: Milliseconds, now: Instant) {
+    mutating func backOff(_ log: LogID, on id: LinkID, for time: Milliseconds, now: Instant) {
         guard let link = links[id] else { return }
-        link.distrusted[log] = now + time
-        if link.distrustCheckAt == nil {
-            let check = now + settings.distrustCheck
-            link.distrustCheckAt = check
+        link.backingOff[log] = now + time
+        if link.backOffCheckAt == nil {
+            let check = now + settings.backOffCheck
+            link.backOffCheckAt = check
             due(check)
         }
-        if link.distrusted.count > settings.headsMax { violate(id, "sends refused deltas of too many logs", now: now) }
+        if link.backingOff.count > settings.headsMax { violate(id, "sends refused deltas of too many logs", now: now) }
     }
 
     /// What was asked for has come up to there.

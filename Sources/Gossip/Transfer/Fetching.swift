@@ -1,0 +1,265 @@
+import Catalog
+import DeltaLog
+
+/// What this node asks of one peer: the ranges that it wants, the credit that it gave for them, and the logs that it does
+/// not ask for at present.
+///
+/// The invariants, which ``violation(storing:settings:)`` checks:
+/// - A want's range is not empty, and every want has a number of its own, below the next one.
+/// - ``checkAt`` is no later than the first moment at which a want becomes late or overdue.
+/// - Credit given and the bytes of requested deltas that are being stored are together at most
+///   ``EngineSettings/creditBytes``. Credit given may be negative: the peer sent more than it was given.
+/// - ``bytesPending`` is the sum of the peer's batches that are being stored.
+struct Fetching {
+    /// The ranges that the peer was asked for, one for each log.
+    private(set) var wants: [LogID: Want] = [:]
+    /// When something that was asked for last came.
+    private(set) var movedAt: Instant?
+    /// A lower bound of the moments at which a want becomes late or overdue.
+    private(set) var checkAt: Instant?
+    /// The number of the next want.
+    private var nextOrder: UInt64 = 0
+    /// Bytes that the peer may still send, as far as it was told. Every Deltas message counts by the bytes of its frame,
+    /// so both sides reckon alike, whatever crosses on the way.
+    private(set) var creditGiven: Int64 = 0
+    /// Bytes received from the peer that are not durable yet.
+    private(set) var bytesPending: UInt64 = 0
+    /// How often the peer announced something and did not give it, less how often it gave something; 0 to 100.
+    private(set) var brokenPromises = 0
+    /// Logs that are not asked of the peer until then: it sent something refused, or nothing.
+    private(set) var backingOff: [LogID: Instant] = [:]
+    /// When the ends of back-offs are looked at next.
+    private(set) var backOffCheckAt: Instant?
+    /// Refused deltas for which the peer itself is to blame: no honest node passes them on.
+    private(set) var faults = 0
+
+    /// True if the peer may be asked for one more log.
+    func isFree(_ settings: EngineSettings) -> Bool { wants.count < settings.wantsPerLinkMax }
+
+    /// When a want or a back-off is to be looked at; nil where there is neither.
+    var deadline: Instant? {
+        guard let checkAt, let backOffCheckAt else { return checkAt ?? backOffCheckAt }
+        return min(checkAt, backOffCheckAt)
+    }
+
+    // MARK: - Wants
+
+    /// Notes that the peer is asked for a range. A range of the same log is replaced.
+    ///
+    /// - Parameter isGraft: Whether the broadcast missed it.
+    /// - Returns: When the wants are to be looked at.
+    mutating func begin(
+        _ range: LogRange,
+        isGraft: Bool,
+        patience: Milliseconds,
+        now: Instant,
+        settings: EngineSettings
+    ) -> Instant {
+        let deadline = now + patience
+        wants[range.log] = Want(
+            from: range.from,
+            to: range.to,
+            isGraft: isGraft,
+            begunAt: now,
+            movedAt: now,
+            deadline: deadline,
+            patience: patience,
+            order: nextOrder
+        )
+        nextOrder += 1
+        let check = min(checkAt ?? deadline, deadline, now + settings.wantLateAfter)
+        checkAt = check
+        return check
+    }
+
+    /// Takes back a want.
+    @discardableResult
+    mutating func drop(_ log: LogID) -> Want? { wants.removeValue(forKey: log) }
+
+    /// Takes back all wants.
+    mutating func dropAll() {
+        wants = [:]
+        checkAt = nil
+    }
+
+    /// What has come of a want.
+    struct Progress {
+        /// True if the range has come whole. The want is gone.
+        let isComplete: Bool
+        /// When the wants are to be looked at, where that is earlier than before.
+        let due: Instant?
+    }
+
+    /// Notes that what was asked for has come up to a sequence.
+    ///
+    /// - Returns: Nil where that was not asked for.
+    /// - Complexity: Linear in the wants.
+    mutating func progress(_ log: LogID, _ sequence: UInt64, now: Instant, settings: EngineSettings) -> Progress? {
+        guard let position = wants.index(forKey: log) else { return nil }
+        let want = wants.values[position]
+        guard want.from <= sequence, sequence <= want.to else { return nil }
+        wants.values[position].from = sequence + 1
+        wants.values[position].hasMoved = true
+        wants.values[position].movedAt = now
+        var due: Instant?
+        if want.isLate {
+            wants.values[position].isLate = false
+            let check = now + settings.wantLateAfter
+            checkAt = min(checkAt ?? check, check)
+            due = check
+        }
+        movedAt = now
+        brokenPromises = max(0, brokenPromises - 1)
+        var other = wants.startIndex
+        while other < wants.endIndex {
+            let later = wants.values[other]
+            if later.order >= want.order { wants.values[other].deadline = max(later.deadline, now + later.patience) }
+            wants.formIndex(after: &other)
+        }
+        let isComplete = sequence == want.to
+        if isComplete { wants.remove(at: position) }
+        return Progress(isComplete: isComplete, due: due)
+    }
+
+    /// Looks at the wants, where they are due: one of which nothing came for a while is late, and one that made no progress
+    /// within its patience is dropped. While the peer has no credit, this node's own disk holds everything up: the
+    /// wants get more time.
+    ///
+    /// - Returns: The logs that became late, and the wants that were dropped.
+    mutating func expire(now: Instant, settings: EngineSettings) -> (late: [LogID], overdue: [(log: LogID, want: Want)]) {
+        guard let checkAt, checkAt <= now else { return ([], []) }
+        let isPeersTurn = creditGiven > 0
+        var late: [LogID] = []
+        var overdue: [(log: LogID, want: Want)] = []
+        var position = wants.startIndex
+        while position < wants.endIndex {
+            let (log, want) = wants[position]
+            if !want.isLate, want.movedAt + settings.wantLateAfter <= now {
+                if isPeersTurn {
+                    wants.values[position].isLate = true
+                    late.append(log)
+                } else {
+                    wants.values[position].movedAt = now
+                }
+            }
+            if want.deadline <= now {
+                if isPeersTurn {
+                    overdue.append((log, want))
+                } else {
+                    wants.values[position].deadline = now + want.patience
+                }
+            }
+            wants.formIndex(after: &position)
+        }
+        for (log, _) in overdue { wants[log] = nil }
+        self.checkAt =
+            wants.values.map { want in
+                want.isLate ? want.deadline : min(want.deadline, want.movedAt + settings.wantLateAfter)
+            }.min()
+        return (late, overdue)
+    }
+
+    /// Notes that the peer gave nothing of what it announced.
+    mutating func notePromiseBroken() { brokenPromises = min(brokenPromises + 1, 100) }
+
+    // MARK: - Credit
+
+    /// Notes that the peer sent a frame of so many bytes with deltas.
+    mutating func noteFrame(byteCount: UInt64) { creditGiven -= Int64(clamping: byteCount) }
+
+    /// Gives the peer all the credit that is free; 0 where none is.
+    ///
+    /// - Returns: What the peer is to be told.
+    mutating func takeCredit(_ settings: EngineSettings) -> UInt64 {
+        let free = Int64(clamping: settings.creditBytes) - creditGiven - Int64(clamping: bytesPending)
+        guard free > 0 else { return 0 }
+        creditGiven += free
+        return UInt64(free)
+    }
+
+    /// True if a peer's Deltas message is worth checking: the peer has credit, or was asked for something.
+    var expectsDeltas: Bool { creditGiven > 0 || !wants.isEmpty }
+
+    /// True if deltas of so many bytes may be stored. A peer may send what it has credit for and the rest of a delta.
+    func hasRoom(for size: UInt64, isPushed: Bool, settings: EngineSettings) -> Bool {
+        isPushed
+            ? bytesPending + size <= settings.creditBytes
+            : bytesPending + size <= 2 * settings.creditBytes + UInt64(FormatLimits.deltaBytesMax)
+    }
+
+    /// Notes that so many bytes of the peer's deltas are being stored.
+    mutating func beginStoring(byteCount: UInt64) { bytesPending += byteCount }
+
+    /// Notes that they are stored, or refused.
+    mutating func endStoring(byteCount: UInt64) {
+        assert(byteCount <= bytesPending)
+        bytesPending -= min(bytesPending, byteCount)
+    }
+
+    // MARK: - Backing off
+
+    /// True while a log is not asked of the peer.
+    func isBackingOff(_ log: LogID) -> Bool { backingOff[log] != nil }
+
+    /// Does not ask the peer for a log until then.
+    ///
+    /// - Returns: When the back-offs are to be looked at, where that was not set yet.
+    mutating func backOff(_ log: LogID, until: Instant, now: Instant, settings: EngineSettings) -> Instant? {
+        backingOff[log] = until
+        guard backOffCheckAt == nil else { return nil }
+        let check = now + settings.backOffCheck
+        backOffCheckAt = check
+        return check
+    }
+
+    /// Ends the back-offs whose time is over, where they are due.
+    ///
+    /// - Returns: Their logs.
+    mutating func endBackOffs(now: Instant, settings: EngineSettings) -> [LogID] {
+        guard let check = backOffCheckAt, check <= now else { return [] }
+        let over = backingOff.filter { $0.value <= now }.map(\.key)
+        for log in over { backingOff[log] = nil }
+        backOffCheckAt = backingOff.isEmpty ? nil : now + settings.backOffCheck
+        return over
+    }
+
+    /// Ends the back-off of one log.
+    mutating func endBackOff(_ log: LogID) { backingOff[log] = nil }
+
+    /// Notes a refused delta for which the peer is to blame.
+    mutating func noteFault() { faults += 1 }
+
+    // MARK: - Invariants
+
+    /// The first invariant that does not hold, in words; nil where all hold.
+    ///
+    /// - Parameter storing: Bytes of the peer's batches that are being stored: those that it was asked for, and all.
+    func violation(storing: (asked: UInt64, all: UInt64), settings: EngineSettings) -> String? {
+        let orders = Set(wants.values.map(\.order))
+        if orders.count != wants.count { return "two wants of a peer have one number" }
+        if let last = orders.max(), last >= nextOrder { return "a want has a number that was not given" }
+        for (log, want) in wants {
+            if want.from == 0 || want.from > want.to { return "a want of \(log) from \(want.from) to \(want.to)" }
+            let check = want.isLate ? want.deadline : min(want.deadline, want.movedAt + settings.wantLateAfter)
+            if checkAt.map({ $0 > check }) ?? true { return "a want of \(log) is not looked at in time" }
+        }
+        let wantsMax = settings.wantsPerLinkMax + settings.broadcast.missingMax
+        if wants.count > wantsMax { return "\(wants.count) wants of a peer, of \(wantsMax)" }
+        if creditGiven + Int64(clamping: storing.asked) > Int64(clamping: settings.creditBytes) {
+            return "\(creditGiven) bytes of credit beside \(storing.asked) that are being stored"
+        }
+        if bytesPending != storing.all { return "\(bytesPending) bytes pending, and \(storing.all) being stored" }
+        if bytesPending > 2 * settings.creditBytes + UInt64(FormatLimits.deltaBytesMax) {
+            return "\(bytesPending) bytes of a peer are being stored"
+        }
+        if !(0...100).contains(brokenPromises) { return "\(brokenPromises) broken promises" }
+        if !backingOff.isEmpty, backOffCheckAt == nil { return "back-offs that nothing ends" }
+        return nil
+    }
+}
+
+/// A range of a log that was asked for.
+struct Want {
+    /// The lowest sequence that has not come.
+    fileprivate(set) var from: UInt64
+    let to: UInt64
