@@ -84,11 +84,13 @@ package struct InviteCommand: Command {
     /// Where the newcomer finds this node: what it has announced, or what its settings say.
     private func addresses(_ context: CommandContext) async throws -> [String] {
         let replica = context.replica
-        let bytes = try await replica.read { try $0.announcements() }
-        let announced = bytes.compactMap {
-            try? Announcement(verifying: $0, alliance: replica.alliance, cryptography: replica.cryptography)
-        }
-        let own = announced.first { $0.node == replica.node }?.addresses ?? []
+        let announced = try AnnouncementSet(
+            stored: try await replica.read { try $0.announcements() },
+            in: replica.folder,
+            alliance: replica.alliance,
+            cryptography: replica.cryptography
+        )
+        let own = announced.latest[replica.node]?.addresses ?? []
         let dialable = own.filter { (try? HostPort(dialable: $0)) != nil }
         if !dialable.isEmpty { return dialable }
         throw Failure(

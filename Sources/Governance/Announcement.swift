@@ -92,6 +92,19 @@ package struct AnnouncementSet: Hashable, Sendable {
 
     package init() {}
 
+    /// The set of stored announcements, each checked.
+    ///
+    /// - Throws: ``StatementRefusal`` where one is damaged.
+    package init(
+        verifying stored: some Sequence<[UInt8]>,
+        alliance: AllianceID,
+        cryptography: some Cryptography
+    ) throws(StatementRefusal) {
+        for bytes in stored {
+            _ = insert(try Announcement(verifying: bytes, alliance: alliance, cryptography: cryptography))
+        }
+    }
+
     /// The announcements in ascending order of their nodes.
     package var sorted: [Announcement] { latest.values.sorted { $0.node < $1.node } }
 

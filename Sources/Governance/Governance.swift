@@ -1,4 +1,5 @@
 package import Catalog
+package import DeltaLog
 
 /// The set of governance statements. It only grows, with two exceptions.
 ///
@@ -57,6 +58,21 @@ package struct GovernanceSet: Hashable, Sendable {
         statements[statement.id] = nil
         if let place = Place(statement) { places[place] = nil }
         accounts[Account(statement)]?.remove(statement.id)
+    }
+
+    /// The set of stored statements, each checked.
+    ///
+    /// - Throws: ``StatementRefusal`` where one is damaged.
+    package init(
+        verifying stored: some Sequence<[UInt8]>,
+        alliance: AllianceID,
+        cryptography: some Cryptography
+    ) throws(StatementRefusal) {
+        for bytes in stored {
+            var replaced: Hash256?
+            let statement = try Statement(verifying: bytes, alliance: alliance, cryptography: cryptography)
+            _ = insert(statement, replaced: &replaced)
+        }
     }
 
     /// Adds the statements of signers that the roster knows after all are added (``Roster/hasStanding(_:)``).

@@ -7,7 +7,7 @@ import Store
 extension Engine {
     /// Creates the engine of a node, with everything that its store holds about the alliance.
     ///
-    /// - Throws: ``Failure`` if the store cannot be read or a statement in it is damaged.
+    /// - Throws: ``Failure`` if the store cannot be read, or a statement or an announcement in it is damaged.
     init(of replica: Replica) throws {
         let loaded = try Replica.translating {
             try replica.snapshot { reading in
@@ -18,27 +18,18 @@ extension Engine {
                 )
             }
         }
-        var governance = GovernanceSet()
-        for bytes in loaded.statements {
-            var replaced: Hash256?
-            _ = governance.insert(
-                try Statement(
-                    verifying: bytes,
-                    alliance: replica.alliance,
-                    cryptography: replica.cryptography
-                ),
-                replaced: &replaced
-            )
-        }
-        var announcements = AnnouncementSet()
-        for bytes in loaded.announcements {
-            let announcement = try Announcement(
-                verifying: bytes,
-                alliance: replica.alliance,
-                cryptography: replica.cryptography
-            )
-            _ = announcements.insert(announcement)
-        }
+        let governance = try GovernanceSet(
+            stored: loaded.statements,
+            in: replica.folder,
+            alliance: replica.alliance,
+            cryptography: replica.cryptography
+        )
+        let announcements = try AnnouncementSet(
+            stored: loaded.announcements,
+            in: replica.folder,
+            alliance: replica.alliance,
+            cryptography: replica.cryptography
+        )
         self.init(
             charter: replica.charter,
             node: replica.node,

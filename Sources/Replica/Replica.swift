@@ -75,11 +75,11 @@ package final class Replica: Sendable {
             throw Failure(.wrongKey, "\(folder.nodeKey) is not the key of the node that this folder belongs to")
         }
         let alliance = charter.alliance(cryptography)
-        let governance = try Self.governance(
-            loaded.statements,
+        let governance = try GovernanceSet(
+            stored: loaded.statements,
+            in: folder,
             alliance: alliance,
-            cryptography: cryptography,
-            folder: folder
+            cryptography: cryptography
         )
         self.folder = folder
         self.cryptography = cryptography

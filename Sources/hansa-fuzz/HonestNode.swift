@@ -96,17 +96,9 @@ final class HonestNode {
             (try reading.statements(), try reading.announcements(), try reading.frontier(), try reading.totals())
         }
         let contacts = try store.read { try $0.peerContacts() }
-        let governance = alliance.governance(
-            try statements.map {
-                try Statement(verifying: $0, alliance: alliance.id, cryptography: alliance.cryptography)
-            }
-        )
-        var announcements = AnnouncementSet()
-        for bytes in announced {
-            _ = announcements.insert(
-                try Announcement(verifying: bytes, alliance: alliance.id, cryptography: alliance.cryptography)
-            )
-        }
+        let (id, cryptography) = (alliance.id, alliance.cryptography)
+        let governance = try GovernanceSet(verifying: statements, alliance: id, cryptography: cryptography)
+        let announcements = try AnnouncementSet(verifying: announced, alliance: id, cryptography: cryptography)
         let engine = Engine(
             settings: settings,
             charter: alliance.charter,

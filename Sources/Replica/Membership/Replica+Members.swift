@@ -30,33 +30,14 @@ extension Replica {
     ///
     /// - Throws: ``Failure`` with ``Reason/dataDamaged``.
     func storedRoster(_ reading: ReadTransaction) throws -> (statements: [Statement], roster: Roster) {
-        let governance = try Self.governance(
-            try reading.statements(),
+        let governance = try GovernanceSet(
+            stored: try reading.statements(),
+            in: folder,
             alliance: alliance,
-            cryptography: CheckedBefore(hasher: cryptography),
-            folder: folder
+            cryptography: CheckedBefore(hasher: cryptography)
         )
         let roster = Roster(charter: charter, statements: governance, hasher: cryptography)
         return (Array(governance.statements.values), roster)
-    }
-
-    /// The set of stored statements.
-    ///
-    /// - Throws: ``Failure`` with ``Reason/dataDamaged``.
-    static func governance(
-        _ statements: [[UInt8]],
-        alliance: AllianceID,
-        cryptography: some Cryptography,
-        folder: DataFolder
-    ) throws -> GovernanceSet {
-        var governance = GovernanceSet()
-        for bytes in statements {
-            guard let statement = try? Statement(verifying: bytes, alliance: alliance, cryptography: cryptography)
-            else { throw Failure(.dataDamaged, "a governance statement in \(folder.path) is damaged") }
-            var replaced: Hash256?
-            _ = governance.insert(statement, replaced: &replaced)
-        }
-        return governance
     }
 
     /// Cryptography for bytes whose signatures were checked before: it hashes, and accepts every signature.
