@@ -1,29 +1,29 @@
 import Catalog
 import DeltaLog
 
-/// Which neighbours new deltas are pushed to, and what was told of that has not come: Plumtree (Leitão, Pereira, Rodrigues
+/// Which neighbours new deltas are pushed to, and which announced deltas have not come: Plumtree (Leitão, Pereira, Rodrigues
 /// 2007, "Epidemic Broadcast Trees"), as a pure value.
 ///
-/// Neighbours are **eager**, and get new deltas at once, or **lazy**, and are told of their heads (I-have). Who gets a
-/// delta that it has makes the link lazy (prune); who was told of one that does not come makes the link eager and asks
-/// for it (graft). So the eager links become a tree, and the lazy ones mend it. What differs from the paper:
+/// Neighbours are **eager**, and get new deltas at once, or **lazy**, and get their heads announced (I-have). A node that
+/// gets a delta that it has makes the link lazy (prune). A node that misses an announced one makes the link eager and asks
+/// for it (graft). So the eager links become a tree, and the lazy ones repair it. The differences from the paper:
 ///
 /// - An I-have names heads of logs, so a single one stands for all that comes before it.
-/// - A graft carries no message id: what is missing is asked for as in catch-up, by a stretch of the log, within credit.
-/// - One tree for all authors, as in the paper; it is mended towards short ways by its section 3.8.
+/// - A graft carries no message id: what is missing is asked for as in catch-up, by a range of the log, within credit.
+/// - One tree for all authors, as in the paper; it is repaired towards short ways by its section 3.8.
 /// - Of the deltas that are under way at once one alone gives the tree its shape (``seen(_:from:now:)``), so that the tree
 ///   stays whole while many write.
-/// - Who waits for what it was told of waits for a while drawn at random: of those that a lost push cuts off one asks first,
+/// - A node waits for an announced delta for a while drawn at random: of those that a lost push cuts off one asks first,
 ///   and gives it to the others.
 struct Broadcast: Sendable {
     private let settings: BroadcastSettings
 
     private(set) var eager: Set<NodeKey> = []
     private(set) var lazy: Set<NodeKey> = []
-    /// Heads that neighbours have told of, and whose deltas have not come.
+    /// Heads that neighbours have announced, and whose deltas have not come.
     private var missing: [LogID: Missing] = [:]
-    /// How many of them each neighbour told of first.
-    private var tellings: [NodeKey: Int] = [:]
+    /// How many of them each neighbour announced first.
+    private var announcedFirst: [NodeKey: Int] = [:]
     /// A lower bound of the deadlines in ``missing``.
     private(set) var deadline: Instant?
     /// Per log, how the last delta came.
@@ -38,10 +38,10 @@ struct Broadcast: Sendable {
     private struct Missing: Sendable {
         var head: Head
         var deadline: Instant
-        /// Who told of it first, whose share it counts against.
+        /// Who announced it first, whose share it counts against.
         let first: NodeKey
-        /// Who told of it, in order, with the hops that it would have come by.
-        var tellers: [(node: NodeKey, hops: UInt32)]
+        /// Who announced it, in order, with the hops that it would have come by.
+        var announcers: [(node: NodeKey, hops: UInt32)]
     }
 
     /// The way of one delta, which nothing that is under way at the same time may cut.
@@ -162,16 +162,16 @@ struct Broadcast: Sendable {
         return hops
     }
 
-    /// What was told of comes because two frontiers were compared, before it was missed for long: the tree did not bring
+    /// An announced delta comes because two frontiers were compared, before it was missed for long: the tree did not bring
     /// it, and would not bring the next one either.
     ///
-    /// - Returns: The neighbour to graft: the one that told of it by the shortest way.
+    /// - Returns: The neighbour to graft: the one that announced it by the shortest way.
     func unbrought(_ log: LogID, _ sequence: UInt64, now: Instant) -> NodeKey? {
         // A push may be on its way still, unless the time to a graft is nearly over.
         guard let entry = missing[log], entry.head.sequence <= sequence, grafted[log] == nil,
             entry.deadline <= now + Milliseconds(settings.graftDelay.count / 2)
         else { return nil }
-        return entry.tellers.filter { lazy.contains($0.node) }.min { $0.hops < $1.hops }?.node
+        return entry.announcers.filter { lazy.contains($0.node) }.min { $0.hops < $1.hops }?.node
     }
 
     /// The log is no longer waited for: it was stored by other ways, or does not count.
@@ -181,12 +181,12 @@ struct Broadcast: Sendable {
     }
 
     private mutating func forget(_ log: LogID) {
-        guard let entry = missing.removeValue(forKey: log), let count = tellings[entry.first] else { return }
-        tellings[entry.first] = count > 1 ? count - 1 : nil
+        guard let entry = missing.removeValue(forKey: log), let count = announcedFirst[entry.first] else { return }
+        announcedFirst[entry.first] = count > 1 ? count - 1 : nil
     }
 
-    /// A neighbour tells of a head that is not here, and should come from somebody else.
-    mutating func told(
+    /// A neighbour announces a head that is not here, and should come from somebody else.
+    mutating func announced(
         _ head: LogHead,
         hops: UInt32,
         by node: NodeKey,
@@ -195,25 +195,26 @@ struct Broadcast: Sendable {
     ) {
         if var entry = missing[head.log] {
             if entry.head.sequence < head.head.sequence { entry.head = head.head }
-            entry.tellers.removeAll { $0.node == node }
-            if entry.tellers.count < settings.tellersMax { entry.tellers.append((node, hops)) }
+            entry.announcers.removeAll { $0.node == node }
+            if entry.announcers.count < settings.announcersMax { entry.announcers.append((node, hops)) }
             missing[head.log] = entry
             return
         }
-        guard missing.count < settings.missingMax, tellings[node, default: 0] < settings.missingPerTellerMax else {
+        guard missing.count < settings.missingMax, announcedFirst[node, default: 0] < settings.missingPerAnnouncerMax
+        else {
             return
         }
-        tellings[node, default: 0] += 1
+        announcedFirst[node, default: 0] += 1
         // In steps, so that however much is missing is looked at a few times a second.
         let jitter = UInt64.random(in: 0...settings.graftDelay.count, using: &random)
         let step = settings.graftStep.count * 1_000_000
         let exact = now + Milliseconds(settings.graftDelay.count + jitter)
         let due = Instant(nanoseconds: (exact.nanoseconds + step - 1) / step * step)
-        missing[head.log] = Missing(head: head.head, deadline: due, first: node, tellers: [(node, hops)])
+        missing[head.log] = Missing(head: head.head, deadline: due, first: node, announcers: [(node, hops)])
         deadline = min(deadline ?? due, due)
     }
 
-    /// A neighbour tells of a head that has come already. Where its way would have been much shorter, its link takes the
+    /// A neighbour announces a head that has come already. Where its way would have been much shorter, its link takes the
     /// place of the one that the delta came by (the paper's section 3.8); where that gives the tree its shape, only a delta
     /// of the same log moves it.
     ///
@@ -235,8 +236,8 @@ struct Broadcast: Sendable {
         return (node, arrival.from)
     }
 
-    /// What has been waited for long enough: each is asked of the neighbour that told of it by the shortest way. The next
-    /// one is its turn later.
+    /// The deltas that were waited for long enough. Each is asked of the neighbour that announced it by the shortest way.
+    /// The next announcer has its turn later.
     ///
     /// - Parameters:
     ///   - isComing: Whether a log is being fetched: then it is waited for a while longer.
@@ -256,20 +257,21 @@ struct Broadcast: Sendable {
                 missing[log] = entry
                 continue
             }
-            entry.tellers.removeAll { !mayAsk($0.node, log) }
-            guard let next = entry.tellers.indices.min(by: { entry.tellers[$0].hops < entry.tellers[$1].hops }) else {
+            entry.announcers.removeAll { !mayAsk($0.node, log) }
+            guard let next = entry.announcers.indices.min(by: { entry.announcers[$0].hops < entry.announcers[$1].hops })
+            else {
                 // Nobody is left to ask; comparing frontiers finds it.
                 settle(log)
                 continue
             }
-            let teller = entry.tellers.remove(at: next)
-            // One link at a time: while it is not known whether that mends the tree, others would only bring duplicates.
+            let announcer = entry.announcers.remove(at: next)
+            // One link at a time: while it is not known whether that repairs the tree, others would only bring duplicates.
             let isMending = eager.isEmpty || mendedAt.map { $0 + settings.graftRetry <= now } ?? true
             if isMending { mendedAt = now }
             grafts.append(
-                Graft(head: LogHead(log: log, head: entry.head), node: teller.node, isMending: isMending)
+                Graft(head: LogHead(log: log, head: entry.head), node: announcer.node, isMending: isMending)
             )
-            grafted[log] = teller.hops
+            grafted[log] = announcer.hops
             entry.deadline = now + settings.graftRetry
             missing[log] = entry
         }
@@ -283,8 +285,8 @@ struct Broadcast: Sendable {
 
 /// The broadcast's bounds and delays.
 package struct BroadcastSettings: Hashable, Sendable {
-    /// How long a delta that a lazy neighbour has told of may take to come by the tree: this, and up to as much again by
-    /// chance. Shorter mends sooner; too short asks for what is on its way. A guess: two round trips to the far side of the
+    /// How long a delta that a lazy neighbour has announced may take to come by the tree: this, and up to as much again by
+    /// chance. Shorter repairs sooner; too short asks for what is on its way. A guess: two round trips to the far side of the
     /// earth.
     package var graftDelay: Milliseconds = 500
     /// How exactly that is kept.
@@ -299,10 +301,10 @@ package struct BroadcastSettings: Hashable, Sendable {
     package var shortcutHops: UInt32 = 3
     /// Logs waited for at a time; of more a comparison of frontiers tells.
     package var missingMax = 4096
-    /// Of them, logs that one neighbour told of first: no neighbour keeps others from being heard.
-    package var missingPerTellerMax = 512
+    /// Of them, logs that one neighbour announced first: no neighbour keeps others from being heard.
+    package var missingPerAnnouncerMax = 512
     /// Neighbours remembered for each of them.
-    package var tellersMax = 8
+    package var announcersMax = 8
     /// Logs whose last delta's way is remembered.
     package var arrivalsMax = 4096
 

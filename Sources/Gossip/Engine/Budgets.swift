@@ -11,7 +11,7 @@ package struct BudgetSettings: Hashable, Sendable {
     /// The longest pause in reading from a link whose organization has overdrawn its account. A guess: shorter than
     /// ``EngineSettings/suspectAfter``, so that a peer which only asks too much stays in contact.
     package var holdMax: Milliseconds = 10_000
-    /// Bytes of one author's deltas that this node pushes on, a second; beyond it they are only told of, so that who
+    /// Bytes of one author's deltas that this node pushes on, a second; beyond it they are only announced, so that a peer that
     /// has room fetches them (pull only).
     package var authorBytesPerSecond: UInt64 = 256 * 1024
     package var authorBytesBurst: UInt64 = 8 * 1024 * 1024
@@ -49,6 +49,9 @@ struct TokenBucket: Sendable {
         let missing = UInt64(full - tokens)
         tokens = isOverflow || gained >= missing ? full : tokens + Int64(gained)
     }
+
+    /// True if no more is saved up than may be.
+    var isWithinCapacity: Bool { tokens <= Int64(burst) * 1_000_000 }
 
     /// Takes so many tokens; false, and nothing taken, where there are fewer.
     mutating func take(_ count: UInt64, now: Instant) -> Bool {
@@ -97,7 +100,7 @@ enum Price {
     static let signature: UInt64 = 250
     /// A statement that was checked: up to three signatures.
     static let statement: UInt64 = 700
-    /// For each statement held: deriving the roster anew, or finding which statements a peer lacks.
+    /// For each statement held: deriving the roster, or finding which statements a peer lacks.
     static let statementHeld: UInt64 = 6
     /// For each announcement held: the fingerprint.
     static let announcementHeld: UInt64 = 1
@@ -113,8 +116,8 @@ enum Price {
     static let thousandRecords: UInt64 = 2_500
     /// A change of who is a neighbour.
     static let neighbour: UInt64 = 100
-    /// A graft that was answered by nothing: the wait, and a second question.
-    static let vainGraft: UInt64 = 2_000
+    /// A graft that was not answered: the wait, and a second question.
+    static let unansweredGraft: UInt64 = 2_000
 
     /// 1,024 bytes of an answer to a question: beside the processor it takes a share of this node's line, which others
     /// need too. So one organization can have 2 MB a second of answers.

@@ -2,7 +2,7 @@ package import Catalog
 package import DeltaLog
 package import Governance
 
-/// A connection with a peer, numbered by whoever runs the engine; never used twice.
+/// A connection with a peer, numbered by the owner of the engine; never used twice.
 package struct LinkID: Hashable, Comparable, Sendable {
     package let number: UInt64
 
@@ -104,7 +104,7 @@ package enum EngineInput: Hashable, Sendable {
 /// What storing has made of the directory.
 package struct StoredSummary: Hashable, Sendable {
     package var digest: CatalogDigest
-    /// Records shown.
+    /// Visible records.
     package var records: UInt64
 
     package init(digest: CatalogDigest, records: UInt64) {
@@ -150,7 +150,7 @@ package enum EngineAction: Hashable, Sendable {
     indirect case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
     /// A peer refused one of this node's deltas: to be shown.
     indirect case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
-    /// An author writes more than is pushed on for it: its deltas are only told of for a while.
+    /// An author writes more than is pushed on for it: its deltas are only announced for a while.
     case noteOverBudget(NodeKey)
     /// A session with a peer is open; the program that it runs, in its own words.
     case noteSession(NodeKey, program: String)

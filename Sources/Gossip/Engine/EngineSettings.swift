@@ -48,14 +48,14 @@ package struct EngineSettings: Hashable, Sendable {
     package var dialPauseMax: Milliseconds = 15_000
     /// How long the node with the greater key leaves dialling to the other, where both would.
     package var dialCourtesy: Milliseconds = 1_000
-    /// How long a stretch of a log that was asked for may make no progress before it is asked from somebody else.
+    /// How long a range of a log that was asked for may make no progress before it is asked from somebody else.
     package var wantDeadline: Milliseconds = 20_000
-    /// How long nothing of a stretch may come before another peer that has a little more of the log is asked too: whoever
+    /// How long nothing of a range may come before another peer that has a little more of the log is asked too: a peer that
     /// promises what it does not have holds nobody up for longer. A guess: a few round trips to the far side of the earth.
     package var wantLateAfter: Milliseconds = 1_500
     /// How many deltas such a second question may ask for: if both answer, so much comes twice.
     package var lateDeltasMax: UInt64 = 16
-    /// The same for a delta that the broadcast has missed: small, and asked of somebody who has just told of it.
+    /// The same for a delta that the broadcast has missed: small, and asked of a peer that has just announced it.
     package var graftDeadline: Milliseconds = 3_000
     /// Bytes of deltas that one peer may have under way to this node: asked for and not yet durable, or promised.
     package var creditBytes: UInt64 = 4 * 1024 * 1024
@@ -64,7 +64,7 @@ package struct EngineSettings: Hashable, Sendable {
     package var messageBytes: UInt64 = 256 * 1024
     /// New deltas of at most this many bytes are pushed; of larger ones only the head is told.
     package var pushBytesMax = 64 * 1024
-    /// Bytes pushed to a peer that it has not confirmed, beyond which it is only told of new heads.
+    /// Bytes pushed to a peer that it has not confirmed, beyond which new heads are only announced to it.
     package var pushWindow = 1024 * 1024
     /// Logs asked from one peer at a time.
     package var wantsPerLinkMax = 64

@@ -7,7 +7,7 @@ extension Engine {
     package struct Sizes: Hashable, Sendable {
         /// Logs of which peers told that they hold more, over all links.
         package let headsAhead: Int
-        /// Heads that neighbours told of and whose deltas have not come.
+        /// Heads that neighbours announced and whose deltas have not come.
         package let headsMissing: Int
         /// Logs for which it was planned whom they are asked of, since the engine was made.
         package let logsPlanned: UInt64
@@ -58,24 +58,24 @@ extension Engine {
     package var sizes: Sizes {
         var perLink = Sizes.PerLink()
         for link in links.values {
-            perLink.ahead = max(perLink.ahead, link.ahead.count)
-            perLink.behind = max(perLink.behind, link.behind.count)
-            perLink.pushed = max(perLink.pushed, link.pushed.count)
-            perLink.served = max(perLink.served, link.served.count)
+            perLink.ahead = max(perLink.ahead, link.frontier.ahead.count)
+            perLink.behind = max(perLink.behind, link.frontier.behind.count)
+            perLink.pushed = max(perLink.pushed, link.pushing.pushed.count)
+            perLink.served = max(perLink.served, link.serving.ranges.count)
             perLink.orphans = max(perLink.orphans, link.orphans.count)
             perLink.inquiries = max(perLink.inquiries, link.inquiries.count)
         }
         return Sizes(
-            headsAhead: links.values.reduce(0) { $0 + $1.ahead.count },
+            headsAhead: links.values.reduce(0) { $0 + $1.frontier.ahead.count },
             headsMissing: broadcast.missingCount,
             logsPlanned: counters.logsPlanned,
             links: links.values.count,
-            waitingLookups: waitingLookups.count,
-            statements: governance.statements.count,
-            announcements: announcements.latest.count,
-            logs: durable.heads.count,
-            peerRecords: peerRecords.count,
-            parked: parked.count,
+            waitingLookups: transfer.lookups.waiting.count,
+            statements: membership.statements.held.count,
+            announcements: membership.announcements.held.count,
+            logs: frontier.durable.heads.count,
+            peerRecords: dialling.records.count,
+            parked: transfer.parked.count,
             passive: overlay.passive.count,
             perLink: perLink
         )

@@ -68,24 +68,24 @@ extension Engine {
     }
 
     private func status(of peer: NodeKey, organization: OrganizationID, now: Instant) -> PeerStatus {
-        let peerRecord = peerRecords[peer]
-        let link = openLink(to: peer).flatMap { links[$0] }
-        let state = link?.state ?? peerRecord?.state
+        let peerRecord = dialling.records[peer]
+        let link = links.open(to: peer)
+        let state = link?.frontier.state ?? peerRecord?.state
         // Counts of an ended session tell nothing once this node holds other deltas than then.
-        let isComparedSince = peerRecord?.comparedFrontier == fingerprint
-        var behind = isComparedSince ? peerRecord?.behindBy : nil
-        var ahead = isComparedSince ? peerRecord?.aheadBy : nil
+        let difference = peerRecord?.difference.flatMap { $0.frontier == fingerprint ? $0 : nil }
+        var behind = difference?.behindBy
+        var ahead = difference?.aheadBy
         if state?.frontier == fingerprint {
             (behind, ahead) = (0, 0)
-        } else if let link, link.isSynced {
-            (behind, ahead) = difference(link)
+        } else if let link, link.frontier.isSynced {
+            (behind, ahead) = self.difference(link)
         }
         let standing: PeerStatus.Standing =
             if peer == node {
                 .own
             } else if let link {
                 standing(of: link, state: state, behind: behind, ahead: ahead, now: now)
-            } else if peerRecord?.hasFailed == true, overlay.isMesh || peerRecord?.pause != nil {
+            } else if peerRecord?.hasFailed == true, overlay.isMesh || peerRecord?.dial.pause != nil {
                 // Not to be connected is nothing unusual where not everybody is everybody's neighbour.
                 .unreachable
             } else {
@@ -103,17 +103,17 @@ extension Engine {
             addresses: announcements.latest[peer]?.addresses ?? [],
             program: peerRecord?.program,
             refusal: peerRecord?.refusal,
-            answeredAddress: peerRecord?.address,
-            dialFailure: peerRecord?.dialFailure,
+            answeredAddress: peerRecord?.dial.address,
+            dialFailure: peerRecord?.dial.failure,
             clockAheadMilliseconds: peerRecord?.clockAheadMilliseconds,
-            fetching: link?.wants.count ?? 0
+            fetching: link?.fetching.wants.count ?? 0
         )
     }
 
     /// True where a link is gone, or nothing was heard on it for ``EngineSettings/suspectAfter``.
     package func isSilent(_ id: LinkID, now: Instant) -> Bool {
         guard let link = links[id] else { return true }
-        return link.isSuspect || link.lastHeard + settings.suspectAfter <= now
+        return link.isSuspect || link.liveness.lastHeard + settings.suspectAfter <= now
     }
 
     /// The standing of a node with an open session.
@@ -141,25 +141,23 @@ extension Engine {
     func difference(_ link: Link) -> (behind: UInt64, ahead: UInt64) {
         var behind: UInt64 = 0
         var ahead: UInt64 = 0
-        for (log, theirs) in link.behind {
-            let own = frontier[log]?.sequence ?? 0
+        for (log, theirs) in link.frontier.behind {
+            let own = frontier.advertised[log]?.sequence ?? 0
             if own > theirs { behind &+= own - theirs }
         }
-        for (log, theirs) in link.ahead {
-            let own = frontier[log]?.sequence ?? 0
+        for (log, theirs) in link.frontier.ahead {
+            let own = frontier.advertised[log]?.sequence ?? 0
             if theirs > own { ahead &+= theirs - own }
         }
         return (behind, ahead)
     }
 
     /// The open connection with a node.
-    package func openLink(to peer: NodeKey) -> LinkID? {
-        links.values.last { $0.node == peer && $0.isOpen }?.id
-    }
+    package func openLink(to peer: NodeKey) -> LinkID? { links.open(to: peer)?.id }
 
     /// True while a node is being dialled, or a session with it is being opened.
     package func isContacting(_ peer: NodeKey) -> Bool {
-        dialling.contains(peer) || links.values.contains { $0.node == peer }
+        dialling.current.contains(peer) || links.values.contains { $0.node == peer }
     }
 
     /// The announcements and statements that a newcomer is told.
@@ -174,7 +172,7 @@ extension Engine {
                 Topology.Neighbour(
                     node: peer,
                     isEager: broadcast.eager.contains(peer),
-                    roundTripMicroseconds: openLink(to: peer).flatMap { links[$0]?.roundTripMicroseconds }
+                    roundTripMicroseconds: links.open(to: peer)?.roundTrip.microseconds
                 )
             },
             passive: overlay.passive.sorted(),

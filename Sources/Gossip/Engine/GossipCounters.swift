@@ -16,7 +16,7 @@ package struct GossipCounters: Hashable, Sendable {
     package var hopsTotal: UInt64 = 0
     /// Deltas pushed to peers.
     package var pushesSent: UInt64 = 0
-    /// Heads that peers were told of without their deltas (I-have).
+    /// Heads that were announced to peers without their deltas (I-have).
     package var headsAnnounced: UInt64 = 0
     package var graftsSent: UInt64 = 0
     package var prunesSent: UInt64 = 0

@@ -52,7 +52,7 @@ extension PeerMessage {
     }
 
     /// The most links that a delta passes by pushes, and the highest `hops` of Push and IHave. A tree over 10,000 nodes with
-    /// 6 neighbours each has some 6 levels, and a chain of mended links a few times as many.
+    /// 6 neighbours each has some 6 levels, and a chain of repaired links a few times as many.
     package static let hopsMax: UInt32 = 255
     /// The most deltas of a message. A delta has some 300 bytes at least, so 256 KiB hold fewer.
     package static let deltasMax = 1_024
@@ -62,8 +62,8 @@ extension PeerMessage {
     package static let statementsMax = 256
     package static let announcementsMax = 512
 
-    /// The longest frame of a message, and the most elements in it: whoever keeps to the protocol sends less of each. A frame
-    /// beyond it is refused before it is decoded, since decoding takes more room than its bytes.
+    /// The longest frame of a message, and the most elements in it. A peer that keeps to the protocol sends less of each. A
+    /// frame beyond it is refused before it is decoded, since decoding takes more room than its bytes.
     ///
     /// - Parameter field: The message's number in the frame; nil for a message that is not known.
     private static func bounds(of field: UInt32) -> (bytes: Int, elements: Int)? {

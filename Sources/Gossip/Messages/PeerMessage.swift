@@ -6,7 +6,7 @@ package struct StateSummary: Hashable, Sendable {
     /// Fingerprint of the frontier.
     package var frontier: Hash256
     package var digest: CatalogDigest
-    /// Records shown.
+    /// Visible records.
     package var records: UInt64
     /// The node's wall clock, Unix milliseconds.
     package var wallMilliseconds: UInt64
@@ -41,7 +41,7 @@ package struct HopHead: Hashable, Sendable {
     }
 }
 
-/// A stretch of a log, both ends included.
+/// A range of a log, both ends included.
 package struct LogRange: Hashable, Sendable {
     package let log: LogID
     package let from: UInt64

@@ -26,8 +26,8 @@ extension Engine {
             case .down(let node):
                 setNeighbour(node, false)
                 if let other = broadcast.down(node, random: &random) { graft(other) }
-                if let id = openLink(to: node) { links[id]?.lastUsed = now }
-                due(now + settings.idleMax)
+                links.open(to: node)?.liveness.lastUsed = now
+                links.due(now + settings.idleMax)
             }
         }
     }
@@ -37,8 +37,8 @@ extension Engine {
     }
 
     private mutating func tell(_ node: NodeKey, _ message: PeerMessage) {
-        guard let id = openLink(to: node) else { return }
-        send(id, message)
+        guard let link = links.open(to: node) else { return }
+        send(link.id, message)
     }
 
     mutating func wakeOverlay(now: Instant) {
@@ -55,48 +55,27 @@ extension Engine {
     /// - Complexity: Linear in the roster.
     private func dialable(now: Instant) -> [NodeKey] {
         let linked = Set(links.values.filter { !$0.isSuspect }.map(\.node))
-        return announcements.latest.values.compactMap { announcement in
+        return membership.announcements.held.latest.values.compactMap { announcement in
             let peer = announcement.node
             guard peer != node, !announcement.addresses.isEmpty, !linked.contains(peer),
-                let organization = roster.organization(of: peer), mayDial(peer, of: organization, now: now)
+                let organization = membership.roster.organization(of: peer),
+                dialling.mayDial(peer, of: organization, mesh: overlay.isMesh ? node : nil, now: now)
             else { return nil }
             return peer
         }
     }
 
-    private func mayDial(_ peer: NodeKey, of organization: OrganizationID, now: Instant) -> Bool {
-        // In a full mesh both sides would dial at once; the one with the lesser key goes first.
-        if overlay.isMesh, peer < node, now < courtesyUntil { return false }
-        let peerRecord = peerRecords[peer]
-        // Nodes that never answered take turns by organization, so that no organization's dead addresses use up the dials.
-        if !overlay.isMesh, peerRecord?.isProven != true, let pause = unprovenPauses[organization], now < pause.until
-        {
-            return false
-        }
-        guard !dialling.contains(peer) else { return false }
-        guard let peerRecord else { return true }
-        if let banned = peerRecord.bannedUntil, banned > now { return false }
-        return peerRecord.nextDial.map { $0 <= now } ?? true
-    }
-
-    /// Dials a node, the address that last answered first.
+    /// Dials a node.
     ///
     /// - Parameter isOrdered: Whether a person waits for it: then it is dialled beside as many others as there are.
     /// - Returns: False where it is not dialled.
     @discardableResult
     private mutating func dial(_ peer: NodeKey, isOrdered: Bool = false) -> Bool {
-        guard var addresses = announcements.latest[peer]?.addresses, !addresses.isEmpty,
-            roster.organization(of: peer) != nil, !dialling.contains(peer),
-            isOrdered || dialling.count < settings.dialsMax
+        guard let addresses = membership.announcements.held[peer]?.addresses, !addresses.isEmpty,
+            roster.organization(of: peer) != nil, !dialling.current.contains(peer),
+            isOrdered || dialling.current.count < settings.dialsMax
         else { return false }
-        let peerRecord = peerRecord(peer)
-        if let known = peerRecord.address, let position = addresses.firstIndex(of: known) {
-            addresses.remove(at: position)
-            addresses.insert(known, at: 0)
-        }
-        peerRecord.nextDial = nil
-        dialling.insert(peer)
-        actions.append(.dial(peer, addresses: addresses))
+        actions.append(.dial(peer, addresses: dialling.begin(peer, addresses)))
         return true
     }
 
@@ -105,9 +84,8 @@ extension Engine {
     mutating func suspect(_ id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         replanAll(of: link)
-        link.isSuspect = true
-        link.wants = [:]
-        link.wantsCheckAt = nil
+        link.liveness.isSuspect = true
+        link.fetching.dropAll()
         perform(overlay.suspect(link.node, now: now), now: now)
     }
 
@@ -115,9 +93,8 @@ extension Engine {
 
     /// Opens a session with a node that need not be a neighbour, or keeps one open for longer.
     mutating func contact(_ peer: NodeKey, now: Instant) {
-        if let id = openLink(to: peer) {
-            let until = now + settings.idleMax
-            links[id]?.lastUsed = until
+        if let link = links.open(to: peer) {
+            link.liveness.lastUsed = now + settings.idleMax
         } else if links.values.allSatisfy({ $0.node != peer }), roster.organization(of: peer) != nil, peer != node {
             dial(peer, isOrdered: true)
         }

@@ -9,10 +9,10 @@ import Catalog
 /// - Everybody knows all members and their signed addresses, so a newcomer picks whom it asks by itself, at random
 ///   among all. That replaces the paper's Join and its forwarded random walks, which serve to make such a choice where
 ///   nobody knows everybody.
-/// - Views hold keys of nodes, never addresses: nobody can point others to false places.
+/// - Views hold keys of nodes, never addresses: nobody can point others to false addresses.
 /// - In an alliance of at most ``OverlaySettings/meshNodesMax`` nodes the active view holds everybody: a full mesh.
-/// - No organization beside this node's own takes more than a third of the neighbours' places, unless it is a larger share
-///   of the organizations: whoever has many nodes cannot be everybody's whole neighbourhood.
+/// - No organization beside this node's own takes more than a third of the neighbours' slots, unless it is a larger share
+///   of the organizations: a member with many nodes cannot be everybody's whole neighbourhood.
 /// - Two sizes instead of one: a node looks for ``OverlaySettings/neighboursWanted`` neighbours, and takes in up to
 ///   ``OverlaySettings/neighboursMax``. So most requests find room, and fewer neighbours are evicted.
 struct Overlay: Sendable {

@@ -6,10 +6,10 @@ package struct OverlaySettings: Hashable, Sendable {
     /// Neighbours that a node looks for. HyParView's evaluation has five with 10,000 nodes; one more leaves a node with
     /// none in seven of 10,000 cases where three in ten are dead.
     package var neighboursWanted = 6
-    /// Neighbours that a node takes in; beyond it only who has none is let in, in another's place. More: fewer refusals,
-    /// and more links.
+    /// Neighbours that a node takes in. Beyond it only a node that has none is let in, instead of another. More: fewer
+    /// refusals, and more links.
     package var neighboursMax = 8
-    /// The places of neighbours and of the passive view are in so many parts, at least 1; no organization but the node's own
+    /// The slots of neighbours and of the passive view are in so many parts, at least 1; no organization but the node's own
     /// takes more than one of them, unless there are fewer organizations. More parts: less that one organization can
     /// withhold, and more that several together can.
     package var organizationParts = 3

@@ -1,6 +1,6 @@
 package import Catalog
 
-/// A node's place in the overlay: its views, and which of its links are edges of the broadcast tree.
+/// A node's position in the overlay: its views, and which of its links are edges of the broadcast tree.
 package struct Topology: Hashable, Sendable {
     /// A peer of the active view.
     package struct Neighbour: Hashable, Sendable {

@@ -4,7 +4,7 @@ package import DeltaLog
 /// A frontier in order of its logs that tells the sum and number of entries of any range in logarithmic time.
 ///
 /// A treap (Seidel, Aragon 1996, "Randomized Search Trees") in one array: ordered by log, heaped by priorities drawn
-/// from a seed, so that whoever chooses names of logs cannot make it deep. Each node keeps the sum and the number of its
+/// from a seed, so that nobody who chooses names of logs can make it deep. Each node keeps the sum and the number of its
 /// subtree; both are maintained along the path of a change and never recomputed by a scan. A single head is looked up
 /// by its log's hash: in the tree that would be a cache miss for each level.
 package struct FrontierTree: Sendable {
@@ -23,7 +23,7 @@ package struct FrontierTree: Sendable {
 
     private var nodes: [Node] = []
     /// Where each log's node is.
-    private var places: [LogID: Int32] = [:]
+    private var slots: [LogID: Int32] = [:]
     private var free: [Int32] = []
     private var root: Int32 = -1
     private var seed: UInt64
@@ -40,33 +40,33 @@ package struct FrontierTree: Sendable {
     package var sum: HashSum { root < 0 ? HashSum() : nodes[Int(root)].sum }
 
     /// The head of a log. Constant time.
-    package subscript(log: LogID) -> Head? { places[log].map { nodes[Int($0)].head } }
+    package subscript(log: LogID) -> Head? { slots[log].map { nodes[Int($0)].head } }
 
     // MARK: - Changing
 
     /// Sets a log's head, or takes the log out. Logarithmic expected time.
     package mutating func set(_ head: Head?, of log: LogID, hasher: some CatalogHasher) {
         guard let head else {
-            places[log] = nil
+            slots[log] = nil
             root = removing(log, from: root)
             return
         }
         let fingerprint = head.fingerprint(of: log, hasher: hasher)
-        guard let place = places[log] else {
+        guard let slot = slots[log] else {
             let new = makeNode(log, head, fingerprint)
-            places[log] = new
+            slots[log] = new
             root = inserting(new, below: root)
             return
         }
-        let before = nodes[Int(place)].fingerprint
-        nodes[Int(place)].head = head
-        nodes[Int(place)].fingerprint = fingerprint
+        let before = nodes[Int(slot)].fingerprint
+        nodes[Int(slot)].head = head
+        nodes[Int(slot)].fingerprint = fingerprint
         var position = root
         while true {
             let index = Int(position)
             nodes[index].sum.subtract(before)
             nodes[index].sum.add(fingerprint)
-            if position == place { return }
+            if position == slot { return }
             position = log < nodes[index].log ? nodes[index].left : nodes[index].right
         }
     }
@@ -84,15 +84,15 @@ package struct FrontierTree: Sendable {
             sum: HashSum(sum: fingerprint),
             priority: priority ^ (priority >> 31)
         )
-        if let place = free.popLast() {
-            nodes[Int(place)] = node
-            return place
+        if let slot = free.popLast() {
+            nodes[Int(slot)] = node
+            return slot
         }
         nodes.append(node)
         return Int32(nodes.count - 1)
     }
 
-    /// Counts and sums a node anew from its children.
+    /// Derives a node's count and sum from its children.
     private mutating func update(_ position: Int32) {
         let index = Int(position)
         var sum = HashSum(sum: nodes[index].fingerprint)
@@ -223,7 +223,7 @@ package struct FrontierTree: Sendable {
         return nil
     }
 
-    /// The entries at positions, ascending. Linear in their number, beside a logarithm.
+    /// The entries at slots, ascending. Linear in their number, beside a logarithm.
     package func entries(_ ranks: Range<Int>) -> [LogHead] {
         var found: [LogHead] = []
         collect(ranks.clamped(to: 0..<count), below: root, offset: 0, into: &found)

@@ -7,7 +7,7 @@ package struct FrontierRange: Hashable, Sendable {
     package enum Content: Hashable, Sendable {
         /// Nothing: both sides are known to hold the same, or it is of no interest.
         case skip
-        /// The first 16 bytes of the range's fingerprint. Whoever receives it compares.
+        /// The first 16 bytes of the range's fingerprint. The receiver compares it.
         case fingerprint(RangeFingerprint)
         /// Entries of the range: where `answer` is set all that there are, and the receiver tells those of its own that
         /// differ; else those that differ from what the receiver has told.

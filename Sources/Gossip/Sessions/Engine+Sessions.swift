@@ -6,13 +6,13 @@ import Governance
 
 extension Engine {
     mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, address: String?, now: Instant) {
-        if dialled { dialling.remove(peer) }
+        if dialled { dialling.ended(peer) }
         guard let organization = roster.organization(of: peer), peer != node else {
             actions.append(.disconnect(id, .notAMember))
             return
         }
-        let peerRecord = peerRecord(peer)
-        guard !isBanned(peer, now: now) else {
+        let peerRecord = dialling.record(of: peer)
+        guard !peerRecord.isBanned(now: now) else {
             actions.append(.disconnect(id, .banned))
             return
         }
@@ -24,31 +24,20 @@ extension Engine {
             actions.append(.disconnect(id, .tooManySessions))
             return
         }
-        peerRecord.isProven = true
-        unprovenPauses[organization] = nil
+        dialling.connected(peer, of: organization, address: address)
         links.insert(
-            Link(
-                id: id,
-                node: peer,
-                peerRecord: peerRecord,
-                dialled: dialled,
-                now: now,
-                settings: settings
-            )
+            Link(id: id, node: peer, peerRecord: peerRecord, dialled: dialled, now: now, settings: settings)
         )
-        due(now + settings.helloDeadline)
+        links.due(now + settings.helloDeadline)
         charge(Price.session, to: id, now: now)
-        peerRecord.nextDial = nil
-        peerRecord.dialFailure = nil
-        if let address { peerRecord.address = address }
         send(
             id,
             .hello(
                 PeerMessage.Hello(
                     alliance: alliance,
-                    program: program,
-                    governance: currentGovernanceFingerprint(),
-                    announcements: currentAnnouncementsFingerprint(),
+                    program: identity.program,
+                    governance: membership.statements.currentFingerprint(hasher: cryptography),
+                    announcements: membership.announcements.currentFingerprint(hasher: cryptography),
                     state: ownState
                 )
             )
@@ -79,74 +68,60 @@ extension Engine {
 
     mutating func linkDown(_ id: LinkID, now: Instant) {
         guard let link = links.remove(id) else { return }
-        openLinks.removeAll { $0.id == id }
-        forgetLookups(of: id)
+        transfer.forget(id)
         let peer = link.node
         let peerRecord = link.peerRecord
         if link.isOpen {
-            if link.isSynced {
-                (peerRecord.behindBy, peerRecord.aheadBy) = difference(link)
-                peerRecord.comparedFrontier = fingerprint
+            if link.frontier.isSynced {
+                let (behindBy, aheadBy) = difference(link)
+                peerRecord.difference = PeerRecord.Difference(
+                    behindBy: behindBy,
+                    aheadBy: aheadBy,
+                    frontier: frontier.fingerprint
+                )
             }
-            peerRecord.state = link.state ?? peerRecord.state
+            peerRecord.state = link.frontier.state ?? peerRecord.state
         }
         peerRecord.hasFailed = true
         let isLast = !links.values.contains { $0.node == peer && !$0.isSuspect }
         if isLast {
             // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
             // either side, would be again.
-            if let openedAt = link.openedAt, openedAt + settings.dialPauseMax <= now { peerRecord.pause = nil }
-            scheduleDial(peerRecord, now: now)
+            if let openedAt = link.liveness.openedAt, openedAt + settings.dialPauseMax <= now {
+                peerRecord.dial.pause = nil
+            }
+            dialling.schedule(peerRecord, now: now, settings: settings, random: &random)
         }
         if isLast { perform(overlay.closed(peer, now: now), now: now) }
-        unplanned.formUnion(link.wants.keys)
-        unplanned.formUnion(link.ahead.keys)
+        replanAll(of: link)
     }
 
     /// The peer broke the protocol: no session with it for a while.
     mutating func ban(_ peer: NodeKey, now: Instant) {
-        peerRecord(peer).bannedUntil = now + settings.banTime
-    }
-
-    private func isBanned(_ peer: NodeKey, now: Instant) -> Bool {
-        peerRecords[peer]?.bannedUntil.map { $0 > now } ?? false
+        dialling.record(of: peer).bannedUntil = now + settings.banTime
     }
 
     /// Notes that something came on a link.
     mutating func heard(_ link: Link, now: Instant) {
-        link.lastHeard = now
-        if link.isSuspect {
-            // It was only slow. It is no neighbour until one side asks again.
-            link.isSuspect = false
-            link.lastUsed = now
+        if link.liveness.heard(now: now) {
+            // It is no neighbour until one side asks again.
             replanAll(of: link)
-            due(now + settings.idleMax)
+            links.due(now + settings.idleMax)
         }
         link.peerRecord.lastContact = now
         link.peerRecord.hasFailed = false
     }
 
     mutating func dialFailed(_ peer: NodeKey, reason: String, now: Instant) {
-        dialling.remove(peer)
-        let peerRecord = peerRecord(peer)
-        if !peerRecord.isProven, let organization = roster.organization(of: peer) {
-            let pause =
-                unprovenPauses[organization].map { min(Milliseconds($0.pause.count * 2), settings.dialPauseMax) }
-                ?? settings.dialPauseMin
-            unprovenPauses[organization] = (pause, now + jittered(pause))
-        }
-        peerRecord.dialFailure = PeerStatus.DialFailure(reason: reason, at: now)
-        peerRecord.hasFailed = true
-        scheduleDial(peerRecord, now: now)
+        dialling.failed(
+            peer,
+            of: membership.roster.organization(of: peer),
+            reason: reason,
+            now: now,
+            settings: settings,
+            random: &random
+        )
         if !links.values.contains(where: { $0.node == peer }) { perform(overlay.closed(peer, now: now), now: now) }
-    }
-
-    private mutating func scheduleDial(_ peerRecord: PeerRecord, now: Instant) {
-        let pause =
-            peerRecord.pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) }
-            ?? settings.dialPauseMin
-        peerRecord.pause = pause
-        peerRecord.nextDial = now + jittered(pause)
     }
 
     mutating func received(_ message: PeerMessage, on id: LinkID, now: Instant) {
@@ -157,18 +132,16 @@ extension Engine {
             close(id, nil, now: now)
             return
         }
-        charge(Price.price(of: message, records: summary.records), to: id, now: now)
+        charge(Price.price(of: message, records: frontier.summary.records), to: id, now: now)
         if !link.isOpen {
             guard case .hello(let hello) = message else {
                 violate(id, "a first message that is not Hello", now: now)
                 return
             }
-            link.helloDeadline = nil
-            link.openedAt = now
-            link.lastUsed = now
+            link.liveness.opened(now: now)
             link.isNeighbour = overlay.active.contains(link.node)
-            openLinks = (openLinks + [link]).sorted { $0.id < $1.id }
-            due(now + settings.idleMax)
+            links.opened(link)
+            links.due(now + settings.idleMax)
             opened(id, hello, now: now)
             return
         }
@@ -184,12 +157,12 @@ extension Engine {
         case .ack(let head, let credit): receivedAck(head, credit: credit, on: id)
         case .have(let heads): receivedHeads(heads, on: id, now: now)
         case .state(let state, let question, let answered):
-            receivedAnswer(answered, on: id, now: now)
+            link.roundTrip.answered(answered, now: now)
             receivedState(state, question: question, on: id, now: now)
         case .deltaRefused(let log, let sequence, let code, let reason):
             // About others' deltas it is for their authors to know.
-            guard log.author == node, link.refusedByPeer < settings.notedRefusalsMax else { break }
-            link.refusedByPeer += 1
+            guard log.author == node, link.account.refusedByPeer < settings.notedRefusalsMax else { break }
+            link.account.refusedByPeer += 1
             actions.append(.noteRefused(log: log, sequence: sequence, code: code, reason: reason, by: link.node))
         case .headersWanted(let range): receivedHeadersWanted(range, on: id, now: now)
         case .headers(let log, let from, let headers): receivedHeaders(log, from: from, headers, on: id, now: now)
@@ -240,17 +213,17 @@ extension Engine {
         actions.append(.noteSession(link.node, program: hello.program))
         link.peerRecord.program = hello.program
         link.peerRecord.refusal = nil
-        if hello.governance != currentGovernanceFingerprint() {
-            charge(Price.sent(governance.statements.count * Hash256.byteCount), to: id, now: now)
+        if hello.governance != membership.statements.currentFingerprint(hasher: cryptography) {
+            charge(Price.sent(membership.statements.held.count * Hash256.byteCount), to: id, now: now)
             askGovernance(id)
         }
-        if hello.announcements != currentAnnouncementsFingerprint() {
-            let encoded = announcements.sorted.map(\.encoded)
-            charge(Price.sent(encoded.reduce(0) { $0 + $1.count }), to: id, now: now)
-            sendAnnouncements(encoded, to: id)
+        if hello.announcements != membership.announcements.currentFingerprint(hasher: cryptography) {
+            let held = membership.announcements.sorted()
+            charge(Price.sent(held.reduce(0) { $0 + $1.encoded.count }), to: id, now: now)
+            sendElements(held, to: id)
         }
         // Of the two sides, which both see at once whether they differ, one begins to compare.
-        if hello.state.frontier != fingerprint, link.node < node { links[id]?.comparedAt = now }
+        if hello.state.frontier != frontier.fingerprint, link.node < node { link.frontier.comparedAt = now }
         receivedState(hello.state, question: 0, on: id, now: now)
         perform(overlay.opened(link.node, now: now), now: now)
     }
@@ -263,7 +236,7 @@ extension Engine {
         func isPreferred(_ link: Link) -> Bool { link.dialled == (node < link.node) }
         for other in links.values
         where other.id != id && other.node == link.node && other.isOpen {
-            let isFresh = other.openedAt.map { now < $0 + settings.helloDeadline } ?? true
+            let isFresh = other.liveness.openedAt.map { now < $0 + settings.helloDeadline } ?? true
             if isPreferred(other), !isPreferred(link), isFresh {
                 close(id, .duplicate, now: now)
                 return false

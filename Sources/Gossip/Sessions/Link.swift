@@ -8,197 +8,132 @@ final class Link {
     /// What is remembered of that node.
     let peerRecord: PeerRecord
     let dialled: Bool
-    /// When the first message must have come; nil once it has.
-    var helloDeadline: Instant?
-    /// When the first message came.
-    var openedAt: Instant?
-    /// When anything last came.
-    var lastHeard: Instant
-    /// Until when nothing more is read from the peer, since its organization has overdrawn its account.
-    var heldUntil: Instant?
-    /// From when on the peer may be called silent: while nothing is read from it, it cannot be heard.
-    var listenedSince: Instant { max(lastHeard, heldUntil ?? lastHeard) }
-    /// When this link last had a purpose, where its node is no neighbour.
-    var lastUsed: Instant
-    /// True once this node's own Hello was answered by the peer's.
-    var isOpen: Bool { helloDeadline == nil }
-    /// True once the peer has been silent for so long that another neighbour was looked for.
-    var isSuspect = false
+    /// When something came last, and until when something must come.
+    var liveness: Liveness
     /// Whether its node is in the overlay's active view.
     var isNeighbour = false
-
-    /// True once both frontiers were found equal, or all that differs is in `ahead` and `behind`.
-    var isSynced = false
-    /// Logs of which the peer holds more than this node has accepted, and how far.
-    private(set) var ahead: [LogID: UInt64] = [:]
-    /// How many of them each author has, with the organization that they count for.
-    private var aheadAuthors: [NodeKey: (count: Int, organization: OrganizationID)] = [:]
-    /// How many of them count for each organization.
-    private var aheadTotals: [OrganizationID: Int] = [:]
-    /// True once the peer told of logs for which ``ahead`` had no room: a comparison brings them again.
-    var hasMoreAhead = false
-    /// True once the peer told of logs whose authors this node does not know.
-    var hasUnknownAuthors = false
-    /// Logs that are to be asked of the peer as soon as it is asked for fewer others.
-    private(set) var backlog = Backlog()
-    /// Work charged for its messages so far, in microseconds.
-    var charged: UInt64 = 0
-    /// How often the peer was asked for what it told of and gave nothing, less how often it gave something.
-    var brokenPromises = 0
-    /// Logs of which the peer is not known to hold all that is shown here, and what it holds.
-    var behind: [LogID: UInt64] = [:]
-    var state: StateSummary?
-    /// A question for the peer's state that waits for its answer, and since when.
-    var stateAsked: (question: UInt64, at: Instant)?
-    var roundTripMicroseconds: UInt64?
-    /// When frontiers were last compared on this node's initiative, and how long to wait before the next time; so they
-    /// are not compared in a loop.
-    var comparedAt: Instant?
-    var comparePause: Milliseconds?
-    /// When the peer was last sent all ids of statements, because it asked.
-    var governanceAnswered: Instant?
-    /// Statements that say nothing before others have come: by somebody whom the roster does not know yet.
-    var orphans: [Statement] = []
-
-    // What this node pushed to the peer.
-    /// The last delta of each log pushed and not confirmed, with the bytes pushed of the log.
-    var pushed: [LogID: (sequence: UInt64, bytes: Int)] = [:]
-    /// Bytes pushed and not confirmed.
-    var pushOutstanding = 0
-    /// Logs that the peer pushed or gave, and is to be told are stored.
-    var unconfirmed: Set<LogID> = []
-
-    // What this node asks of the peer.
-    var wants: [LogID: Want] = [:]
-    /// When something that was asked for last came.
-    var movedAt: Instant?
-    /// A lower bound of the wants' deadlines.
-    var wantsCheckAt: Instant?
-    /// The number of the next want.
-    var nextOrder: UInt64 = 0
-    /// Bytes that the peer may still send, as far as it was told. Every Deltas message counts by the bytes of its frame,
-    /// so both sides reckon alike whatever crosses on the way.
-    var creditGiven: Int64 = 0
-    /// Bytes received from it that are not durable yet.
-    var bytesPending: UInt64 = 0
-    /// Logs that are not asked of the peer until then: it sent something refused, or nothing.
-    var backingOff: [LogID: Instant] = [:]
-    var backOffCheckAt: Instant?
-    /// Refused deltas for which the peer itself is to blame: it passed on what no honest node does.
-    var faults = 0
-    /// Deltas of this node that the peer refused, noted.
-    var refusedByPeer = 0
-
-    // What the peer asks of this node.
-    /// Stretches that the peer waits for, the one being served first.
-    var served: [LogRange] = []
-    /// Bytes that may be sent to the peer; the mirror of its `creditGiven`.
-    var credit: Int64 = 0
-    /// True while a read for it is under way.
-    var isReading = false
-    /// Questions of the peer that are being looked up.
-    var lookups = 0
-
-    /// Searches for the place where a log forks.
+    var roundTrip = RoundTrip()
+    /// How the peer's frontier differs from this node's.
+    var frontier = PeerFrontier()
+    /// What this node pushed to the peer.
+    var pushing = Pushing()
+    /// What this node asks of the peer.
+    var fetching = Fetching()
+    /// What the peer asks of this node.
+    var serving = Serving()
+    /// Searches for the position at which a log forks.
     var inquiries: [LogID: Inquiry] = [:]
+    /// Statements that have no standing before others have come: by somebody whom the roster does not know yet.
+    var orphans: [Statement] = []
+    /// What was done for the peer.
+    var account = Account()
+
+    /// True once this node's own Hello was answered by the peer's.
+    var isOpen: Bool { liveness.helloDeadline == nil }
+    /// True once the peer has been silent for so long that another neighbour was looked for.
+    var isSuspect: Bool { liveness.isSuspect }
 
     /// True while something is to be had from the peer, or given to it.
     var isBusy: Bool {
-        !wants.isEmpty || !served.isEmpty || isReading || lookups > 0 || !inquiries.isEmpty || bytesPending > 0
+        !fetching.wants.isEmpty || !serving.ranges.isEmpty || serving.isReading || account.lookups > 0
+            || !inquiries.isEmpty || fetching.bytesPending > 0
     }
 
-    init(
-        id: LinkID,
-        node: NodeKey,
-        peerRecord: PeerRecord,
-        dialled: Bool,
-        now: Instant,
-        settings: EngineSettings
-    ) {
+    init(id: LinkID, node: NodeKey, peerRecord: PeerRecord, dialled: Bool, now: Instant, settings: EngineSettings) {
         self.id = id
         self.node = node
         self.peerRecord = peerRecord
         self.dialled = dialled
+        liveness = Liveness(now: now, settings: settings)
+    }
+
+    /// When something is to be done about the connection unless something comes before.
+    func deadline(_ settings: EngineSettings) -> Instant {
+        liveness.deadline(isNeighbour: isNeighbour, settings: settings)
+    }
+}
+
+/// When something last came on a link, and when it must have come.
+struct Liveness {
+    /// When the first message must have come; nil once it has.
+    private(set) var helloDeadline: Instant?
+    /// When the first message came.
+    private(set) var openedAt: Instant?
+    /// When anything last came.
+    private(set) var lastHeard: Instant
+    /// Until when nothing more is read from the peer, since its organization has overdrawn its account.
+    var heldUntil: Instant?
+    /// When this link last had a purpose, where its node is no neighbour.
+    var lastUsed: Instant
+    /// True once the peer has been silent for so long that another neighbour was looked for.
+    var isSuspect = false
+
+    /// Nothing has come yet.
+    init(now: Instant, settings: EngineSettings) {
         helloDeadline = now + settings.helloDeadline
         lastHeard = now
         lastUsed = now
     }
 
-    /// Notes how far the peer holds a log that it holds further than this node.
+    /// From when on the peer may be called silent: while nothing is read from it, it cannot be heard.
+    var listenedSince: Instant { max(lastHeard, heldUntil ?? lastHeard) }
+
+    /// Notes that the first message has come.
+    mutating func opened(now: Instant) {
+        helloDeadline = nil
+        openedAt = now
+        lastUsed = now
+    }
+
+    /// Notes that something has come.
     ///
-    /// - Parameter organization: The author's.
-    /// - Returns: False where there is no room for it.
-    func setAhead(
-        _ log: LogID,
-        _ sequence: UInt64,
-        of organization: OrganizationID,
-        settings: EngineSettings
-    ) -> Bool {
-        if let index = ahead.index(forKey: log) {
-            ahead.values[index] = max(ahead.values[index], sequence)
-            return true
-        }
-        let author = aheadAuthors[log.author] ?? (0, organization)
-        let total = aheadTotals[author.organization] ?? 0
-        guard ahead.count < settings.headsMax, author.count < settings.headsPerAuthorMax,
-            total < settings.headsPerOrganizationMax
-        else {
-            hasMoreAhead = true
-            return false
-        }
-        ahead[log] = sequence
-        aheadAuthors[log.author] = (author.count + 1, author.organization)
-        aheadTotals[author.organization] = total + 1
+    /// - Returns: True where the peer was under suspicion: it was only slow.
+    mutating func heard(now: Instant) -> Bool {
+        lastHeard = now
+        guard isSuspect else { return false }
+        isSuspect = false
+        lastUsed = now
         return true
     }
 
-    func removeAhead(_ log: LogID) {
-        guard ahead.removeValue(forKey: log) != nil, let (count, organization) = aheadAuthors[log.author],
-            let total = aheadTotals[organization]
-        else { return }
-        aheadAuthors[log.author] = count > 1 ? (count - 1, organization) : nil
-        aheadTotals[organization] = total > 1 ? total - 1 : nil
+    /// When something is to be done about the connection unless something comes before.
+    func deadline(isNeighbour: Bool, settings: EngineSettings) -> Instant {
+        if let helloDeadline { return helloDeadline }
+        if isSuspect { return listenedSince + settings.silenceMax }
+        if isNeighbour { return listenedSince + settings.suspectAfter }
+        return min(lastUsed + settings.idleMax, listenedSince + settings.silenceMax)
     }
-
-    func clearAhead() {
-        ahead = [:]
-        aheadAuthors = [:]
-        aheadTotals = [:]
-        backlog = Backlog()
-        hasMoreAhead = false
-    }
-
-    /// Puts a log off until the peer is asked for fewer others.
-    func postpone(_ log: LogID) { backlog.append(log) }
-
-    /// The next log that was put off.
-    func takePostponed() -> LogID? { backlog.popFirst() }
 }
 
-/// Logs in the order in which they were put off, each once.
-struct Backlog {
-    private var logs: [LogID] = []
-    private var start = 0
-    private var members: Set<LogID> = []
+/// How long a peer takes to answer.
+struct RoundTrip {
+    /// A question for the peer's state that waits for its answer, and since when.
+    private var asked: (question: UInt64, at: Instant)?
+    /// The last measurement; nil before the first.
+    private(set) var microseconds: UInt64?
 
-    var isEmpty: Bool { start == logs.count }
+    /// Notes that the peer is asked. A question before it is given up.
+    mutating func ask(_ question: UInt64, now: Instant) { asked = (question, now) }
 
-    mutating func append(_ log: LogID) {
-        guard members.insert(log).inserted else { return }
-        logs.append(log)
+    /// Notes that an answer has come.
+    mutating func answered(_ question: UInt64, now: Instant) {
+        guard question != 0, let asked, asked.question == question else { return }
+        microseconds = (now > asked.at ? now.nanoseconds - asked.at.nanoseconds : 0) / 1000
+        self.asked = nil
     }
+}
 
-    /// Constant time, on average.
-    mutating func popFirst() -> LogID? {
-        guard start < logs.count else { return nil }
-        let log = logs[start]
-        start += 1
-        members.remove(log)
-        if start > 64, start * 2 > logs.count {
-            logs.removeFirst(start)
-            start = 0
-        }
-        return log
+extension Link {
+    /// What was done for a peer in one session.
+    struct Account {
+        /// Work charged for its messages so far, in microseconds.
+        var charged: UInt64 = 0
+        /// Its questions that wait to be looked up, or are being looked up.
+        var lookups = 0
+        /// Deltas of this node that the peer refused, noted.
+        var refusedByPeer = 0
+        /// When the peer was last sent all ids of statements, because it asked.
+        var governanceAnswered: Instant?
     }
 }
 
@@ -206,26 +141,55 @@ struct Backlog {
 struct LinkTable {
     /// Ascending.
     private(set) var values: [Link] = []
+    /// Links on which both sides have said Hello, ascending.
+    private(set) var open: [Link] = []
+    /// A lower bound of all deadlines that links have. A deadline that is put off need not be noted.
+    private(set) var dueAt: Instant?
 
     /// Ascending.
     var keys: [LinkID] { values.map(\.id) }
 
+    /// The open links with neighbours, ascending.
+    var neighbours: [Link] { open.filter(\.isNeighbour) }
+
     /// Logarithmic time.
     subscript(id: LinkID) -> Link? {
-        let place = place(of: id)
-        return place < values.count && values[place].id == id ? values[place] : nil
+        let index = index(of: id)
+        return index < values.count && values[index].id == id ? values[index] : nil
     }
 
-    mutating func insert(_ link: Link) { values.insert(link, at: place(of: link.id)) }
+    mutating func insert(_ link: Link) { values.insert(link, at: index(of: link.id)) }
 
     mutating func remove(_ id: LinkID) -> Link? {
-        let place = place(of: id)
-        guard place < values.count, values[place].id == id else { return nil }
-        return values.remove(at: place)
+        let index = index(of: id)
+        guard index < values.count, values[index].id == id else { return nil }
+        open.removeAll { $0.id == id }
+        return values.remove(at: index)
+    }
+
+    /// Notes that both sides of a link have said Hello.
+    mutating func opened(_ link: Link) {
+        open.append(link)
+        open.sort { $0.id < $1.id }
+    }
+
+    /// The open link with a node, the newest of several.
+    func open(to node: NodeKey) -> Link? { open.last { $0.node == node } }
+
+    /// Something about a link is due at that moment.
+    mutating func due(_ instant: Instant) {
+        if dueAt.map({ instant < $0 }) ?? true { dueAt = instant }
+    }
+
+    /// True if a deadline of a link may have come. From then on ``due(_:)`` starts again.
+    mutating func takeDue(now: Instant) -> Bool {
+        guard let dueAt, dueAt <= now else { return false }
+        self.dueAt = nil
+        return true
     }
 
     /// Where a link is, or would be.
-    private func place(of id: LinkID) -> Int {
+    private func index(of id: LinkID) -> Int {
         var range = 0..<values.count
         while !range.isEmpty {
             let middle = (range.lowerBound + range.upperBound) / 2
@@ -233,29 +197,6 @@ struct LinkTable {
         }
         return range.lowerBound
     }
-}
-
-/// A stretch of a log that was asked for.
-struct Want {
-    /// The lowest sequence that has not come.
-    var from: UInt64
-    let to: UInt64
-    /// True where the broadcast asks for what it did not bring.
-    let isGraft: Bool
-    let begunAt: Instant
-    /// True once something of it has come.
-    var hasMoved = false
-    /// When something of it last came, or it was asked for.
-    var movedAt: Instant
-    /// True while nothing of it has come for so long that somebody else may be asked too.
-    var isLate = false
-    /// When something must have come.
-    var deadline: Instant
-    /// How long each further step may take.
-    let patience: Milliseconds
-    /// The number of the want on its link. Peers serve in the order in which they were asked, so progress of one want
-    /// puts off the deadlines of those asked later, and of none asked before.
-    let order: UInt64
 }
 
 /// A search for the first headers of a log that differ.
@@ -266,36 +207,4 @@ struct Inquiry {
     var isComparing = false
     /// The lowest headers found to differ so far.
     var suspects: (own: SignedHeader, theirs: SignedHeader)?
-}
-
-/// What is remembered of a node beyond its connections. Only the engine that made it has it.
-final class PeerRecord {
-    var state: StateSummary?
-    /// Deltas that it lacked, and had more, when the last session ended; compared with ``comparedFrontier``.
-    var behindBy: UInt64?
-    var aheadBy: UInt64?
-    /// The fingerprint of this node's frontier then.
-    var comparedFrontier: Hash256?
-    var lastContact: Instant?
-    /// The peer's clock less this node's when it was last told, in milliseconds.
-    var clockAheadMilliseconds: Int64?
-    var program: String?
-    /// Why the peer ended or refused the last session, in its own words.
-    var refusal: SessionRefusal?
-    var hasFailed = false
-    /// No session with it before then, since it broke the protocol.
-    var bannedUntil: Instant?
-    /// Deltas that were served to it.
-    var served: UInt64 = 0
-    // Dialling.
-    /// True once a session with it was open, in this run of the node or, as far as the node remembers, in one before.
-    var isProven = false
-    /// The address that answered last.
-    var address: String?
-    /// When an announcement last cut a pause short.
-    var hastenedAt: Instant?
-    /// Why the last dial came to nothing; nil since a connection came up.
-    var dialFailure: PeerStatus.DialFailure?
-    var nextDial: Instant?
-    var pause: Milliseconds?
 }

@@ -14,21 +14,19 @@ extension Engine {
             violate(id, "a first message that is not Hello", now: now)
             return
         }
-        link.lastUsed = now
-        let size: UInt64
+        link.liveness.lastUsed = now
         let room: Bool
         switch arrival {
         case .asked(let byteCount):
-            size = UInt64(max(0, byteCount))
-            link.creditGiven -= Int64(clamping: size)
-            // A peer may send what it has credit for and the rest of a delta. What is too much is not stored: that it
-            // exists is known now, so it is asked for when there is room.
-            room = link.bytesPending + size <= 2 * settings.creditBytes + UInt64(FormatLimits.deltaBytesMax)
+            let size = UInt64(max(0, byteCount))
+            link.fetching.noteFrame(byteCount: size)
+            // What is too much is not stored: that it exists is known now, so it is asked for when there is room.
+            room = link.fetching.hasRoom(for: size, isPushed: false, settings: settings)
         case .pushed:
-            size = deltas.reduce(0) { $0 + $1.byteCount }
+            let size = deltas.reduce(0) { $0 + $1.byteCount }
             room =
-                storingBytes + size <= settings.storingBytesMax
-                && link.bytesPending + size <= settings.creditBytes
+                transfer.hasRoom(forPushed: size, settings: settings)
+                && link.fetching.hasRoom(for: size, isPushed: true, settings: settings)
         }
         take(deltas, arrival, hasRoom: room, from: id, now: now)
     }
@@ -44,26 +42,27 @@ extension Engine {
         var batch: [VerifiedDelta] = []
         var duplicates = 0
         var hops: UInt32?
-        var wasted: UInt64 = 0
+        var redundant: UInt64 = 0
         for delta in deltas {
             switch delta {
             case .known(let log, let sequence):
-                wasted += Price.knownDelta
+                redundant += Price.knownDelta
                 duplicates += 1
                 progress(log, sequence, on: id, now: now)
                 learn(log, sequence, on: id)
             case .refused(let log, let sequence, let refusal):
-                wasted += Price.signature
+                redundant += Price.signature
                 refuse(log, sequence, refusal, from: id, now: now)
             case .verified(let delta):
-                if delta.header.sequence <= accepted(delta.log)?.sequence ?? 0 { duplicates += 1 }
+                if delta.header.sequence <= frontier.accepted(delta.log)?.sequence ?? 0 { duplicates += 1 }
                 guard accept(delta, hasRoom: hasRoom, from: id, now: now) else {
-                    wasted += Price.signature + Price.bytes(delta.byteCount)
+                    redundant += Price.signature + Price.bytes(delta.byteCount)
                     break
                 }
                 batch.append(delta)
-                if arrival.hops == nil, let teller = broadcast.unbrought(delta.log, delta.header.sequence, now: now) {
-                    graft(teller)
+                if arrival.hops == nil, let announcer = broadcast.unbrought(delta.log, delta.header.sequence, now: now)
+                {
+                    graft(announcer)
                 }
                 let passed = broadcast.arrived(
                     delta.log,
@@ -77,7 +76,7 @@ extension Engine {
             if links[id] == nil { break }
         }
         // What brings something new is bounded by credit and by the room for pushes; the rest is paid for.
-        charge(wasted, to: id, now: now)
+        charge(redundant, to: id, now: now)
         if let hops = arrival.hops {
             notePushes(deltas, duplicates: duplicates, delivered: batch.count, hops: hops, from: id, now: now)
         } else {
@@ -98,12 +97,9 @@ extension Engine {
             let isOne = rest.allSatisfy { $0.header.organization == organization }
             let deltas = isOne ? Array(rest) : rest.filter { $0.header.organization == organization }
             rest = isOne ? [] : rest.filter { $0.header.organization != organization }[...]
-            let size = deltas.reduce(0) { $0 + UInt64($1.byteCount) }
-            links[id]?.bytesPending += size
-            storingBytes += size
-            let token = nextToken
-            nextToken += 1
-            storing[token] = StoringBatch(link: id, deltas: deltas, isPushed: arrival.hops != nil, hops: hops)
+            let batch = StoringBatch(link: id, deltas: deltas, isPushed: arrival.hops != nil, hops: hops)
+            links[id]?.fetching.beginStoring(byteCount: batch.byteCount)
+            let token = transfer.begin(batch)
             actions.append(.store(token: token, deltas, from: id))
         }
     }
@@ -111,15 +107,14 @@ extension Engine {
     /// True if a peer's Deltas message is worth checking: it was promised that so much would be received. Else it is told by
     /// ``EngineInput/unaskedDeltas(_:byteCount:)``.
     package func expectsDeltas(on id: LinkID) -> Bool {
-        guard let link = links[id] else { return false }
-        return link.creditGiven > 0 || !link.wants.isEmpty
+        links[id]?.fetching.expectsDeltas ?? false
     }
 
     /// Deltas that nobody asked for: they are not looked at.
     mutating func receivedUnasked(byteCount: Int, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         heard(link, now: now)
-        link.creditGiven -= Int64(clamping: byteCount)
+        link.fetching.noteFrame(byteCount: UInt64(max(0, byteCount)))
         charge(Price.message + Price.bytes(byteCount), to: id, now: now)
     }
 
@@ -132,11 +127,11 @@ extension Engine {
             return false
         }
         learn(log, sequence, on: id)
-        guard sequence <= limit(of: log) else {
+        guard sequence <= membership.limit(of: log) else {
             refuse(log, sequence, .fork, from: id, now: now)
             return false
         }
-        let held = accepted(log)
+        let held = frontier.accepted(log)
         let heldSequence = held?.sequence ?? 0
         if sequence <= heldSequence {
             progress(log, sequence, on: id, now: now)
@@ -153,17 +148,17 @@ extension Engine {
             if heldSequence > 0 { inquire(log, upTo: heldSequence, on: id) }
             return false
         }
-        inFlight[log] = delta.head
+        frontier.take(delta)
         progress(log, sequence, on: id, now: now)
-        parked[log] = nil
+        transfer.unpark(log)
         return true
     }
 
     /// Does not take a delta: the peer is told the reason, and not asked for that log for a while.
     ///
     /// Where the peer is to blame it counts, and too many end the session. A fork or a wrong chain is its author's
-    /// doing, whoever passes it on: two honest nodes must not fall out over it. Nor do they over an unknown author: the two
-    /// may hold different statements. The peer is told once, not each time.
+    /// doing, not that of a node that passes it on: two honest nodes must not part over it. The same holds for an unknown
+    /// author: the two may hold different statements. The peer is told once, not each time.
     mutating func refuse(
         _ log: LogID?,
         _ sequence: UInt64,
@@ -171,27 +166,29 @@ extension Engine {
         from id: LinkID,
         now: Instant
     ) {
-        guard let node = links[id]?.node else { return }
-        let isKnown = log.map { isBackingOff($0, on: id) } ?? false
+        guard let link = links[id] else { return }
+        let node = link.node
+        let isKnown = log.map(link.fetching.isBackingOff) ?? false
         let isSendersFault = refusal.isSendersFault
-        if isSendersFault { links[id]?.faults += 1 }
+        if isSendersFault { link.fetching.noteFault() }
         if isSendersFault || !isKnown {
             actions.append(.noteRefusal(log: log, sequence: sequence, refusal, from: node))
         }
         if let log {
-            links[id]?.wants[log] = nil
-            unplanned.insert(log)
+            link.fetching.drop(log)
+            transfer.replan(log)
             if !isKnown {
                 send(id, .deltaRefused(log: log, sequence: sequence, code: refusal.code, reason: refusal.reason))
             }
             // What only waits for a statement is asked for as soon as that has come.
             if isSendersFault || !isKnown { backOff(log, on: id, for: settings.backOffTime, now: now) }
             broadcast.settle(log)
-            if !isSendersFault, parked[log] != nil || parked.count < settings.parkedMax {
-                parked[log] = ParkedDelta(sequence: sequence, refusal: refusal, from: node, since: now)
+            if !isSendersFault {
+                let parked = ParkedDelta(sequence: sequence, refusal: refusal, from: node, since: now)
+                transfer.park(log, parked, settings: settings)
             }
         }
-        if links[id]?.faults ?? 0 > settings.refusalsMax {
+        if link.fetching.faults > settings.refusalsMax, links[id] != nil {
             ban(node, now: now)
             close(id, .tooManyRefusals, now: now)
         }
@@ -206,51 +203,49 @@ extension Engine {
         excess: UInt64,
         now: Instant
     ) {
-        guard let batch = storing.removeValue(forKey: token) else { return }
+        guard let batch = transfer.end(token) else { return }
         if let organization = batch.deltas.first?.header.organization {
             chargeStoring(excess, of: organization, now: now)
         }
         let id = batch.link
-        let size = batch.deltas.reduce(0) { $0 + UInt64($1.byteCount) }
-        storingBytes -= min(storingBytes, size)
-        if let link = links[id] { link.bytesPending -= min(link.bytesPending, size) }
-        self.summary = summary
+        links[id]?.fetching.endStoring(byteCount: batch.byteCount)
+        frontier.summary = summary
         var advanced: [LogID] = []
         var failed: Set<LogID> = []
         for (delta, outcome) in zip(batch.deltas, outcomes) {
             switch outcome {
             case .applied:
                 // Answers may overtake each other; what is on disk never gets less.
-                guard delta.header.sequence > durable[delta.log]?.sequence ?? 0 else { continue }
-                advance(delta.log, to: delta.head)
-                if inFlight[delta.log] == delta.head { inFlight[delta.log] = nil }
-                advanced.append(delta.log)
+                if frontier.stored(delta, isOwn: false, isForked: membership.forks[delta.log] != nil) {
+                    advanced.append(delta.log)
+                }
             case .skipped:
                 failed.insert(delta.log)
-                if delta.header.sequence > durable[delta.log]?.sequence ?? 0 {
+                if delta.header.sequence > frontier.durable[delta.log]?.sequence ?? 0 {
                     // Not what the disk thinks comes next: not to be asked for in a loop.
                     backOff(delta.log, on: id, for: settings.wantDeadline, now: now)
                 }
             case .refused(let refusal):
                 failed.insert(delta.log)
                 refuse(delta.log, delta.header.sequence, refusal, from: id, now: now)
-                if refusal == .fork || refusal == .wrongChain, let held = durable[delta.log] {
+                if refusal == .fork || refusal == .wrongChain, let held = frontier.durable[delta.log] {
                     inquire(delta.log, upTo: held.sequence, on: id)
                 }
             }
         }
-        for log in failed { resetAccepted(log) }
-        unplanned.formUnion(failed)
+        for log in failed { frontier.resetInFlight(log, to: transfer.head(of: log, after: frontier.durable[log])) }
+        transfer.replan(failed)
         advanced = advanced.unique
         advertise(advanced, now: now)
         if batch.isPushed {
-            links[id]?.unconfirmed.formUnion(advanced)
-            if announceAt == nil { announceAt = now + settings.announceDelay }
+            links[id]?.pushing.stored(advanced)
+            announcing.schedule(at: now + settings.announceDelay)
         } else {
             for log in advanced {
-                guard let head = durable[log] else { continue }
-                let isLast = log == advanced.last && links[id]?.wants.isEmpty == false
-                send(id, .ack(LogHead(log: log, head: head), credit: isLast ? takeCredit(id) : 0))
+                guard let link = links[id], let head = frontier.durable[log] else { continue }
+                let isLast = log == advanced.last && !link.fetching.wants.isEmpty
+                let credit = isLast ? link.fetching.takeCredit(settings) : 0
+                send(id, .ack(LogHead(log: log, head: head), credit: credit))
             }
         }
         if let hops = batch.hops {
@@ -258,19 +253,6 @@ extension Engine {
             push(fresh, hops: min(hops, PeerMessage.hopsMax) + 1, except: id, now: now)
         }
         grant(id)
-    }
-
-    /// After a delta was not stored: accepted is what is on disk, and what on its way there continues it.
-    private mutating func resetAccepted(_ log: LogID) {
-        var head = durable[log]
-        for token in storing.keys.sorted() {
-            for delta in storing[token]?.deltas ?? [] where delta.log == log {
-                if delta.header.sequence == (head?.sequence ?? 0) + 1, delta.header.previous == head?.hash {
-                    head = delta.head
-                }
-            }
-        }
-        inFlight[log] = head == durable[log] ? nil : head
     }
 }
 

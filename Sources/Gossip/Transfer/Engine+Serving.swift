@@ -6,17 +6,9 @@ import Governance
 
 extension Engine {
     mutating func receivedAck(_ head: LogHead, credit: UInt64, on id: LinkID) {
-        addCredit(credit, on: id)
+        links[id]?.serving.add(credit: credit, settings: settings)
         learn(head.log, head.head.sequence, on: id)
         serve(id)
-    }
-
-    /// Never more than this node would give itself, whatever a peer says: it bounds what waits to be sent to it.
-    private mutating func addCredit(_ credit: UInt64, on id: LinkID) {
-        guard let before = links[id]?.credit else { return }
-        let (sum, isOverflow) = before.addingReportingOverflow(Int64(clamping: credit))
-        let after = max(before, min(isOverflow ? Int64.max : sum, Int64(clamping: settings.creditBytes)))
-        links[id]?.credit = after
     }
 
     mutating func receivedWant(_ range: LogRange, credit: UInt64, on id: LinkID, now: Instant) {
@@ -24,51 +16,41 @@ extension Engine {
             violate(id, "a want of no deltas", now: now)
             return
         }
-        guard var served = links[id]?.served else { return }
-        served.removeAll { $0.log == range.log }
-        served.append(LogRange(log: range.log, from: range.from, to: min(range.to, Header.sequenceMax)))
-        guard served.count <= settings.servedWantsMax else {
+        guard let link = links[id] else { return }
+        guard link.serving.add(range, settings: settings) else {
             violate(id, "too many wants", now: now)
             return
         }
-        links[id]?.served = served
-        links[id]?.lastUsed = now
-        addCredit(credit, on: id)
+        link.liveness.lastUsed = now
+        link.serving.add(credit: credit, settings: settings)
         serve(id)
     }
 
-    /// Reads the next stretch for a peer, if it waits for one and has credit. Nothing beyond a fork is given. Peers of one
+    /// Reads the next range for a peer, if it waits for one and has credit. Nothing beyond a fork is given. Peers of one
     /// organization wait for each other beyond ``EngineSettings/readsPerOrganizationMax``.
     mutating func serve(_ id: LinkID) {
-        guard let link = links[id], !link.isReading, link.credit > 0 else { return }
-        // Most of the time the first one is there, and the others are not looked at.
-        let missing = link.served.prefix { $0.from > min(limit(of: $0.log), durable[$0.log]?.sequence ?? 0) }.count
-        link.served.removeFirst(missing)
-        guard let range = link.served.first else { return }
+        guard let link = links[id],
+            let range = link.serving.next(held: { log in
+                min(membership.limit(of: log), frontier.durable[log]?.sequence ?? 0)
+            })
+        else { return }
         let organization = roster.organization(of: link.node)
-        let reading = links.values.count { $0.isReading && roster.organization(of: $0.node) == organization }
+        let reading = links.values.count { $0.serving.isReading && roster.organization(of: $0.node) == organization }
         guard reading < settings.readsPerOrganizationMax else {
-            if !waitingReads.contains(id) { waitingReads.append(id) }
+            transfer.waitToRead(id)
             return
         }
-        link.isReading = true
-        let readable = LogRange(log: range.log, from: range.from, to: min(range.to, limit(of: range.log)))
-        actions.append(.read(readable, link: id, bytesMax: min(UInt64(link.credit), settings.messageBytes)))
+        link.serving.beginReading()
+        let to = min(range.to, membership.limit(of: range.log))
+        let bytesMax = min(UInt64(link.serving.credit), settings.messageBytes)
+        actions.append(.read(LogRange(log: range.log, from: range.from, to: to), link: id, bytesMax: bytesMax))
     }
 
     mutating func deltasRead(_ id: LinkID, _ range: LogRange, _ deltas: [StoredDelta], now: Instant) {
-        defer { serveWaiting() }
+        defer { for id in transfer.takeWaitingReads() { serve(id) } }
         guard let link = links[id] else { return }
-        link.isReading = false
         let wanted = deltas.filter { $0.sequence <= range.to }
-        // A new want of the log may have come meanwhile; where it begins elsewhere, it is read anew.
-        if let position = link.served.firstIndex(where: { $0.log == range.log && $0.from == range.from }) {
-            let current = link.served[position]
-            link.served.remove(at: position)
-            if let last = wanted.last?.sequence, last < current.to {
-                link.served.insert(LogRange(log: range.log, from: last + 1, to: current.to), at: position)
-            }
-        }
+        link.serving.endReading(range, last: wanted.last?.sequence)
         var size = 0
         let parts = Parts(
             wanted.map(\.bytes),
@@ -78,24 +60,16 @@ extension Engine {
         for part in parts {
             let message = PeerMessage.deltas(part)
             size += message.encodedDeltasByteCount
-            link.credit -= Int64(message.encodedDeltasByteCount)
+            link.serving.take(byteCount: message.encodedDeltasByteCount)
             send(id, message)
         }
         // Everything once is every member's due, and once more where it was lost; beyond that it is paid for.
         link.peerRecord.served &+= UInt64(wanted.count)
-        let due = heldDeltas.multipliedReportingOverflow(by: settings.servedTimesFree)
+        let due = frontier.heldDeltas.multipliedReportingOverflow(by: settings.servedTimesFree)
         if !due.overflow, link.peerRecord.served > due.partialValue &+ settings.servedFree {
             charge(Price.lookup + Price.sent(size), to: id, now: now)
         }
         serve(id)
-    }
-
-    /// Serves those that waited for others of their organization.
-    private mutating func serveWaiting() {
-        guard !waitingReads.isEmpty else { return }
-        let waiting = waitingReads
-        waitingReads = []
-        for id in waiting { serve(id) }
     }
 }
 

@@ -126,7 +126,8 @@ struct Fetching {
     /// wants get more time.
     ///
     /// - Returns: The logs that became late, and the wants that were dropped.
-    mutating func expire(now: Instant, settings: EngineSettings) -> (late: [LogID], overdue: [(log: LogID, want: Want)]) {
+    mutating func expire(now: Instant, settings: EngineSettings) -> (late: [LogID], overdue: [(log: LogID, want: Want)])
+    {
         guard let checkAt, checkAt <= now else { return ([], []) }
         let isPeersTurn = creditGiven > 0
         var late: [LogID] = []
@@ -263,3 +264,20 @@ struct Want {
     /// The lowest sequence that has not come.
     fileprivate(set) var from: UInt64
     let to: UInt64
+    /// True where the broadcast asks for what it did not bring.
+    let isGraft: Bool
+    let begunAt: Instant
+    /// True once something of it has come.
+    fileprivate(set) var hasMoved = false
+    /// When something of it last came, or it was asked for.
+    fileprivate(set) var movedAt: Instant
+    /// True while nothing of it has come for so long that somebody else may be asked too.
+    fileprivate(set) var isLate = false
+    /// When something must have come.
+    fileprivate(set) var deadline: Instant
+    /// How long each further step may take.
+    let patience: Milliseconds
+    /// The number of the want on its link. Peers serve in the order in which they were asked: progress of a want puts off
+    /// the deadlines of the wants after it.
+    let order: UInt64
+}
