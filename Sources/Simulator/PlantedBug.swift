@@ -44,6 +44,8 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     case trustPromises = "trust-promises"
     /// A peer that is silent for a second is considered dead.
     case impatience = "impatience"
+    /// The bytes of frames with deltas are not taken from the credit that their sender was given.
+    case uncountedFrames = "uncounted-frames"
 
     /// A short summary for people.
     package var summary: String {
@@ -68,6 +70,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         case .relayAtOnce: "statements and announcements are relayed without a rate limit"
         case .trustPromises: "a node that announced a delta blocks requests to others for 20 s"
         case .impatience: "a peer that is silent for a second is dropped"
+        case .uncountedFrames: "frames with deltas cost their sender no credit"
         }
     }
 
@@ -94,7 +97,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
             settings.engine.suspectAfter = 1_000
             settings.engine.silenceMax = 1_000
         case .skipSuperseded, .sendBeforeDurable, .dropGraft, .ackBeforeStoring, .applyTwice, .loseWaitingCitation,
-            .forgetRevival, .forgetHave, .ignoreToken, .readOn, .sharedDials:
+            .forgetRevival, .forgetHave, .ignoreToken, .readOn, .sharedDials, .uncountedFrames:
             break
         }
     }

@@ -230,7 +230,8 @@ extension Simulation {
             spread.received(index, at: node.place, from: from.place)
         }
         let message = settings.plant == .strangersHeads ? parcel.message.adopting(at: node) : parcel.message
-        return message.input(on: link, checked: deltas, byteCount: parcel.byteCount)
+        let byteCount = settings.plant == .uncountedFrames ? 0 : parcel.byteCount
+        return message.input(on: link, checked: deltas, byteCount: byteCount)
     }
 
     /// Checks a delta as a node does. With processor costs, the signature of a stored delta is not checked.

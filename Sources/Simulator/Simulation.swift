@@ -278,6 +278,9 @@ package final class Simulation {
         events.add(event, at: now + nanoseconds)
     }
 
+    /// The number of events of which one has an engine's invariants checked.
+    private static let invariantsEvery: UInt64 = 32
+
     /// Gives an engine an input, and carries out its actions.
     func feed(_ input: EngineInput, to place: Int) {
         let node = nodes[place]
@@ -287,6 +290,9 @@ package final class Simulation {
             now: Instant(nanoseconds: now),
             wallMilliseconds: node.wallMilliseconds(at: now)
         )
+        if eventCount.isMultiple(of: Self.invariantsEvery), let what = node.box!.engine.checkInvariants() {
+            violate("an invariant does not hold at node \(place): \(what)")
+        }
         mix.add(now)
         mix.add(UInt64(place) << 32 | UInt64(actions.count))
         var done = 0

@@ -80,8 +80,8 @@ extension Run {
         if stored.refusals > WriteTransaction.refusalsMax {
             fail("node \(node.place) keeps \(stored.refusals) refusals")
         }
-        if let what = engine.excess(over: engineSettings) {
-            fail("node \(node.place) keeps more than its bounds: \(what)")
+        if let what = node.box.engine.checkInvariants() {
+            fail("an invariant does not hold at node \(node.place): \(what)")
         }
         if let other = nodes.first(where: { $0.place != node.place }) {
             let totals = try other.store.read { try $0.totals() }

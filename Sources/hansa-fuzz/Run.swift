@@ -270,6 +270,9 @@ final class Run {
             wallMilliseconds: wallMilliseconds
         )
         CrashNote.atItself()
+        if step.isMultiple(of: 16), let what = node.box.engine.checkInvariants() {
+            fail("an invariant does not hold at node \(node.place): \(what)")
+        }
         mix.add(now)
         mix.add(UInt64(node.place) << 32 | UInt64(actions.count))
         for action in actions { perform(action, at: node) }

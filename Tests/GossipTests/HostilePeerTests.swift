@@ -133,14 +133,29 @@ struct HostilePeerTests {
         let deltas = LoneEngine().log(by: 1, count: 2)
         var lone = LoneEngine(frontier: Frontier([Self.log: deltas[1].head]))
         let link = lone.open(1)
-        let actions = lone.receive(.want(LogRange(log: Self.log, from: from, to: to), credit: .max), on: link)
-        for range in actions.reads { lone.step(.deltasRead(link, range, [])) }
+        let range = LogRange(log: Self.log, from: from, to: to)
+        let isEmpty = from == 0 || from > to
+        let wanted = lone.receive(.want(range, credit: .max), on: link)
+        #expect(wanted.violations == (isEmpty ? ["a want of no deltas"] : []))
+        // Only what is held is read: two deltas.
+        #expect(wanted.reads.map(\.from) == (!isEmpty && from <= 2 ? [from] : []))
+        for range in wanted.reads { lone.step(.deltasRead(link, range, [])) }
+        #expect(lone.engine.checkInvariants() == nil)
+        #expect((lone.engine.openLink(to: Self.log.author) == nil) == isEmpty)
+
         lone = LoneEngine()
         let second = lone.open(1)
-        lone.receive(.headersWanted(LogRange(log: Self.log, from: from, to: to)), on: second)
+        let headers = lone.receive(.headersWanted(range), on: second)
+        let isTooMuch = isEmpty || to - from >= EngineSettings().headersPerInquiry || to > Header.sequenceMax
+        #expect(headers.violations == (isTooMuch ? ["too many headers wanted"] : []))
+        #expect(headers.contains { if case .readHeaders(range, _) = $0 { true } else { false } } == !isTooMuch)
+
         lone = LoneEngine()
         let third = lone.open(1)
-        lone.receive(.headers(log: Self.log, from: from, []), on: third)
+        let unasked = lone.receive(.headers(log: Self.log, from: from, []), on: third)
+        #expect(unasked.violations == ["headers that nobody asked for"])
+        #expect(unasked.disconnects.count == 1)
+        #expect(lone.engine.checkInvariants() == nil)
     }
 
     @Test
@@ -149,16 +164,21 @@ struct HostilePeerTests {
         let link = lone.open(1)
         let own = lone.log(by: 0, count: 2)
         let head = LogHead(log: own[0].log, head: Head(sequence: .max, hash: .zero))
-        lone.receive(.have([head]), on: link)
-        lone.receive(.ack(head, credit: .max), on: link)
-        lone.receive(
+        var actions = lone.receive(.have([head]), on: link)
+        actions += lone.receive(.ack(head, credit: .max), on: link)
+        actions += lone.receive(
             .ranges([FrontierRange(upper: .end, content: .entries([FrontierEntry(head)], answer: true))]),
             on: link
         )
-        lone.receive(.iHave([HopHead(head: head, hops: PeerMessage.hopsMax)]), on: link)
-        _ = lone.wait(milliseconds: 3_000)
+        actions += lone.receive(.iHave([HopHead(head: head, hops: PeerMessage.hopsMax)]), on: link)
+        actions += lone.wait(milliseconds: 3_000)
+        // No log has so many deltas: nothing is asked for, and the peer is not believed to have more.
+        #expect(actions.wants.isEmpty && actions.violations.isEmpty)
+        #expect(lone.engine.sizes.headsAhead == 0)
         lone.step(.committed(own, summary: StoredSummary(digest: CatalogDigest(), records: 1)))
-        #expect(lone.engine.peerStatuses(now: lone.now).count == 3)
+        #expect(lone.engine.durable[own[0].log] == own[1].head)
+        #expect(lone.engine.openLink(to: Self.log.author) == link)
+        #expect(lone.engine.checkInvariants() == nil)
     }
 
     @Test

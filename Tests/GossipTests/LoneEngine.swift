@@ -4,6 +4,7 @@ import Gossip
 import Governance
 import Simulator
 import TestSupport
+import Testing
 
 /// One engine, node 0 of an alliance, with a hand-made peer at the other end of each link.
 struct LoneEngine {
@@ -41,7 +42,9 @@ struct LoneEngine {
 
     @discardableResult
     mutating func step(_ input: EngineInput) -> [EngineAction] {
-        box.engine.step(input, now: now, wallMilliseconds: milliseconds)
+        let actions = box.engine.step(input, now: now, wallMilliseconds: milliseconds)
+        if let what = box.engine.checkInvariants() { Issue.record("after \(input): \(what)") }
+        return actions
     }
 
     /// Lets time pass, waking the engine every second as timers would. The peers at `hearing` say something meanwhile.

@@ -17,7 +17,8 @@ struct PlantedBugTests {
         case .endlessHeads, .strangersHeads, .planAnew: "hostile-head-flooder"
         case .trustPromises: "hostile-flooder"
         case .impatience: "busy"
-        case .skipSuperseded, .sendBeforeDurable, .ackBeforeStoring, .applyTwice, .loseWaitingCitation, .ignoreToken:
+        case .uncountedFrames, .skipSuperseded, .sendBeforeDurable, .ackBeforeStoring, .applyTwice,
+            .loseWaitingCitation, .ignoreToken:
             "swarm"
         case .forgetRevival: "limits"
         }

@@ -97,10 +97,9 @@ package struct Engine: ~Copyable {
 
     // MARK: - Looking
 
-    var node: NodeKey { identity.node }
+    package var node: NodeKey { identity.node }
     var cryptography: any Cryptography { identity.cryptography }
     package var alliance: AllianceID { identity.alliance }
-    package var charter: Charter { membership.charter }
     package var governance: GovernanceSet { membership.statements.held }
     package var announcements: AnnouncementSet { membership.announcements.held }
     package var roster: Roster { membership.roster }
