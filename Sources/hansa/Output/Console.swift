@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Replica
+import Synchronization
 
 /// Standard output and standard error, and the only place that writes to them. Nothing is buffered.
 package enum Console {
@@ -16,6 +17,32 @@ package enum Console {
     private static let hasColours =
         isTerminal && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
         && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+
+    /// True if people look at standard error.
+    private static let showsProgress = isatty(STDERR_FILENO) == 1
+    /// True while a line of progress stands there.
+    private static let hasProgress = Mutex(false)
+
+    /// Shows how far a command has come, on one line of standard error that is written again and again; nothing where that is
+    /// no terminal.
+    static func show(_ progress: WorkProgress) {
+        guard showsProgress else { return }
+        hasProgress.withLock { has in
+            has = true
+            try? send(
+                Array("\r\(ProgressText.line(progress).rendered(colours: false))\u{1B}[K".utf8),
+                to: STDERR_FILENO
+            )
+        }
+    }
+
+    /// Removes the line of progress.
+    static func endProgress() {
+        hasProgress.withLock { has in
+            if has { try? send(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO) }
+            has = false
+        }
+    }
 
     /// Prints a line. Where nobody reads any more, the process ends quietly.
     static func print(_ text: ShownText) {
