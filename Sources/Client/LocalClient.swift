@@ -54,7 +54,7 @@ package struct LocalClient: Sendable {
         onSent: @escaping @Sendable () -> Void = {},
         each: @escaping @Sendable (C.Element) async throws -> Void
     ) async throws {
-        // Whoever takes the elements may block its thread: not the event loop, which tells a silent node.
+        // `each` may block its thread. That must not be the event loop, whose timer detects a silent node.
         try await withCancellableSession(on: nil) {
             try await $0.stream(command, with: file, onSent: onSent, each: each)
         }
@@ -240,7 +240,7 @@ package struct LocalClient: Sendable {
             throw broken
         }
 
-        /// Whatever broke the connection: the node is gone, and the folder is never gone on with behind its back.
+        /// The node is gone. The client never continues on the folder by itself.
         private var broken: Failure {
             silence.hasEnded ? LocalClient.silent(silence.process) : LocalProtocol.stopped
         }
@@ -281,7 +281,7 @@ package struct LocalClient: Sendable {
             self.channel = channel
         }
 
-        /// Why the file could not be sent; nil where it could, or where the connection broke.
+        /// The reason why the file could not be sent; nil if it could, or if the connection broke.
         var failure: Failure? { found.withLock { $0 } }
 
         /// Sends all of it.
@@ -300,7 +300,7 @@ package struct LocalClient: Sendable {
         }
 
         private func send(_ file: ReadableFile) async throws {
-            // Reading may wait for a pipe: not on Swift's threads.
+            // A read may wait for a pipe, so it runs on no thread of Swift's pool.
             let queue = DispatchQueue(label: "hansa.upload")
             var left = file.byteCount ?? .max
             try await CancellationFlag.during { flag in

@@ -14,6 +14,7 @@ package struct Caller: Hashable, Sendable {
     package let identity: Identity
     package let access: Access
 
+    /// A caller with the access that the door it came through grants.
     package init(_ identity: Identity, access: Access) {
         self.identity = identity
         self.access = access
@@ -25,11 +26,11 @@ package struct Caller: Hashable, Sendable {
 
 /// The file that comes with a command.
 package protocol CommandBody: Sendable {
-    /// The file, whole and ready to be read as often as wanted.
+    /// The whole file, ready to be read several times.
     ///
     /// - Parameters:
-    ///   - name: How messages call it.
-    ///   - progress: Told of the bytes that have come, where they must come first.
+    ///   - name: The file's name in messages.
+    ///   - progress: Gets the number of received bytes, if the file must be received first.
     /// - Throws: ``Failure``; `CancellationError` where the caller has given up.
     func file(named name: String, _ progress: ProgressReporter) async throws -> ReadableFile
 }
@@ -43,6 +44,7 @@ package struct CommandContext: Sendable {
     /// The command's file; nil where the caller sent none.
     package let body: (any CommandBody)?
 
+    /// A context for one command.
     package init(replica: Replica, service: NodeService?, caller: Caller, body: (any CommandBody)? = nil) {
         self.replica = replica
         self.service = service

@@ -19,6 +19,7 @@ package struct Endpoint: Hashable, Sendable {
     package let access: Access
     package let shape: Shape
 
+    /// An endpoint; ordinary unless another shape is given.
     package init(_ operation: String, _ access: Access, _ shape: Shape = .ordinary) {
         self.operation = operation
         self.access = access

@@ -9,7 +9,7 @@ package struct ImportCommand: StreamingCommand {
     package typealias Element = Report<Output>
 
     package static let endpoint = Endpoint("import", .editor, .upload)
-    /// How messages call the file. It names no file of the node's machine.
+    /// The file's name in messages. It names no file of the node's machine.
     package let displayName: String
     package let kind: String
     package let key: String

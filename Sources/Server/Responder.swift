@@ -22,7 +22,7 @@ struct Responder: HTTPResponder {
         }
     }
 
-    /// The user of the node and root may do all, and nobody else anything.
+    /// The node's user and root have full access; other users are refused.
     private func caller(on channel: any Channel) async throws -> Caller {
         let user = try await PeerCredentials.user(of: channel)
         guard user == geteuid() || user == 0 else {

@@ -26,7 +26,7 @@ struct ImportPipeline: Sendable {
     /// of 250 rows then.
     private static let widthMax = 4
 
-    /// Plans all rows until nobody takes batches any more. The next rows are read meanwhile.
+    /// Plans all rows until the consumer closes the stream. Meanwhile the next rows are read.
     func run(into batches: BoundedStream<ImportBatch>) async throws {
         // Storing takes a processor of its own; where nothing is to be stored, all are for planning.
         let processors = min(ProcessInfo.processInfo.activeProcessorCount, Self.widthMax + 1)

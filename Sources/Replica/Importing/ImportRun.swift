@@ -12,7 +12,7 @@ package struct ImportRun: Sendable {
     private let keyColumn: String
     private let isDryRun: Bool
     private let progress: ProgressReporter
-    /// Set once nobody wants the import any more.
+    /// Set when the import is cancelled.
     private let flag: CancellationFlag
 
     /// Rows between two reports of the first pass.
@@ -24,7 +24,7 @@ package struct ImportRun: Sendable {
     ///   - kind: The kind of all rows.
     ///   - keyColumn: The column with the records' own ids.
     ///   - isDryRun: True to write nothing.
-    ///   - flag: Set where nobody wants the import any more.
+    ///   - flag: Set when the import is cancelled.
     package init(
         _ source: sending any RecordSource,
         kind: String,

@@ -1,9 +1,10 @@
-/// What became of rows.
+/// The number of rows by their outcome.
 package struct ImportTally: Hashable, Sendable {
     package var created = 0
     package var updated = 0
     package var unchanged = 0
 
+    /// No rows.
     package init() {}
 
     /// All rows.
@@ -16,7 +17,7 @@ package struct ImportTally: Hashable, Sendable {
     }
 }
 
-/// What an import came to.
+/// The outcome of an import.
 package struct ImportOutcome: Sendable {
     /// Rows that were compared, and written where they differ.
     package internal(set) var tally = ImportTally()
@@ -26,16 +27,17 @@ package struct ImportOutcome: Sendable {
     package internal(set) var rejects: [String] = []
     /// Rows without any content, which are skipped.
     package internal(set) var blankCount = 0
-    /// How the source was encoded, and by what that is known; nil where it did not come to that.
+    /// The source's encoding and how it was determined; nil before the source was read.
     package internal(set) var encoding: (name: String, knownBy: String)?
     /// The import's id, 16 bytes; nil where nothing was written.
     package internal(set) var id: [UInt8]?
     /// True if it was stopped on request. What is written until then is whole, and counted.
     package internal(set) var isInterrupted = false
 
+    /// An outcome before anything is read.
     package init() {}
 
-    /// One that was stopped on request before anything was read.
+    /// The outcome of an import that was stopped on request before anything was read.
     package static var interrupted: ImportOutcome {
         var outcome = ImportOutcome()
         outcome.isInterrupted = true

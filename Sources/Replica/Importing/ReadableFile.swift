@@ -1,13 +1,13 @@
 import Glibc
 import Interchange
 
-/// An open file whose bytes are read by one reader at a time: a regular file where it lies, a pipe, or a copy without a name.
+/// An open file whose bytes are read by one reader at a time: a regular file in place, a pipe, or an unnamed copy.
 package final class ReadableFile: Sendable {
     /// For reading.
     package let descriptor: CInt
-    /// The size in bytes; nil for a stream, which can be read once, and whose end is not known.
+    /// The size in bytes; nil for a stream, which can be read once and whose length is unknown.
     package let byteCount: Int?
-    /// How messages call it.
+    /// The file's name in messages.
     package let name: String
     private let changedAt: (seconds: Int, nanoseconds: Int)
 
@@ -15,7 +15,7 @@ package final class ReadableFile: Sendable {
     ///
     /// - Parameters:
     ///   - descriptor: Closed with this.
-    ///   - name: How messages call it.
+    ///   - name: The file's name in messages.
     ///   - isStream: True to read it once and from where it stands, as a pipe.
     package init(owning descriptor: CInt, name: String, isStream: Bool = false) {
         self.descriptor = descriptor

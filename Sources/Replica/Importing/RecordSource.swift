@@ -4,22 +4,23 @@ import OpenSSLKit
 
 /// Rows of records from outside, which an import reads twice: to check all of them, and then to write what differs.
 ///
-/// One task drives it. Present sources are tables (``TableSource``); what holds records in another form is one more source.
+/// One task drives it. Present sources are tables (``TableSource``); records in another form are one more source.
 package protocol RecordSource: AnyObject {
-    /// How messages call it.
+    /// The source's name in messages.
     var name: String { get }
-    /// Bytes in all, and those read in this pass.
+    /// Bytes in all.
     var byteCount: Int { get }
+    /// Bytes read in the present pass.
     var bytesRead: Int { get }
     /// Rows that the present pass has skipped since they have no content.
     var blankCount: Int { get }
     /// Rows that the present pass has come to, rejected ones included.
     var rowCount: Int { get }
-    /// How the source's text is encoded; nil before ``begin()``, and for sources that have but one encoding.
+    /// The encoding of the source's text; nil before ``begin()``, and for sources that have but one encoding.
     var encoding: (name: String, knownBy: String)? { get }
     /// SHA-256 of all its bytes; known after the first ``begin()``.
     var fingerprint: Hash256 { get }
-    /// True if somebody changed it since it was opened.
+    /// True if the source has changed since it was opened.
     var hasChanged: Bool { get }
 
     /// Begins a pass: the first, and then the second.

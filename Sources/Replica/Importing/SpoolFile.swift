@@ -13,12 +13,12 @@ package final class SpoolFile {
     /// Bytes written.
     package private(set) var byteCount = 0
 
-    /// Bytes that are written at a time by those who gather them; the room is looked at as often.
+    /// The block size for callers that gather bytes; each write checks the free room once.
     package static let blockBytes = 1 << 20
 
     /// Begins a copy.
     ///
-    /// - Parameter name: How messages call what is copied.
+    /// - Parameter name: The name of the copied file in messages.
     /// - Throws: ``Failure`` where the disk refuses.
     package init(in folder: DataFolder, name: String) throws {
         self.folder = folder.spool
@@ -77,7 +77,7 @@ package final class SpoolFile {
         }
     }
 
-    /// The copy as it is, to be read. Nothing can be written any more.
+    /// Ends the copy and returns it for reading. No write may follow.
     package func finish() -> ReadableFile {
         isTaken = true
         return ReadableFile(owning: descriptor, name: name)
