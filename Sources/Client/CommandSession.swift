@@ -18,14 +18,23 @@ package struct CommandSession: Sendable {
 
     /// Opens a session. Close it with ``close()``.
     ///
+    /// - Parameter prepare: Runs once before the folder is opened, where no node listens: for what takes long and needs no
+    ///   folder.
     /// - Throws: ``Failure`` with ``Reason/folderInUse`` or ``Reason/databaseLocked`` where the folder stays held by a process that
     ///   does not listen, and those of opening the folder.
-    package init(_ folder: DataFolder) async throws {
-        let deadline = ContinuousClock.now + Self.patience
+    package init(_ folder: DataFolder, prepare: (() async throws -> Void)? = nil) async throws {
+        var prepare = prepare
+        var deadline = ContinuousClock.now + Self.patience
         while true {
             if let client = try await LocalClient(folder: folder) {
                 place = .node(client)
                 return
+            }
+            if let task = prepare.take() {
+                try await task()
+                // A node may have been started meanwhile.
+                deadline = ContinuousClock.now + Self.patience
+                continue
             }
             do {
                 place = .folder(try Replica(opening: folder))
@@ -43,7 +52,38 @@ package struct CommandSession: Sendable {
         switch place {
         case .node(let client): try await client.call(command)
         case .folder(let replica):
-            try await command.run(in: CommandContext(replica: replica, service: nil))
+            try await CommandTable.run(command, in: CommandContext(replica: replica, service: nil, caller: .process))
+        }
+    }
+
+    /// Runs one command with a stream.
+    ///
+    /// - Parameters:
+    ///   - file: What goes with the command: its bytes are sent to the node, or read where they lie.
+    ///   - onSent: Called before the last of the request is sent. Until then the command does nothing but receive.
+    ///   - each: Takes each element, in order. The command waits while it does not return.
+    /// - Throws: ``Failure``; what `each` throws, which ends the command.
+    package func run<C: StreamingCommand>(
+        _ command: C,
+        with file: ReadableFile? = nil,
+        onSent: @escaping @Sendable () -> Void = {},
+        each: @escaping @Sendable (C.Element) async throws -> Void
+    ) async throws {
+        switch place {
+        case .node(let client): try await client.call(command, with: file, onSent: onSent, each: each)
+        case .folder(let replica):
+            onSent()
+            let context = CommandContext(
+                replica: replica,
+                service: nil,
+                caller: .process,
+                body: file.map(FileInPlace.init)
+            )
+            try await CommandTable.run(command, in: context) { stream in
+                while let elements = try await stream.take() {
+                    for element in elements { try await each(element) }
+                }
+            }
         }
     }
 
@@ -55,10 +95,18 @@ package struct CommandSession: Sendable {
     /// Runs what needs a session, and closes it.
     package static func with<Result>(
         _ folder: DataFolder,
+        prepare: (() async throws -> Void)? = nil,
         _ body: (CommandSession) async throws -> Result
     ) async throws -> Result {
-        let session = try await CommandSession(folder)
+        let session = try await CommandSession(folder, prepare: prepare)
         defer { session.close() }
         return try await body(session)
     }
+}
+
+/// A command's file that is read where it lies.
+private struct FileInPlace: CommandBody {
+    let file: ReadableFile
+
+    func file(named name: String, _ progress: ProgressReporter) async throws -> ReadableFile { file }
 }

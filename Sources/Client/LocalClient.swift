@@ -1,4 +1,5 @@
 package import Commands
+import Dispatch
 import Foundation
 import Glibc
 import NIOCore
@@ -34,19 +35,45 @@ package struct LocalClient: Sendable {
     /// Where this task is cancelled the node is told that no answer is wanted any more, and gives one all the same: what it
     /// did until then.
     ///
-    /// - Throws: What the command throws there; ``Failure`` with ``Reason/nodeStopped`` at once where the node
-    ///   stops meanwhile, and with ``Reason/nodeSilent`` after ``LocalProtocol/silenceMax`` without a sign of life.
+    /// - Throws: The command's ``Failure``; one with ``Reason/nodeStopped`` at once where the node stops meanwhile, and with
+    ///   ``Reason/nodeSilent`` after ``LocalProtocol/silenceMax`` without a sign of life.
     package func call<C: Command>(_ command: C) async throws -> C.Output {
+        try await withCancellableSession(on: LocalLoop.executor) { try await $0.call(command) }
+    }
+
+    /// Runs a command with a stream in the node, as ``call(_:)``.
+    ///
+    /// - Parameters:
+    ///   - file: Sent behind the command, with back-pressure.
+    ///   - onSent: Called before the last of the request is sent.
+    ///   - each: Takes each element, in order. The node waits while it does not return.
+    /// - Throws: As ``call(_:)``; what `each` throws.
+    package func call<C: StreamingCommand>(
+        _ command: C,
+        with file: ReadableFile? = nil,
+        onSent: @escaping @Sendable () -> Void = {},
+        each: @escaping @Sendable (C.Element) async throws -> Void
+    ) async throws {
+        // `each` may block its thread. That must not be the event loop, whose timer detects a silent node.
+        try await withCancellableSession(on: nil) {
+            try await $0.stream(command, with: file, onSent: onSent, each: each)
+        }
+    }
+
+    private func withCancellableSession<Result: Sendable>(
+        on executor: (any TaskExecutor)?,
+        _ body: @escaping @Sendable (Session) async throws -> Result
+    ) async throws -> Result {
         let ending = Mutex<(channel: (any Channel)?, isWanted: Bool)>((nil, false))
         // Its end is awaited here. A task of its own, since reading ends in one that is cancelled.
         let work = Task {
-            try await withSession(isSingle: true) { session in
+            try await withSession(isSingle: true, on: executor) { session in
                 let isWanted = ending.withLock { ending in
                     ending.channel = session.channel
                     return ending.isWanted
                 }
                 if isWanted { throw CancellationError() }
-                return try await session.call(command)
+                return try await body(session)
             }
         }
         return try await withTaskCancellationHandler {
@@ -65,7 +92,7 @@ package struct LocalClient: Sendable {
     /// - Parameter body: Runs on the event loop of all local connections, and should not block it.
     /// - Throws: What `body` throws; as ``call(_:)``.
     package func withSession<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
-        try await withSession(isSingle: false, body)
+        try await withSession(isSingle: false, on: LocalLoop.executor, body)
     }
 
     /// A connection to the node, within ``LocalClient/withSession(_:)``. Sendable only as far as it makes one call at a time:
@@ -76,6 +103,8 @@ package struct LocalClient: Sendable {
         private var inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
         private let isSingle: Bool
         fileprivate let channel: any Channel
+        /// Of the last answer.
+        private var status = 0
 
         fileprivate init(
             _ connection: Connection,
@@ -92,10 +121,133 @@ package struct LocalClient: Sendable {
 
         /// As ``LocalClient/call(_:)``.
         package func call<C: Command>(_ command: C) async throws -> C.Output {
-            let (status, body) = try await exchange(C.name, try CommandTable.encode(command))
+            let json = try CommandTable.encode(command)
+            var head = head(C.endpoint)
+            head.headers.add(name: "Content-Length", value: "\(json.count)")
             do {
-                guard status == 200 else { throw try JSONDecoder().decode(Failure.self, from: body) }
-                return try JSONDecoder().decode(C.Output.self, from: body)
+                // All at once: the node answers and closes as soon as it has the last byte, and a part that were written
+                // only then would fail for an answer that is on its way.
+                try await outbound.write(
+                    contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: json))), .end(nil)]
+                )
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                throw broken
+            }
+            var answer = Data()
+            while let part = try await next() {
+                if case .body(let buffer) = part { answer.append(contentsOf: buffer.readableBytesView) }
+            }
+            return try Self.understood {
+                guard status == 200 else { throw try JSONDecoder().decode(Failure.self, from: answer) }
+                return try JSONDecoder().decode(C.Output.self, from: answer)
+            }
+        }
+
+        /// As ``LocalClient/call(_:with:onSent:each:)``.
+        fileprivate func stream<C: StreamingCommand>(
+            _ command: C,
+            with file: ReadableFile?,
+            onSent: @escaping @Sendable () -> Void,
+            each: @Sendable (C.Element) async throws -> Void
+        ) async throws {
+            let json = try CommandTable.encode(command) + Data("\n".utf8)
+            var head = head(C.endpoint)
+            if let size = file.map(\.byteCount) ?? 0 {
+                head.headers.add(name: "Content-Length", value: "\(json.count + size)")
+            } else {
+                head.headers.add(name: "Transfer-Encoding", value: "chunked")
+            }
+            let request = Request(
+                parts: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: json)))],
+                file: file,
+                outbound: outbound,
+                channel: channel
+            )
+            // The node may answer before it has all: so the rest is sent while its answer is read. A failure to send closes the
+            // connection, which ends the reading.
+            async let _: Void = request.send(onSent)
+            do {
+                try await readLines(of: C.self, each)
+            } catch let error as Failure where error.reason == .nodeStopped {
+                throw request.failure ?? error
+            }
+        }
+
+        private func readLines<C: StreamingCommand>(
+            of type: C.Type,
+            _ each: (C.Element) async throws -> Void
+        ) async throws {
+            var bytes = Data()
+            while let part = try await next() {
+                guard case .body(let buffer) = part else { continue }
+                // Only what is new is searched: a line may come in many parts.
+                var searched = bytes.count
+                bytes.append(contentsOf: buffer.readableBytesView)
+                guard status == 200 else { continue }
+                var start = 0
+                defer { if start > 0 { bytes = Data(bytes[start...]) } }
+                while let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                    let line = bytes[start..<end]
+                    start = end + 1
+                    searched = start
+                    // A sign of life.
+                    if line.isEmpty { continue }
+                    switch try Self.understood({ try JSONDecoder().decode(StreamLine<C.Element>.self, from: line) }) {
+                    case .element(let element): try await each(element)
+                    case .failure(let failure): throw failure
+                    case .end: return
+                    }
+                }
+            }
+            guard status == 200 else {
+                throw try Self.understood { try JSONDecoder().decode(Failure.self, from: bytes) }
+            }
+            // No line of its end: it was broken off.
+            throw LocalProtocol.stopped
+        }
+
+        private func head(_ endpoint: Endpoint) -> HTTPRequestHead {
+            var head = HTTPRequestHead(
+                version: .http1_1,
+                method: .POST,
+                uri: LocalProtocol.prefix + endpoint.operation
+            )
+            head.headers.add(name: "Host", value: "hansa")
+            head.headers.add(name: "Content-Type", value: "application/json")
+            if isSingle { head.headers.add(name: "Connection", value: "close") }
+            return head
+        }
+
+        /// The next part of the answer; nil at its end.
+        private func next() async throws -> HTTPClientResponsePart? {
+            do {
+                if let part = try await inbound.next() {
+                    switch part {
+                    // A sign of life, unless it is the answer's.
+                    case .head(let head): status = Int(head.status.code)
+                    case .body: break
+                    case .end: return nil
+                    }
+                    return part
+                }
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                // As below.
+            }
+            throw broken
+        }
+
+        /// The node is gone. The client never continues on the folder by itself.
+        private var broken: Failure {
+            silence.hasEnded ? LocalClient.silent(silence.process) : LocalProtocol.stopped
+        }
+
+        private static func understood<Result>(_ body: () throws -> Result) throws -> Result {
+            do {
+                return try body()
             } catch is DecodingError {
                 throw Failure(
                     .versionsDiffer,
@@ -104,48 +256,91 @@ package struct LocalClient: Sendable {
                 )
             }
         }
+    }
 
-        private func exchange(_ name: String, _ body: Data) async throws -> (status: Int, body: Data) {
-            var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: LocalProtocol.prefix + name)
-            head.headers.add(name: "Host", value: "hansa")
-            head.headers.add(name: "Content-Type", value: "application/json")
-            head.headers.add(name: "Content-Length", value: "\(body.count)")
-            if isSingle { head.headers.add(name: "Connection", value: "close") }
+    /// A request with a file, as it is sent.
+    private final class Request: Sendable {
+        private let parts: [HTTPClientRequestPart]
+        private let file: ReadableFile?
+        private let outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
+        private let channel: any Channel
+        private let found = Mutex<Failure?>(nil)
+
+        /// Bytes that are read at a time.
+        private static let blockBytes = 256 * 1024
+
+        init(
+            parts: [HTTPClientRequestPart],
+            file: ReadableFile?,
+            outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>,
+            channel: any Channel
+        ) {
+            self.parts = parts
+            self.file = file
+            self.outbound = outbound
+            self.channel = channel
+        }
+
+        /// The reason why the file could not be sent; nil if it could, or if the connection broke.
+        var failure: Failure? { found.withLock { $0 } }
+
+        /// Sends all of it.
+        func send(_ onSent: @Sendable () -> Void) async {
             do {
-                // All at once: the node answers and closes as soon as it has the last byte, and a part that were written
-                // only then would fail for an answer that is on its way.
-                try await outbound.write(
-                    contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: body))), .end(nil)]
-                )
-                var status = 0
-                var answer = Data()
-                while let part = try await inbound.next() {
-                    switch part {
-                    // A sign of life, unless it is the answer's.
-                    case .head(let head): status = Int(head.status.code)
-                    case .body(let buffer): answer.append(contentsOf: buffer.readableBytesView)
-                    case .end: return (status, answer)
-                    }
-                }
-            } catch let error as CancellationError {
-                throw error
+                try await outbound.write(contentsOf: parts)
+                if let file { try await send(file) }
+                onSent()
+                try await outbound.write(.end(nil))
+            } catch let error as Failure {
+                found.withLock { $0 = error }
+                channel.close(promise: nil)
             } catch {
-                // As below.
+                // The connection is broken, or the answer is there already: reading tells.
             }
-            // Whatever broke the connection: the node is gone, and the folder is never gone on with behind its back.
-            throw silence.hasEnded ? LocalClient.silent(silence.process) : LocalProtocol.stopped
+        }
+
+        private func send(_ file: ReadableFile) async throws {
+            // A read may wait for a pipe, so it runs on no thread of Swift's pool.
+            let queue = DispatchQueue(label: "hansa.upload")
+            var left = file.byteCount ?? .max
+            try await CancellationFlag.during { flag in
+                while left > 0 {
+                    let limit = min(left, Self.blockBytes)
+                    let block = try await withCheckedThrowingContinuation { continuation in
+                        queue.async {
+                            continuation.resume(
+                                with: Result {
+                                    var block = ByteBuffer()
+                                    try block.writeWithUnsafeMutableBytes(minimumWritableBytes: limit) { buffer in
+                                        let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<limit])
+                                        return try file.read(into: room) { flag.isSet }
+                                    }
+                                    return block
+                                }
+                            )
+                        }
+                    }
+                    guard block.readableBytes > 0 else { break }
+                    left -= block.readableBytes
+                    try await outbound.write(.body(.byteBuffer(block)))
+                }
+            }
+            guard file.byteCount == nil || (left == 0 && !file.hasChanged) else {
+                throw Failure(.fileChanged, "\(file.name) has changed while it was read; try again")
+            }
         }
     }
 
     private func withSession<Result>(
         isSingle: Bool,
+        on executor: (any TaskExecutor)?,
         _ body: (Session) async throws -> Result
     ) async throws -> Result {
         guard let connection = try await Self.connect(path, owner: owner) else { throw LocalProtocol.stopped }
         // What the body came to counts, however the connection ends then.
         var result: Swift.Result<Result, any Error>?
         do {
-            try await withTaskExecutorPreference(LocalLoop.executor) {
+            try await withTaskExecutorPreference(executor) {
                 try await connection.channel.executeThenClose { inbound, outbound in
                     do {
                         result = .success(try await body(Session(connection, inbound, outbound, isSingle: isSingle)))
@@ -229,52 +424,6 @@ package struct LocalClient: Sendable {
             } catch let error as IOError where error.errnoCode == EAGAIN && ContinuousClock.now < deadline {
                 try await Task.sleep(for: .milliseconds(100))
             }
-        }
-    }
-}
-
-/// Closes a connection whose node has a request and says nothing for ``LocalProtocol/silenceMax``.
-///
-/// `@unchecked Sendable`: the timer is used on the channel's event loop only, all else is behind a lock.
-private final class SilenceHandler: ChannelDuplexHandler, @unchecked Sendable {
-    typealias InboundIn = HTTPClientResponsePart
-    typealias OutboundIn = HTTPClientRequestPart
-    typealias OutboundOut = HTTPClientRequestPart
-
-    private var timer: Scheduled<Void>?
-    private let state = Mutex<(process: pid_t, hasEnded: Bool)>((0, false))
-
-    /// The node's process number; 0 where it is not known.
-    var process: pid_t {
-        get { state.withLock { $0.process } }
-        set { state.withLock { $0.process = newValue } }
-    }
-
-    /// True once it has closed the connection.
-    var hasEnded: Bool { state.withLock { $0.hasEnded } }
-
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .head = unwrapOutboundIn(data) { wait(context) }
-        context.write(data, promise: promise)
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        timer?.cancel()
-        timer = nil
-        if case .end = unwrapInboundIn(data) {} else { wait(context) }
-        context.fireChannelRead(data)
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        timer?.cancel()
-        context.fireChannelInactive()
-    }
-
-    private func wait(_ context: ChannelHandlerContext) {
-        let channel = context.channel
-        timer = channel.eventLoop.scheduleTask(in: TimeAmount(LocalProtocol.silenceMax)) { [self] in
-            state.withLock { $0.hasEnded = true }
-            channel.close(promise: nil)
         }
     }
 }

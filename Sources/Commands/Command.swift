@@ -1,107 +1,73 @@
-package import Foundation
-package import PeerService
 package import Replica
 
-/// Something a user asks of a node. The same code runs it whether the node is running (asked over its socket) or
-/// stopped (the folder is opened by the asking process).
+/// Something a user asks of a node, with one answer. The same code runs it whether the node is running (asked over its
+/// socket) or stopped (the folder is opened by the asking process).
 package protocol Command: Codable, Sendable {
     associatedtype Output: Codable & Sendable
-    /// How it is named on the socket; unique.
-    static var name: String { get }
-    /// True if all that it does beside the directory's queues, its answer's encoding included, takes some hundred
-    /// microseconds at most: then it runs where requests are read. What takes longer would hold up others' requests there.
+    /// How it is reached.
+    static var endpoint: Endpoint { get }
+    /// True if this one is brief, see ``Endpoint/Shape/brief``. By default all of a brief shape are.
     var isBrief: Bool { get }
-    /// Runs it.
+    /// Runs it, for a caller whose access was checked.
     ///
     /// - Throws: ``Failure``.
     func run(in context: CommandContext) async throws -> Output
 }
 
 extension Command {
-    package var isBrief: Bool { false }
+    package var isBrief: Bool { Self.endpoint.shape == .brief }
 }
 
-/// What a command works on.
-package struct CommandContext: Sendable {
-    package let replica: Replica
-    /// The running node; nil where it is stopped.
-    package let service: NodeService?
-
-    package init(replica: Replica, service: NodeService?) {
-        self.replica = replica
-        self.service = service
-    }
-
-    /// The running node.
+/// Something a user asks of a node, answered by a stream of elements.
+package protocol StreamingCommand: Codable, Sendable {
+    associatedtype Element: Codable & Sendable
+    /// How it is reached.
+    static var endpoint: Endpoint { get }
+    /// Bytes of an element that a stream holds at most count by this; 0 for small ones.
+    static func size(of element: Element) -> Int
+    /// Runs it, for a caller whose access was checked, and sends its elements. The stream ends when this returns.
     ///
-    /// - Throws: ``Failure`` with ``Reason/nodeNotRunning``.
-    package func runningNode() throws -> NodeService {
-        guard let service else {
-            throw Failure(.nodeNotRunning, "this needs the node to run", fix: .startNode)
+    /// Its task is cancelled when the caller wants no more. It may still send what it did until then.
+    ///
+    /// - Throws: ``Failure``, behind the elements sent; `CancellationError`.
+    func run(in context: CommandContext, into stream: BoundedStream<Element>) async throws
+}
+
+extension StreamingCommand {
+    package static func size(of element: Element) -> Int { 0 }
+}
+
+/// An element of a command that tells its progress and answers once, at its end.
+package enum Report<Answer: Codable & Sendable>: Codable, Sendable {
+    case progress(WorkProgress)
+    /// The last element.
+    case answer(Answer)
+
+    private enum CodingKeys: String, CodingKey {
+        case progress, answer
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        if let progress = try container.decodeIfPresent(WorkProgress.self, forKey: .progress) {
+            self = .progress(progress)
+        } else {
+            self = .answer(try container.decode(Answer.self, forKey: .answer))
         }
-        return service
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .progress(let progress): try container.encode(progress, forKey: .progress)
+        case .answer(let answer): try container.encode(answer, forKey: .answer)
+        }
     }
 }
 
-/// A command that came as bytes.
-package struct DecodedCommand: Sendable {
-    /// As ``Command/isBrief``.
-    package let isBrief: Bool
-    /// Runs it, and encodes what it gives.
-    package let run: @Sendable (CommandContext) async throws -> Data
-
-    fileprivate init(_ command: some Command) {
-        isBrief = command.isBrief
-        run = { context in
-            try await withTaskExecutorPreference(command.isBrief ? nil : globalConcurrentExecutor) {
-                try CommandTable.encode(try await command.run(in: context))
-            }
-        }
-    }
-}
-
-/// Every command by its name, for whoever takes them as bytes.
-package enum CommandTable {
-    /// Decodes a command's JSON.
-    package typealias Handler = @Sendable (Data) throws -> DecodedCommand
-
-    /// All commands.
-    package static let handlers: [String: Handler] = {
-        var handlers: [String: Handler] = [:]
-        func add<C: Command>(_ type: C.Type) {
-            handlers[C.name] = { data in
-                do {
-                    return DecodedCommand(try JSONDecoder().decode(C.self, from: data))
-                } catch {
-                    throw Failure(.badRequest, "'\(C.name)' was asked in words this node does not understand")
-                }
-            }
-        }
-        add(StatusCommand.self)
-        add(PeersCommand.self)
-        add(MembersCommand.self)
-        add(TopologyCommand.self)
-        add(InviteCommand.self)
-        add(ImportCommand.self)
-        add(ExportColumnsCommand.self)
-        add(ExportPageCommand.self)
-        add(GetCommand.self)
-        add(SearchCommand.self)
-        add(EditCommand.self)
-        add(DeleteCommand.self)
-        add(ConflictsCommand.self)
-        add(SettleCommand.self)
-        add(WhyCommand.self)
-        add(LogCommand.self)
-        add(DiffCommand.self)
-        add(VerifyCommand.self)
-        return handlers
-    }()
-
-    /// JSON with sorted keys, so that equal answers have equal bytes.
-    package static func encode(_ value: some Encodable) throws -> Data {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return try encoder.encode(value)
+extension BoundedStream {
+    /// Passes a command's progress on as elements. A report for which there is no room is dropped.
+    package func progress<Answer>() -> ProgressReporter where Element == Report<Answer> {
+        ProgressReporter { [self] in offer(.progress($0)) }
     }
 }

@@ -9,7 +9,7 @@ import Store
 
 /// Compares the directory with a member's: are both identical, and if not, which records differ.
 package struct DiffCommand: Command {
-    package static let name = "diff"
+    package static let endpoint = Endpoint("diff", .reader)
     /// A member's name, or the beginning of a node's key.
     package let member: String
 

@@ -1,113 +1,105 @@
 import Catalog
 import Foundation
 import Interchange
-import Replica
+package import Replica
 import Store
-import Synchronization
 
-/// Finds the columns that an export of a kind as CSV has, and keeps them for its pages.
-package struct ExportColumnsCommand: Command {
-    package static let name = "export-columns"
+/// Exports all records of a kind, as text ready to be written out.
+package struct ExportCommand: StreamingCommand {
+    package static let endpoint = Endpoint("export", .reader, .stream)
+
+    package enum Format: String, Codable, Sendable {
+        case csv, jsonl
+    }
+
     package let kind: String
     package let owner: String?
-
-    package init(kind: String, owner: String?) {
-        self.kind = kind
-        self.owner = owner
-    }
-
-    package struct Output: Codable, Sendable {
-        /// Names the columns to ``ExportPageCommand``.
-        package let layout: String
-        package let records: Int
-    }
-
-    package func run(in context: CommandContext) async throws -> Output {
-        try CatalogChecks.check(RecordIdentity(kind: kind, localID: "-"))
-        let replica = context.replica
-        let owner = try owner.map { try replica.member($0) }
-        return try await CancellationFlag.during { flag in
-            try await replica.read { [kind] reading in
-                var counts = ColumnCounts()
-                try reading.forEachRecord(kind: kind, owner: owner) { record in
-                    try flag.check()
-                    counts.add(record.fields.lazy.map(\.path))
-                }
-                let (paths, hasMore) = counts.columns(kind: kind)
-                let layout = CSVLayout(paths: paths, hasMore: hasMore, kinds: [kind])
-                return Output(layout: replica.exports.keep(layout), records: counts.recordCount)
-            }
-        }
-    }
-}
-
-/// One page of an export, as text ready to be written out.
-package struct ExportPageCommand: Command {
-    package static let name = "export-page"
-    package let kind: String
-    package let owner: String?
-    /// What ``ExportColumnsCommand`` gave, for CSV; nil for JSON lines.
-    package let layout: String?
-    /// Where the page before ended; nil for the first, which has the header.
-    package let cursor: String?
+    package let format: Format
     /// True for a file that a spreadsheet will open: it begins with a byte order mark, and what a spreadsheet would compute
     /// is made harmless.
     package let isForSpreadsheet: Bool
 
-    /// A page ends with the record that brings it to one of these.
-    private static let recordsPerPage = 1000
-    private static let bytesPerPage = 4 * 1024 * 1024
+    /// A piece of text ends with the record that brings it to one of these.
+    private static let recordsPerText = 1000
+    private static let bytesPerText = 1024 * 1024
     /// Records read at a time: each may be large.
     private static let recordsAtOnce = 250
 
-    package init(kind: String, owner: String?, layout: String?, cursor: String?, isForSpreadsheet: Bool) {
+    package init(kind: String, owner: String?, format: Format, isForSpreadsheet: Bool) {
         self.kind = kind
         self.owner = owner
-        self.layout = layout
-        self.cursor = cursor
+        self.format = format
         self.isForSpreadsheet = isForSpreadsheet
     }
 
     package struct Output: Codable, Sendable {
-        package let text: String
-        package let cursor: String?
+        /// Records exported.
+        package let records: Int
     }
 
-    package func run(in context: CommandContext) async throws -> Output {
+    package enum Element: Codable, Sendable {
+        case progress(WorkProgress)
+        /// The next piece of the file.
+        case text(String)
+        /// The last element.
+        case answer(Output)
+    }
+
+    package static func size(of element: Element) -> Int {
+        if case .text(let text) = element { text.utf8.count } else { 0 }
+    }
+
+    package func run(in context: CommandContext, into stream: BoundedStream<Element>) async throws {
         try CatalogChecks.check(RecordIdentity(kind: kind, localID: "-"))
         let replica = context.replica
         let owner = try owner.map { try replica.member($0) }
-        let start = try cursor.map { text in
-            guard let cursor = ReadTransaction.ListCursor(text: text) else {
-                throw Failure(.badCursor, "the export's cursor is damaged; begin the export anew")
-            }
-            return cursor
+        let progress = ProgressReporter { stream.offer(.progress($0)) }
+        let count = try await CancellationFlag.during { flag in
+            let (begun, total) = try await begunWriter(in: replica, owner: owner, flag: flag)
+            var page = Page(writer: begun)
+            repeat {
+                let last = page
+                page = try await replica.read { try self.nextPage(after: last, owner, $0, in: replica, flag: flag) }
+                progress.report(.exporting, done: page.count, total: total)
+                try await stream.send(.text(page.text))
+            } while page.cursor != nil
+            return page.count
         }
-        let begun = try begunWriter(in: replica)
-        return try await CancellationFlag.during { flag in
-            try await replica.read { reading in
-                var writer = begun
-                var bytes = writer.drain()
-                var cursor = start
-                var count = 0
-                repeat {
-                    try flag.check()
-                    let page = try reading.records(
-                        kind: kind,
-                        owner: owner,
-                        after: cursor,
-                        limit: Self.recordsAtOnce
-                    )
-                    for case let record? in page.records.map({ self.record($0, in: replica) }) {
-                        writer.write(record)
-                    }
-                    bytes += writer.drain()
-                    count += page.records.count
-                    cursor = page.next
-                } while cursor != nil && count < Self.recordsPerPage && bytes.count < Self.bytesPerPage
-                return Output(text: String(decoding: bytes, as: UTF8.self), cursor: cursor?.text)
+        try await stream.send(.answer(Output(records: count)))
+    }
+
+    /// Where an export stands behind a page: the pages' snapshots are different ones, so that no reader of the output holds
+    /// one up.
+    private struct Page: Sendable {
+        var writer: any RecordWriter & Sendable
+        var text = ""
+        var cursor: ReadTransaction.ListCursor?
+        var count = 0
+    }
+
+    private func nextPage(
+        after last: Page,
+        _ owner: OrganizationID?,
+        _ reading: ReadTransaction,
+        in replica: Replica,
+        flag: CancellationFlag
+    ) throws -> Page {
+        var page = last
+        var bytes = page.writer.drain()
+        var count = 0
+        repeat {
+            try flag.check()
+            let records = try reading.records(kind: kind, owner: owner, after: page.cursor, limit: Self.recordsAtOnce)
+            for case let record? in records.records.map({ self.record($0, in: replica) }) {
+                page.writer.write(record)
+                page.count += 1
             }
-        }
+            bytes += page.writer.drain()
+            count += records.records.count
+            page.cursor = records.next
+        } while page.cursor != nil && count < Self.recordsPerText && bytes.count < Self.bytesPerText
+        page.text = String(decoding: bytes, as: UTF8.self)
+        return page
     }
 
     private func record(_ view: RecordView, in replica: Replica) -> ExportRecord? {
@@ -122,11 +114,26 @@ package struct ExportPageCommand: Command {
         )
     }
 
-    /// The writer of the format asked for; it has written the header where the page is the first.
-    private func begunWriter(in replica: Replica) throws -> any RecordWriter {
-        guard let layout else { return JSONLinesWriter() }
-        var writer = CSVWriter(try replica.exports.layout(layout), guardsFormulas: isForSpreadsheet)
-        if cursor == nil { writer.writeHeader(writesMark: isForSpreadsheet) }
-        return writer
+    /// The writer of the format, which has written the header, and the number of records where it is known beforehand.
+    private func begunWriter(
+        in replica: Replica,
+        owner: OrganizationID?,
+        flag: CancellationFlag
+    ) async throws -> (writer: any RecordWriter & Sendable, total: Int?) {
+        guard format == .csv else { return (JSONLinesWriter(), nil) }
+        return try await replica.read { [kind, isForSpreadsheet] reading in
+            var counts = ColumnCounts()
+            try reading.forEachRecord(kind: kind, owner: owner) { record in
+                try flag.check()
+                counts.add(record.fields.lazy.map(\.path))
+            }
+            let (paths, hasMore) = counts.columns(kind: kind)
+            var writer = CSVWriter(
+                CSVLayout(paths: paths, hasMore: hasMore, kinds: [kind]),
+                guardsFormulas: isForSpreadsheet
+            )
+            writer.writeHeader(writesMark: isForSpreadsheet)
+            return (writer, counts.recordCount)
+        }
     }
 }

@@ -51,7 +51,7 @@ package struct ConflictAnswer: Codable, Sendable {
 
 /// Lists conflicts, of one record or of all.
 package struct ConflictsCommand: Command {
-    package static let name = "conflicts"
+    package static let endpoint = Endpoint("conflicts", .reader)
     package let id: String?
     /// Records looked at, at most.
     package let limit: Int
@@ -138,7 +138,7 @@ package struct ConflictsCommand: Command {
 
 /// Chooses the value of a field in conflict.
 package struct SettleCommand: Command {
-    package static let name = "settle"
+    package static let endpoint = Endpoint("settle", .editor)
     package let id: String
     package let field: String
     package let value: String
@@ -166,7 +166,8 @@ package struct SettleCommand: Command {
         // One of the values at hand is taken with its type.
         let chosen = current.distinctValues.first { $0.displayText.hasSameBytes(as: value) } ?? .text(value)
         let deltas = try await replica.upsert(identity, changes: [(path, .set(chosen))], settling: .settles)
-        return WrittenAnswer(id, name: view.displayName(), action: "updated", deltas: deltas)
+        let name = try await replica.existingView(id).displayName()
+        return WrittenAnswer(id, name: name, action: "updated", deltas: deltas)
     }
 
     private func settleDeletion(of view: RecordView, _ replica: Replica) async throws -> WrittenAnswer {
@@ -199,7 +200,8 @@ package struct SettleCommand: Command {
                 throw Failure(.recordUnnamed, "what the record is called is not held any more; import it again")
             }
             let deltas = try await replica.upsert(identity, changes: [], settling: .settles)
-            return WrittenAnswer(id, name: view.displayName(), action: "updated", deltas: deltas)
+            let name = try await replica.existingView(id).displayName()
+            return WrittenAnswer(id, name: name, action: "updated", deltas: deltas)
         default: throw Failure(.badValue, "'deleted' is settled by yes (delete it again) or no (bring it back)")
         }
     }
@@ -207,7 +209,7 @@ package struct SettleCommand: Command {
 
 /// Tells why a record shows what it shows.
 package struct WhyCommand: Command {
-    package static let name = "why"
+    package static let endpoint = Endpoint("why", .reader)
     package let id: String
     package let field: String?
 
@@ -321,7 +323,7 @@ package struct WhyCommand: Command {
 
 /// Lists deltas, the newest first.
 package struct LogCommand: Command {
-    package static let name = "log"
+    package static let endpoint = Endpoint("log", .reader)
     /// A member's name, or the beginning of a node's key.
     package let author: String?
     package let limit: Int

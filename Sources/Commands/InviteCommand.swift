@@ -11,7 +11,7 @@ import Wire
 
 /// Makes an invitation.
 package struct InviteCommand: Command {
-    package static let name = "invite"
+    package static let endpoint = Endpoint("invite", .admin)
     /// A hundred years.
     private static let expiresSecondsMax: UInt64 = 36_525 * 86_400
     /// Seconds until it expires.

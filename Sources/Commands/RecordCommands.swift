@@ -8,12 +8,10 @@ import Store
 
 /// Shows one record.
 package struct GetCommand: Command {
-    package static let name = "get"
+    package static let endpoint = Endpoint("get", .reader, .brief)
     package let id: String
 
     package init(id: String) { self.id = id }
-
-    package var isBrief: Bool { true }
 
     package func run(in context: CommandContext) async throws -> RecordAnswer {
         let replica = context.replica
@@ -25,7 +23,7 @@ package struct GetCommand: Command {
 
 /// Searches the whole directory.
 package struct SearchCommand: Command {
-    package static let name = "search"
+    package static let endpoint = Endpoint("search", .reader, .brief)
     package let text: String
     package let kind: String?
     package let owner: String?
@@ -122,7 +120,7 @@ package struct WrittenAnswer: Codable, Sendable {
 
 /// Changes one own record.
 package struct EditCommand: Command {
-    package static let name = "edit"
+    package static let endpoint = Endpoint("edit", .editor, .brief)
     package let id: String
     package let words: [EditWord]
     /// True if a record that is not there shall be made.
@@ -133,8 +131,6 @@ package struct EditCommand: Command {
         self.words = words
         self.create = create
     }
-
-    package var isBrief: Bool { true }
 
     package func run(in context: CommandContext) async throws -> WrittenAnswer {
         let replica = context.replica
@@ -198,12 +194,10 @@ package struct EditCommand: Command {
 
 /// Deletes one own record.
 package struct DeleteCommand: Command {
-    package static let name = "delete"
+    package static let endpoint = Endpoint("delete", .editor, .brief)
     package let id: String
 
     package init(id: String) { self.id = id }
-
-    package var isBrief: Bool { true }
 
     package func run(in context: CommandContext) async throws -> WrittenAnswer {
         let replica = context.replica
@@ -225,10 +219,7 @@ package struct DeleteCommand: Command {
 enum CatalogChecks {
     static func check(_ identity: RecordIdentity) throws {
         guard CatalogSchema.kinds.contains(identity.kind) else {
-            throw Failure(
-                .noSuchKind,
-                "there is no kind '\(identity.kind)'; the kinds are: \(CatalogSchema.kinds.joined(separator: ", "))"
-            )
+            throw Failure(noSuchKind: identity.kind)
         }
         guard (1...WriterLimits.localIDBytesMax).contains(identity.localID.utf8.count) else {
             throw Failure(.badLocalID, "a local id has 1 to \(WriterLimits.localIDBytesMax) bytes")
@@ -245,16 +236,25 @@ enum CatalogChecks {
         return path
     }
 
-    /// The path that a word of `edit` means. A name that no field of the kind has is a slip, not a new field.
+    /// A name that no field of the kind has is a slip, not a new field.
+    ///
+    /// - Parameter name: The field as the user wrote it.
+    /// - Throws: ``Failure`` with ``Reason/noSuchField`` and the nearest field as the candidate.
+    static func requireField(_ path: FieldPath, named name: String, kind: String) throws {
+        let fields = CatalogSchema.fields(of: kind)
+        guard path.base != "ext", !fields.contains(String(path.base)) else { return }
+        throw Failure(
+            .noSuchField,
+            "'\(name)' is no field of a \(kind)",
+            candidates: Failure.nearest(String(path.base), in: fields.sorted()),
+            fix: .useOwnField(field: name)
+        )
+    }
+
+    /// The path that a word of `edit` means.
     static func path(_ word: EditWord, kind: String) throws -> FieldPath {
         let path = try path(named: word.field)
-        guard path.base == "ext" || CatalogSchema.fields(of: kind).contains(String(path.base)) else {
-            throw Failure(
-                .noSuchField,
-                "'\(word.field)' is no field of a \(kind)",
-                fix: .useOwnField(field: word.field)
-            )
-        }
+        try requireField(path, named: word.field, kind: kind)
         if path.text == "visibility", word.value != "alliance" {
             throw Failure(.visibilityUnsupported, "records can only be visible to the whole alliance yet")
         }

@@ -9,7 +9,7 @@ import Store
 
 /// Tells how the node stands: the answer to "are we all in step, who is behind, why?".
 package struct StatusCommand: Command {
-    package static let name = "status"
+    package static let endpoint = Endpoint("status", .monitor)
 
     package init() {}
 
@@ -332,7 +332,7 @@ package struct ParkedEntry: Codable, Sendable {
 
 /// Lists the other nodes with their connections.
 package struct PeersCommand: Command {
-    package static let name = "peers"
+    package static let endpoint = Endpoint("peers", .monitor)
 
     package init() {}
 
@@ -433,7 +433,7 @@ package struct PeersCommand: Command {
 
 /// Lists the members.
 package struct MembersCommand: Command {
-    package static let name = "members"
+    package static let endpoint = Endpoint("members", .reader)
 
     package init() {}
 

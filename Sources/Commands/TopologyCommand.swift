@@ -6,7 +6,7 @@ import Replica
 
 /// Tells the node's place in the overlay: its views, its edges of the broadcast tree, and what the broadcast costs.
 package struct TopologyCommand: Command {
-    package static let name = "topology"
+    package static let endpoint = Endpoint("topology", .monitor)
 
     package init() {}
 

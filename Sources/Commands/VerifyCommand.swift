@@ -1,11 +1,13 @@
 import Catalog
 import Foundation
-import Replica
+package import Replica
 import Store
 
-/// Checks the data folder, and makes anew what is derived from the log.
-package struct VerifyCommand: Command {
-    package static let name = "verify"
+/// Checks the data folder, and rebuilds what is derived from the log.
+package struct VerifyCommand: StreamingCommand {
+    package typealias Element = Report<Output>
+
+    package static let endpoint = Endpoint("verify", .admin, .stream)
     /// True to recompute every record and the digest from the log.
     package let isDeep: Bool
     /// True to replace everything derived.
@@ -34,20 +36,26 @@ package struct VerifyCommand: Command {
         package let seconds: Double
     }
 
-    package func run(in context: CommandContext) async throws -> Output {
+    package func run(in context: CommandContext, into stream: BoundedStream<Element>) async throws {
         let replica = context.replica
         let start = ContinuousClock.now
         let (isDeep, rebuilds) = (isDeep, rebuilds)
-        if rebuilds { try await replica.rebuild() }
+        let progress = stream.progress()
+        if rebuilds {
+            try await replica.rebuild { progress.report(.rebuilding, done: $0.done, total: $0.total) }
+        }
         let report = try await CancellationFlag.during { flag in
             let report = try await replica.onReaders {
-                try replica.verify(deep: isDeep) { _ in try flag.check() }
+                try replica.verify(deep: isDeep) {
+                    try flag.check()
+                    progress.report(.verifying, done: $0.done, total: $0.total)
+                }
             }
             // An examination that was given up is no answer.
             try flag.check()
             return report
         }
-        return Output(
+        let output = Output(
             sound: report.isSound,
             deep: isDeep,
             rebuilt: rebuilds,
@@ -59,5 +67,6 @@ package struct VerifyCommand: Command {
             digest: try replica.totals().digest.hex,
             seconds: ((start.duration(to: .now) / .seconds(1)) * 1000).rounded() / 1000
         )
+        try await stream.send(.answer(output))
     }
 }

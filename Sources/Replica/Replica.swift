@@ -21,8 +21,6 @@ package final class Replica: Sendable {
     package let applier: DeltaApplier<SystemCryptography>
     /// Writes the own log.
     package let ownLog: OwnLogWriter
-    /// The layouts of running exports.
-    package let exports = ExportLayouts()
     let members: KnownMembers
     let writer: WriterQueue
 
@@ -209,9 +207,9 @@ package final class Replica: Sendable {
     /// Rebuilds everything that is derived from the logs.
     ///
     /// - Throws: ``Failure``.
-    package func rebuild() async throws {
+    package func rebuild(progress: @escaping @Sendable (Store.Progress) -> Void = { _ in }) async throws {
         let (writer, applier) = (writer, applier)
-        try await writer.run { try writer.access { try $0.rebuild(applier: applier) } }
+        try await writer.run { try writer.access { try $0.rebuild(applier: applier, progress: progress) } }
     }
 
     /// Maintains the database by one step, if nothing was written for `pause`. A step checks that the disk takes writes,

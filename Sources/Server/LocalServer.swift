@@ -1,29 +1,30 @@
-package import Commands
-import Foundation
 import Glibc
 import Hummingbird
 import HummingbirdCore
 package import Logging
 import NIOCore
-import PeerService
-import Replica
+package import PeerService
+package import Replica
 import ServiceLifecycle
 import Transport
 
 /// The running node's ear for its own user: commands over a Unix socket.
 package struct LocalServer: Service {
-    private let context: CommandContext
+    private let replica: Replica
+    private let service: NodeService
     private let path: String
     private let logger: Logger
 
     /// Prepares the socket; nothing listens yet.
     ///
     /// - Parameters:
-    ///   - context: What commands work on. Its folder's lock is held, which proves that a socket file left behind
+    ///   - replica: What commands work on. Its folder's lock is held, which proves that a socket file left behind
     ///     belongs to nobody.
+    ///   - service: The node that runs on it.
     ///   - path: From ``RuntimeSocket/prepare(for:)``.
-    package init(context: CommandContext, path: String, logger: Logger) {
-        self.context = context
+    package init(replica: Replica, service: NodeService, path: String, logger: Logger) {
+        self.replica = replica
+        self.service = service
         self.path = path
         var logger = logger
         // What the server says of itself is of no use to an operator.
@@ -38,7 +39,7 @@ package struct LocalServer: Service {
     package func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {
-                while context.service?.listening == nil { try await Task.sleep(for: .milliseconds(5)) }
+                while service.listening == nil { try await Task.sleep(for: .milliseconds(5)) }
             }
         } catch is CancellationError {
             return
@@ -46,7 +47,7 @@ package struct LocalServer: Service {
         unlink(path)
         defer { unlink(path) }
         let application = Application(
-            responder: Responder(context: context),
+            responder: Responder(replica: replica, service: service),
             server: .http1(configuration: .init(additionalChannelHandlers: [ClientWatch()])),
             configuration: ApplicationConfiguration(
                 address: .unixDomainSocket(path: path),
@@ -72,70 +73,12 @@ package struct LocalServer: Service {
 }
 
 /// A request with the connection it came over.
-private struct LocalRequestContext: RequestContext {
+struct LocalRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
         channel = source.channel
-    }
-}
-
-/// Finds a request's command, runs it, and puts what comes of it into HTTP.
-private struct Responder: HTTPResponder {
-    let context: CommandContext
-
-    func respond(to request: Request, context connection: LocalRequestContext) async throws -> Response {
-        do {
-            try await checkUser(connection.channel)
-            let data = try await run(request, on: connection.channel)
-            return Self.response(200, data)
-        } catch {
-            let failure = Failure(cause: error)
-            return Self.response(failure.reason.status, try CommandTable.encode(failure))
-        }
-    }
-
-    private func checkUser(_ channel: any Channel) async throws {
-        let user = try await PeerCredentials.user(of: channel)
-        guard user == geteuid() || user == 0 else {
-            throw Failure(.otherUser, "this node belongs to another user of this machine")
-        }
-    }
-
-    private func run(_ request: Request, on channel: any Channel) async throws -> Data {
-        let path = request.uri.path
-        guard request.method == .post, path.hasPrefix(LocalProtocol.prefix),
-            let handler = CommandTable.handlers[String(path.dropFirst(LocalProtocol.prefix.count))]
-        else {
-            throw Failure(
-                .badRequest,
-                "the running node (version \(programVersion)) knows no \(request.method) \(path)"
-            )
-        }
-        let body: ByteBuffer
-        do {
-            body = try await request.body.collect(upTo: LocalProtocol.requestBytesMax)
-        } catch is NIOTooManyBytesError {
-            throw Failure(.requestTooLong, "a request has at most \(LocalProtocol.requestBytesMax) bytes")
-        }
-        let signs = SignsOfLife(on: channel)
-        defer { signs.end() }
-        do {
-            let command = try handler(Data(body.readableBytesView))
-            if command.isBrief { return try await command.run(context) }
-            return try await ClientWatch.whileClientWaits(on: channel) { try await command.run(context) }
-        } catch is CancellationError {
-            throw LocalProtocol.stopped
-        }
-    }
-
-    private static func response(_ status: Int, _ data: Data) -> Response {
-        Response(
-            status: HTTPResponse.Status(code: status),
-            headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: data))
-        )
     }
 }

@@ -5,12 +5,12 @@ extension Reason {
     package var status: Int {
         switch self {
         case .usage, .badRequest, .badRecordName, .noSuchKind, .noSuchField, .badFieldName, .badLocalID, .badName,
-            .badValue, .holdsOneValue, .nameMissing, .valueTooLong, .recordTooLarge, .badCursor, .badAddress,
+            .badValue, .holdsOneValue, .nameMissing, .valueTooLong, .recordTooLarge, .badAddress,
             .badSetting, .badExpiry, .voucherDamaged, .ownNode, .noSuchFormat, .noSuchEncoding, .badMapping,
             .noKeyColumn, .noPassphrase, .notATicket, .ticketDamaged, .wrongTicketKind, .ticketNotDialable:
             400
         case .notOwner, .visibilityUnsupported, .keyExposed, .wrongKey, .keyElsewhere, .wrongPassphrase,
-            .passphraseNeeded, .passphrasesDiffer, .otherUser, .invitationRefused, .invitationUsed,
+            .passphraseNeeded, .passphrasesDiffer, .otherUser, .accessLacking, .invitationRefused, .invitationUsed,
             .invitationExpired, .invitationRevoked, .invitationUnknown, .invitationForAnother, .badJoinRequest,
             .joinRefused, .wrongAlliance, .notAdmitted:
             403
@@ -20,7 +20,7 @@ extension Reason {
             .nameUnresolved, .tooFewDescriptors, .portNotPermitted, .cannotListen, .noAddressToDial, .nameTaken,
             .nameDiffers:
             409
-        case .recordDeleted, .exportForgotten: 410
+        case .recordDeleted: 410
         case .requestTooLong: 413
         case .fileUnreadable, .unknownFormat, .badGzip, .badEncoding, .badHeader, .badFile, .cancelled, .badPath: 422
         case .folderIncomplete, .dataDamaged, .olderFormat, .newerFormat, .keyMissing, .keyDamaged, .versionsDiffer,

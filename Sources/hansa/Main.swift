@@ -32,9 +32,27 @@ enum Main {
             Console.print(ShownText(lines: Hansa.fullMessage(for: error)))
             return 0
         } catch  where error is ValidationError || Hansa.exitCode(for: error) == .validationFailure {
+            if let failure = unknownCommand(in: arguments) { return report.print(failure) }
             return report.printUsage(Hansa.message(for: error), full: Hansa.fullMessage(for: error))
         } catch {
             return report.print(Failure(cause: error))
         }
+    }
+
+    /// The failure of a command line whose first word is no command.
+    private static func unknownCommand(in arguments: [String]) -> Failure? {
+        let names =
+            Hansa.configuration.subcommands.map { $0.configuration.commandName ?? "\($0)".lowercased() }
+            + Hansa.configuration.groupedSubcommands.flatMap(\.subcommands).map {
+                $0.configuration.commandName ?? "\($0)".lowercased()
+            }
+        guard let word = arguments.first, !word.hasPrefix("-"), word != "help", !names.contains(word) else {
+            return nil
+        }
+        let nearest = NearestName.of(word, in: names).map { "; did you mean 'hansa \($0)'?" } ?? ""
+        return Failure(
+            .usage,
+            "there is no command '\(word)'\(nearest.isEmpty ? "; 'hansa --help' lists all" : nearest)"
+        )
     }
 }

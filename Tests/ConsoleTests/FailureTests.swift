@@ -24,18 +24,18 @@ struct FailureTests {
         2: """
         usage bad-request request-too-long bad-record-name no-such-kind no-such-field bad-field-name
         bad-local-id bad-name bad-value holds-one-value name-missing value-too-long record-too-large
-        bad-cursor bad-address bad-setting bad-expiry voucher-damaged own-node file-unreadable
+        bad-address bad-setting bad-expiry voucher-damaged own-node file-unreadable
         unknown-format no-such-format no-such-encoding bad-mapping no-key-column no-node-here
         not-a-data-folder bad-path no-passphrase port-not-permitted cannot-listen not-a-ticket
         ticket-damaged wrong-ticket-kind ticket-not-dialable
         """,
         3: """
-        node-not-running node-stopped node-stopping node-silent export-forgotten peer-unreachable
+        node-not-running node-stopped node-stopping node-silent peer-unreachable
         peer-silent bad-answer inviter-unreachable
         """,
         4: """
         ambiguous-record ambiguous-member not-owner looks-alike visibility-unsupported key-elsewhere
-        other-user no-address-to-dial invitation-refused invitation-used invitation-expired
+        other-user access-lacking no-address-to-dial invitation-refused invitation-used invitation-expired
         invitation-revoked invitation-unknown invitation-for-another bad-join-request name-taken
         name-differs join-refused wrong-alliance not-admitted
         """,
@@ -61,13 +61,13 @@ struct FailureTests {
     private static let statuses = table([
         400: """
         usage bad-request bad-record-name no-such-kind no-such-field bad-field-name bad-local-id bad-name
-        bad-value holds-one-value name-missing value-too-long record-too-large bad-cursor bad-address
+        bad-value holds-one-value name-missing value-too-long record-too-large bad-address
         bad-setting bad-expiry voucher-damaged own-node no-such-format no-such-encoding bad-mapping
         no-key-column no-passphrase not-a-ticket ticket-damaged wrong-ticket-kind ticket-not-dialable
         """,
         403: """
         not-owner visibility-unsupported key-exposed wrong-key key-elsewhere wrong-passphrase
-        passphrase-needed passphrases-differ other-user invitation-refused invitation-used
+        passphrase-needed passphrases-differ other-user access-lacking invitation-refused invitation-used
         invitation-expired invitation-revoked invitation-unknown invitation-for-another bad-join-request
         join-refused wrong-alliance not-admitted
         """,
@@ -81,7 +81,7 @@ struct FailureTests {
         name-differs
         """,
         410: """
-        record-deleted export-forgotten
+        record-deleted
         """,
         413: """
         request-too-long

@@ -34,27 +34,57 @@ package final class InputFile: ByteSource {
     private var diskEnded = false
     private var inflater: Inflater?
 
-    /// Opens a file for reading.
+    /// Opens a file for reading, as ``open(path:shownName:)``.
     ///
     /// - Parameter shownName: the file's name in messages; nil for the path.
+    package convenience init(path: String, shownName: String? = nil) throws(InterchangeError) {
+        let name = shownName ?? path
+        try self.init(owning: Self.open(path: path, shownName: name), name: name)
+    }
+
+    /// Reads an open regular file, from its beginning.
+    ///
+    /// - Parameters:
+    ///   - descriptor: closed with this.
+    ///   - name: the file's name in messages.
+    ///
+    /// Throws ``InterchangeError/Code/cannotRead``.
+    package init(owning descriptor: CInt, name: String) throws(InterchangeError) {
+        self.name = name
+        self.descriptor = descriptor
+        var status = stat()
+        let isKnown = fstat(descriptor, &status) == 0
+        changedAt = status.st_mtim
+        byteCount = Int(status.st_size)
+        guard isKnown, lseek(descriptor, 0, SEEK_SET) == 0 else {
+            throw InterchangeError(.cannotRead, "\(name) cannot be read: \(Self.systemReason())")
+        }
+    }
+
+    /// Opens a regular file and gives its descriptor, which the caller closes.
     ///
     /// Throws ``InterchangeError/Code/cannotRead`` with the system's reason. Only a regular file is accepted: a
     /// directory has no bytes, a pipe cannot be read twice, a device may have no end. The call does not block.
-    package init(path: String, shownName: String? = nil) throws(InterchangeError) {
-        name = shownName ?? path
+    package static func open(path: String, shownName name: String) throws(InterchangeError) -> CInt {
         // Non-blocking: otherwise the opening of a pipe would wait for its writer.
-        let opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        let opened = Self.openSystem(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard opened >= 0 else {
-            throw InterchangeError(.cannotRead, "\(name) cannot be opened: \(Self.systemReason())")
+            throw InterchangeError(.cannotRead, "\(name) cannot be opened: \(systemReason())")
         }
         var status = stat()
         guard fstat(opened, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             close(opened)
-            throw InterchangeError(.cannotRead, "\(name) is \(Self.kind(ofMode: UInt32(status.st_mode))); give a file")
+            throw InterchangeError(.cannotRead, "\(name) is \(kind(ofMode: UInt32(status.st_mode))); give a file")
         }
-        descriptor = opened
-        changedAt = status.st_mtim
-        byteCount = Int(status.st_size)
+        return opened
+    }
+
+    private static func openSystem(_ path: String, _ flags: CInt) -> CInt {
+        #if canImport(Glibc)
+            Glibc.open(path, flags)
+        #else
+            Darwin.open(path, flags)
+        #endif
     }
 
     /// The noun for a file that is not regular, by its mode.

@@ -6,7 +6,7 @@ import Store
 package struct Failure: Error, Hashable, Codable, Sendable, CustomStringConvertible {
     /// One of several things that a name may mean.
     package struct Candidate: Hashable, Codable, Sendable {
-        /// The whole id, in hexadecimal digits.
+        /// The whole id, in hexadecimal digits; of a kind or a field, its name.
         package let id: String
         /// The name to show; nil if none is known.
         package let name: String?

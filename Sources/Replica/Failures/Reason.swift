@@ -32,8 +32,6 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case valueTooLong = "value-too-long"
     /// A record would be larger than the limit.
     case recordTooLarge = "record-too-large"
-    /// The cursor of a list or an export is damaged.
-    case badCursor = "bad-cursor"
     /// A text is no address, or one that cannot be used for this.
     case badAddress = "bad-address"
     /// A setting's name or value cannot be used.
@@ -158,8 +156,8 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case nodeStopping = "node-stopping"
     /// The node is there and does not answer.
     case nodeSilent = "node-silent"
-    /// The node no longer knows the export that is to be continued.
-    case exportForgotten = "export-forgotten"
+    /// The caller may not use this command.
+    case accessLacking = "access-lacking"
     /// A socket or folder belongs to another user of the machine.
     case otherUser = "other-user"
     /// The node's answer has a form that this program does not know.

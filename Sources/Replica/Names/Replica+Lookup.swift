@@ -7,10 +7,10 @@ package import Store
 extension Replica {
     /// The record that a user means, by `owner/kind/localId` or by the beginning of its id.
     ///
-    /// - Throws: ``Failure``: ``Reason/badRecordName``, ``Reason/noSuchRecord``, and ``Reason/ambiguousRecord`` with the
+    /// - Throws: ``Failure``: ``Reason/badRecordName``, ``Reason/noSuchKind``, ``Reason/noSuchRecord``, and ``Reason/ambiguousRecord`` with the
     ///   candidates.
     package func resolve(_ text: String) async throws -> RecordID {
-        if text.utf8.contains(UInt8(ascii: "/")) { return try named(text) }
+        if text.utf8.contains(UInt8(ascii: "/")) { return try await named(text) }
         let shownMax = 10
         let found = try await read { reading -> [(RecordID, RecordView?)]? in
             guard let ids = try reading.records(withPrefix: text, limit: shownMax + 1) else { return nil }
@@ -38,10 +38,11 @@ extension Replica {
         return first.0
     }
 
-    private func named(_ text: String) throws -> RecordID {
+    private func named(_ text: String) async throws -> RecordID {
         guard let (owner, identity) = try recordName(text) else {
             throw Failure(.badRecordName, "'\(text)' is not owner/kind/localId")
         }
+        try await checkKind(identity.kind)
         return recordID(owner: owner, identity)
     }
 
@@ -170,10 +171,7 @@ extension Replica {
     /// Refuses a kind that is neither known nor held: it is probably a misspelling.
     package func checkKind(_ kind: String) async throws {
         guard !CatalogSchema.kinds.contains(kind), try await !read({ try $0.hasRecords(of: kind) }) else { return }
-        throw Failure(
-            .noSuchKind,
-            "there is no kind '\(kind)'; the kinds are: \(CatalogSchema.kinds.joined(separator: ", "))"
-        )
+        throw Failure(noSuchKind: kind)
     }
 
     /// Refuses a record of another organization: only the owner writes a record.
@@ -184,6 +182,22 @@ extension Replica {
                 "this record belongs to \(name(of: owner)); only that organization can change it"
             )
         }
+    }
+}
+
+extension Failure {
+    /// The failure of a request for a kind that is neither known nor held.
+    package init(noSuchKind kind: String) {
+        self.init(
+            .noSuchKind,
+            "there is no kind '\(kind)'; the kinds are: \(CatalogSchema.kinds.joined(separator: ", "))",
+            candidates: Self.nearest(kind, in: CatalogSchema.kinds)
+        )
+    }
+
+    /// The name that was probably meant, as a candidate; none where none is near.
+    package static func nearest(_ name: String, in names: [String]) -> [Candidate] {
+        NearestName.of(name, in: names).map { [Candidate(id: $0, name: nil)] } ?? []
     }
 }
 

@@ -3,6 +3,7 @@ import Client
 import Commands
 import Foundation
 import Replica
+import Synchronization
 
 struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,6 +18,9 @@ struct Export: AsyncParsableCommand {
 
     enum Format: String, CaseIterable, ExpressibleByArgument {
         case csv, jsonl
+
+        /// The same, as the node is asked for it.
+        var asked: ExportCommand.Format { self == .csv ? .csv : .jsonl }
     }
 
     @Option(help: ArgumentHelp("The records' kind: capability, resource, need, …", valueName: "kind"))
@@ -46,38 +50,40 @@ struct Export: AsyncParsableCommand {
             _exit(interruption.exitCode ?? ExitStatus.internal.rawValue)
         }
         do {
-            try await write(to: target)
+            let count = try await write(to: target)
             try target.finish()
+            if let output, !shared.json { Console.printError("\(Words.count(count, "record")) exported to \(output)") }
         } catch {
             target.abandon()
             throw error
         }
     }
 
-    private func write(to target: ExportTarget) async throws {
+    /// Writes the export, and gives the number of its records.
+    private func write(to target: ExportTarget) async throws -> Int {
+        let command = ExportCommand(kind: kind, owner: owner, format: format.asked, isForSpreadsheet: excel)
+        // On a terminal the records themselves show how far it has come.
+        let showsProgress = !shared.json && target.isFile
+        let count = Mutex<Int?>(nil)
+        defer { Console.endProgress() }
         try await CommandSession.with(shared.folder) { session in
-            let columns =
-                format == .csv ? try await session.run(ExportColumnsCommand(kind: kind, owner: owner)) : nil
-            var cursor: String?
-            repeat {
-                let page = try await session.run(
-                    ExportPageCommand(
-                        kind: kind,
-                        owner: owner,
-                        layout: columns?.layout,
-                        cursor: cursor,
-                        isForSpreadsheet: excel
-                    )
-                )
-                try target.write(page.text)
-                cursor = page.cursor
-            } while cursor != nil
+            try await session.run(command) { element in
+                switch element {
+                case .progress(let progress): if showsProgress { Console.show(progress) }
+                case .text(let text): try target.write(text)
+                case .answer(let answer): count.withLock { $0 = answer.records }
+                }
+            }
         }
+        guard let count = count.withLock({ $0 }) else { throw LocalProtocol.stopped }
+        return count
     }
 }
 
 /// Where an export goes: standard output, a pipe or device, or a file that appears only once it is whole.
-private enum ExportTarget {
+///
+/// `@unchecked Sendable`: one call at a time writes to the file.
+private enum ExportTarget: @unchecked Sendable {
     case stream(Int32)
     case file(NewFile)
 
@@ -99,6 +105,9 @@ private enum ExportTarget {
             self = .file(try NewFile(expanded))
         }
     }
+
+    /// True for a file that is made.
+    var isFile: Bool { if case .file = self { true } else { false } }
 
     /// What is there until the file is in its place.
     var temporaryPath: String? { if case .file(let file) = self { file.temporaryPath } else { nil } }

@@ -3,6 +3,7 @@ import Client
 import Commands
 import Foundation
 import Replica
+import Synchronization
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,10 +50,7 @@ struct Import: AsyncParsableCommand {
     func run() async throws {
         let interruption = Interruption()
         let name = file == "-" ? "standard input" : file
-        let spool = try Spool.ifNeeded(file, called: name, in: shared.folder, interruption)
-        defer { spool?.remove() }
         let command = ImportCommand(
-            file: spool?.path ?? absolute(file),
             displayName: name,
             kind: kind,
             key: key,
@@ -61,7 +59,14 @@ struct Import: AsyncParsableCommand {
             format: format,
             encoding: encoding
         )
-        let answer = try await interruption.cancelling { [shared] in try await shared.ask(command) }
+        // Opening a pipe may take until somebody writes to it.
+        interruption.onFirst { Self.quit(interruption) }
+        let input = try ImportInput.open(file, called: name)
+        let answer = try await interruption.cancelling { [shared] onSent in
+            try await Self.run(command, on: input, shared, onSent: onSent)
+        } before: {
+            Self.quit(interruption)
+        }
         if answer.interrupted {
             guard let code = interruption.exitCode else { throw LocalProtocol.stopped }
             if shared.json { shared.show(answer, text) } else { interrupted(answer).forEach(Console.printError) }
@@ -75,8 +80,32 @@ struct Import: AsyncParsableCommand {
         if dryRun, answer.created + answer.updated > 0 { throw Stop(.differs) }
     }
 
-    private func absolute(_ file: String) -> String {
-        URL(fileURLWithPath: NSString(string: file).expandingTildeInPath).standardizedFileURL.path
+    /// Ends the process before anything was written.
+    private static func quit(_ interruption: Interruption) {
+        Console.endProgress()
+        Console.printError("hansa: interrupted, nothing was written")
+        _exit(interruption.exitCode ?? ExitStatus.internal.rawValue)
+    }
+
+    private static func run(
+        _ command: ImportCommand,
+        on input: ReadableFile,
+        _ shared: SharedOptions,
+        onSent: @escaping @Sendable () -> Void
+    ) async throws -> ImportCommand.Output {
+        let folder = shared.folder
+        let file = Mutex(input)
+        return try await CommandSession.with(folder) {
+            // Read twice where no node takes it: so a stream is copied first, before the folder is locked.
+            guard input.byteCount == nil else { return }
+            try NodeFolder.requireNode(folder)
+            let spool = try SpoolFile(in: folder, name: input.name)
+            try spool.copy(input) { false }
+            let copy = spool.finish()
+            file.withLock { $0 = copy }
+        } _: { session in
+            try await shared.answer(of: command, with: file.withLock { $0 }, in: session, onSent: onSent)
+        }
     }
 
     /// Lines that tell what an interrupted import came to.

@@ -15,7 +15,10 @@ struct Invite: AsyncParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("Let it expire after this time: 30m, 24h, 7d.", valueName: "time"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Let it expire after this time: 30m, 24h, 7d.", valueName: "time")
+    )
     var expires = TimeSpan(seconds: 86_400)
     @Option(name: .customLong("for"), help: ArgumentHelp("Admit only an organization of this name.", valueName: "name"))
     var expectedName: String?

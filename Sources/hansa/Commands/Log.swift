@@ -8,12 +8,12 @@ struct Log: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Only this member's or node's.", valueName: "name"))
     var author: String?
-    @Option(help: ArgumentHelp("Show at most this many.", valueName: "number"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Show at most this many.", valueName: "number"))
     var limit = 20
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        guard (1...10_000).contains(limit) else { throw ValidationError("--limit is 1 to 10000") }
+        guard (1...10_000).contains(limit) else { throw ValidationError("--limit is at least 1 and at most 10000") }
     }
 
     func run() async throws {

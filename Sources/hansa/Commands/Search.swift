@@ -16,11 +16,12 @@ struct Search: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("What to look for.", valueName: "text")) var text: String
     @Option(help: ArgumentHelp("Only records of this kind.", valueName: "kind")) var kind: String?
     @Option(help: ArgumentHelp("Only this member's records.", valueName: "name")) var owner: String?
-    @Option(help: ArgumentHelp("Show at most this many records.", valueName: "number")) var limit = 20
+    @Option(parsing: .unconditional, help: ArgumentHelp("Show at most this many records.", valueName: "number"))
+    var limit = 20
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        guard (1...1000).contains(limit) else { throw ValidationError("--limit is 1 to 1000") }
+        guard (1...1000).contains(limit) else { throw ValidationError("--limit is at least 1 and at most 1000") }
     }
 
     func run() async throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Client
 import Commands
 import Foundation
 import Replica
@@ -13,15 +14,20 @@ struct Verify: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() async throws {
-        let answer = try await shared.ask(VerifyCommand(isDeep: deep, rebuilds: rebuild))
+        let command = VerifyCommand(isDeep: deep, rebuilds: rebuild)
+        let answer = try await CommandSession.with(shared.folder) { try await shared.answer(of: command, in: $0) }
         shared.show(answer, describe)
         if !answer.sound { throw Stop(.corrupt) }
     }
 
     private func describe(_ answer: VerifyCommand.Output) -> ShownText {
-        let checked: ShownText =
-            "\(Words.count(answer.deltas, "delta")), \(Words.count(answer.operations, "operation")) and "
-            + "\(Words.count(answer.derivedRows, "derived row")) checked in \(String(format: "%.2f", answer.seconds)) s"
+        let (deltas, operations) = (Words.count(answer.deltas, "delta"), Words.count(answer.operations, "operation"))
+        // Without --deep, derived rows are not checked.
+        let rows: ShownText =
+            answer.deep
+            ? "\(deltas), \(operations) and \(Words.count(answer.derivedRows, "derived row"))"
+            : "\(deltas) and \(operations)"
+        let checked: ShownText = rows + " checked in \(String(format: "%.2f", answer.seconds)) s"
         let digest: ShownText = "digest \(answer.digest)"
         guard !answer.sound else {
             let what: ShownText = answer.rebuilt ? "rebuilt and sound" : "sound"

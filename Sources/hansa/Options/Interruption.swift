@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Replica
 import Synchronization
 
 /// Ctrl-C and its like (SIGINT, SIGTERM, SIGHUP), for a command that has something to finish or to remove first.
@@ -48,10 +49,18 @@ final class Interruption: Sendable {
     var exitCode: Int32? { state.withLock { $0.signal }.map { 128 + $0 } }
 
     /// Runs a body in a task that the first signal cancels, and waits for its end.
-    func cancelling<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+    ///
+    /// - Parameters:
+    ///   - body: Calls what it is given when it begins what must be finished in order.
+    ///   - before: What a signal does until then.
+    func cancelling<Result: Sendable>(
+        _ body: @escaping @Sendable (_ begins: @escaping @Sendable () -> Void) async throws -> Result,
+        before: @escaping @Sendable () -> Void
+    ) async throws -> Result {
+        let hasBegun = CancellationFlag()
         // Its end is awaited here.
-        let work = Task { try await body() }
-        onFirst { work.cancel() }
+        let work = Task { try await body { hasBegun.set() } }
+        onFirst { if hasBegun.isSet { work.cancel() } else { before() } }
         defer { onFirst(nil) }
         return try await work.value
     }

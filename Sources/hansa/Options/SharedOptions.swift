@@ -3,6 +3,7 @@ import Client
 import Commands
 import Foundation
 import Replica
+import Synchronization
 
 /// What every command takes.
 struct SharedOptions: ParsableArguments {
@@ -32,6 +33,29 @@ struct SharedOptions: ParsableArguments {
     /// Runs one command in the folder's node, or on the folder.
     func ask<C: Command>(_ command: C) async throws -> C.Output {
         try await CommandSession.with(folder) { try await $0.run(command) }
+    }
+
+    /// Runs one command that tells its progress, and shows that on a terminal.
+    ///
+    /// - Parameters:
+    ///   - file: What goes with the command.
+    ///   - onSent: Called before the last of the request is sent.
+    func answer<C: StreamingCommand, Answer>(
+        of command: C,
+        with file: ReadableFile? = nil,
+        in session: CommandSession,
+        onSent: @escaping @Sendable () -> Void = {}
+    ) async throws -> Answer where C.Element == Report<Answer> {
+        let found = Mutex<Answer?>(nil)
+        defer { Console.endProgress() }
+        try await session.run(command, with: file, onSent: onSent) { [json] report in
+            switch report {
+            case .progress(let progress): if !json { Console.show(progress) }
+            case .answer(let answer): found.withLock { $0 = answer }
+            }
+        }
+        guard let answer = found.withLock({ $0 }) else { throw LocalProtocol.stopped }
+        return answer
     }
 
     /// Prints an answer as JSON if that is wanted, else as `text` says.

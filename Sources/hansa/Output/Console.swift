@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Replica
+import Synchronization
 
 /// Standard output and standard error. No other code writes to them, and nothing is buffered.
 package enum Console {
@@ -16,6 +17,32 @@ package enum Console {
     private static let hasColours =
         isTerminal && ProcessInfo.processInfo.environment["NO_COLOR"] == nil
         && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+
+    /// True if standard error is a terminal.
+    private static let showsProgress = isatty(STDERR_FILENO) == 1
+    /// True while the terminal shows a progress line.
+    private static let hasProgress = Mutex(false)
+
+    /// Shows the progress of a command on one line of standard error, which each call overwrites. Does nothing if standard
+    /// error is no terminal.
+    static func show(_ progress: WorkProgress) {
+        guard showsProgress else { return }
+        hasProgress.withLock { has in
+            has = true
+            try? send(
+                Array("\r\(ProgressText.line(progress).rendered(colours: false))\u{1B}[K".utf8),
+                to: STDERR_FILENO
+            )
+        }
+    }
+
+    /// Removes the progress line.
+    static func endProgress() {
+        hasProgress.withLock { has in
+            if has { try? send(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO) }
+            has = false
+        }
+    }
 
     /// Prints a line. Ends the process quietly if the reader has closed the pipe.
     static func print(_ text: ShownText) {

@@ -64,7 +64,9 @@ package struct ErrorReport {
         var sentence: ShownText = "hansa: \(failure.message, columns: Self.columnsMax)"
         if let fix = failure.fix { sentence += "; \(fix.hint, columns: Self.columnsMax)" }
         let candidates = failure.candidates.map { candidate -> ShownText in
-            "  \(candidate.id.prefix(Self.idDigitsShown))  \(candidate.deleted ? "(deleted)" : candidate.name ?? "")"
+            let id: ShownText = "  \(candidate.id.prefix(Self.idDigitsShown))"
+            let name = candidate.deleted ? "(deleted)" : candidate.name
+            return name.map { id + "  \($0)" } ?? id
         }
         return ([sentence] + candidates + failure.details.map { "  \($0)" }).joined(separator: "\n")
     }

@@ -35,16 +35,16 @@ extension Reason {
             .rejected
         case .usage, .badRequest, .requestTooLong, .badRecordName, .noSuchKind, .noSuchField, .badFieldName,
             .badLocalID, .badName, .badValue, .holdsOneValue, .nameMissing, .valueTooLong, .recordTooLarge,
-            .badCursor, .badAddress, .badSetting, .badExpiry, .voucherDamaged, .ownNode, .fileUnreadable,
+            .badAddress, .badSetting, .badExpiry, .voucherDamaged, .ownNode, .fileUnreadable,
             .unknownFormat, .noSuchFormat, .noSuchEncoding, .badMapping, .noKeyColumn, .noNodeHere, .notADataFolder,
             .badPath, .noPassphrase, .portNotPermitted, .cannotListen, .notATicket, .ticketDamaged, .wrongTicketKind,
             .ticketNotDialable:
             .usage
-        case .nodeNotRunning, .nodeStopped, .nodeStopping, .nodeSilent, .exportForgotten, .peerUnreachable,
+        case .nodeNotRunning, .nodeStopped, .nodeStopping, .nodeSilent, .peerUnreachable,
             .peerSilent, .badAnswer, .inviterUnreachable:
             .unreachable
         case .ambiguousRecord, .ambiguousMember, .notOwner, .looksAlike, .visibilityUnsupported, .keyElsewhere,
-            .otherUser, .noAddressToDial, .invitationRefused, .invitationUsed, .invitationExpired,
+            .otherUser, .accessLacking, .noAddressToDial, .invitationRefused, .invitationUsed, .invitationExpired,
             .invitationRevoked, .invitationUnknown, .invitationForAnother, .badJoinRequest, .nameTaken, .nameDiffers,
             .joinRefused, .wrongAlliance, .notAdmitted:
             .refused

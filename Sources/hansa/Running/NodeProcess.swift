@@ -28,7 +28,8 @@ package enum NodeProcess {
         let settings = try await Settings.load(folder, flags: flags)
         let service = try NodeService(replica: replica, settings: settings, logger: logger)
         let server = LocalServer(
-            context: CommandContext(replica: replica, service: service),
+            replica: replica,
+            service: service,
             path: try RuntimeSocket.prepare(for: folder),
             logger: logger
         )

@@ -1,6 +1,5 @@
 import Catalog
 import Interchange
-import Replica
 import Store
 
 /// Compares the keys of a file with the own ids that this organization's records of the same kind have, and finds those that
