@@ -18,6 +18,8 @@ package struct CommandSession: Sendable {
 
     /// Opens a session. Close it with ``close()``.
     ///
+    /// A folder of an older program may have projections to be rebuilt; that is done first.
+    ///
     /// - Throws: ``Failure`` with ``Reason/folderInUse`` or ``Reason/databaseLocked`` where the folder stays held by a process that
     ///   does not listen, and those of opening the folder.
     package init(_ folder: DataFolder) async throws {
@@ -27,12 +29,21 @@ package struct CommandSession: Sendable {
                 place = .node(client)
                 return
             }
+            let replica: Replica
             do {
-                place = .folder(try Replica(opening: folder))
-                return
+                replica = try Replica(opening: folder)
             } catch let error as Failure where error.reason.isHeldByAnother && ContinuousClock.now < deadline {
                 try await Task.sleep(for: Self.pause)
+                continue
             }
+            do {
+                try await replica.finishProjections()
+            } catch {
+                replica.close()
+                throw error
+            }
+            place = .folder(replica)
+            return
         }
     }
 

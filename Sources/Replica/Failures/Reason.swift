@@ -111,7 +111,8 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case folderInUse = "folder-in-use"
     /// Another program holds a lock on the database; trying again is right.
     case databaseLocked = "database-locked"
-    /// A rebuild was begun and not finished; until then nothing is written.
+    /// A rebuild is not finished. Until then nothing is written; or, where it is that of a part like the search index, what
+    /// needs that part is refused.
     case rebuildPending = "rebuild-pending"
     /// A file cannot be written at this path: a directory is missing or in its place.
     case badPath = "bad-path"
