@@ -18,6 +18,8 @@ package struct CommandSession: Sendable {
 
     /// Opens a session. Close it with ``close()``.
     ///
+    /// A folder of an older program may have projections to rebuild; that is done first.
+    ///
     /// - Parameter prepare: Runs once before the folder is opened, where no node listens: for what takes long and needs no
     ///   folder.
     /// - Throws: ``Failure`` with ``Reason/folderInUse`` or ``Reason/databaseLocked`` where the folder stays held by a process that
@@ -36,12 +38,21 @@ package struct CommandSession: Sendable {
                 deadline = ContinuousClock.now + Self.patience
                 continue
             }
+            let replica: Replica
             do {
-                place = .folder(try Replica(opening: folder))
-                return
+                replica = try Replica(opening: folder)
             } catch let error as Failure where error.reason.isHeldByAnother && ContinuousClock.now < deadline {
                 try await Task.sleep(for: Self.pause)
+                continue
             }
+            do {
+                try await replica.finishProjections()
+            } catch {
+                replica.close()
+                throw error
+            }
+            place = .folder(replica)
+            return
         }
     }
 

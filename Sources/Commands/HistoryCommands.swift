@@ -78,7 +78,7 @@ package struct ConflictsCommand: Command {
             views = [try await replica.existingView(replica.resolve(id))]
         } else {
             let limit = limit
-            let found = try await replica.read { try $0.troubled(limit: limit) }
+            let found = try await replica.read { try $0.conflicts(limit: limit) }
             views = found.records
             more = found.next != nil
         }
@@ -382,7 +382,7 @@ package struct LogCommand: Command {
                     try nodes.sorted().flatMap { try reading.recentDeltas(author: $0, limit: limit) }
                         .sorted { $0.position > $1.position }
                 } ?? reading.recentDeltas(limit: limit),
-                try reading.refusals(limit: limit), try reading.aside(limit: limit)
+                try reading.refusals(limit: limit), try reading.excluded(limit: limit)
             )
         }
         func organization(_ node: NodeKey) -> String {

@@ -87,7 +87,8 @@ package struct StatusCommand: Command {
         package let members: [Member]
         package let frontier: [FrontierEntry]
         package let forks: [Fork]
-        package let conflicts: Int
+        /// Null while the list of conflicts is being rebuilt.
+        package let conflicts: Int?
         /// Deltas refused, operations that do not count, and citations that wait for their operation.
         package let refused: Int
         package let setAside: Int
@@ -130,8 +131,9 @@ package struct StatusCommand: Command {
         let stored = try await replica.read { reading in
             (
                 totals: try reading.totals(), frontier: try reading.frontier(),
-                contacts: try reading.peerContacts(), conflicts: try reading.troubledCount(),
-                refused: try reading.refusalCount(), pending: try reading.pendingCounts()
+                contacts: try reading.peerContacts(), conflicts: try reading.conflictCountIfKnown(),
+                refused: try reading.refusalCount(), pending: try reading.pendingCounts(),
+                unfinished: try reading.unfinishedProjections()
             )
         }
         let contacts = Dictionary(stored.contacts.map { ($0.node, $0.time) }, uniquingKeysWith: { $1 })
@@ -177,12 +179,12 @@ package struct StatusCommand: Command {
             forks: forks(replica),
             conflicts: stored.conflicts,
             refused: stored.refused,
-            setAside: stored.pending.aside,
+            setAside: stored.pending.excluded,
             waiting: stored.pending.waiting,
             parked: ParkedEntry.list(context),
             databaseBytes: sizes.database + sizes.log,
             storage: Storage(health),
-            alarms: alarms(health, replica),
+            alarms: alarms(health, replica) + stored.unfinished.map(alarm),
             ownClock: OwnClock(
                 peers: others.flatMap(\.nodes).filter { $0.state != "self" }.compactMap(\.clockAheadSeconds),
                 past: past(contacts: stored.contacts.map(\.time), replica)
@@ -216,6 +218,11 @@ package struct StatusCommand: Command {
             )
         }
         return alarms
+    }
+
+    private func alarm(_ projection: ProjectionProgress) -> String {
+        "\(projection.name.title) is being rebuilt, \(projection.percent) percent is done: "
+            + "commands that need it are refused until then"
     }
 
     /// By how many seconds the last that this node has done is ahead of its clock; nil where it has done nothing.

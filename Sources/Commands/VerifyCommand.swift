@@ -27,6 +27,8 @@ package struct VerifyCommand: StreamingCommand {
         package let sound: Bool
         package let deep: Bool
         package let rebuilt: Bool
+        /// The projections that are being rebuilt, which were not compared; empty unless deep.
+        package let rebuilding: [String]
         package let deltas: Int
         package let operations: Int
         package let derivedRows: Int
@@ -59,6 +61,7 @@ package struct VerifyCommand: StreamingCommand {
             sound: report.isSound,
             deep: isDeep,
             rebuilt: rebuilds,
+            rebuilding: report.unfinishedProjections.map(\.rawValue),
             deltas: report.deltaCount,
             operations: report.operationCount,
             derivedRows: report.derivedRowCount,

@@ -25,7 +25,7 @@ package final class NodeService: Service {
     private let writing: StateWriting
     private let reading: EngineReading
     private let tidying: Tidying
-    private let relimiting: Relimiting
+    private let deriving: Deriving
     private let counters = NodeCounters()
     private let stop: NodeStop
     private let address = Mutex<HostPort?>(nil)
@@ -60,7 +60,7 @@ package final class NodeService: Service {
         writing = StateWriting(replica: replica, stop: stop)
         reading = EngineReading(replica: replica, driver: driver, stop: stop)
         tidying = Tidying(replica: replica, stop: stop, logger: logger)
-        relimiting = Relimiting(replica: replica, driver: driver, stop: stop)
+        deriving = Deriving(replica: replica, driver: driver, stop: stop, logger: logger)
     }
 
     // MARK: - Running
@@ -124,7 +124,7 @@ package final class NodeService: Service {
                 }
             }
             group.addTask { await self.tidying.run() }
-            group.addTask { await self.relimiting.run() }
+            group.addTask { await self.deriving.run() }
             group.addTask { await self.reading.run() }
             group.addTask { await self.sessions.run(listener) }
             for await _ in stop.requests {}
@@ -134,7 +134,7 @@ package final class NodeService: Service {
             await driver.end()
             sessions.dialling.end()
             reading.end()
-            relimiting.end()
+            deriving.end()
             group.cancelAll()
         }
     }
@@ -242,7 +242,7 @@ package final class NodeService: Service {
             ]
         )
         if log.author == replica.node { replica.ownLog.abandon(log) }
-        relimiting.demand()
+        deriving.demand()
     }
 
     private func noteRefusal(_ log: LogID?, _ sequence: UInt64, _ refusal: DeltaRefusal, _ node: NodeKey) {

@@ -115,9 +115,9 @@ extension Run {
                 fail("node \(node.place) shows \(total) records, and lists \(records.count) and \(shown)")
             }
             for record in records.prefix(50) { _ = try reading.history(of: record, hasher: alliance.cryptography) }
-            _ = try reading.troubled(limit: 1_000)
+            _ = try reading.conflicts(limit: 1_000)
             _ = try reading.counts()
-            _ = try reading.aside(limit: 1_000)
+            _ = try reading.excluded(limit: 1_000)
             _ = try reading.waiting(limit: 1_000)
             _ = try reading.recentDeltas(limit: 1_000)
             _ = try reading.refusals(limit: 1_000)

@@ -56,7 +56,7 @@ import Testing
             let first = value == "1" ? [author.set("@", .identity(author.identity))] : []
             try author.apply([try author.delta([author.draft(first + [author.set(path, .text(value))])])], to: store)
         }
-        #expect(try store.read { try $0.troubledCount() } == 1)
+        #expect(try store.read { try $0.conflictCount() } == 1)
         #expect(store.fieldCacheBytes().kept <= store.fieldCacheBytes().max)
         let view = try #require(try store.read { try $0.view(of: author.id) })
         #expect(view.fields.map(\.path.text.utf8.count) == [path.utf8.count])

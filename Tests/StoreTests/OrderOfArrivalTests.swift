@@ -50,10 +50,10 @@ import Testing
                     #expect(found[word + name] == listed[name]?.intersection(found[word] ?? []))
                 }
             }
-            troubled = Set(try reading.troubled(limit: .max).records.map(\.id))
-            aside = Set(try reading.aside(limit: .max).map(\.dot))
+            troubled = Set(try reading.conflicts(limit: .max).records.map(\.id))
+            aside = Set(try reading.excluded(limit: .max).map(\.dot))
             let pendingCounts = try reading.pendingCounts()
-            pending = [pendingCounts.aside, pendingCounts.waiting]
+            pending = [pendingCounts.excluded, pendingCounts.waiting]
             let totals = try reading.totals()
             digest = totals.digest
             organizations = Set(totals.organizations.keys)

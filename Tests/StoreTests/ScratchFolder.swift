@@ -71,7 +71,7 @@ extension ReadTransaction {
         for record in try allRecords() { try summary.add(record.id, record.state) { try fieldPath($0) } }
         summary.heads = try frontier().heads
         for waiting in try waiting(limit: .max) { try summary.add(waiting) { try fieldPath($0) } }
-        for entry in try aside(limit: .max) { summary.excluded[entry.dot] = entry.standing }
+        for entry in try excluded(limit: .max) { summary.excluded[entry.dot] = entry.standing }
         for (organization, total) in try totals().organizations {
             summary.digests[organization] = total.digest
             summary.shown[organization] = total.shown

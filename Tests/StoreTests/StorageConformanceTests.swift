@@ -52,8 +52,8 @@ import Testing
                 #expect(view.marks == wanted.marks && view.isDeleted == wanted.isDeleted)
                 if !wanted.conflicts.isEmpty || wanted.isEditedWhileDeleted { troubled.insert(id) }
             }
-            #expect(Set(try reading.troubled(limit: .max).records.map(\.id)) == troubled, "seed \(seed)")
-            #expect(try reading.troubledCount() == troubled.count)
+            #expect(Set(try reading.conflicts(limit: .max).records.map(\.id)) == troubled, "seed \(seed)")
+            #expect(try reading.conflictCount() == troubled.count)
 
             var sum = CatalogDigest()
             let buckets = try reading.bucketSums(hasher: history.applier.hasher)

@@ -160,12 +160,12 @@ import Testing
         // All of one field and of one value: no conflict as long as the record is narrow.
         let store = try Store.create(in: folder.path)
         try author.apply(try author.load(RecordReach.operationsMax, path: { _ in "status" }), to: store)
-        #expect(try store.read { try $0.troubledCount() } == 0)
+        #expect(try store.read { try $0.conflictCount() } == 0)
         let before = store.work()
         try author.apply([try author.delta([author.draft([author.set("status", .text("x"))])])], to: store)
         #expect(store.work().operationsRead - before.operationsRead <= 1)
         try store.read { (reading: ReadTransaction) throws in
-            #expect(try reading.troubledCount() == 1)
+            #expect(try reading.conflictCount() == 1)
             let view = try #require(try reading.view(of: author.id))
             #expect(view.conflicts.map(\.path.text) == ["status"])
             #expect(
@@ -184,7 +184,7 @@ import Testing
             )
         )
         try author.apply([try author.delta([settled])], to: store)
-        #expect(try store.read { try $0.troubledCount() } == 0)
+        #expect(try store.read { try $0.conflictCount() } == 0)
         #expect(try isSound(store))
     }
 
@@ -195,7 +195,7 @@ import Testing
             author.draft([author.set("@", .identity(author.identity)), author.set("status", .text("a"))])
         ])
         try author.apply([first], to: store)
-        func troubled() throws -> Int { try store.read { try $0.troubledCount() } }
+        func troubled() throws -> Int { try store.read { try $0.conflictCount() } }
         try author.apply([try author.delta([author.draft([author.set("status", .text("a"))])])], to: store)
         #expect(try troubled() == 0)
         let other = try author.delta([author.draft([author.set("status", .text("b"))])])
@@ -309,7 +309,7 @@ import Testing
                 pageCount += 1
             } while cursor != nil
             #expect(paged == ids && pageCount > 1)
-            let troubled = try reading.troubled(limit: 1000)
+            let troubled = try reading.conflicts(limit: 1000)
             #expect(troubled.records.count < 25 && troubled.next != nil)
             let search = try reading.search(SearchQuery(text: "big", limit: 1000))
             #expect(search.hits.count < 25 && search.total == 40)
@@ -340,7 +340,7 @@ import Testing
         try report("history") {
             _ = try store.read { try $0.recentHistory(of: author.id, hasher: author.applier.hasher) }
         }
-        try report("troubled") { _ = try store.read { try $0.troubled(limit: 10) } }
+        try report("troubled") { _ = try store.read { try $0.conflicts(limit: 10) } }
         try report("verify deep") { _ = try isSound(store) }
         let other = Author(incarnation: 2)
         let otherFolder = ScratchFolder()

@@ -115,6 +115,7 @@ extension Failure {
             case .alreadyExists: (.nodeHereAlready, .nameAnotherFolder)
             case .locked: (.databaseLocked, nil)
             case .rebuilding: (.rebuildPending, .finishRebuild)
+            case .projectionRebuilding: (.rebuildPending, nil)
             default: (.internal, nil)
             }
         self.init(reason, error.message, fix: fix)

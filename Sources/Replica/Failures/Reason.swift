@@ -109,7 +109,8 @@ package enum Reason: String, CaseIterable, Codable, Hashable, Sendable {
     case folderInUse = "folder-in-use"
     /// Another program holds a lock on the database; trying again is right.
     case databaseLocked = "database-locked"
-    /// A rebuild was begun and not finished; until it is finished, the store refuses writes.
+    /// A rebuild was begun and not finished. Until it is finished, the store refuses writes; the rebuild of one projection
+    /// blocks only the requests that need it.
     case rebuildPending = "rebuild-pending"
     /// A file cannot be written at this path: a directory of the path is missing, or the path is a directory.
     case badPath = "bad-path"

@@ -115,13 +115,13 @@ final class HeldKeys {
     private func clash(_ candidate: Candidate, _ reading: ReadTransaction) throws -> Clash? {
         func isHeld(_ key: String) throws -> Bool {
             let identity = RecordIdentity(kind: kind, localID: key)
-            return try reading.isShown(replica.recordID(owner: replica.organization, identity))
+            return try reading.isVisible(replica.recordID(owner: replica.organization, identity))
         }
         // A row of a record that is there creates none.
         if try isHeld(candidate.key) { return nil }
         let form = candidate.folded ?? candidate.key
         var held: String?
-        if let row = row(ofForm: form), let localID = try reading.localID(ofShownRow: row),
+        if let row = row(ofForm: form), let localID = try reading.localID(ofVisibleRow: row),
             KeyFold.folded(localID)?.hasSameBytes(as: form) == true
         {
             held = localID

@@ -159,13 +159,20 @@ final class SQL {
     func hasSameRow(as other: SQL) -> Bool {
         let count = sqlite3_column_count(handle)
         guard count == sqlite3_column_count(other.handle) else { return false }
-        return (0..<count).allSatisfy { column in
-            let type = sqlite3_column_type(handle, column)
-            guard type == sqlite3_column_type(other.handle, column) else { return false }
-            // As bytes, a number would be made a text first.
-            if type == SQLITE_INTEGER { return int(column) == other.int(column) }
-            return withBytes(column) { bytes in other.withBytes(column) { bytes.hasSameBytes(as: $0) } }
-        }
+        return (0..<count).allSatisfy { hasSameColumn($0, as: other) }
+    }
+
+    /// The columns, from 0, in which the current rows of both differ.
+    func differingColumns(from other: SQL) -> [Int] {
+        (0..<sqlite3_column_count(handle)).filter { !hasSameColumn($0, as: other) }.map(Int.init)
+    }
+
+    private func hasSameColumn(_ column: Int32, as other: SQL) -> Bool {
+        let type = sqlite3_column_type(handle, column)
+        guard type == sqlite3_column_type(other.handle, column) else { return false }
+        // As bytes, a number would be made a text first.
+        if type == SQLITE_INTEGER { return int(column) == other.int(column) }
+        return withBytes(column) { bytes in other.withBytes(column) { bytes.hasSameBytes(as: $0) } }
     }
 
     func bytes(_ column: Int32) -> [UInt8] { withBytes(column) { Array($0) } }

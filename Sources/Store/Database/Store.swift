@@ -1,5 +1,3 @@
-package import Catalog
-package import DeltaLog
 import Foundation
 import GRDB
 import GRDBSQLite
@@ -13,35 +11,6 @@ import Synchronization
 package final class Store: Sendable {
     /// The database's file, in the data folder.
     package static let fileName = "directory.sqlite"
-
-    /// How the store uses the machine.
-    package struct Configuration: Sendable {
-        /// Snapshots read at one time; further readers wait. 8: more than two cores' worth, so that a slow export
-        /// does not hold up searches. A guess.
-        package var readersMax = 8
-        /// Memory for pages of the file, per connection, in KiB. 40 MiB: the leaves of the index on record ids, which
-        /// every new record writes to at random, take 20 MB at a million records.
-        package var writerCacheKiB = 40 * 1024
-        /// As above for each reader. 4 MiB; the system's own cache is behind it.
-        package var readerCacheKiB = 4 * 1024
-        /// Pages in the write-ahead log at which it is copied back into the file. 16,384 (64 MiB) instead of SQLite's
-        /// 1,000: pages that several batches write to are copied once. With the larger cache, plain inserts took a
-        /// quarter less time for it.
-        package var checkpointPages = 16_384
-        /// Pages of 4 KiB that the file may have at most; nil for as many as the disk holds. Beyond it writes fail with
-        /// `diskFull`, as they do on a full disk.
-        package var pagesMax: Int?
-        /// Operations merged in one transaction of a rebuild. 10,000, a guess: some tenths of a second.
-        package var rebuildOperations = 10_000
-        /// Operations of a log that one step of a relimit moves over. 2,000, a guess: some tenths of a second, for which a
-        /// local edit waits.
-        package var relimitOperations = 2_000
-        /// Operations of the records concerned that one step of a relimit reads. 250,000, a guess: one or two seconds.
-        package var relimitReads = 250_000
-        /// How long to wait for another process that holds the file, in seconds.
-        package var busyTimeoutSeconds = 5.0
-        package init() {}
-    }
 
     /// What belongs to the writer's queue.
     final class Writer {
@@ -102,16 +71,33 @@ package final class Store: Sendable {
     /// Opens the database of a folder, and brings an older format's tables up to date. No other process may write to it
     /// meanwhile.
     ///
+    /// A projection that another version has made is marked for rebuilding; ``rebuildProjectionStep(hasher:)`` does that.
+    ///
+    /// - Parameter projectionVersions: For tests: versions in the place of the program's own.
     /// - Throws: ``StoreError`` with `notADataFolder`, `corrupt`, `olderFormat`, `newerFormat`, `locked`, `readOnly`,
     ///   `diskFull`, `inputOutput`.
-    package static func open(folder: String, configuration: Configuration = Configuration()) throws -> Store {
+    package static func open(
+        folder: String,
+        configuration: Configuration = Configuration(),
+        projectionVersions: [ProjectionName: Int] = [:]
+    ) throws -> Store {
         guard FileManager.default.fileExists(atPath: folder + "/" + fileName) else {
             throw StoreError(.notADataFolder, "\(folder) holds no directory")
         }
-        return try Store(folder: folder, isNew: false, configuration: configuration)
+        return try Store(
+            folder: folder,
+            isNew: false,
+            configuration: configuration,
+            projectionVersions: projectionVersions
+        )
     }
 
-    private init(folder: String, isNew: Bool, configuration: Configuration) throws {
+    private init(
+        folder: String,
+        isNew: Bool,
+        configuration: Configuration,
+        projectionVersions: [ProjectionName: Int] = [:]
+    ) throws {
         self.folder = folder
         self.configuration = configuration
         let path = folder + "/" + Self.fileName
@@ -120,7 +106,7 @@ package final class Store: Sendable {
         pool = try StoreError.mapping {
             if !isNew {
                 try WriteAheadLog.saveAgain(ofDatabase: path)
-                try Self.checkFormat(path, configuration)
+                try Self.checkFormat(path, configuration, projectionVersions)
             }
             return try DatabasePool(path: path, configuration: Self.grdbConfiguration(configuration, obstacles))
         }
@@ -143,7 +129,9 @@ package final class Store: Sendable {
             guard try synchronous() == 2 else {
                 throw StoreError(.internal, "SQLite does not keep synchronous=FULL: commits would not be safe")
             }
-            try Schema.migrator.migrate(pool)
+            try DatabaseSchema.migrator.migrate(pool)
+            guard try pool.read({ try Projections.hasOutdated($0, versions: projectionVersions) }) else { return }
+            try pool.write { try Projections.prepare($0, versions: projectionVersions) }
         }
     }
 
@@ -189,7 +177,11 @@ package final class Store: Sendable {
     }
 
     /// Looks at a file before anything may change it.
-    private static func checkFormat(_ path: String, _ configuration: Configuration) throws {
+    private static func checkFormat(
+        _ path: String,
+        _ configuration: Configuration,
+        _ projectionVersions: [ProjectionName: Int]
+    ) throws {
         var look = GRDB.Configuration()
         look.busyMode = .timeout(configuration.busyTimeoutSeconds)
         let queue = try DatabaseQueue(path: path, configuration: look)
@@ -200,20 +192,23 @@ package final class Store: Sendable {
                 try Int64.fetchOne(database, sql: "PRAGMA user_version") ?? 0
             )
         }
-        guard application == Schema.applicationID else {
+        guard application == DatabaseSchema.applicationID else {
             throw StoreError(.notADataFolder, "\(path) is not a directory's database")
         }
-        if format > Schema.format {
+        if format > DatabaseSchema.format {
             throw StoreError(
                 .newerFormat,
-                "the data folder has format \(format); this program reads \(Schema.format): install the newer one"
+                "the data folder has format \(format); this program reads \(DatabaseSchema.format): install the newer one"
             )
         }
-        if format < Schema.formatMin {
+        if format < DatabaseSchema.formatMin {
             throw StoreError(
                 .olderFormat,
                 "the data folder has format \(format), which this program no longer reads"
             )
+        }
+        if format >= DatabaseSchema.projectionFormatMin {
+            try queue.read { try Projections.checkVersions($0, versions: projectionVersions) }
         }
     }
 
@@ -446,50 +441,6 @@ package final class Store: Sendable {
     package func read<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result {
         try StoreError.mapping {
             try pool.read { database in try body(ReadTransaction(try Session(database))) }
-        }
-    }
-
-    /// What came of deltas that were stored in one transaction.
-    package struct Applied<Hasher: CatalogHasher>: Sendable {
-        /// For each delta, in order, as far as the transaction went.
-        package let outcomes: [DeltaApplier<Hasher>.Outcome]
-        /// The processor's time that each took, in microseconds.
-        package let microseconds: [UInt64]
-        /// The totals afterwards.
-        package let totals: ReadTransaction.Totals
-    }
-
-    /// Stores and merges deltas in one durable transaction, in the order given.
-    ///
-    /// - Parameters:
-    ///   - organization: The organization of a node by the roster. A delta is refused as one of an unknown author unless
-    ///     that is the one its header names.
-    ///   - patience: How long the transaction may go on; at least one delta is stored, the others are left out.
-    package func applyBatch<Hasher>(
-        _ deltas: [VerifiedDelta],
-        organization: (NodeKey) -> OrganizationID?,
-        applier: DeltaApplier<Hasher>,
-        patience: Duration? = nil
-    ) throws -> Applied<Hasher> {
-        try write { transaction in
-            var outcomes: [DeltaApplier<Hasher>.Outcome] = []
-            var microseconds: [UInt64] = []
-            let start = ContinuousClock.now
-            for delta in deltas {
-                if let patience, !outcomes.isEmpty, start.duration(to: .now) >= patience { break }
-                let before = ProcessorTime.microseconds
-                if organization(delta.log.author) == delta.header.organization {
-                    outcomes.append(try transaction.apply(delta, applier: applier))
-                } else {
-                    outcomes.append(.refused(.unknownAuthor))
-                }
-                microseconds.append(ProcessorTime.microseconds - before)
-            }
-            return Applied(
-                outcomes: outcomes,
-                microseconds: microseconds,
-                totals: try transaction.reading.totals()
-            )
         }
     }
 

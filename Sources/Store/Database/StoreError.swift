@@ -6,7 +6,7 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Name: String {
             case notADataFolder, alreadyExists, corrupt, diskFull, readOnly, olderFormat, newerFormat, locked
-            case inputOutput, rebuilding, closed, `internal`
+            case inputOutput, rebuilding, projectionRebuilding, closed, `internal`
         }
 
         private let name: Name
@@ -32,6 +32,8 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
         package static let inputOutput = Code(name: .inputOutput)
         /// What is derived is being made anew; until it is done, nothing else is written.
         package static let rebuilding = Code(name: .rebuilding)
+        /// A projection that a read needs is being rebuilt; it can be read when that is done.
+        package static let projectionRebuilding = Code(name: .projectionRebuilding)
         /// The store was closed.
         package static let closed = Code(name: .closed)
         /// A fault of this program.
@@ -116,6 +118,14 @@ extension StoreError {
         default:
             self.init(.internal, "the database refused: \(detail)", cause: error)
         }
+    }
+
+    /// A projection that is not whole yet.
+    static func rebuilding(_ projection: ProjectionName) -> StoreError {
+        StoreError(
+            .projectionRebuilding,
+            "\(projection.title) is being rebuilt: try again when 'status' tells no more of it"
+        )
     }
 
     /// Bytes in a table that this program never wrote there.

@@ -56,3 +56,38 @@ enum Shapes {
         return bytes
     }
 }
+
+/// The numbers of shapes, as far as the writer keeps them.
+struct ShapeNumbers {
+    private var numbers = BoundedCache<ArraySlice<UInt8>, Int64>(weightMax: Shapes.cacheBytesMax)
+    private var last: (bytes: [UInt8], number: Int64)?
+
+    /// Takes in the latest shapes.
+    mutating func load(_ session: Session) throws {
+        let newest = try session("SELECT number, bytes FROM shape ORDER BY number DESC LIMIT ?")
+            .bind(1, Int64(Shapes.loadedMax)).all { ($0.int(0), $0.bytes(1)) }
+        for (number, bytes) in newest.reversed() { keep(number, for: bytes) }
+    }
+
+    /// The number of an envelope's shape, given now if it had none; 0 where the envelope is to be stored whole.
+    mutating func number(of operation: VerifiedOperation, _ session: Session) throws -> Int64 {
+        guard let shape = Shapes.shape(of: operation) else { return 0 }
+        // Most operations have the shape of the one before.
+        if let last, last.bytes[...] == shape { return last.number }
+        let bytes = Array(shape)
+        let number: Int64
+        if let known = numbers.find(shape) {
+            number = known
+        } else {
+            try session("INSERT INTO shape(bytes) VALUES(?)").bind(1, bytes).run()
+            number = session.lastInsertedRow
+            keep(number, for: bytes)
+        }
+        last = (bytes, number)
+        return number
+    }
+
+    private mutating func keep(_ number: Int64, for bytes: [UInt8]) {
+        numbers.insert(number, for: bytes[...], weight: bytes.count + Shapes.entryBytes)
+    }
+}

@@ -52,8 +52,8 @@ extension Store {
         let isBegun = try write(whileRebuilding: true) { transaction in
             let session = transaction.session
             guard try RebuildMark.read(session) == nil else { return true }
-            for table in Schema.derivedTables { try session.dynamic("DELETE FROM \(table)").run() }
-            try session("INSERT INTO search(search) VALUES('delete-all')").run()
+            for table in DatabaseSchema.catalog { try table.empty(session) }
+            try transaction.restartProjections()
             try RebuildMark.write(0, session)
             return false
         }

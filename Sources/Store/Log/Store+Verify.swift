@@ -1,6 +1,5 @@
 import Catalog
 package import DeltaLog
-import Foundation
 import GRDB
 import Governance
 
@@ -23,10 +22,14 @@ package struct VerifyReport: Sendable {
     package internal(set) var operationCount = 0
     /// Rows of derived tables compared; 0 unless the examination was deep.
     package internal(set) var derivedRowCount = 0
+    /// Projections that are being rebuilt, and were not compared; empty unless the examination was deep.
+    package internal(set) var unfinishedProjections: [ProjectionName] = []
 
     package var isSound: Bool { findingCount == 0 }
 
-    mutating func add(_ what: String, at place: String) {
+    /// - Parameter projection: The projection that the place belongs to; the finding names it.
+    mutating func add(_ what: String, at place: String, of projection: ProjectionName? = nil) {
+        let place = projection.map { "projection \($0.rawValue), \(place)" } ?? place
         findingCount += 1
         if findings.count < Self.findingsMax { findings.append(Finding(what: what, place: place)) }
     }
@@ -52,7 +55,7 @@ extension Store {
     /// Reads the whole database and checks it: SQLite's own structures, each statement's and each delta's signature,
     /// every chain, Merkle root and hash, and the heads. If `deep`, the log is also merged anew into a file of its own beside
     /// the database, in an order that is the same on every node, and what is derived compared with it: tables row by row,
-    /// the index for search by sums (``TermSums``). The file's structures are read beside the log, in a snapshot of their own.
+    /// the index for search by checksums (``TermChecksums``). A projection that is being rebuilt is named and not compared. The file's structures are read beside the log, in a snapshot of their own.
     /// Nothing is changed, writers are not held up, and memory is bounded.
     ///
     /// - Parameters:
@@ -225,169 +228,5 @@ extension Store {
         heads[delta.log] = delta.head
         report.deltaCount += 1
         report.operationCount += delta.operations.count
-    }
-
-    // MARK: - What is derived
-
-    /// Merges the log anew into a file that holds derived tables alone, and compares.
-    ///
-    /// The logs are merged in canonical order (``DeltaOrder``), not in that of their arrival here: so a row that only that
-    /// order could give is found. Numbers are local; the new rows get those that the same path, kind, organization or record
-    /// has in the database (``WriterCache/Numbering``), so that rows can be compared byte by byte. Entries of the index are
-    /// only added up, and compared by their sums.
-    private func verifyDerived(
-        applier: DeltaApplier<some Cryptography>,
-        _ report: inout VerifyReport,
-        _ progress: (Progress) throws -> Void
-    ) throws {
-        let temporary = folder + "/verify-\(UUID().uuidString).tmp"
-        defer { for end in ["", "-journal"] { try? FileManager.default.removeItem(atPath: temporary + end) } }
-        try StoreError.mapping {
-            var configuration = GRDB.Configuration()
-            configuration.foreignKeysEnabled = false
-            configuration.busyMode = .timeout(5)
-            let queue = try DatabaseQueue(path: temporary, configuration: configuration)
-            defer { try? queue.close() }
-            try queue.inDatabase { database in
-                // Nobody needs this file after a crash.
-                try database.execute(
-                    sql:
-                        "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.cache_size = -65536"
-                )
-                try database.execute(sql: "ATTACH DATABASE ? AS source", arguments: [databasePath])
-                try database.execute(sql: Schema.derived + Schema.fieldIndex + Schema.waitingIndex)
-                try database.execute(
-                    sql: """
-                        CREATE TABLE log(
-                            id INTEGER PRIMARY KEY, author BLOB NOT NULL, incarnation INTEGER NOT NULL,
-                            sequence INTEGER NOT NULL, hash BLOB, start BLOB, finish BLOB,
-                            bound INTEGER, UNIQUE(author, incarnation)
-                        );
-                        CREATE VIRTUAL TABLE temp.found USING fts5vocab(source, search, instance);
-                        """
-                )
-                let session = try Session(database)
-                // One transaction, so that the source is one snapshot throughout.
-                try database.inTransaction(.deferred) {
-                    try session(
-                        "INSERT INTO main.log SELECT id, author, incarnation, 0, NULL, x'', x'', bound FROM source.log"
-                    )
-                    .run()
-                    let cache = try WriterCache(session, numbering: .source)
-                    cache.mergedHeads = [:]
-                    let rowMax = try session("SELECT max(id) FROM source.record").first { $0.int(0) } ?? 0
-                    cache.termSums = TermSums(rowMax: rowMax)
-                    let ahead = TermsAhead()
-                    var transaction = WriteTransaction(session: session, cache: cache, ahead: ahead)
-                    let total = try session("SELECT count(*) FROM operation").first { Int($0.int(0)) } ?? 0
-                    var deltas = CheckedDeltas(
-                        .canonical,
-                        operationsMax: Self.verifyOperations,
-                        applier: applier,
-                        ahead: ahead
-                    )
-                    var batch = try deltas.next(from: transaction.reading)
-                    var done = 0
-                    while !batch.isEmpty {
-                        try Self.remerge(batch, into: &transaction, applier: applier)
-                        done += batch.reduce(0) { $0 + Int(clamping: $1.count) }
-                        try progress(Progress(done: done, total: total))
-                        batch = try deltas.next(from: transaction.reading)
-                    }
-                    try transaction.flush()
-                    try Self.compareDerived(session, &report)
-                    report.guarding("search") { report in
-                        try Self.compareSearch(cache.termSums ?? TermSums(rowMax: rowMax), session, &report)
-                    }
-                    return .commit
-                }
-            }
-        }
-    }
-
-    /// Operations read, checked and merged at a time.
-    private static let verifyOperations = 2000
-
-    private static func compareDerived(_ session: Session, _ report: inout VerifyReport) throws {
-        // A kind that no record is of any more may have its number still; and so may a path or an organization that only
-        // operations beyond a bound name.
-        let hasBounds = try session("SELECT 1 FROM source.log WHERE bound IS NOT NULL LIMIT 1").first { _ in true }
-        func given(_ table: String) -> String {
-            hasBounds == true ? "WHERE number IN (SELECT number FROM main.\(table))" : ""
-        }
-        for (table, order, filter) in [
-            ("field", "number", given("field")), ("organization", "number", given("organization")),
-            ("kind", "number", "WHERE number IN (SELECT kind FROM main.tally)"), ("record", "id", ""),
-            ("touch", "record, operation", ""), ("aside", "operation", ""),
-            ("waiting", "log, sequence, position, record, field, prefix, number", ""), ("total", "organization", ""),
-            ("tally", "kind, owner", ""),
-        ] {
-            report.guarding(table) { report in
-                try compare(
-                    table,
-                    session.dynamic("SELECT * FROM source.\(table) \(filter) ORDER BY \(order)"),
-                    session.dynamic("SELECT * FROM main.\(table) \(filter) ORDER BY \(order)"),
-                    &report
-                )
-            }
-        }
-        // Indexes are not read by the comparison above; SQLite's quick check leaves them out too.
-        for (index, table, key, expression) in [
-            ("record_short", "record", "id", "short >= 0"),
-            ("record_listing", "record", "id", "shown = 1 AND kind >= 0"),
-            ("record_trouble", "record", "id", "trouble > 0"), ("field_path", "field", "number", "path >= x''"),
-            ("aside_record", "aside", "operation", "record >= x''"),
-            ("waiting_record", "waiting", "position", "record >= x''"),
-        ] {
-            report.guarding(index) { report in
-                let byIndex = try session.dynamic(
-                    "SELECT count(*), sum(\(key)) FROM source.\(table) INDEXED BY \(index) WHERE \(expression)"
-                ).first { [$0.int(0), $0.int(1)] }
-                let byTable = try session.dynamic(
-                    "SELECT count(*), sum(\(key)) FROM source.\(table) NOT INDEXED WHERE \(expression)"
-                ).first { [$0.int(0), $0.int(1)] }
-                if byIndex != byTable { report.add("the index does not agree with its table", at: index) }
-            }
-        }
-    }
-
-    /// Compares the entries of the index with those that the log gives.
-    private static func compareSearch(_ expected: TermSums, _ session: Session, _ report: inout VerifyReport) throws {
-        var found = expected
-        found.removeAll()
-        let sql = try session("SELECT term, doc, col, \"offset\" FROM temp.found")
-        defer { sql.reset() }
-        while try sql.step() {
-            let column: Int64 = sql.withBytes(2) { $0.first == UInt8(ascii: "n") } ? 1 : 0
-            sql.withBytes(0) { found.add($0, row: sql.int(1), column: column, position: sql.int(3)) }
-        }
-        report.derivedRowCount += found.entryCount
-        for rows in found.differences(from: expected) {
-            report.add("is not what the log gives", at: "search for records \(rows.lowerBound) to \(rows.upperBound)")
-        }
-    }
-
-    /// Compares two statements' rows one by one; after a row too many or too few the rest is not compared.
-    private static func compare(_ table: String, _ found: SQL, _ expected: SQL, _ report: inout VerifyReport) throws {
-        var row = 0
-        defer {
-            found.reset()
-            expected.reset()
-        }
-        while true {
-            let (hasFound, hasExpected) = (try found.step(), try expected.step())
-            guard hasFound, hasExpected else {
-                if hasFound != hasExpected {
-                    report.add(hasFound ? "has rows too many" : "lacks rows", at: "\(table) after row \(row)")
-                }
-                return
-            }
-            row += 1
-            report.derivedRowCount += 1
-            if !found.hasSameRow(as: expected) {
-                report.add("is not what the log gives", at: "\(table) row \(row) (\(found.int(0)))")
-                if report.findingCount > VerifyReport.findingsMax { return }
-            }
-        }
     }
 }

@@ -39,6 +39,7 @@ extension ReadTransaction {
     ///
     /// - Complexity: Linear in the live operations and in what is told; each entry reads its delta's header.
     package func recentHistory(of id: RecordID, hasher: some CatalogHasher) throws -> History {
+        try require(.history)
         let countMax = Self.historyEntriesMax
         // One more of each than is told, to know whether there are more.
         var live: [LiveOperation] = []
@@ -50,13 +51,13 @@ extension ReadTransaction {
                 .bind(1, row.row).bind(2, Int64(countMax + 1 + min(isLive.count, countMax))).all { $0.int(0) }
                 .filter { !isLive.contains($0) }
         }
-        let aside = try session("SELECT operation, why FROM aside WHERE record = ? ORDER BY operation DESC LIMIT ?")
+        let excluded = try session("SELECT operation, why FROM aside WHERE record = ? ORDER BY operation DESC LIMIT ?")
             .bind(1, id.hash).bind(2, Int64(countMax + 1)).all { ($0.int(0), try Self.standing($0.int(1))) }
         live.sort { $0.stamp != $1.stamp ? $0.stamp > $1.stamp : $1.dot < $0.dot }
         let standings: [(Int64, HistoryEntry.Standing)] =
             live.prefix(countMax).map { ($0.location, .live(writes: Set($0.writes.map(\.number)))) }
-            + dead.prefix(countMax).map { ($0, .dead) } + aside.prefix(countMax).map { ($0.0, .excluded($0.1)) }
-        var isWhole = max(live.count, dead.count, aside.count) <= countMax
+            + dead.prefix(countMax).map { ($0, .dead) } + excluded.prefix(countMax).map { ($0.0, .excluded($0.1)) }
+        var isWhole = max(live.count, dead.count, excluded.count) <= countMax
         var entries: [HistoryEntry] = []
         var byteCount = 0
         for (location, standing) in standings {
@@ -135,7 +136,7 @@ extension ReadTransaction {
     }
 
     /// An operation that is stored but not merged.
-    package struct AsideEntry: Hashable, Sendable {
+    package struct ExcludedEntry: Hashable, Sendable {
         /// For paging.
         package let position: Int64
         package let dot: Dot
@@ -144,7 +145,7 @@ extension ReadTransaction {
     }
 
     /// Operations that are stored but not merged, in the order of their arrival.
-    package func aside(after position: Int64 = 0, limit: Int) throws -> [AsideEntry] {
+    package func excluded(after position: Int64 = 0, limit: Int) throws -> [ExcludedEntry] {
         let rows = try session(
             "SELECT operation, record, why FROM aside WHERE operation > ? ORDER BY operation LIMIT ?"
         )
@@ -152,7 +153,7 @@ extension ReadTransaction {
         .all { ($0.int(0), RecordID(try $0.hash(1)), try Self.standing($0.int(2))) }
         return try rows.map { location, record, standing in
             let dot = try Self.dot(of: location, in: deltaInfo(location: location))
-            return AsideEntry(position: location, dot: dot, record: record, standing: standing)
+            return ExcludedEntry(position: location, dot: dot, record: record, standing: standing)
         }
     }
 

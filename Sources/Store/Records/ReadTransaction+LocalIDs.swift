@@ -11,6 +11,7 @@ extension ReadTransaction {
         owner: OrganizationID,
         _ body: (_ localID: String, _ row: Int64) throws -> Void
     ) throws {
+        try require(.listing)
         let numbers = (
             kind: try session("SELECT number FROM kind WHERE name = ?").bind(1, Array(kind.utf8)).first { $0.int(0) },
             owner: try session("SELECT number FROM organization WHERE id = ?").bind(1, owner.bytes).first { $0.int(0) }
@@ -31,13 +32,15 @@ extension ReadTransaction {
     }
 
     /// The own id of the shown record in a row; nil where there is none.
-    package func localID(ofShownRow row: Int64) throws -> String? {
-        guard let found = try RecordRow.at(row, session), found.isShown else { return nil }
+    package func localID(ofVisibleRow row: Int64) throws -> String? {
+        guard let found = try RecordRow.at(row, session), try isVisible(found) else { return nil }
         return try localID(found)
     }
 
     /// True if there is such a record, and it is shown.
-    package func isShown(_ id: RecordID) throws -> Bool { try RecordRow.find(id, session)?.isShown ?? false }
+    package func isVisible(_ id: RecordID) throws -> Bool {
+        try RecordRow.find(id, session).map { try isVisible($0) } ?? false
+    }
 
     private func localID(_ row: RecordRow) throws -> String? {
         for live in try state(row).operations {

@@ -84,8 +84,8 @@ extension ReadTransaction {
     package func likeness(of id: RecordID, to draft: OperationDraft) throws -> Likeness {
         let found = try names.records.find(session, isWanted: { $0.id == id }) { try RecordRow.find(id, session) }
         guard let row = found else { return .absent }
-        guard row.isShown, row.trouble.isEmpty else { return .other }
         let state = try state(row)
+        guard try isVisible(row, state), try hasNoConflict(row, state) else { return .other }
         let writes = draft.envelope.writes
         guard state.operations.count == 1, let live = state.operations.first, live.writes.count == writes.count else {
             return .other
@@ -215,6 +215,7 @@ extension ReadTransaction {
         limit: Int,
         extent: RecordView.Extent = .exported
     ) throws -> (records: [RecordView], next: ListCursor?) {
+        try require(.listing)
         var records: [RecordView] = []
         var next: ListCursor?
         let bytesBefore = names.operationBytesRead
@@ -263,7 +264,7 @@ extension ReadTransaction {
         while true {
             let page = try ids(in: all, after: last, limit: 256)
             for (_, row) in page {
-                guard let found = try RecordRow.at(row, session), found.isShown else { continue }
+                guard let found = try RecordRow.at(row, session), try isVisible(found) else { continue }
                 try body(view(found))
             }
             guard let end = page.last else { return }
@@ -273,7 +274,8 @@ extension ReadTransaction {
 
     /// Records with something to settle: a register with different values, or one edited while it was deleted;
     /// the first seen first. Fewer than asked for where they take more than ``pageBytesMax``.
-    package func troubled(after row: Int64 = 0, limit: Int) throws -> (records: [RecordView], next: Int64?) {
+    package func conflicts(after row: Int64 = 0, limit: Int) throws -> (records: [RecordView], next: Int64?) {
+        try require(.conflicts)
         let rows = try session("SELECT id FROM record WHERE trouble > 0 AND id > ? ORDER BY id LIMIT ?")
             .bind(1, row).bind(2, Int64(limit)).all { $0.int(0) }
         var records: [RecordView] = []
@@ -287,8 +289,18 @@ extension ReadTransaction {
     }
 
     /// How many records have something to settle.
-    package func troubledCount() throws -> Int {
-        try session("SELECT count(*) FROM record WHERE trouble > 0").first { Int($0.int(0)) } ?? 0
+    package func conflictCount() throws -> Int {
+        try require(.conflicts)
+        return try session("SELECT count(*) FROM record WHERE trouble > 0").first { Int($0.int(0)) } ?? 0
+    }
+
+    /// As ``conflictCount()``; nil while it is being rebuilt.
+    package func conflictCountIfKnown() throws -> Int? {
+        do {
+            return try conflictCount()
+        } catch let error as StoreError where error.code == .projectionRebuilding {
+            return nil
+        }
     }
 
     // MARK: - Comparing with another node

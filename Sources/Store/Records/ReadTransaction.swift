@@ -21,6 +21,8 @@ package struct ReadTransaction {
             read: { (location: $0.int(0), content: $0.bytes(1)) },
             number: { $0.location }
         )
+        /// Projections that are being rebuilt, with their cursors; nil until somebody asks.
+        var unfinished: [ProjectionName: Int64]?
         /// Operations read for views and histories, and their bytes.
         var operationsRead = 0
         var operationBytesRead = 0
@@ -296,6 +298,8 @@ package struct ReadTransaction {
     }
 
     /// How many records are shown, by kind and owner; ascending by both. Linear in kinds times owners.
+    ///
+    /// - Throws: ``StoreError`` with `projectionRebuilding`.
     package func counts() throws -> [Count] {
         var counts: [Count] = []
         try forEachGroup { group in
@@ -336,6 +340,7 @@ package struct ReadTransaction {
         from first: String? = nil,
         _ body: (Group) throws -> Bool
     ) throws {
+        try require(.counts)
         let sql: SQL
         if let kind {
             sql = try session(
@@ -371,7 +376,7 @@ package struct ReadTransaction {
     }
 
     /// Operations stored and not merged, and citations that wait for their operation.
-    package func pendingCounts() throws -> (aside: Int, waiting: Int) {
+    package func pendingCounts() throws -> (excluded: Int, waiting: Int) {
         (
             try session("SELECT count(*) FROM aside").first { Int($0.int(0)) } ?? 0,
             try session("SELECT count(*) FROM waiting").first { Int($0.int(0)) } ?? 0

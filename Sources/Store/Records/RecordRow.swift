@@ -7,18 +7,18 @@ struct RecordRow {
     let id: RecordID
     let owner: Int64
     let kind: Int64
-    let isShown: Bool
-    let trouble: Trouble
+    let isVisible: Bool
+    let conflictFlags: ConflictFlags
     let state: [UInt8]
     /// Held only where no live operation holds it.
     let key: RecordKey?
 
     /// What somebody has to settle.
-    struct Trouble: OptionSet {
+    struct ConflictFlags: OptionSet {
         let rawValue: Int64
         /// A register has different live values.
-        static let conflict = Trouble(rawValue: 1)
-        static let editedWhileDeleted = Trouble(rawValue: 2)
+        static let conflict = ConflictFlags(rawValue: 1)
+        static let editedWhileDeleted = ConflictFlags(rawValue: 2)
     }
 
     /// The columns in the order in which ``init(_:)`` reads them.
@@ -37,8 +37,8 @@ struct RecordRow {
         id = try Self.id(short: sql.int(1), rest: sql, column: 2)
         owner = sql.int(3)
         kind = sql.int(4)
-        isShown = sql.int(5) != 0
-        trouble = Trouble(rawValue: sql.int(6))
+        isVisible = sql.int(5) != 0
+        conflictFlags = ConflictFlags(rawValue: sql.int(6))
         state = sql.bytes(7)
         key = sql.isNull(8) ? nil : RecordKey(try sql.hash(8))
     }

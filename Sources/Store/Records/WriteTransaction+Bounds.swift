@@ -41,6 +41,7 @@ extension WriteTransaction {
         hasher: some CatalogHasher
     ) throws -> [StoredOperation] {
         try flushRecords()
+        guard projections.history.isWhole else { throw StoreError.rebuilding(.history) }
         guard let row = try RecordRow.find(record, session), let state = try self.record(record)?.state else {
             return []
         }
@@ -64,7 +65,7 @@ extension WriteTransaction {
     }
 
     /// The operation at a location, which a delta holds.
-    private func stored(
+    func stored(
         at location: Int64,
         in delta: ReadTransaction.DeltaInfo,
         hasher: some CatalogHasher
@@ -106,7 +107,7 @@ extension WriteTransaction {
         hasher: some CatalogHasher
     ) throws {
         try flushRecords()
-        scratch.delta = nil
+        self.operations.begin(nil)
         let (id, state) = (change.record.id, change.record.state)
         try session("DELETE FROM waiting WHERE record = ?").bind(1, id.hash).run()
         for citation in waiting { try addWaiting(citation) }
@@ -118,7 +119,7 @@ extension WriteTransaction {
         } else {
             row = try write(change.record, over: found, change.before, hasher: hasher)
         }
-        try session("DELETE FROM touch WHERE record = ?").bind(1, row).run()
+        try projections.history.unlink(row, session)
         guard !operations.isEmpty else {
             try session("DELETE FROM record WHERE id = ?").bind(1, row).run()
             return
@@ -129,7 +130,9 @@ extension WriteTransaction {
         for operation in operations { counts[operation.dot.log, default: [:]][operation.dot.sequence, default: 0] += 1 }
         for operation in operations {
             let isAlone = counts[operation.dot.log]?[operation.dot.sequence] == 1
-            if !isAlone || !live.contains(operation.location) { try touch(row, operation.location) }
+            if !isAlone || !live.contains(operation.location) {
+                try projections.history.link(row, operation.location, session)
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ final class WriterCache {
         var head: Head?
         /// The last sequence that counts; nil for all.
         var bound: UInt64?
-        /// How many first bytes of its headers, and which last ones, are kept once (see ``Schema/headerEnds``).
+        /// How many first bytes of its headers, and which last ones, are kept once (see ``DatabaseSchema/log``).
         var start = 0
         var finish: [UInt8] = []
     }
@@ -37,6 +37,7 @@ final class WriterCache {
     private static let wideOperations = 1024...65_536
 
     let numbering: Numbering
+    let projections: Projections
     let fields = FieldNames()
     /// What the transactions did so far, for tests.
     var work = StoreWork()
@@ -45,8 +46,7 @@ final class WriterCache {
     private var organizations: [OrganizationID: Int64] = [:]
     private var organizationIDs: [Int64: OrganizationID] = [:]
     private var kinds = BoundedCache<ByteText, Int64>(weightMax: kindBytesMax)
-    private var shapes = BoundedCache<ArraySlice<UInt8>, Int64>(weightMax: Shapes.cacheBytesMax)
-    private var lastShape: (bytes: [UInt8], number: Int64)?
+    private var shapes = ShapeNumbers()
     /// Canonical hashes of records with many live operations, as they were saved last.
     private var hashes = BoundedCache<RecordID, Hash256>(weightMax: entriesMax)
     /// The last state saved that has many operations, with the number of its bytes: a record that changes often is not decoded
@@ -54,8 +54,6 @@ final class WriterCache {
     private var wide: (id: RecordID, state: RecordState, byteCount: Int)?
     /// Heads of the logs as merged so far, while what is derived is made anew; else nil.
     var mergedHeads: [LogID: Head]?
-    /// Where entries of the index for search are only added up, to be compared; else nil.
-    var termSums: TermSums?
     /// Finds rows of `source` by their records' ids.
     private let sourceRows = RowsInTurn(
         following: "SELECT id, short, rest FROM source.record WHERE id > ? ORDER BY id",
@@ -67,33 +65,15 @@ final class WriterCache {
 
     init(_ session: Session, numbering: Numbering = .own) throws {
         self.numbering = numbering
-        let newest = try session("SELECT number, bytes FROM shape ORDER BY number DESC LIMIT ?")
-            .bind(1, Int64(Shapes.loadedMax)).all { ($0.int(0), $0.bytes(1)) }
-        for (number, bytes) in newest.reversed() { keep(number, forShape: bytes) }
+        projections = numbering == .own ? try Projections(session) : Projections()
+        try shapes.load(session)
     }
 
     // MARK: - Shapes
 
     /// The number of an envelope's shape, given now if it had none; 0 where the envelope is to be stored whole.
     func shapeNumber(_ operation: VerifiedOperation, _ session: Session) throws -> Int64 {
-        guard let shape = Shapes.shape(of: operation) else { return 0 }
-        // Most operations have the shape of the one before.
-        if let lastShape, lastShape.bytes[...] == shape { return lastShape.number }
-        let bytes = Array(shape)
-        let number: Int64
-        if let known = shapes.find(shape) {
-            number = known
-        } else {
-            try session("INSERT INTO shape(bytes) VALUES(?)").bind(1, bytes).run()
-            number = session.lastInsertedRow
-            keep(number, forShape: bytes)
-        }
-        lastShape = (bytes, number)
-        return number
-    }
-
-    private func keep(_ number: Int64, forShape bytes: [UInt8]) {
-        shapes.insert(number, for: bytes[...], weight: bytes.count + Shapes.entryBytes)
+        try shapes.number(of: operation, session)
     }
 
     // MARK: - Fields and kinds

@@ -92,8 +92,8 @@ struct StatusText {
 
     private var counts: [Problem] {
         var found: [Problem] = []
-        if status.conflicts > 0 {
-            found.append(("\(Words.count(status.conflicts, "record")) with values in conflict", "hansa conflicts"))
+        if let conflicts = status.conflicts, conflicts > 0 {
+            found.append(("\(Words.count(conflicts, "record")) with values in conflict", "hansa conflicts"))
         }
         if status.refused > 0 { found.append(("\(Words.count(status.refused, "delta")) refused", "hansa log")) }
         if status.setAside > 0 {

@@ -29,9 +29,12 @@ struct Verify: AsyncParsableCommand {
             : "\(deltas) and \(operations)"
         let checked: ShownText = rows + " checked in \(String(format: "%.2f", answer.seconds)) s"
         let digest: ShownText = "digest \(answer.digest)"
+        let rebuilding: [ShownText] = answer.rebuilding.map {
+            "projection \($0) is being rebuilt, and was not compared"
+        }
         guard !answer.sound else {
             let what: ShownText = answer.rebuilt ? "rebuilt and sound" : "sound"
-            return [what.styled(.good) + ": " + checked, digest].joined(separator: "\n")
+            return ([what.styled(.good) + ": " + checked] + rebuilding + [digest]).joined(separator: "\n")
         }
         let count: ShownText = "\(Words.count(answer.findingCount, "finding"))"
         var lines = [count.styled(.warning) + ": " + checked]
@@ -40,6 +43,6 @@ struct Verify: AsyncParsableCommand {
             lines.append("  and \(answer.findingCount - answer.findings.count) more")
         }
         lines.append("if only derived rows or an unfinished rebuild are named, 'hansa verify --rebuild' mends them")
-        return (lines + [digest]).joined(separator: "\n")
+        return (lines + rebuilding + [digest]).joined(separator: "\n")
     }
 }

@@ -59,20 +59,21 @@ extension ReadTransaction {
         guard let expression = SearchText.expression(for: query.text),
             let whole = SearchText.expression(for: query.text, areWhole: true)
         else { return try list(query) }
+        try require(.search)
         var filters = ""
         if let name = query.kind {
             guard
                 let number = try session("SELECT number FROM kind WHERE name = ?").bind(1, Array(name.utf8))
                     .first({ $0.int(0) })
             else { return SearchResult(hits: [], total: 0, isTotalExact: true) }
-            filters += " AND \"\(WriteTransaction.filterTerm(kind: number))\""
+            filters += " AND \"\(SearchTerms.filter(kind: number))\""
         }
         if let owner = query.owner {
             guard
                 let number = try session("SELECT number FROM organization WHERE id = ?").bind(1, owner.hash)
                     .first({ $0.int(0) })
             else { return SearchResult(hits: [], total: 0, isTotalExact: true) }
-            filters += " AND \"\(WriteTransaction.filterTerm(owner: number))\""
+            filters += " AND \"\(SearchTerms.filter(owner: number))\""
         }
 
         var named = try rows("({name} : (\(whole)))" + filters, limit: Self.searchMatchesMax + 1)
@@ -158,7 +159,7 @@ extension ReadTransaction {
         // Of a long query the index was asked for the first words only.
         var missing = Array(wanted.prefix(SearchText.queryTermsMax))
         // As much as the index has of a record's names.
-        var bytesLeft = WriteTransaction.Terms.bytesMax
+        var bytesLeft = SearchTerms.bytesMax
         for field in view.fields where CatalogSchema.isSearchName(field.path) {
             for case .text(let text)? in field.candidates.map(\.value) where bytesLeft > 0 {
                 bytesLeft -= text.utf8.count
@@ -174,6 +175,7 @@ extension ReadTransaction {
 
     /// A query without words lists.
     private func list(_ query: SearchQuery) throws -> SearchResult {
+        try require(.listing)
         var total = 0
         var toSkip = max(0, query.offset)
         var rows: [Int64] = []

@@ -27,7 +27,7 @@ struct PreparedTerms: Sendable {
 
     init(_ operations: [VerifiedOperation]) {
         entries.reserveCapacity(operations.count)
-        var terms = WriteTransaction.Terms()
+        var terms = SearchTerms()
         // Operations of an import share what they write.
         var areNaming: [Bool] = []
         var identityIndex: Int?
@@ -90,7 +90,7 @@ struct PreparedTerms: Sendable {
         _ index: Int,
         of operation: VerifiedOperation,
         valueCount: Int,
-        to terms: inout WriteTransaction.Terms
+        to terms: inout SearchTerms
     ) -> Bool {
         guard terms.rest.isEmpty, terms.name.isEmpty, isPrepared(index, operation),
             entries[index].valueCount == valueCount

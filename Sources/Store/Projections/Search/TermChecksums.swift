@@ -5,7 +5,7 @@ import Catalog
 ///
 /// Two sums of 64 bits for each stretch of rows. It finds faults, and is no guard against somebody who makes two indexes
 /// agree: whoever can write to the file needs no such trick.
-struct TermSums {
+struct TermChecksums {
     /// Stretches of rows, which tell where a difference lies.
     static let stretchCount = 1024
 
@@ -38,15 +38,15 @@ struct TermSums {
     }
 
     /// Adds all entries of a record.
-    mutating func add(_ terms: WriteTransaction.Terms, row: Int64) { change(terms, row: row, isAdded: true) }
+    mutating func add(_ terms: SearchTerms, row: Int64) { change(terms, row: row, isAdded: true) }
 
     /// Takes all entries of a record out again.
-    mutating func subtract(_ terms: WriteTransaction.Terms, row: Int64) { change(terms, row: row, isAdded: false) }
+    mutating func subtract(_ terms: SearchTerms, row: Int64) { change(terms, row: row, isAdded: false) }
 
     /// Bytes of a term beyond which FTS5 cuts it off (`FTS5_MAX_TOKEN_SIZE`).
     private static let termBytesMax = 32_768
 
-    private mutating func change(_ terms: WriteTransaction.Terms, row: Int64, isAdded: Bool) {
+    private mutating func change(_ terms: SearchTerms, row: Int64, isAdded: Bool) {
         for (column, text) in [(0, terms.rest), (1, terms.name)] as [(Int64, [UInt8])] {
             text.withUnsafeBytes { bytes in
                 var position: Int64 = 0
@@ -81,7 +81,7 @@ struct TermSums {
     }
 
     /// The rows of the stretches that differ.
-    func differences(from other: TermSums) -> [ClosedRange<Int64>] {
+    func differences(from other: TermChecksums) -> [ClosedRange<Int64>] {
         sums.indices.filter { sums[$0] != other.sums[$0] }.map { stretch in
             let first = Int64(stretch) * rowsPerStretch
             return first...first + (rowsPerStretch - 1)
