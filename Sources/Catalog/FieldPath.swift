@@ -26,7 +26,7 @@ package struct FieldPath: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The maximum length of a path in bytes of UTF-8.
     package static let bytesMax = 1024
     /// The path of a deletion's tombstone.
-    package static let mark = FieldPath(unchecked: "")
+    package static let tombstone = FieldPath(unchecked: "")
     /// The record's identity: its kind and local id.
     package static let identity = FieldPath(unchecked: "@")
 

@@ -38,7 +38,7 @@ package struct Write: Hashable, Sendable {
     }
 
     /// True if the operation's content holds a value for this write: it sets or adds, and is not a tombstone.
-    package var hasValue: Bool { mode != .remove && field != .mark }
+    package var hasValue: Bool { mode != .remove && field != .tombstone }
 }
 
 /// The effect of an operation without its values: this part remains after the content is dropped.

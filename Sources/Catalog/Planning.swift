@@ -37,7 +37,7 @@ package enum Planner {
     ) -> OperationDraft? {
         var draft = Draft()
         if let view, view.isDeleted {
-            draft.append(field: .mark, mode: .remove, value: nil, superseding: view.marks)
+            draft.append(field: .tombstone, mode: .remove, value: nil, superseding: view.tombstones)
         }
         if view == nil || view?.identityWrites.isEmpty == true || view?.isDeleted == true {
             draft.append(
@@ -65,7 +65,7 @@ package enum Planner {
             .sorted { $0.dot < $1.dot }
         var writes: [Write] = []
         for (position, part) in Draft.parts(whole).enumerated() {
-            writes.append(Write(field: .mark, mode: position == 0 ? .set : .remove, supersedes: part))
+            writes.append(Write(field: .tombstone, mode: position == 0 ? .set : .remove, supersedes: part))
         }
         return OperationDraft(
             envelope: Envelope(key: view.key, kind: .deletion, writes: writes),

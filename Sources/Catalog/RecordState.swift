@@ -8,8 +8,8 @@ package struct FieldNumber: Hashable, Comparable, Sendable {
         self.rawValue = rawValue
     }
 
-    /// The number of ``FieldPath/mark`` in every table.
-    package static let mark = FieldNumber(rawValue: 0)
+    /// The number of ``FieldPath/tombstone`` in every table.
+    package static let tombstone = FieldNumber(rawValue: 0)
     /// The number of ``FieldPath/identity`` in every table.
     package static let identity = FieldNumber(rawValue: 1)
 
@@ -18,7 +18,7 @@ package struct FieldNumber: Hashable, Comparable, Sendable {
 
 /// Assigns numbers to field paths, so a record's state can refer to a path by number.
 package struct FieldTable: Sendable {
-    private var paths: OrderedSet<FieldPath> = [.mark, .identity]
+    private var paths: OrderedSet<FieldPath> = [.tombstone, .identity]
 
     package init() {}
 
@@ -164,21 +164,21 @@ package struct RecordState: Hashable, Sendable {
 
     /// True if a deletion's tombstone is live: the record is not shown, found or counted. Linear in the live writes.
     package var isDeleted: Bool {
-        operations.contains { $0.writes.contains { $0.field == .mark } }
+        operations.contains { $0.writes.contains { $0.field == .tombstone } }
     }
 
     /// True if the record is deleted, but also has a live write that its deleter had not seen. Linear in the live
     /// writes.
     package var isEditedWhileDeleted: Bool {
-        isDeleted && operations.contains { $0.writes.contains { $0.field != .mark } }
+        isDeleted && operations.contains { $0.writes.contains { $0.field != .tombstone } }
     }
 
     /// True if the record is visible: shown, found and counted. Linear in the live writes.
-    package var isShown: Bool {
+    package var isVisible: Bool {
         var hasIdentity = false
         for operation in operations {
             for write in operation.writes where write.field <= .identity {
-                if write.field == .mark { return false }
+                if write.field == .tombstone { return false }
                 hasIdentity = true
             }
         }

@@ -48,33 +48,33 @@ extension RecordView {
         values: (LiveOperation) throws -> [UInt32: Value]?
     ) rethrows {
         var numbers: [FieldNumber: Int] = [:]
-        var gathered = [Gathered(.identity), Gathered(.mark)]
+        var gathered = [Gathered(.identity), Gathered(.tombstone)]
         var further: Set<FieldNumber> = []
         var pathBytes = 0
         for (index, operation) in state.operations.enumerated() {
             for (position, write) in operation.writes.enumerated() {
-                let place: Int
+                let slot: Int
                 if write.field == .identity {
-                    place = 0
-                } else if write.field == .mark {
-                    place = 1
+                    slot = 0
+                } else if write.field == .tombstone {
+                    slot = 1
                 } else if let known = numbers[write.field] {
-                    place = known
+                    slot = known
                 } else if numbers.count < extent.fieldsMax, pathBytes <= extent.pathBytesMax {
                     let path = try path(write.field)
                     pathBytes += path.text.utf8.count
-                    place = gathered.count
-                    numbers[write.field] = place
+                    slot = gathered.count
+                    numbers[write.field] = slot
                     gathered.append(Gathered(path))
                 } else {
                     further.insert(write.field)
                     continue
                 }
-                gathered[place].writes.append(Reference(operation: index, write: position))
-                if write.mode == .add { gathered[place].isSet = true }
+                gathered[slot].writes.append(Reference(operation: index, write: position))
+                if write.mode == .add { gathered[slot].isSet = true }
             }
         }
-        for place in gathered.indices { gathered[place].choose(extent.candidatesMax, of: state) }
+        for slot in gathered.indices { gathered[slot].choose(extent.candidatesMax, of: state) }
         var read: [Int: [UInt32: Value]] = [:]
         func readValues(_ reference: Reference) throws {
             guard read[reference.operation] == nil else { return }
@@ -97,7 +97,7 @@ extension RecordView {
             key: key,
             state: state,
             identityWrites: candidates(gathered[0]),
-            marks: candidates(gathered[1]),
+            tombstones: candidates(gathered[1]),
             fields: ordered.dropFirst(2).map { field in
                 Field(
                     path: field.path,

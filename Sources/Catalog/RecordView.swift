@@ -103,8 +103,8 @@ package struct RecordView: Sendable {
     package let furtherFieldCount: Int
     /// The live writes of ``FieldPath/identity``.
     package let identityWrites: [Candidate]
-    /// The live tombstones: the live writes of ``FieldPath/mark``.
-    package let marks: [Candidate]
+    /// The live tombstones: the live writes of ``FieldPath/tombstone``.
+    package let tombstones: [Candidate]
 
     /// Resolves a complete state.
     ///
@@ -135,7 +135,7 @@ package struct RecordView: Sendable {
         }
         if !areAscending { written.sort { $0.field < $1.field } }
         var identityWrites: [Candidate] = []
-        var marks: [Candidate] = []
+        var tombstones: [Candidate] = []
         var fields: [Field] = []
         fields.reserveCapacity(written.count)
         var start = written.startIndex
@@ -146,7 +146,7 @@ package struct RecordView: Sendable {
             if candidates.count > 1 { candidates.sort(by: Candidate.precedes) }
             switch number {
             case .identity: identityWrites = candidates
-            case .mark: marks = candidates
+            case .tombstone: tombstones = candidates
             default:
                 fields.append(
                     Field(
@@ -165,7 +165,7 @@ package struct RecordView: Sendable {
             key: key,
             state: state,
             identityWrites: identityWrites,
-            marks: marks,
+            tombstones: tombstones,
             fields: fields,
             furtherFieldCount: 0
         )
@@ -177,7 +177,7 @@ package struct RecordView: Sendable {
         key: RecordKey,
         state: RecordState,
         identityWrites: [Candidate],
-        marks: [Candidate],
+        tombstones: [Candidate],
         fields: [Field],
         furtherFieldCount: Int
     ) {
@@ -185,7 +185,7 @@ package struct RecordView: Sendable {
         self.owner = owner
         self.key = key
         self.identityWrites = identityWrites
-        self.marks = marks
+        self.tombstones = tombstones
         self.fields = fields.sorted { $0.path < $1.path }
         self.furtherFieldCount = furtherFieldCount
         isDeleted = state.isDeleted
@@ -212,6 +212,6 @@ package struct RecordView: Sendable {
 
     /// Every live write.
     package var allCandidates: [Candidate] {
-        fields.flatMap(\.candidates) + identityWrites + marks
+        fields.flatMap(\.candidates) + identityWrites + tombstones
     }
 }

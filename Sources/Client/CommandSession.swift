@@ -5,9 +5,9 @@ package import Replica
 ///
 /// Which of the two is decided once. A node that stops in the middle is an error, never a reason to open its folder.
 package struct CommandSession: Sendable {
-    private let place: Place
+    private let target: Target
 
-    private enum Place: Sendable {
+    private enum Target: Sendable {
         case node(LocalClient)
         case folder(Replica)
     }
@@ -29,7 +29,7 @@ package struct CommandSession: Sendable {
         var deadline = ContinuousClock.now + Self.patience
         while true {
             if let client = try await LocalClient(folder: folder) {
-                place = .node(client)
+                target = .node(client)
                 return
             }
             if let task = prepare.take() {
@@ -51,7 +51,7 @@ package struct CommandSession: Sendable {
                 replica.close()
                 throw error
             }
-            place = .folder(replica)
+            target = .folder(replica)
             return
         }
     }
@@ -60,7 +60,7 @@ package struct CommandSession: Sendable {
     ///
     /// - Throws: ``Failure``.
     package func run<C: Command>(_ command: C) async throws -> C.Output {
-        switch place {
+        switch target {
         case .node(let client): try await client.call(command)
         case .folder(let replica):
             try await CommandTable.run(command, in: CommandContext(replica: replica, service: nil, caller: .process))
@@ -80,7 +80,7 @@ package struct CommandSession: Sendable {
         onSent: @escaping @Sendable () -> Void = {},
         each: @escaping @Sendable (C.Element) async throws -> Void
     ) async throws {
-        switch place {
+        switch target {
         case .node(let client): try await client.call(command, with: file, onSent: onSent, each: each)
         case .folder(let replica):
             onSent()
@@ -100,7 +100,7 @@ package struct CommandSession: Sendable {
 
     /// Lets go of the folder.
     package func close() {
-        if case .folder(let replica) = place { replica.close() }
+        if case .folder(let replica) = target { replica.close() }
     }
 
     /// Runs what needs a session, and closes it.

@@ -132,7 +132,7 @@ package struct ExportCommand: StreamingCommand {
                 CSVLayout(paths: paths, hasMore: hasMore, kinds: [kind]),
                 guardsFormulas: isForSpreadsheet
             )
-            writer.writeHeader(writesMark: isForSpreadsheet)
+            writer.writeHeader(writesTombstone: isForSpreadsheet)
             return (writer, counts.recordCount)
         }
     }

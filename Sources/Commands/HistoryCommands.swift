@@ -114,7 +114,7 @@ package struct ConflictsCommand: Command {
             )
         }
         if view.isDeleted {
-            guard view.isEditedWhileDeleted, let mark = view.marks.first else { return [] }
+            guard view.isEditedWhileDeleted, let tombstone = view.tombstones.first else { return [] }
             let edits = view.fields.flatMap { field in
                 field.candidates.map { candidate in
                     authored(
@@ -123,7 +123,7 @@ package struct ConflictsCommand: Command {
                     )
                 }
             }
-            return [answer("deleted", authored(mark, as: .boolean(true)), edits)]
+            return [answer("deleted", authored(tombstone, as: .boolean(true)), edits)]
         }
         return view.conflicts.compactMap { field in
             guard let first = field.candidates.first else { return nil }
@@ -266,7 +266,7 @@ package struct WhyCommand: Command {
                 let number = UInt32(number)
                 let (rank, standing) = standing(of: write, number, operation, view: found)
                 let entry = Entry(
-                    value: write.field == .mark && write.mode == .set
+                    value: write.field == .tombstone && write.mode == .set
                         ? .boolean(true) : values[number].map(JSONValue.init),
                     standing: standing,
                     author: Authorship(operation.dot, operation.delta.header.stamp, replica: replica),
@@ -277,11 +277,11 @@ package struct WhyCommand: Command {
                 byField[write.field, default: []].append((rank, entry))
             }
         }
-        let wanted = try field.map { try $0 == "deleted" ? .mark : CatalogChecks.path(named: $0) }
+        let wanted = try field.map { try $0 == "deleted" ? .tombstone : CatalogChecks.path(named: $0) }
         let fields = byField.keys.sorted().filter { wanted == nil ? true : $0 == wanted }
             .map { path in
                 FieldAnswer(
-                    field: path == .mark ? "deleted" : path == .identity ? "identity" : path.text,
+                    field: path == .tombstone ? "deleted" : path == .identity ? "identity" : path.text,
                     entries: (byField[path] ?? []).enumerated()
                         .sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }
                         .map(\.element.entry)
@@ -348,7 +348,7 @@ package struct LogCommand: Command {
     package struct Output: Codable, Sendable {
         package let deltas: [Entry]
         package let refused: [RefusedEntry]
-        package let setAside: [AsideEntry]
+        package let excluded: [ExcludedEntry]
     }
 
     /// A delta that was not taken.
@@ -363,7 +363,7 @@ package struct LogCommand: Command {
     }
 
     /// An operation that is kept, but does not count.
-    package struct AsideEntry: Codable, Sendable {
+    package struct ExcludedEntry: Codable, Sendable {
         package let organization: String
         package let node: String
         package let sequence: UInt64
@@ -414,8 +414,8 @@ package struct LogCommand: Command {
                     count: refusal.count
                 )
             },
-            setAside: found.2.filter { isWanted($0.dot.log.author) }.map { entry in
-                AsideEntry(
+            excluded: found.2.filter { isWanted($0.dot.log.author) }.map { entry in
+                ExcludedEntry(
                     organization: organization(entry.dot.log.author),
                     node: entry.dot.log.author.hex,
                     sequence: entry.dot.sequence,

@@ -91,7 +91,7 @@ package struct StatusCommand: Command {
         package let conflicts: Int?
         /// Deltas refused, operations that do not count, and citations that wait for their operation.
         package let refused: Int
-        package let setAside: Int
+        package let excluded: Int
         package let waiting: Int
         /// Logs whose next delta could not be taken.
         package let parked: [ParkedEntry]
@@ -179,7 +179,7 @@ package struct StatusCommand: Command {
             forks: forks(replica),
             conflicts: stored.conflicts,
             refused: stored.refused,
-            setAside: stored.pending.excluded,
+            excluded: stored.pending.excluded,
             waiting: stored.pending.waiting,
             parked: ParkedEntry.list(context),
             databaseBytes: sizes.database + sizes.log,

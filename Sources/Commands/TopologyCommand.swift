@@ -33,7 +33,7 @@ package struct TopologyCommand: Command {
         /// Deltas that came because they were asked for.
         package let fetched: UInt64
         package let pushesSent: UInt64
-        package let headsTold: UInt64
+        package let headsAnnounced: UInt64
         package let grafts: UInt64
         package let prunes: UInt64
         /// Messages of comparisons of frontiers.
@@ -46,7 +46,7 @@ package struct TopologyCommand: Command {
             delivered = counters.delivered
             fetched = counters.fetched
             pushesSent = counters.pushesSent
-            headsTold = counters.headsAnnounced
+            headsAnnounced = counters.headsAnnounced
             grafts = counters.graftsSent
             prunes = counters.prunesSent
             comparisons = counters.rangeMessagesSent

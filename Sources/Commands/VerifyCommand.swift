@@ -19,7 +19,7 @@ package struct VerifyCommand: StreamingCommand {
     }
 
     package struct Finding: Codable, Sendable {
-        package let place: String
+        package let location: String
         package let what: String
     }
 
@@ -66,7 +66,7 @@ package struct VerifyCommand: StreamingCommand {
             operations: report.operationCount,
             derivedRows: report.derivedRowCount,
             findingCount: report.findingCount,
-            findings: report.findings.map { Finding(place: $0.place, what: $0.what) },
+            findings: report.findings.map { Finding(location: $0.location, what: $0.what) },
             digest: try replica.totals().digest.hex,
             seconds: ((start.duration(to: .now) / .seconds(1)) * 1000).rounded() / 1000
         )

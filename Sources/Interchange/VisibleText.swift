@@ -42,8 +42,8 @@ package enum VisibleText {
         let last = scalars.lastIndex { !isBlank($0) } ?? scalars.startIndex
         var result = String.UnicodeScalarView()
         for (position, scalar) in scalars.enumerated() {
-            let isMark = scalar.properties.canonicalCombiningClass != .notReordered
-            if position < first || position > last || isMark || scalar.properties.isFullCompositionExclusion {
+            let isTombstone = scalar.properties.canonicalCombiningClass != .notReordered
+            if position < first || position > last || isTombstone || scalar.properties.isFullCompositionExclusion {
                 appendName(of: scalar, to: &result)
             } else {
                 append(scalar, to: &result)

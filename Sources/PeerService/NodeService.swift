@@ -24,7 +24,7 @@ package final class NodeService: Service {
     private let storing: DeltaStoring
     private let writing: StateWriting
     private let reading: EngineReading
-    private let tidying: Tidying
+    private let maintenance: Maintenance
     private let deriving: Deriving
     private let counters = NodeCounters()
     private let stop: NodeStop
@@ -59,7 +59,7 @@ package final class NodeService: Service {
         storing = DeltaStoring(replica: replica, driver: driver, counters: counters, stop: stop)
         writing = StateWriting(replica: replica, stop: stop)
         reading = EngineReading(replica: replica, driver: driver, stop: stop)
-        tidying = Tidying(replica: replica, stop: stop, logger: logger)
+        maintenance = Maintenance(replica: replica, stop: stop, logger: logger)
         deriving = Deriving(replica: replica, driver: driver, stop: stop, logger: logger)
     }
 
@@ -70,14 +70,14 @@ package final class NodeService: Service {
     /// - Throws: ``Failure``: ``Reason/portInUse`` and the other reasons why the node cannot listen at the address, and the
     ///   disk's errors.
     package func run() async throws {
-        let place = try HostPort(listening: settings.listen)
+        let wanted = try HostPort(listening: settings.listen)
         let listener: PeerListener
         do {
-            listener = try await sessions.transport.listen(host: place.host, port: place.port)
+            listener = try await sessions.transport.listen(host: wanted.host, port: wanted.port)
         } catch {
-            throw error.failure(at: place)
+            throw error.failure(at: wanted)
         }
-        let bound = HostPort(host: place.host, port: listener.localAddress.port)
+        let bound = HostPort(host: wanted.host, port: listener.localAddress.port)
         address.withLock { $0 = bound }
         // A local edit that meets a failing disk ends the node, like a peer's delta.
         replica.onFailure { [stop] in stop.fail($0) }
@@ -123,7 +123,7 @@ package final class NodeService: Service {
                     pause = Self.contactsInterval
                 }
             }
-            group.addTask { await self.tidying.run() }
+            group.addTask { await self.maintenance.run() }
             group.addTask { await self.deriving.run() }
             group.addTask { await self.reading.run() }
             group.addTask { await self.sessions.run(listener) }

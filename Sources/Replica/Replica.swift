@@ -220,7 +220,7 @@ package final class Replica: Sendable {
     package func maintainNow(ifIdleFor pause: Duration) throws -> Bool {
         try writer.access { store in
             try store.probe(ifIdleFor: pause)
-            if try store.tidy(ifIdleFor: pause) { return true }
+            if try store.optimize(ifIdleFor: pause) { return true }
             if try store.checkpoint(ifIdleFor: pause) { FreedMemory.giveBack() }
             return false
         }

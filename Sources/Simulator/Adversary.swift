@@ -70,15 +70,15 @@ struct PuppetSession {
 
 extension Simulation {
     /// Makes a node and all puppets hostile from now on.
-    func beginAttack(_ role: HostileRole, at place: Int) {
+    func beginAttack(_ role: HostileRole, at nodeIndex: Int) {
         if adversary?.role == role {
-            adversary?.nodes.append(place)
+            adversary?.nodes.append(nodeIndex)
             return
         }
         let isFirst = adversary == nil
         let puppets = nodes.filter(\.isPuppet)
         for puppet in puppets { puppet.role = role }
-        adversary = Adversary(role: role, nodes: [place], puppets: puppets.map(\.place))
+        adversary = Adversary(role: role, nodes: [nodeIndex], puppets: puppets.map(\.nodeIndex))
         if isFirst { schedule(after: 0, .attack) }
     }
 
@@ -96,7 +96,7 @@ extension Simulation {
             var puppetCount = 0
             for index in victim.connections where !network.connections[index].isBroken {
                 let connection = network.connections[index]
-                let side = connection[0].node == victim.place ? 1 : 0
+                let side = connection[0].node == victim.nodeIndex ? 1 : 0
                 let attacker = nodes[connection[side].node]
                 guard attacker.role != nil else { continue }
                 if attacker.isPuppet { puppetCount += 1 }
@@ -110,13 +110,13 @@ extension Simulation {
     }
 
     private func dial(_ victim: VirtualNode, by puppets: [Int]) {
-        let number = adversary?.dials[victim.place, default: victim.place] ?? 0
-        adversary?.dials[victim.place] = number + 1
+        let number = adversary?.dials[victim.nodeIndex, default: victim.nodeIndex] ?? 0
+        adversary?.dials[victim.nodeIndex] = number + 1
         let from = puppets[number % puppets.count]
         let deadline = now + network.settings.dialTimeoutMilliseconds * 1_000_000
         schedule(
-            after: network.delay(from: from, to: victim.place),
-            .dial(from: from, epoch: nodes[from].epoch, to: victim.place, deadline: deadline)
+            after: network.delay(from: from, to: victim.nodeIndex),
+            .dial(from: from, epoch: nodes[from].epoch, to: victim.nodeIndex, deadline: deadline)
         )
     }
 
@@ -149,8 +149,12 @@ extension Simulation {
     // MARK: - Puppets
 
     /// Of a hoarder's puppets, some never send Hello, some send nothing after it, and some look alive.
-    private func isKeptAlive(_ puppet: VirtualNode) -> Bool { puppet.role != .sessionHoarder || puppet.place % 4 >= 2 }
-    private func saysHello(_ puppet: VirtualNode) -> Bool { puppet.role != .sessionHoarder || puppet.place % 4 >= 1 }
+    private func isKeptAlive(_ puppet: VirtualNode) -> Bool {
+        puppet.role != .sessionHoarder || puppet.nodeIndex % 4 >= 2
+    }
+    private func saysHello(_ puppet: VirtualNode) -> Bool {
+        puppet.role != .sessionHoarder || puppet.nodeIndex % 4 >= 1
+    }
 
     /// Sends the messages that keep a session from looking idle: the peer's own state, and a comparison without any
     /// range.
@@ -179,7 +183,7 @@ extension Simulation {
             var own = hello
             own.program = "puppet"
             say(puppet.role == .extremeNumbers ? extremeHello(own) : .hello(own), index, side)
-            if isKeptAlive(puppet), puppet.role != .sessionHoarder || puppet.place % 4 == 3 {
+            if isKeptAlive(puppet), puppet.role != .sessionHoarder || puppet.nodeIndex % 4 == 3 {
                 say(.neighbour(isUrgent: true), index, side)
             }
         case .state(let state, let question, _):

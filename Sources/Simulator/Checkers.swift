@@ -24,8 +24,8 @@ package final class Checkers {
     private static let frontiersMax = 50_000
 
     package private(set) var violations: [Violation] = []
-    private var digests: [MixHash: (digest: CatalogDigest, place: Int)] = [:]
-    private var olderDigests: [MixHash: (digest: CatalogDigest, place: Int)] = [:]
+    private var digests: [MixHash: (digest: CatalogDigest, nodeIndex: Int)] = [:]
+    private var olderDigests: [MixHash: (digest: CatalogDigest, nodeIndex: Int)] = [:]
     private var written: [Position: Hash256] = [:]
 
     init() {}
@@ -38,15 +38,15 @@ package final class Checkers {
 
     /// Compares a node's digest with the digest of an earlier node with the same frontier. Returns that node's index if
     /// the digests differ.
-    func compare(frontier: MixHash, digest: CatalogDigest, place: Int) -> Int? {
+    func compare(frontier: MixHash, digest: CatalogDigest, nodeIndex: Int) -> Int? {
         if let known = digests[frontier] ?? olderDigests[frontier] {
-            return known.digest == digest ? nil : known.place
+            return known.digest == digest ? nil : known.nodeIndex
         }
         if digests.count >= Self.frontiersMax {
             olderDigests = digests
             digests = [:]
         }
-        digests[frontier] = (digest, place)
+        digests[frontier] = (digest, nodeIndex)
         return nil
     }
 

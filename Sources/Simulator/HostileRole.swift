@@ -101,16 +101,16 @@ struct HostileMemory {
 
 extension Simulation {
     /// Makes a node hostile from now on.
-    func take(_ role: HostileRole, at place: Int) {
-        guard nodes[place].place == nodes[place].number, !nodes[place].isPuppet else { return }
-        nodes[place].role = role
-        if role == .dripper { network.clogged[place] = 1 }
-        if role == .postdater { nodes[place].clockAheadMilliseconds = 10 * 365 * 86_400_000 }
-        if role.isAdversary { beginAttack(role, at: place) }
+    func take(_ role: HostileRole, at nodeIndex: Int) {
+        guard nodes[nodeIndex].nodeIndex == nodes[nodeIndex].number, !nodes[nodeIndex].isPuppet else { return }
+        nodes[nodeIndex].role = role
+        if role == .dripper { network.clogged[nodeIndex] = 1 }
+        if role == .postdater { nodes[nodeIndex].clockAheadMilliseconds = 10 * 365 * 86_400_000 }
+        if role.isAdversary { beginAttack(role, at: nodeIndex) }
     }
 
     /// The message that a hostile node sends instead.
-    func altered(_ message: PeerMessage, by role: HostileRole, on link: LinkID, at place: Int) -> PeerMessage {
+    func altered(_ message: PeerMessage, by role: HostileRole, on link: LinkID, at nodeIndex: Int) -> PeerMessage {
         if case .hello = message { return message }
         switch role {
         case .forger:
@@ -122,17 +122,17 @@ extension Simulation {
             return message.carrying(deltas)
         case .liar:
             guard case .have(let heads) = message else { return message }
-            let log = LogID(author: nodes[place].key, incarnation: faultRandom.next())
+            let log = LogID(author: nodes[nodeIndex].key, incarnation: faultRandom.next())
             let head = Head(sequence: 1 + faultRandom.next() % 1_000, hash: alliance.cryptography.hash([1]))
             return .have(heads + [LogHead(log: log, head: head)])
         case .replayer:
-            if nodes[place].memory.sent.count < 64 { nodes[place].memory.sent.append(message) }
+            if nodes[nodeIndex].memory.sent.count < 64 { nodes[nodeIndex].memory.sent.append(message) }
             guard UInt8.random(in: 0..<10, using: &faultRandom) == 0 else { return message }
-            return nodes[place].memory.sent.randomElement(using: &faultRandom) ?? message
+            return nodes[nodeIndex].memory.sent.randomElement(using: &faultRandom) ?? message
         case .forker:
-            let isTold = network.connections[Network.connection(of: link)][1 - Network.side(of: link)].node % 2 == 1
-            let twins = nodes[place].memory.twins
-            guard isTold, !message.carriedDeltas.isEmpty, !twins.isEmpty else { return message }
+            let isReported = network.connections[Network.connection(of: link)][1 - Network.side(of: link)].node % 2 == 1
+            let twins = nodes[nodeIndex].memory.twins
+            guard isReported, !message.carriedDeltas.isEmpty, !twins.isEmpty else { return message }
             return message.carrying(
                 message.carriedDeltas.map { bytes in
                     guard let twin = pool.index(of: bytes).flatMap({ twins[$0] }) else { return bytes }
@@ -164,19 +164,19 @@ extension Simulation {
     private static let floodBytesMax = 512 * 1024
 
     /// True if a link may be flooded now; records the flood.
-    func mayFlood(_ link: LinkID, at place: Int) -> Bool {
+    func mayFlood(_ link: LinkID, at nodeIndex: Int) -> Bool {
         let receiver = network.connections[Network.connection(of: link)][1 - Network.side(of: link)]
         guard receiver.outstandingBytes < Self.floodBytesMax,
-            nodes[place].memory.floodedAt[link].map({ $0 + Self.floodPause <= now }) ?? true
+            nodes[nodeIndex].memory.floodedAt[link].map({ $0 + Self.floodPause <= now }) ?? true
         else { return false }
-        nodes[place].memory.floodedAt[link] = now
+        nodes[nodeIndex].memory.floodedAt[link] = now
         return true
     }
 
     /// The messages that a hostile node sends in addition to those of its engine.
-    func floods(by role: HostileRole, at place: Int) -> [PeerMessage] {
+    func floods(by role: HostileRole, at nodeIndex: Int) -> [PeerMessage] {
         func log() -> LogID {
-            pool.logs.randomElement(using: &faultRandom) ?? LogID(author: nodes[place].key, incarnation: 1)
+            pool.logs.randomElement(using: &faultRandom) ?? LogID(author: nodes[nodeIndex].key, incarnation: 1)
         }
         func head() -> LogHead {
             let log =
@@ -193,7 +193,7 @@ extension Simulation {
                 return .graft(Bool.random(using: &faultRandom) ? range : nil, credit: .max)
             }
         case .shuffler:
-            let keys = [nodes[place].key, nodes[0].key, nodes[0].key] + (0..<40).map { _ in log().author }
+            let keys = [nodes[nodeIndex].key, nodes[0].key, nodes[0].key] + (0..<40).map { _ in log().author }
             let unknown = (0..<20).map { _ in NodeKey(alliance.cryptography.hash(faultRandom.bytes(8))) }
             return (0..<20).map { _ in
                 .shuffle(token: faultRandom.next(), hops: UInt32(faultRandom.next() % 9), nodes: keys + unknown)

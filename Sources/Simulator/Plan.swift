@@ -62,7 +62,7 @@ package struct Plan: Hashable, Sendable {
     /// Work at a node and its time.
     package struct WorkStep: Hashable, Sendable {
         package let milliseconds: UInt64
-        package let place: Int
+        package let nodeIndex: Int
         package let changes: [RecordChange]
     }
 

@@ -15,7 +15,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     /// Occasionally a delta is merged a second time.
     case applyTwice = "apply-twice"
     /// Dangling references are forgotten.
-    case loseWaitingCitation = "lose-waiting-citation"
+    case loseDanglingReference = "lose-dangling-reference"
     /// Writes that the operations behind a bound had superseded stay superseded.
     case forgetRevival = "forget-revival"
     /// Messages about new heads are lost.
@@ -35,9 +35,9 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
     /// A node remembers any number of heads that a peer announces.
     case endlessHeads = "endless-heads"
     /// A node remembers heads of unenrolled authors.
-    case strangersHeads = "strangers-heads"
+    case unknownHeads = "unknown-heads"
     /// At each message all requests are planned again in a pass over all heads.
-    case planAnew = "plan-anew"
+    case replan = "replan"
     /// Statements and announcements are forwarded at once, without a rate limit.
     case relayAtOnce = "relay-at-once"
     /// A node that announced a delta has 20 seconds to send it; no other node is asked in that time.
@@ -55,7 +55,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         case .dropGraft: "requests for announced deltas are lost"
         case .ackBeforeStoring: "deltas are acknowledged before they are stored"
         case .applyTwice: "a delta is merged a second time"
-        case .loseWaitingCitation: "dangling references are forgotten"
+        case .loseDanglingReference: "dangling references are forgotten"
         case .forgetRevival: "writes that cut operations superseded stay superseded"
         case .forgetHave: "announcements of new heads are lost"
         case .ignoreToken: "a restored folder continues its old log"
@@ -65,8 +65,8 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         case .endlessSessions: "an organization has any number of sessions"
         case .sharedDials: "all dials share two slots"
         case .endlessHeads: "any number of heads is remembered"
-        case .strangersHeads: "heads of unknown authors are remembered"
-        case .planAnew: "each message plans all requests again"
+        case .unknownHeads: "heads of unknown authors are remembered"
+        case .replan: "each message plans all requests again"
         case .relayAtOnce: "statements and announcements are relayed without a rate limit"
         case .trustPromises: "a node that announced a delta blocks requests to others for 20 s"
         case .impatience: "a peer that is silent for a second is dropped"
@@ -84,11 +84,11 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         case .endlessSessions:
             settings.engine.linksPerOrganizationMax = 1_000_000_000
             settings.engine.linksMax = 1_000_000_000
-        case .endlessHeads, .strangersHeads:
+        case .endlessHeads, .unknownHeads:
             settings.engine.headsMax = 1_000_000_000
             settings.engine.headsPerAuthorMax = 1_000_000_000
             settings.engine.headsPerOrganizationMax = 1_000_000_000
-        case .planAnew: settings.costs?.headAhead = 1_500
+        case .replan: settings.costs?.headAhead = 1_500
         case .relayAtOnce:
             settings.engine.relaysPerSecond = 1_000_000
             settings.engine.relaysBurst = 1_000_000
@@ -96,7 +96,7 @@ package enum PlantedBug: String, CaseIterable, Hashable, Sendable {
         case .impatience:
             settings.engine.suspectAfter = 1_000
             settings.engine.silenceMax = 1_000
-        case .skipSuperseded, .sendBeforeDurable, .dropGraft, .ackBeforeStoring, .applyTwice, .loseWaitingCitation,
+        case .skipSuperseded, .sendBeforeDurable, .dropGraft, .ackBeforeStoring, .applyTwice, .loseDanglingReference,
             .forgetRevival, .forgetHave, .ignoreToken, .readOn, .sharedDials, .uncountedFrames:
             break
         }
@@ -111,7 +111,7 @@ struct StoragePlant {
 
     /// Nil for a bug outside the storage.
     init?(_ bug: PlantedBug) {
-        guard [.skipSuperseded, .loseWaitingCitation, .forgetRevival].contains(bug) else { return nil }
+        guard [.skipSuperseded, .loseDanglingReference, .forgetRevival].contains(bug) else { return nil }
         self.bug = bug
     }
 
@@ -136,5 +136,5 @@ struct StoragePlant {
     }
 
     /// True if a dangling reference is forgotten.
-    func losesCitation() -> Bool { bug == .loseWaitingCitation }
+    func losesCitation() -> Bool { bug == .loseDanglingReference }
 }

@@ -8,7 +8,7 @@ package struct Report: Sendable, Codable {
     }
 
     /// A figure with a bound.
-    package struct Gate: Sendable, Codable {
+    package struct Authorizer: Sendable, Codable {
         package let name: String
         /// Nil if the event never occurred.
         package let value: Double?
@@ -21,7 +21,7 @@ package struct Report: Sendable, Codable {
     package let seed: UInt64
     package let nodes: Int
     package fileprivate(set) var figures: [Figure] = []
-    package fileprivate(set) var gates: [Gate] = []
+    package fileprivate(set) var gates: [Authorizer] = []
     /// Broken promises, the first one first.
     package fileprivate(set) var violations: [String] = []
     /// Equal for equal runs.
@@ -48,18 +48,18 @@ package struct Report: Sendable, Codable {
     mutating func add(_ name: String, _ value: Int, _ unit: String) { add(name, Double(value), unit) }
 
     /// Adds a gate with an upper bound; nil if the event never occurred.
-    mutating func gate(_ name: String, _ value: Double?, atMost bound: Double) {
+    mutating func authorizer(_ name: String, _ value: Double?, atMost bound: Double) {
         let isPassed = value.map { $0 <= bound } ?? false
-        gates.append(Gate(name: name, value: value, bound: "at most \(Self.text(bound))", isPassed: isPassed))
+        gates.append(Authorizer(name: name, value: value, bound: "at most \(Self.text(bound))", isPassed: isPassed))
     }
 
-    mutating func gate(_ name: String, _ value: Int, atMost bound: Int) {
-        gate(name, Double(value), atMost: Double(bound))
+    mutating func authorizer(_ name: String, _ value: Int, atMost bound: Int) {
+        authorizer(name, Double(value), atMost: Double(bound))
     }
 
     /// Adds a gate with an exclusive upper bound.
-    mutating func gate(_ name: String, _ value: Double, below bound: Double) {
-        gates.append(Gate(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound))
+    mutating func authorizer(_ name: String, _ value: Double, below bound: Double) {
+        gates.append(Authorizer(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound))
     }
 
     /// The reason of a failure in one line.

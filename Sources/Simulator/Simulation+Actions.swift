@@ -8,48 +8,49 @@ extension Simulation {
     /// The maximum size of a frame of the protocol in bytes.
     private static let frameBytesMax = 4 * 1024 * 1024
 
-    func perform(_ action: EngineAction, at place: Int) {
-        let node = nodes[place]
+    func perform(_ action: EngineAction, at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         switch action {
-        case .send(let link, let message): send(message, on: link, from: place)
-        case .disconnect(let link, let refusal): disconnect(link, refusal, at: place)
-        case .dial(let key, let addresses): dial(key, addresses: addresses, from: place)
+        case .send(let link, let message): send(message, on: link, from: nodeIndex)
+        case .disconnect(let link, let refusal): disconnect(link, refusal, at: nodeIndex)
+        case .dial(let key, let addresses): dial(key, addresses: addresses, from: nodeIndex)
         case .store(let token, let deltas, let link):
-            checkStore(deltas, at: place)
+            checkStore(deltas, at: nodeIndex)
             for delta in deltas { node.storingBytes += delta.byteCount }
             if settings.plant == .ackBeforeStoring {
                 let outcomes = deltas.map { _ in StoreOutcome.applied }
-                answer(.stored(token: token, outcomes, summary: node.summary), at: place)
+                answer(.stored(token: token, outcomes, summary: node.summary), at: nodeIndex)
             }
-            begin(.store(token: token, deltas, from: link), at: place)
-        case .storeStatement(let statement, let replaced): begin(.statement(statement, replaced: replaced), at: place)
-        case .storeAnnouncement(let announcement): begin(.announcement(announcement), at: place)
+            begin(.store(token: token, deltas, from: link), at: nodeIndex)
+        case .storeStatement(let statement, let replaced):
+            begin(.statement(statement, replaced: replaced), at: nodeIndex)
+        case .storeAnnouncement(let announcement): begin(.announcement(announcement), at: nodeIndex)
         case .read(let range, let link, let bytesMax):
-            let deltas = read(range, bytesMax: bytesMax, at: place)
+            let deltas = read(range, bytesMax: bytesMax, at: nodeIndex)
             if let costs = settings.costs {
                 charge(costs.reading + UInt64(deltas.reduce(0) { $0 + $1.bytes.count }) * costs.readByte, to: node)
             }
-            let event = Event.input(node: place, epoch: node.epoch, .deltasRead(link, range, deltas))
+            let event = Event.input(node: nodeIndex, epoch: node.epoch, .deltasRead(link, range, deltas))
             if node.isStalling {
                 node.stalledReads.append(event)
             } else {
                 schedule(after: UInt64.random(in: 0...3_000_000, using: &diskRandom), event)
             }
         case .readHeaders(let range, let purpose):
-            let headers = readHeaders(range, at: place)
+            let headers = readHeaders(range, at: nodeIndex)
             if let costs = settings.costs { charge(costs.reading + UInt64(headers.count) * costs.element, to: node) }
             schedule(
                 after: UInt64.random(in: 0...3_000_000, using: &diskRandom),
-                .input(node: place, epoch: node.epoch, .headersRead(range, purpose: purpose, headers))
+                .input(node: nodeIndex, epoch: node.epoch, .headersRead(range, purpose: purpose, headers))
             )
-        case .answerDiff(let question, let link): answerDiff(question, on: link, at: place)
+        case .answerDiff(let question, let link): answerDiff(question, on: link, at: nodeIndex)
         case .deliverDiff: break
         case .rosterChanged: node.notes.rosters += 1
         case .noteRefusal(_, let sequence, let refusal, let peer):
             node.notes.refusals.append(refusal)
-            note(sequence, "node \(place) refuses a delta of \(self.place(of: peer)): \(refusal.reason)")
+            note(sequence, "node \(nodeIndex) refuses a delta of \(self.nodeIndex(of: peer)): \(refusal.reason)")
             if refusal.isForgery, isHonest(peer) {
-                violate("node \(place) got a forged delta from an honest node: \(refusal.reason)")
+                violate("node \(nodeIndex) got a forged delta from an honest node: \(refusal.reason)")
             }
         case .noteRefused(_, _, _, let reason, _): node.notes.refused.append(reason)
         case .noteOverBudget: node.notes.overBudget += 1
@@ -58,35 +59,35 @@ extension Simulation {
             if settings.costs != nil { node.contacts[peer] = contact(peer) }
         case .noteViolation(let peer, let what):
             node.notes.violations.append(what)
-            note(1, "node \(place) says that \(self.place(of: peer)) breaks the protocol: \(what)")
+            note(1, "node \(nodeIndex) says that \(self.nodeIndex(of: peer)) breaks the protocol: \(what)")
             if isHonest(peer), node.role == nil, !node.ignoresBroadcast {
-                violate("node \(place) says that an honest one breaks the protocol: \(what)")
+                violate("node \(nodeIndex) says that an honest one breaks the protocol: \(what)")
             }
-        case .hold(let link, let until): hold(link, until: until, at: place)
+        case .hold(let link, let until): hold(link, until: until, at: nodeIndex)
         case .setTimer(let instant):
             node.timerAt = instant
-            events.add(.timer(node: place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
+            events.add(.timer(node: nodeIndex, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
         }
     }
 
     /// A node's contact data of a node with a session.
     private func contact(_ peer: NodeKey) -> KnownContact {
-        let address = nodes.first { $0.key == peer }.map { VirtualAlliance.address(of: $0.place) }
+        let address = nodes.first { $0.key == peer }.map { VirtualAlliance.address(of: $0.nodeIndex) }
         return KnownContact(node: peer, time: now, address: address)
     }
 
     /// The first index with this key, for people.
-    private func place(of key: NodeKey) -> Int { nodes.firstIndex { $0.key == key } ?? -1 }
+    private func nodeIndex(of key: NodeKey) -> Int { nodes.firstIndex { $0.key == key } ?? -1 }
 
     /// A short name of a log for traces: its author's index and the end of its number.
-    func name(of log: LogID) -> String { "\(place(of: log.author))/\(String(log.incarnation & 0xFFFF, radix: 16))" }
+    func name(of log: LogID) -> String { "\(nodeIndex(of: log.author))/\(String(log.incarnation & 0xFFFF, radix: 16))" }
 
     /// True if no node with this key has ever misbehaved.
     private func isHonest(_ key: NodeKey) -> Bool { nodes.allSatisfy { $0.key != key || $0.role == nil } }
 
     /// Answers with a node's frontier and digest only, without details of records.
-    private func answerDiff(_ question: PeerMessage.DiffQuestion, on link: LinkID, at place: Int) {
-        let node = nodes[place]
+    private func answerDiff(_ question: PeerMessage.DiffQuestion, on link: LinkID, at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         guard let box = node.box else { return }
         let token =
             switch question {
@@ -94,29 +95,29 @@ extension Simulation {
             }
         let answer = PeerMessage.DiffAnswer(token: token, frontier: box.engine.fingerprint, digest: node.disk.digest)
         if let costs = settings.costs {
-            charge(costs.reading + UInt64(node.disk.shownCount) * costs.record, to: node)
+            charge(costs.reading + UInt64(node.disk.visibleCount) * costs.record, to: node)
         }
-        schedule(after: 1_000_000, .input(node: place, epoch: node.epoch, .diffAnswered(link, answer)))
+        schedule(after: 1_000_000, .input(node: nodeIndex, epoch: node.epoch, .diffAnswered(link, answer)))
     }
 
     // MARK: - Messages
 
-    func send(_ original: PeerMessage, on link: LinkID, from place: Int) {
-        let node = nodes[place]
+    func send(_ original: PeerMessage, on link: LinkID, from nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         let message =
-            node.role.map { altered(original, by: $0, on: link, at: place) } ?? translated(original, at: place)
+            node.role.map { altered(original, by: $0, on: link, at: nodeIndex) } ?? translated(original, at: nodeIndex)
         let byteCount = note(message)
         if settings.eventsKept > 0 {
             let to = network.connections[Network.connection(of: link)][1 - Network.side(of: link)].node
-            note(UInt64(byteCount), "node \(place) sends \(to) \(message.kindName), \(byteCount) bytes")
+            note(UInt64(byteCount), "node \(nodeIndex) sends \(to) \(message.kindName), \(byteCount) bytes")
         } else {
             note(UInt64(byteCount))
         }
-        if byteCount > Self.frameBytesMax { violate("node \(place) sends a frame of \(byteCount) bytes") }
+        if byteCount > Self.frameBytesMax { violate("node \(nodeIndex) sends a frame of \(byteCount) bytes") }
         let isSampled = settings.roundTripEvery == 1 || sampleRandom.next() % settings.roundTripEvery == 0
         // A message with extreme numbers may not decode.
-        if isSampled, node.role != .extremeNumbers { checkRoundTrip(message, byteCount: byteCount, at: place) }
-        if node.role == nil { checkPromises(message, at: place) }
+        if isSampled, node.role != .extremeNumbers { checkRoundTrip(message, byteCount: byteCount, at: nodeIndex) }
+        if node.role == nil { checkPromises(message, at: nodeIndex) }
         node.notes.messagesSent += 1
         node.notes.firstSentAt = node.notes.firstSentAt ?? now
         node.notes.bytesSent += byteCount
@@ -127,8 +128,8 @@ extension Simulation {
         guard network.connections[connection][Network.side(of: link)].isUp else { return }
         let side = 1 - Network.side(of: link)
         transmit(Parcel(message: message, byteCount: byteCount), connection: connection, to: side)
-        if let role = node.role, role.floodsBesideItsEngine, !isRefusal(message), mayFlood(link, at: place) {
-            for flood in floods(by: role, at: place) {
+        if let role = node.role, role.floodsBesideItsEngine, !isRefusal(message), mayFlood(link, at: nodeIndex) {
+            for flood in floods(by: role, at: nodeIndex) {
                 transmit(Parcel(message: flood, byteCount: note(flood)), connection: connection, to: side)
             }
         }
@@ -139,8 +140,8 @@ extension Simulation {
     }
 
     /// The message as a node of another version sends it.
-    private func translated(_ message: PeerMessage, at place: Int) -> PeerMessage {
-        guard let format = nodes[place].format, case .hello(var hello) = message else { return message }
+    private func translated(_ message: PeerMessage, at nodeIndex: Int) -> PeerMessage {
+        guard let format = nodes[nodeIndex].format, case .hello(var hello) = message else { return message }
         hello.formatMin = format
         hello.formatMax = format
         return .hello(hello)
@@ -204,8 +205,8 @@ extension Simulation {
         guard receiver.isUp, node.box != nil else { return }
         if node.ignoresBroadcast, parcel.message.isBroadcast { return }
         let from = nodes[sender]
-        note(UInt64(parcel.byteCount), "node \(node.place) hears \(parcel.message.kindName) from \(from.place)")
-        feed(input(parcel, on: Network.link(connection, side: side), from: from, at: node), to: node.place)
+        note(UInt64(parcel.byteCount), "node \(node.nodeIndex) hears \(parcel.message.kindName) from \(from.nodeIndex)")
+        feed(input(parcel, on: Network.link(connection, side: side), from: from, at: node), to: node.nodeIndex)
     }
 
     /// A message as the engine's input; deltas are checked first.
@@ -227,9 +228,9 @@ extension Simulation {
         }
         for (delta, bytes) in zip(deltas, bytes) {
             guard case .verified = delta, let index = pool.index(of: bytes) else { continue }
-            spread.received(index, at: node.place, from: from.place)
+            spread.received(index, at: node.nodeIndex, from: from.nodeIndex)
         }
-        let message = settings.plant == .strangersHeads ? parcel.message.adopting(at: node) : parcel.message
+        let message = settings.plant == .unknownHeads ? parcel.message.adopting(at: node) : parcel.message
         let byteCount = settings.plant == .uncountedFrames ? 0 : parcel.byteCount
         return message.input(on: link, checked: deltas, byteCount: byteCount)
     }
@@ -247,61 +248,61 @@ extension Simulation {
 
     // MARK: - Checks
 
-    private func checkRoundTrip(_ message: PeerMessage, byteCount: Int, at place: Int) {
+    private func checkRoundTrip(_ message: PeerMessage, byteCount: Int, at nodeIndex: Int) {
         let frame = message.encoded()
         if frame.count != byteCount {
             violate("a frame of \(frame.count) bytes was measured as \(byteCount): \(message)")
         }
         let decoded = try? PeerMessage(decoding: frame)
-        if decoded != message { violate("node \(place) sends a message that decodes differently: \(message)") }
+        if decoded != message { violate("node \(nodeIndex) sends a message that decodes differently: \(message)") }
     }
 
     /// A node announces, acknowledges or sends only deltas on its disk, and forwards only checked deltas of others.
-    private func checkPromises(_ message: PeerMessage, at place: Int) {
-        let node = nodes[place]
+    private func checkPromises(_ message: PeerMessage, at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         message.forEachPromisedHead { entry in
             guard !node.disk.holds(entry.head, of: entry.log) else { return }
             violate(
-                "node \(place) promises \(name(of: entry.log)):\(entry.head.sequence), which is not on its disk, "
+                "node \(nodeIndex) promises \(name(of: entry.log)):\(entry.head.sequence), which is not on its disk, "
                     + "in \(message.kindName)"
             )
         }
         for entry in message.promisedEntries where !node.disk.holds(entry) {
-            violate("node \(place) promises \(name(of: entry.log)):\(entry.sequence), which is not on its disk")
+            violate("node \(nodeIndex) promises \(name(of: entry.log)):\(entry.sequence), which is not on its disk")
         }
         for bytes in message.carriedDeltas {
             guard let index = pool.index(of: bytes) else {
-                violate("node \(place) sends a delta that nobody made")
+                violate("node \(nodeIndex) sends a delta that nobody made")
                 continue
             }
             let delta = pool.entries[Int(index)].delta
             if delta.log.author == node.key, !node.disk.holds(index) {
-                violate("node \(place) sends its own delta \(delta.header.sequence), which is not on its disk")
+                violate("node \(nodeIndex) sends its own delta \(delta.header.sequence), which is not on its disk")
             }
         }
-        if case .state(let state, _, _) = message { checkState(state, at: place) }
+        if case .state(let state, _, _) = message { checkState(state, at: nodeIndex) }
     }
 
     /// A state must be the node's own. A sample of states is compared with the disk in full.
-    private func checkState(_ state: StateSummary, at place: Int) {
-        let node = nodes[place]
+    private func checkState(_ state: StateSummary, at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         if state.frontier != node.box?.engine.fingerprint {
-            violate("node \(place) reports a state that is not its own")
+            violate("node \(nodeIndex) reports a state that is not its own")
         }
         guard sampleRandom.next() % (8 * settings.roundTripEvery) == 0 else { return }
         let missing = node.box?.engine.advertised.heads.count { !node.disk.holds($0.value, of: $0.key) } ?? 0
-        if missing > 0 { violate("node \(place) announces \(missing) heads that are not on its disk") }
+        if missing > 0 { violate("node \(nodeIndex) announces \(missing) heads that are not on its disk") }
     }
 
     /// Checks that only known deltas are handed to the disk, and no more at a time than the engine's bounds allow.
-    private func checkStore(_ deltas: [VerifiedDelta], at place: Int) {
-        let node = nodes[place]
+    private func checkStore(_ deltas: [VerifiedDelta], at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         let most = settings.engine.storingBytesMax + settings.engine.creditBytes * 2 * UInt64(max(1, nodes.count))
         if UInt64(node.storingBytes) > most + UInt64(FormatLimits.deltaBytesMax) {
-            violate("node \(place) has \(node.storingBytes) bytes waiting for its disk")
+            violate("node \(nodeIndex) has \(node.storingBytes) bytes waiting for its disk")
         }
         for delta in deltas where pool.index(ofHead: delta.hash) == nil {
-            violate("node \(place) stores a delta that nobody made")
+            violate("node \(nodeIndex) stores a delta that nobody made")
         }
     }
 }

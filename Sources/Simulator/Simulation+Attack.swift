@@ -124,7 +124,7 @@ extension Simulation {
                 )
                 log = LogID(author: author, incarnation: attackRandom.next())
             case 1:
-                let puppet = adversary?.puppets.randomElement(using: &attackRandom) ?? attacker.place
+                let puppet = adversary?.puppets.randomElement(using: &attackRandom) ?? attacker.nodeIndex
                 log = LogID(author: nodes[puppet].key, incarnation: attackRandom.next())
             default: log = honestLog() ?? LogID(author: attacker.key, incarnation: attackRandom.next())
             }
@@ -199,10 +199,10 @@ extension Simulation {
         isKept: Bool = true,
         _ drafts: () -> [OperationDraft]
     ) -> VerifiedDelta {
-        var position = adversary?.logs.firstIndex { $0.author == author.place }
+        var position = adversary?.logs.firstIndex { $0.author == author.nodeIndex }
         if position == nil {
             let log = LogID(author: author.key, incarnation: attackRandom.next())
-            adversary?.logs.append(AdversaryLog(author: author.place, log: log))
+            adversary?.logs.append(AdversaryLog(author: author.nodeIndex, log: log))
             position = adversary.map { $0.logs.count - 1 }
         }
         let known = position.flatMap { adversary?.logs[$0] }

@@ -5,12 +5,14 @@ import Governance
 // Connections: how they are established, held back and broken.
 
 extension Simulation {
-    func dial(_ key: NodeKey, addresses: [String], from place: Int) {
-        let node = nodes[place]
-        let places = addresses.map { VirtualAlliance.place(of: $0).flatMap { nodes.indices.contains($0) ? $0 : nil } }
-        let target = places.lazy.compactMap { $0 }.first
+    func dial(_ key: NodeKey, addresses: [String], from nodeIndex: Int) {
+        let node = nodes[nodeIndex]
+        let nodeIndices = addresses.map {
+            VirtualAlliance.nodeIndex(of: $0).flatMap { nodes.indices.contains($0) ? $0 : nil }
+        }
+        let target = nodeIndices.lazy.compactMap { $0 }.first
         // An address without a node gives no answer; after a pause the next one is tried in parallel.
-        let dead = UInt64(places.prefix { $0 == nil }.count)
+        let dead = UInt64(nodeIndices.prefix { $0 == nil }.count)
         let timeout = network.settings.dialTimeoutMilliseconds * 1_000_000
         let start = settings.plant == .sharedDials ? slot(for: dead * timeout, at: node) : now
         let deadline = settings.plant == .sharedDials ? start + (dead + 1) * timeout : start + timeout
@@ -18,12 +20,12 @@ extension Simulation {
         node.notes.dials += 1
         guard let target, nodes[target].key == key, begin < deadline else {
             let time = dead > 0 ? deadline : now + 1_000_000
-            events.add(.input(node: place, epoch: node.epoch, .dialFailed(key, reason: "no answer")), at: time)
+            events.add(.input(node: nodeIndex, epoch: node.epoch, .dialFailed(key, reason: "no answer")), at: time)
             return
         }
         events.add(
-            .dial(from: place, epoch: node.epoch, to: target, deadline: deadline),
-            at: begin + network.delay(from: place, to: target)
+            .dial(from: nodeIndex, epoch: node.epoch, to: target, deadline: deadline),
+            at: begin + network.delay(from: nodeIndex, to: target)
         )
     }
 
@@ -80,46 +82,46 @@ extension Simulation {
             return
         }
         guard !connection.isBroken, peer.epoch == epochs[1 - side] else {
-            if side == 0 { feed(.dialFailed(peer.key, reason: "broken off"), to: node.place) }
+            if side == 0 { feed(.dialFailed(peer.key, reason: "broken off"), to: node.nodeIndex) }
             return
         }
         network.connections[index][side].isUp = true
-        note(UInt64(index), "node \(node.place) is connected with \(peer.place)")
+        note(UInt64(index), "node \(node.nodeIndex) is connected with \(peer.nodeIndex)")
         guard !node.isPuppet else {
             network.connections[index][side].session = PuppetSession()
             return
         }
         let links = node.connections.count {
             let other = network.connections[$0]
-            return other[other[0].node == node.place ? 0 : 1].isUp && other.joins(peer.place)
+            return other[other[0].node == node.nodeIndex ? 0 : 1].isUp && other.joins(peer.nodeIndex)
         }
         if links > settings.engine.linksPerNodeMax + 1 {
-            violate("node \(node.place) has \(links) connections with a peer")
+            violate("node \(node.nodeIndex) has \(links) connections with a peer")
         }
-        let address = side == 0 ? VirtualAlliance.address(of: peer.place) : nil
+        let address = side == 0 ? VirtualAlliance.address(of: peer.nodeIndex) : nil
         let link = Network.link(index, side: side)
-        feed(.linkUp(link, node: peer.key, dialled: side == 0, address: address), to: node.place)
+        feed(.linkUp(link, node: peer.key, dialled: side == 0, address: address), to: node.nodeIndex)
     }
 
-    func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at place: Int) {
+    func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at nodeIndex: Int) {
         let index = Network.connection(of: link)
         let side = Network.side(of: link)
         guard network.connections[index][side].isUp else { return }
         if let refusal {
-            note(UInt64(refusal.code), "node \(place) ends a session: \(refusal.reason)")
-            if !refusal.isOrderly { nodes[place].notes.ends[refusal.code, default: 0] += 1 }
+            note(UInt64(refusal.code), "node \(nodeIndex) ends a session: \(refusal.reason)")
+            if !refusal.isOrderly { nodes[nodeIndex].notes.ends[refusal.code, default: 0] += 1 }
             let message = PeerMessage.refusal(refusal)
             transmit(Parcel(message: message, byteCount: note(message)), connection: index, to: 1 - side)
         }
         network.connections[index][side].isUp = false
         network.connections[index][side].discardUnread()
-        nodes[place].connections.removeAll { $0 == index }
+        nodes[nodeIndex].connections.removeAll { $0 == index }
         // The other side learns of the end after all earlier messages.
         let other = network.connections[index][1 - side].node
         let arrival = network.connections[index][1 - side].lastArrival
-        let time = max(arrival, now + network.delay(from: place, to: other))
+        let time = max(arrival, now + network.delay(from: nodeIndex, to: other))
         events.add(.down(connection: index, side: 1 - side), at: time)
-        schedule(after: 0, .input(node: place, epoch: nodes[place].epoch, .linkDown(link)))
+        schedule(after: 0, .input(node: nodeIndex, epoch: nodes[nodeIndex].epoch, .linkDown(link)))
     }
 
     func goDown(connection index: Int, side: Int) {
@@ -136,7 +138,7 @@ extension Simulation {
         }
         network.connections[index][side].isUp = false
         network.connections[index].isBroken = true
-        feed(.linkDown(Network.link(index, side: side)), to: node.place)
+        feed(.linkDown(Network.link(index, side: side)), to: node.nodeIndex)
     }
 
     // MARK: - Blocks

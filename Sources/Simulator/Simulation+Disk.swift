@@ -7,20 +7,20 @@ import Governance
 
 extension Simulation {
     /// Queues a transaction; the disk executes it after all earlier ones.
-    func begin(_ transaction: Transaction, at place: Int) {
-        guard settings.costs == nil else { return beginInTurn(transaction, at: place) }
-        let node = nodes[place]
+    func begin(_ transaction: Transaction, at nodeIndex: Int) {
+        guard settings.costs == nil else { return beginInTurn(transaction, at: nodeIndex) }
+        let node = nodes[nodeIndex]
         let range = node.storingMilliseconds ?? settings.storingMilliseconds
         let time = UInt64.random(in: range.lowerBound * 1_000_000...range.upperBound * 1_000_000, using: &diskRandom)
         node.diskFreeAt = max(node.diskFreeAt, now) + time
         node.transactions.append(transaction)
-        events.add(.transaction(node: place, epoch: node.epoch), at: node.diskFreeAt)
+        events.add(.transaction(node: nodeIndex, epoch: node.epoch), at: node.diskFreeAt)
     }
 
     /// Executes the next transaction.
-    func commitNext(at place: Int) {
-        guard settings.costs == nil else { return endTransaction(at: place) }
-        let node = nodes[place]
+    func commitNext(at nodeIndex: Int) {
+        guard settings.costs == nil else { return endTransaction(at: nodeIndex) }
+        let node = nodes[nodeIndex]
         guard node.nextTransaction < node.transactions.count else { return }
         let transaction = node.transactions[node.nextTransaction]
         node.nextTransaction += 1
@@ -28,12 +28,12 @@ extension Simulation {
             node.transactions.removeAll(keepingCapacity: true)
             node.nextTransaction = 0
         }
-        if let input = commit(transaction, at: place) { answer(input, at: place) }
+        if let input = commit(transaction, at: nodeIndex) { answer(input, at: nodeIndex) }
     }
 
     /// Executes a transaction and returns the engine's input about it.
-    func commit(_ transaction: Transaction, at place: Int) -> EngineInput? {
-        let node = nodes[place]
+    func commit(_ transaction: Transaction, at nodeIndex: Int) -> EngineInput? {
+        let node = nodes[nodeIndex]
         switch transaction {
         case .write, .change: break
         case .store, .statement, .announcement: keepHistory(node)
@@ -58,17 +58,17 @@ extension Simulation {
             keep(delta, at: node)
             return nil
         case .change(let changes, let askedAt):
-            change(place, changes, askedAt: askedAt)
+            change(nodeIndex, changes, askedAt: askedAt)
             return nil
         }
     }
 
     /// Reports the result of a transaction to the engine, in the order of the transactions. A crash may occur before
     /// the report.
-    func answer(_ input: EngineInput, at place: Int) {
-        let node = nodes[place]
+    func answer(_ input: EngineInput, at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         node.answeredAt = max(node.answeredAt, now + UInt64.random(in: 0...2_000_000, using: &diskRandom))
-        events.add(.input(node: place, epoch: node.epoch, input), at: node.answeredAt)
+        events.add(.input(node: nodeIndex, epoch: node.epoch, input), at: node.answeredAt)
     }
 
     private func store(_ delta: VerifiedDelta, at node: VirtualNode) -> StoreOutcome {
@@ -79,7 +79,7 @@ extension Simulation {
             node.notes.deliveries += 1
             node.notes.recordsDelivered += records
             node.clock.observe(delta.header.stamp, wallMilliseconds: node.wallMilliseconds(at: now))
-            if let index = pool.index(ofHead: delta.hash) { spread.stored(index, at: node.place, now: now) }
+            if let index = pool.index(ofHead: delta.hash) { spread.stored(index, at: node.nodeIndex, now: now) }
             return .applied
         case .duplicate, .gap: return .skipped
         case .refused(let refusal): return .refused(refusal)
@@ -95,11 +95,11 @@ extension Simulation {
         // Storing in memory never throws.
         let outcome = try! applier.apply(delta, to: &node.disk)
         if case .applied = outcome {
-            note(delta.hash.word0, "node \(node.place) stores \(name(of: delta.log)):\(delta.header.sequence)")
-            if isHeld { violate("node \(node.place) applies delta \(delta.header.sequence) of a log twice") }
+            note(delta.hash.word0, "node \(node.nodeIndex) stores \(name(of: delta.log)):\(delta.header.sequence)")
+            if isHeld { violate("node \(node.nodeIndex) applies delta \(delta.header.sequence) of a log twice") }
             let previous = before.map { pool.entries[Int($0)].delta.hash }
             if previous != delta.header.previous {
-                violate("node \(node.place) applies delta \(delta.header.sequence) of a log out of its chain")
+                violate("node \(node.nodeIndex) applies delta \(delta.header.sequence) of a log out of its chain")
             }
             if settings.plant == .applyTwice, UInt8.random(in: 0..<20, using: &faultRandom) == 0,
                 let index = pool.index(ofHead: delta.hash)
@@ -126,7 +126,7 @@ extension Simulation {
             changed(node)
         }
         guard node.disk.frontierSum != before else { return false }
-        note(limit ?? 0, "node \(node.place) counts \(name(of: log)) up to \(limit.map { "\($0)" } ?? "its end")")
+        note(limit ?? 0, "node \(node.nodeIndex) counts \(name(of: log)) up to \(limit.map { "\($0)" } ?? "its end")")
         changed(node)
         return true
     }
@@ -135,18 +135,18 @@ extension Simulation {
     func changed(_ node: VirtualNode) {
         let frontier = node.disk.frontierSum
         note(frontier.low)
-        if let other = checkers.compare(frontier: frontier, digest: node.disk.digest, place: node.place) {
-            violate("nodes \(other) and \(node.place) hold the same deltas and have different digests")
+        if let other = checkers.compare(frontier: frontier, digest: node.disk.digest, nodeIndex: node.nodeIndex) {
+            violate("nodes \(other) and \(node.nodeIndex) hold the same deltas and have different digests")
         }
     }
 
     // MARK: - Reading
 
-    func read(_ range: LogRange, bytesMax: UInt64, at place: Int) -> [StoredDelta] {
+    func read(_ range: LogRange, bytesMax: UInt64, at nodeIndex: Int) -> [StoredDelta] {
         var size: UInt64 = 0
         var deltas: [StoredDelta] = []
         var sequence = range.from
-        while let index = nodes[place].disk.index(of: range.log, sequence: sequence) {
+        while let index = nodes[nodeIndex].disk.index(of: range.log, sequence: sequence) {
             let entry = pool.entries[Int(index)]
             guard deltas.isEmpty || size + UInt64(entry.bytes.count) <= bytesMax else { break }
             size += UInt64(entry.bytes.count)
@@ -156,10 +156,10 @@ extension Simulation {
         return deltas
     }
 
-    func readHeaders(_ range: LogRange, at place: Int) -> [SignedHeader] {
+    func readHeaders(_ range: LogRange, at nodeIndex: Int) -> [SignedHeader] {
         var headers: [SignedHeader] = []
         var sequence = range.from
-        while sequence <= range.to, let index = nodes[place].disk.index(of: range.log, sequence: sequence) {
+        while sequence <= range.to, let index = nodes[nodeIndex].disk.index(of: range.log, sequence: sequence) {
             let delta = pool.entries[Int(index)].delta
             headers.append(SignedHeader(header: delta.headerBytes, signature: delta.signature))
             sequence += 1

@@ -17,49 +17,50 @@ extension Simulation {
         }
     }
 
-    func perform(_ work: Plan.WorkStep) { change(work.place % nodes.count, work.changes) }
+    func perform(_ work: Plan.WorkStep) { change(work.nodeIndex % nodes.count, work.changes) }
 
     package func perform(_ fault: Fault) {
         note(1, "fault: \(fault)")
-        func place(_ number: Int) -> Int { number % nodes.count }
+        func nodeIndex(_ number: Int) -> Int { number % nodes.count }
         func node(_ number: Int) -> VirtualNode { nodes[number % nodes.count] }
         switch fault {
-        case .crash(let number, let isClean): crash(place(number), isClean: isClean)
-        case .cutPower(let number): cutPower(place(number))
-        case .start(let number): start(place(number))
+        case .crash(let number, let isClean): crash(nodeIndex(number), isClean: isClean)
+        case .cutPower(let number): cutPower(nodeIndex(number))
+        case .start(let number): start(nodeIndex(number))
         case .doom(let number): node(number).isDoomed = true
         case .doomInWrite(let number): node(number).isDoomedInWrite = true
-        case .pause(let number): pause(place(number))
-        case .resume(let number): resume(place(number))
+        case .pause(let number): pause(nodeIndex(number))
+        case .resume(let number): resume(nodeIndex(number))
         case .join(let number):
-            if node(number).isRunning, node(number).role == nil { start(admit(sponsor: place(number))) }
-        case .leave(let number): leave(place(number))
-        case .role(let number, let role): take(role, at: place(number))
+            if node(number).isRunning, node(number).role == nil { start(admit(sponsor: nodeIndex(number))) }
+        case .leave(let number): leave(nodeIndex(number))
+        case .role(let number, let role): take(role, at: nodeIndex(number))
         case .slowDisk(let number, let milliseconds): node(number).storingMilliseconds = milliseconds
         case .lyingDisk(let number, let isLying):
             node(number).isLying = isLying
             node(number).history = []
         case .snapshot(let number): node(number).snapshot = snapshot(node(number))
-        case .rollBack(let number): rollBack(place(number))
-        case .copyFolder(let number): copyFolder(of: place(number))
-        case .stall(let number, let isStalling): setStalling(place(number), isStalling)
+        case .rollBack(let number): rollBack(nodeIndex(number))
+        case .copyFolder(let number): copyFolder(of: nodeIndex(number))
+        case .stall(let number, let isStalling): setStalling(nodeIndex(number), isStalling)
         case .limit(let number, let log, let sequence):
             guard !pool.logs.isEmpty else { break }
             let id = pool.logs[log % pool.logs.count]
             node(number).limits[id] = sequence
-            demandLimits([id], at: place(number))
+            demandLimits([id], at: nodeIndex(number))
         case .clock(let number, let ahead, let drift):
             node(number).clockAheadMilliseconds = ahead
             node(number).driftPerMillion = drift
         case .format(let number, let format): node(number).format = format
         case .ignoreBroadcast(let number, let isIgnoring): node(number).ignoresBroadcast = isIgnoring
-        case .block(let from, let to): if place(from) != place(to) { block(from: place(from), to: place(to)) }
-        case .unblock(let from, let to): unblock(from: place(from), to: place(to))
+        case .block(let from, let to):
+            if nodeIndex(from) != nodeIndex(to) { block(from: nodeIndex(from), to: nodeIndex(to)) }
+        case .unblock(let from, let to): unblock(from: nodeIndex(from), to: nodeIndex(to))
         case .part(let shape): part(shape)
         case .heal: heal()
         case .breakLinks(let one, let other, let isNoticedByBoth):
-            breakLinks(place(one), place(other), isNoticedByBoth: isNoticedByBoth)
-        case .clog(let number, let rate): network.clogged[place(number)] = rate
+            breakLinks(nodeIndex(one), nodeIndex(other), isNoticedByBoth: isNoticedByBoth)
+        case .clog(let number, let rate): network.clogged[nodeIndex(number)] = rate
         case .loss(let permille): network.settings.lossPermille = permille
         case .pushLoss(let permille): network.settings.pushLossPermille = permille
         case .duplication(let permille): network.settings.duplicatePermille = permille
@@ -68,11 +69,11 @@ extension Simulation {
     }
 
     /// Sets the bounds of logs at a running node. A stopped node sets them when it starts.
-    private func demandLimits(_ logs: [LogID], at place: Int) {
-        let node = nodes[place]
+    private func demandLimits(_ logs: [LogID], at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         guard node.box != nil else { return }
         let changes = logs.map { relimit($0, at: node) }
-        if changes.contains(true) { answer(.committed([], summary: node.summary), at: place) }
+        if changes.contains(true) { answer(.committed([], summary: node.summary), at: nodeIndex) }
     }
 
     private func part(_ shape: Fault.Shape) {
@@ -128,27 +129,27 @@ extension Simulation {
             node.driftPerMillion = 0
             node.isDoomed = false
             node.isDoomedInWrite = false
-            resume(node.place)
-            setStalling(node.place, false)
-            if node.place != node.number { leave(node.place) }
+            resume(node.nodeIndex)
+            setStalling(node.nodeIndex, false)
+            if node.nodeIndex != node.number { leave(node.nodeIndex) }
         }
         let limited = agreeOnLimits()
-        defer { for node in nodes { demandLimits(limited, at: node.place) } }
-        let candidates = nodes.filter { !$0.hasLeft && $0.role == nil }.map(\.place)
+        defer { for node in nodes { demandLimits(limited, at: node.nodeIndex) } }
+        let candidates = nodes.filter { !$0.hasLeft && $0.role == nil }.map(\.nodeIndex)
         var downMax = candidates.count / 3
         var core: [Int] = []
-        for place in candidates {
+        for nodeIndex in candidates {
             let draw = UInt8.random(in: 0..<8, using: &faultRandom)
             if draw == 0, downMax > 0 {
                 downMax -= 1
-                crash(place)
+                crash(nodeIndex)
                 continue
             }
-            if draw < 4 { crash(place, isClean: draw.isMultiple(of: 2)) }
-            core.append(place)
-            start(place)
+            if draw < 4 { crash(nodeIndex, isClean: draw.isMultiple(of: 2)) }
+            core.append(nodeIndex)
+            start(nodeIndex)
         }
-        for node in nodes where node.role != nil { start(node.place) }
+        for node in nodes where node.role != nil { start(node.nodeIndex) }
         return known(of: core)
     }
 
@@ -165,48 +166,48 @@ extension Simulation {
 
     /// The nodes that the founders among them know, directly or through each other. If only vanished nodes knew a node,
     /// no other node has heard of it and it would need a new admission.
-    private func known(of places: [Int]) -> [Int] {
-        var known = places.filter { nodes[$0].number < alliance.enrolments.count }
-        var others = places.filter { nodes[$0].number >= alliance.enrolments.count }
+    private func known(of nodeIndices: [Int]) -> [Int] {
+        var known = nodeIndices.filter { nodes[$0].number < alliance.enrolments.count }
+        var others = nodeIndices.filter { nodes[$0].number >= alliance.enrolments.count }
         while let next = others.firstIndex(where: { other in
             known.contains { nodes[$0].box?.engine.roster.organization(of: nodes[other].key) != nil }
         }) {
             known.append(others.remove(at: next))
         }
-        for place in others { crash(place) }
+        for nodeIndex in others { crash(nodeIndex) }
         return known.sorted()
     }
 
     /// The data that these nodes have together.
-    package func holdings(of places: [Int]) -> Holdings {
+    package func holdings(of nodeIndices: [Int]) -> Holdings {
         var counts = Array(repeating: 0, count: pool.logs.count)
-        for place in places {
-            for (log, count) in nodes[place].disk.counts.enumerated() { counts[log] = max(counts[log], count) }
+        for nodeIndex in nodeIndices {
+            for (log, count) in nodes[nodeIndex].disk.counts.enumerated() { counts[log] = max(counts[log], count) }
         }
         return Holdings(counts: counts)
     }
 
     /// Records a violation for each delta in `holdings` that one of these nodes lacks. Of a forked log, only deltas
     /// before the fork count.
-    package func check(_ places: [Int], hold holdings: Holdings) {
-        for place in places {
-            let counts = nodes[place].disk.counts
+    package func check(_ nodeIndices: [Int], hold holdings: Holdings) {
+        for nodeIndex in nodeIndices {
+            let counts = nodes[nodeIndex].disk.counts
             for (number, wanted) in holdings.counts.enumerated() where wanted > 0 {
                 let log = pool.logs[number]
-                let limit = nodes[place].box?.engine.forks[log].map { Int(clamping: $0) - 1 } ?? wanted
+                let limit = nodes[nodeIndex].box?.engine.forks[log].map { Int(clamping: $0) - 1 } ?? wanted
                 let held = number < counts.count ? counts[number] : 0
                 guard held < min(wanted, limit) else { continue }
-                violate("node \(place) holds \(held) of \(wanted) deltas of log \(name(of: log)) in the end")
+                violate("node \(nodeIndex) holds \(held) of \(wanted) deltas of log \(name(of: log)) in the end")
             }
-            checkAcknowledged(nodes[place])
+            checkAcknowledged(nodes[nodeIndex])
         }
     }
 
     /// Records a violation for each node whose records differ from a fresh merge of its deltas within the bounds of
     /// their logs.
-    package func checkDerivation(_ places: [Int]) {
-        for place in places {
-            let disk = nodes[place].disk
+    package func checkDerivation(_ nodeIndices: [Int]) {
+        for nodeIndex in nodeIndices {
+            let disk = nodes[nodeIndex].disk
             var fresh = VirtualDisk(pool: pool)
             for (log, bound) in disk.bounds { fresh.setBound(bound, of: log) }
             for (number, count) in disk.counts.enumerated() where count > 0 {
@@ -216,8 +217,9 @@ extension Simulation {
                     _ = try! applier.apply(pool.entries[Int(index)].delta, to: &fresh)
                 }
             }
-            if fresh.digest != disk.digest || fresh.shownCount != disk.shownCount || fresh.excluded != disk.excluded {
-                violate("node \(place) shows other records than its counting deltas give")
+            if fresh.digest != disk.digest || fresh.visibleCount != disk.visibleCount || fresh.excluded != disk.excluded
+            {
+                violate("node \(nodeIndex) shows other records than its counting deltas give")
             }
         }
     }

@@ -6,14 +6,14 @@ extension Simulation {
     // MARK: - Arrivals
 
     /// Handles an event of the node itself: at once, or when the processor has time.
-    func take(_ event: Event, at place: Int) {
+    func take(_ event: Event, at nodeIndex: Int) {
         guard settings.costs != nil else { return execute(event) }
-        nodes[place].processor.own.events.append(event)
-        if !nodes[place].processor.own.isInTurn {
-            nodes[place].processor.own.isInTurn = true
-            nodes[place].processor.turns.append(.own)
+        nodes[nodeIndex].processor.own.events.append(event)
+        if !nodes[nodeIndex].processor.own.isInTurn {
+            nodes[nodeIndex].processor.own.isInTurn = true
+            nodes[nodeIndex].processor.turns.append(.own)
         }
-        work(at: place)
+        work(at: nodeIndex)
     }
 
     /// Handles an event of a connection: at once, or after all earlier events of the connection.
@@ -41,14 +41,14 @@ extension Simulation {
 
     /// Stops reading a link until this time. Arriving messages wait in order and count as in flight, so the sender's
     /// window closes as with a full socket.
-    func hold(_ link: LinkID, until instant: Instant, at place: Int) {
+    func hold(_ link: LinkID, until instant: Instant, at nodeIndex: Int) {
         let (connection, number) = (Network.connection(of: link), Network.side(of: link))
         let side = network.connections[connection][number]
         guard side.isUp, instant.nanoseconds > now, settings.plant != .readOn else { return }
-        nodes[place].notes.holds += 1
+        nodes[nodeIndex].notes.holds += 1
         let peer = nodes[network.connections[connection][1 - number].node]
-        if peer.role == nil { nodes[place].notes.holdsOfHonest += 1 }
-        note(instant.nanoseconds, "node \(place) reads nothing of link \(link.number) for a while")
+        if peer.role == nil { nodes[nodeIndex].notes.holdsOfHonest += 1 }
+        note(instant.nanoseconds, "node \(nodeIndex) reads nothing of link \(link.number) for a while")
         side.readsAgainAt = instant.nanoseconds
         events.add(.readOn(connection: connection, side: number), at: instant.nanoseconds)
     }
@@ -56,8 +56,8 @@ extension Simulation {
     // MARK: - Working
 
     /// Begins the next turn, unless one is in progress.
-    func work(at place: Int) {
-        let node = nodes[place]
+    func work(at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         guard let costs = settings.costs, node.isRunning, !node.processor.isWorking,
             let source = node.processor.turns.popFirst()
         else { return }
@@ -71,12 +71,12 @@ extension Simulation {
         node.processor.isWorking = true
         set(left, of: source, at: node)
         let end = node.processor.slices?.end(of: time, from: now) ?? now + time
-        events.add(.worked(node: place, epoch: node.epoch, source, isDone: isDone), at: end)
+        events.add(.worked(node: nodeIndex, epoch: node.epoch, source, isDone: isDone), at: end)
     }
 
     /// Ends a turn: a finished input goes to the engine.
-    func endTurn(_ source: Processor.Source, isDone: Bool, at place: Int) {
-        let node = nodes[place]
+    func endTurn(_ source: Processor.Source, isDone: Bool, at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         let epoch = node.epoch
         if isDone, let event = popFirst(of: source, at: node) { execute(event) }
         guard node.epoch == epoch else { return }
@@ -90,7 +90,7 @@ extension Simulation {
             side.inbox.isInTurn = !side.inbox.events.isEmpty && side.readsAgainAt <= now
             if side.inbox.isInTurn { node.processor.turns.append(source) }
         }
-        work(at: place)
+        work(at: nodeIndex)
     }
 
     private func left(of source: Processor.Source, at node: VirtualNode, _ costs: HandlingCosts) -> InputCost {

@@ -90,41 +90,41 @@ struct Writer {
 
 extension Simulation {
     /// Queues a transaction, which is written in its turn.
-    func beginInTurn(_ transaction: Transaction, at place: Int) {
-        nodes[place].writer.append(transaction)
-        beginNext(at: place)
+    func beginInTurn(_ transaction: Transaction, at nodeIndex: Int) {
+        nodes[nodeIndex].writer.append(transaction)
+        beginNext(at: nodeIndex)
     }
 
-    private func beginNext(at place: Int) {
-        let node = nodes[place]
+    private func beginNext(at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         guard let costs = settings.costs,
             node.writer.begin(cost: { storingCost(of: $0.deltas, at: node, costs) })
         else { return }
         let range = node.storingMilliseconds ?? settings.storingMilliseconds
         var time = UInt64.random(in: range.lowerBound * 1_000_000...range.upperBound * 1_000_000, using: &diskRandom)
         for batch in node.writer.batches { time += storingCost(of: batch.deltas, at: node, costs) }
-        schedule(after: time, .transaction(node: place, epoch: node.epoch))
+        schedule(after: time, .transaction(node: nodeIndex, epoch: node.epoch))
     }
 
     /// Ends the transaction in progress, and reports its result to the engine.
-    func endTransaction(at place: Int) {
-        let node = nodes[place]
+    func endTransaction(at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         let (transactions, batches) = (node.writer.underway, node.writer.batches)
         node.writer.end()
         for transaction in transactions {
-            if let input = commit(transaction, at: place) { answer(input, at: place) }
+            if let input = commit(transaction, at: nodeIndex) { answer(input, at: nodeIndex) }
         }
         for batch in batches {
             let excess = excess(of: batch, at: node)
             guard
                 case .stored(let token, let outcomes, let summary, _)? = commit(
                     .store(token: batch.token, batch.deltas, from: batch.link),
-                    at: place
+                    at: nodeIndex
                 )
             else { continue }
-            answer(.stored(token: token, outcomes, summary: summary, excess: excess), at: place)
+            answer(.stored(token: token, outcomes, summary: summary, excess: excess), at: nodeIndex)
         }
-        beginNext(at: place)
+        beginNext(at: nodeIndex)
     }
 
     /// The microseconds that these deltas take beyond the usual time of such deltas.
@@ -139,17 +139,17 @@ extension Simulation {
 
     /// Discards the writer of a stopping node. The transaction in progress is either complete or absent; the rest is
     /// lost.
-    func abandonWriter(at place: Int) {
-        let node = nodes[place]
+    func abandonWriter(at nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         guard settings.costs != nil else { return }
         if node.writer.isWorking, Bool.random(using: &faultRandom) {
             for batch in node.writer.batches {
-                _ = commit(.store(token: batch.token, batch.deltas, from: batch.link), at: place)
+                _ = commit(.store(token: batch.token, batch.deltas, from: batch.link), at: nodeIndex)
             }
             // A change without a reported result may be present or absent; here it is absent.
             for transaction in node.writer.underway {
                 if case .change = transaction { continue }
-                _ = commit(transaction, at: place)
+                _ = commit(transaction, at: nodeIndex)
             }
         }
         node.writer = Writer()

@@ -19,13 +19,13 @@ package struct RecordChange: Hashable, Sendable {
 extension Simulation {
     /// Writes names of records of the node's own organization in one delta.
     @discardableResult
-    package func write(_ place: Int, _ names: [(localID: String, name: String)]) -> Int32? {
-        change(place, names.map { RecordChange(localID: $0.localID, name: $0.name) })
+    package func write(_ nodeIndex: Int, _ names: [(localID: String, name: String)]) -> Int32? {
+        change(nodeIndex, names.map { RecordChange(localID: $0.localID, name: $0.name) })
     }
 
     /// Requests a change, which waits for the disk like all other writes.
-    package func ask(_ place: Int, _ changes: [RecordChange]) {
-        begin(.change(changes, askedAt: now), at: place)
+    package func ask(_ nodeIndex: Int, _ changes: [RecordChange]) {
+        begin(.change(changes, askedAt: now), at: nodeIndex)
     }
 
     /// Changes records of the node's own organization in one delta. Returns the delta's number in the pool after it is
@@ -33,8 +33,8 @@ extension Simulation {
     ///
     /// - Parameter askedAt: the time of the request, in nanoseconds since the start; nil for now.
     @discardableResult
-    package func change(_ place: Int, _ changes: [RecordChange], askedAt: UInt64? = nil) -> Int32? {
-        let node = nodes[place]
+    package func change(_ nodeIndex: Int, _ changes: [RecordChange], askedAt: UInt64? = nil) -> Int32? {
+        let node = nodes[nodeIndex]
         guard node.isRunning, let box = node.box else { return nil }
         let drafts = hostile(changes.compactMap { draft($0, at: node) }, by: node.role)
         guard !drafts.isEmpty else { return nil }
@@ -59,7 +59,7 @@ extension Simulation {
         )
         let index = pool.add(delta)
         fork(delta, at: node)
-        spread.begun(index, at: place, now: askedAt ?? now)
+        spread.begun(index, at: nodeIndex, now: askedAt ?? now)
         commitOwn(delta, at: node)
         return node.box == nil ? nil : index
     }
@@ -68,25 +68,25 @@ extension Simulation {
     /// two is harmless.
     private func commitOwn(_ delta: VerifiedDelta, at node: VirtualNode) {
         if node.token?.log != delta.log {
-            node.token = VirtualToken(place: node.place, boot: node.boot, log: delta.log)
+            node.token = VirtualToken(nodeIndex: node.nodeIndex, boot: node.boot, log: delta.log)
         }
         node.token?.head = node.disk.head(of: delta.log)
         node.token?.intended = delta.head
         if settings.plant == .sendBeforeDurable {
-            answer(.committed([delta], summary: node.summary), at: node.place)
-            begin(.write(delta), at: node.place)
+            answer(.committed([delta], summary: node.summary), at: node.nodeIndex)
+            begin(.write(delta), at: node.nodeIndex)
             return
         }
         if node.isDoomedInWrite {
             if Bool.random(using: &faultRandom) { keep(delta, at: node) }
-            crash(node.place, isClean: Bool.random(using: &faultRandom))
+            crash(node.nodeIndex, isClean: Bool.random(using: &faultRandom))
             return
         }
         keep(delta, at: node)
         node.token?.head = delta.head
         node.token?.intended = nil
         node.acknowledged[delta.log] = delta.header.sequence
-        answer(.committed([delta], summary: node.summary), at: node.place)
+        answer(.committed([delta], summary: node.summary), at: node.nodeIndex)
     }
 
     /// Writes an own delta to the disk; it is durable if the disk does not lie.
@@ -96,7 +96,7 @@ extension Simulation {
         node.lastLog = delta.log
         if let other = checkers.continued(delta), node.role == nil {
             violate(
-                "node \(node.place) continues its log with a second delta \(delta.header.sequence): "
+                "node \(node.nodeIndex) continues its log with a second delta \(delta.header.sequence): "
                     + "\(other.hex.prefix(8)) and \(delta.hash.hex.prefix(8))"
             )
         }
@@ -126,8 +126,8 @@ extension Simulation {
     }
 
     /// Writes a delta to a node's disk without informing a running engine.
-    package func put(_ delta: VerifiedDelta, into place: Int) {
-        apply(delta, to: nodes[place])
-        note(delta.hash.word0, "a delta is put into the folder of node \(place)")
+    package func put(_ delta: VerifiedDelta, into nodeIndex: Int) {
+        apply(delta, to: nodes[nodeIndex])
+        note(delta.hash.word0, "a delta is put into the folder of node \(nodeIndex)")
     }
 }

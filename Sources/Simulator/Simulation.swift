@@ -113,7 +113,7 @@ package final class Simulation {
         for number in 0..<count + settings.puppets { _ = announcements.insert(alliance.announcement(of: number)) }
         nodes = (0..<count + settings.puppets).map {
             VirtualNode(
-                place: $0,
+                nodeIndex: $0,
                 number: $0,
                 alliance: alliance,
                 pool: pool,
@@ -128,7 +128,7 @@ package final class Simulation {
         }
         if let plant = settings.plant.flatMap(StoragePlant.init) {
             // Only some nodes have the bug: if all made the same mistake, they would agree.
-            for node in nodes where node.place % 2 == 0 { node.disk.plant = plant }
+            for node in nodes where node.nodeIndex % 2 == 0 { node.disk.plant = plant }
         }
     }
 
@@ -136,25 +136,25 @@ package final class Simulation {
 
     package var count: Int { nodes.count }
     /// The box of a running node's engine; nil if the node does not run.
-    package func box(_ place: Int) -> EngineBox? { nodes[place].box }
-    package func storage(_ place: Int) -> VirtualDisk { nodes[place].disk }
-    package func notes(_ place: Int) -> Notes { nodes[place].notes }
+    package func box(_ nodeIndex: Int) -> EngineBox? { nodes[nodeIndex].box }
+    package func storage(_ nodeIndex: Int) -> VirtualDisk { nodes[nodeIndex].disk }
+    package func notes(_ nodeIndex: Int) -> Notes { nodes[nodeIndex].notes }
     /// The organization of a node.
-    package func organizationNumber(_ place: Int) -> Int { nodes[place].organization }
+    package func organizationNumber(_ nodeIndex: Int) -> Int { nodes[nodeIndex].organization }
     /// The last start of a node, in nanoseconds since the start of the run.
-    package func startedAt(_ place: Int) -> UInt64 { nodes[place].startedAt }
+    package func startedAt(_ nodeIndex: Int) -> UInt64 { nodes[nodeIndex].startedAt }
     /// The processor time of a node's work in nanoseconds; 0 if work takes no time.
-    package func workedNanoseconds(_ place: Int) -> UInt64 { nodes[place].processor.worked }
+    package func workedNanoseconds(_ nodeIndex: Int) -> UInt64 { nodes[nodeIndex].processor.worked }
     /// The bytes in flight to a node, including messages that are not handled yet.
-    package func unreadBytes(_ place: Int) -> Int {
-        nodes[place].connections.reduce(0) { sum, index in
+    package func unreadBytes(_ nodeIndex: Int) -> Int {
+        nodes[nodeIndex].connections.reduce(0) { sum, index in
             let connection = network.connections[index]
-            return sum + connection[connection[0].node == place ? 0 : 1].outstandingBytes
+            return sum + connection[connection[0].node == nodeIndex ? 0 : 1].outstandingBytes
         }
     }
     /// The fraction of a node's neighbour slots that one organization occupies.
-    package func neighbourShare(of organization: Int, at place: Int) -> Double {
-        guard let topology = nodes[place].box?.engine.topology() else { return 0 }
+    package func neighbourShare(of organization: Int, at nodeIndex: Int) -> Double {
+        guard let topology = nodes[nodeIndex].box?.engine.topology() else { return 0 }
         let keys = Set(nodes.filter { $0.organization == organization }.map(\.key))
         let hostile = topology.active.count { keys.contains($0.node) }
         return Double(hostile) / Double(max(settings.engine.overlay.neighboursMax, topology.active.count))
@@ -171,15 +171,15 @@ package final class Simulation {
 
     /// True if the same deltas count at these nodes, with the same digest, and their engines know it. Deltas behind the
     /// bound of a forked log may differ.
-    package func areEqual(_ places: [Int]) -> Bool {
-        guard let first = places.first.map({ nodes[$0] }) else { return true }
+    package func areEqual(_ nodeIndices: [Int]) -> Bool {
+        guard let first = nodeIndices.first.map({ nodes[$0] }) else { return true }
         guard let box = first.box else { return false }
-        return places.allSatisfy { place in
-            let node = nodes[place]
+        return nodeIndices.allSatisfy { nodeIndex in
+            let node = nodes[nodeIndex]
             return
                 node.disk.frontierSum == first.disk.frontierSum && node.disk.digest == first.disk.digest
                 && node.box?.engine.fingerprint == box.engine.fingerprint
-        } && places.allSatisfy { nodes[$0].box?.engine.governance == box.engine.governance }
+        } && nodeIndices.allSatisfy { nodes[$0].box?.engine.governance == box.engine.governance }
     }
 
     /// The heads and peers of each node, for a failing test.
@@ -190,7 +190,7 @@ package final class Simulation {
             }
             let peers =
                 node.box?.engine.peerStatuses(now: Instant(nanoseconds: now)).map(\.standing.rawValue) ?? ["down"]
-            return "\(node.place): \(heads.joined(separator: " ")) \(peers)"
+            return "\(node.nodeIndex): \(heads.joined(separator: " ")) \(peers)"
         }.joined(separator: "\n") + violations.prefix(5).map { "\n" + $0 }.joined()
     }
 
@@ -222,16 +222,16 @@ package final class Simulation {
 
     func handle(_ event: Event) {
         switch event {
-        case .input(let place, let epoch, _):
-            guard isCurrent(place, epoch, event) else { return }
-            take(event, at: place)
-        case .timer(let place, let epoch, let instant):
-            guard isCurrent(place, epoch, event), nodes[place].timerAt == instant else { return }
-            take(event, at: place)
+        case .input(let nodeIndex, let epoch, _):
+            guard isCurrent(nodeIndex, epoch, event) else { return }
+            take(event, at: nodeIndex)
+        case .timer(let nodeIndex, let epoch, let instant):
+            guard isCurrent(nodeIndex, epoch, event), nodes[nodeIndex].timerAt == instant else { return }
+            take(event, at: nodeIndex)
         case .arrival(let connection, let side, let parcel): arrive(parcel, connection: connection, side: side)
-        case .transaction(let place, let epoch):
-            guard isCurrent(place, epoch, event) else { return }
-            commitNext(at: place)
+        case .transaction(let nodeIndex, let epoch):
+            guard isCurrent(nodeIndex, epoch, event) else { return }
+            commitNext(at: nodeIndex)
         case .dial(let from, let epoch, let to, _):
             guard isCurrent(from, epoch, event) else { return }
             if nodes[to].isRunning { take(event, at: to) } else { execute(event) }
@@ -239,9 +239,9 @@ package final class Simulation {
             take(event, on: connection, side: side)
         case .fault(let index): if !areFaultsOver { perform(plan.faults[index].fault) }
         case .work(let index): perform(plan.work[index])
-        case .worked(let place, let epoch, let source, let isDone):
-            guard isCurrent(place, epoch, event) else { return }
-            endTurn(source, isDone: isDone, at: place)
+        case .worked(let nodeIndex, let epoch, let source, let isDone):
+            guard isCurrent(nodeIndex, epoch, event) else { return }
+            endTurn(source, isDone: isDone, at: nodeIndex)
         case .readOn(let connection, let side): readOn(connection: connection, side: side)
         case .attack: attack()
         }
@@ -250,10 +250,10 @@ package final class Simulation {
     /// Executes an event that had to wait for the processor.
     func execute(_ event: Event) {
         switch event {
-        case .input(let place, let epoch, let input):
-            if nodes[place].epoch == epoch { feed(input, to: place) }
-        case .timer(let place, let epoch, let instant):
-            if nodes[place].epoch == epoch, nodes[place].timerAt == instant { feed(.timer, to: place) }
+        case .input(let nodeIndex, let epoch, let input):
+            if nodes[nodeIndex].epoch == epoch { feed(input, to: nodeIndex) }
+        case .timer(let nodeIndex, let epoch, let instant):
+            if nodes[nodeIndex].epoch == epoch, nodes[nodeIndex].timerAt == instant { feed(.timer, to: nodeIndex) }
         case .arrival(let connection, let side, let parcel): hear(parcel, connection: connection, side: side)
         case .dial(let from, let epoch, let to, let deadline):
             if nodes[from].epoch == epoch { answerDial(from: from, to: to, deadline: deadline) }
@@ -264,8 +264,8 @@ package final class Simulation {
     }
 
     /// True if the node has not restarted since it began this; if it is paused, the event waits.
-    private func isCurrent(_ place: Int, _ epoch: UInt64, _ event: Event) -> Bool {
-        let node = nodes[place]
+    private func isCurrent(_ nodeIndex: Int, _ epoch: UInt64, _ event: Event) -> Bool {
+        let node = nodes[nodeIndex]
         guard node.epoch == epoch else { return false }
         guard !node.isPaused else {
             node.backlog.append(event)
@@ -282,8 +282,8 @@ package final class Simulation {
     private static let invariantsEvery: UInt64 = 32
 
     /// Gives an engine an input, and carries out its actions.
-    func feed(_ input: EngineInput, to place: Int) {
-        let node = nodes[place]
+    func feed(_ input: EngineInput, to nodeIndex: Int) {
+        let node = nodes[nodeIndex]
         guard node.box != nil else { return }
         let actions = node.box!.engine.step(
             input,
@@ -291,18 +291,18 @@ package final class Simulation {
             wallMilliseconds: node.wallMilliseconds(at: now)
         )
         if eventCount.isMultiple(of: Self.invariantsEvery), let what = node.box!.engine.checkInvariants() {
-            violate("an invariant does not hold at node \(place): \(what)")
+            violate("an invariant does not hold at node \(nodeIndex): \(what)")
         }
         mix.add(now)
-        mix.add(UInt64(place) << 32 | UInt64(actions.count))
+        mix.add(UInt64(nodeIndex) << 32 | UInt64(actions.count))
         var done = 0
         let isCut = node.isDoomed && actions.count > 1
         let end = isCut ? Int.random(in: 0..<actions.count, using: &faultRandom) : actions.count
         while done < end {
-            perform(actions[done], at: place)
+            perform(actions[done], at: nodeIndex)
             done += 1
         }
-        if isCut { crash(place, isClean: Bool.random(using: &faultRandom)) }
+        if isCut { crash(nodeIndex, isClean: Bool.random(using: &faultRandom)) }
     }
 
     /// Adds a word to the trace.

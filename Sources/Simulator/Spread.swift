@@ -16,39 +16,39 @@ package struct Spread: Sendable {
     /// True while new deltas are watched.
     package var isWatching = false
     /// The number of nodes.
-    package var placeCount = 0
+    package var nodeCount = 0
     /// The courses, ordered by their start.
     package private(set) var courses: [Course] = []
     private var positions: [Int32: Int] = [:]
 
     /// Starts the course of an own delta that is about to be committed.
-    mutating func begun(_ index: Int32, at place: Int, now: UInt64) {
+    mutating func begun(_ index: Int32, at nodeIndex: Int, now: UInt64) {
         guard isWatching else { return }
         var course = Course(
-            author: place,
+            author: nodeIndex,
             begunAt: now,
-            hops: Array(repeating: nil, count: placeCount),
-            storedAt: Array(repeating: nil, count: placeCount)
+            hops: Array(repeating: nil, count: nodeCount),
+            storedAt: Array(repeating: nil, count: nodeCount)
         )
-        course.hops[place] = 0
-        course.storedAt[place] = now
+        course.hops[nodeIndex] = 0
+        course.storedAt[nodeIndex] = now
         positions[index] = courses.count
         courses.append(course)
     }
 
     /// Records the arrival of the delta at a node.
-    mutating func received(_ index: Int32, at place: Int, from sender: Int) {
-        guard let position = positions[index], place < placeCount, sender < placeCount else { return }
+    mutating func received(_ index: Int32, at nodeIndex: Int, from sender: Int) {
+        guard let position = positions[index], nodeIndex < nodeCount, sender < nodeCount else { return }
         courses[position].copies += 1
-        if courses[position].hops[place] == nil {
-            courses[position].hops[place] = (courses[position].hops[sender] ?? 0) + 1
+        if courses[position].hops[nodeIndex] == nil {
+            courses[position].hops[nodeIndex] = (courses[position].hops[sender] ?? 0) + 1
         }
     }
 
     /// Records that the delta is on a node's disk.
-    mutating func stored(_ index: Int32, at place: Int, now: UInt64) {
-        guard let position = positions[index], place < placeCount else { return }
-        if courses[position].storedAt[place] == nil { courses[position].storedAt[place] = now }
+    mutating func stored(_ index: Int32, at nodeIndex: Int, now: UInt64) {
+        guard let position = positions[index], nodeIndex < nodeCount else { return }
+        if courses[position].storedAt[nodeIndex] == nil { courses[position].storedAt[nodeIndex] = now }
     }
 
     /// Discards all courses.
@@ -60,15 +60,15 @@ package struct Spread: Sendable {
     // MARK: - Figures
 
     /// The number of deliveries to these nodes, without their own deltas.
-    package func deliveries(to places: [Int]) -> Int {
+    package func deliveries(to nodeIndices: [Int]) -> Int {
         courses.reduce(0) { sum, course in
-            sum + places.count { $0 != course.author && course.storedAt[$0] != nil }
+            sum + nodeIndices.count { $0 != course.author && course.storedAt[$0] != nil }
         }
     }
 
     /// The number of deliveries that these nodes still lack.
-    package func missing(at places: [Int]) -> Int {
-        courses.reduce(0) { sum, course in sum + places.count { course.storedAt[$0] == nil } }
+    package func missing(at nodeIndices: [Int]) -> Int {
+        courses.reduce(0) { sum, course in sum + nodeIndices.count { course.storedAt[$0] == nil } }
     }
 
     /// The number of deltas in messages, counted at each arrival.
@@ -76,8 +76,8 @@ package struct Spread: Sendable {
 
     /// Relative message redundancy (Leitão, Pereira, Rodrigues 2007, "Epidemic Broadcast Trees", section 4.1): copies
     /// per delivery, minus the necessary one.
-    package func redundancy(to places: [Int]) -> Double {
-        let deliveries = deliveries(to: places)
+    package func redundancy(to nodeIndices: [Int]) -> Double {
+        let deliveries = deliveries(to: nodeIndices)
         return deliveries == 0 ? 0 : Double(copies) / Double(deliveries) - 1
     }
 
@@ -86,17 +86,20 @@ package struct Spread: Sendable {
 
     /// The time from a write until the delta is on disk at the last of the nodes that have it, in milliseconds: the
     /// mean over all deltas.
-    package func delayMeanMilliseconds(at places: [Int]) -> Double {
+    package func delayMeanMilliseconds(at nodeIndices: [Int]) -> Double {
         let delays = courses.map { course in
-            places.compactMap { course.storedAt[$0] }.map { Double($0 - course.begunAt) / 1e6 }.max() ?? 0
+            nodeIndices.compactMap { course.storedAt[$0] }.map { Double($0 - course.begunAt) / 1e6 }.max() ?? 0
         }
         return delays.isEmpty ? 0 : delays.reduce(0, +) / Double(delays.count)
     }
 
     /// The longest time from a write until the delta is on disk at a node that has it, in milliseconds.
-    package func delayMaxMilliseconds(at places: [Int]) -> UInt64 {
+    package func delayMaxMilliseconds(at nodeIndices: [Int]) -> UInt64 {
         courses.reduce(0) { longest, course in
-            max(longest, places.compactMap { course.storedAt[$0] }.map { ($0 - course.begunAt) / 1_000_000 }.max() ?? 0)
+            max(
+                longest,
+                nodeIndices.compactMap { course.storedAt[$0] }.map { ($0 - course.begunAt) / 1_000_000 }.max() ?? 0
+            )
         }
     }
 }

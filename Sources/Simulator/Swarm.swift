@@ -46,7 +46,7 @@ package struct Swarm {
 
     private mutating func isOn(_ ofEight: Int = 4) -> Bool { Int.random(in: 0..<8, using: &random) < ofEight }
     private mutating func number(_ range: ClosedRange<UInt64>) -> UInt64 { UInt64.random(in: range, using: &random) }
-    private mutating func place() -> Int { Int.random(in: 0..<nodes, using: &random) }
+    private mutating func nodeIndex() -> Int { Int.random(in: 0..<nodes, using: &random) }
     private mutating func moment() -> UInt64 { number(0...milliseconds) }
 
     private mutating func drawNetwork() {
@@ -95,7 +95,7 @@ package struct Swarm {
         if isOn(2) {
             for _ in 0..<number(1...2) {
                 let role = HostileRole.ofSwarms[Int.random(in: 0..<HostileRole.ofSwarms.count, using: &random)]
-                add(.role(place(), role), at: number(0...milliseconds / 2))
+                add(.role(nodeIndex(), role), at: number(0...milliseconds / 2))
             }
         }
     }
@@ -103,71 +103,71 @@ package struct Swarm {
     private mutating func drawNodeFaults() {
         if isOn() {
             for _ in 0..<number(1...6) {
-                let place = place()
-                add(.crash(place, isClean: isOn()), .start(place), lastingAtMost: 20_000)
+                let nodeIndex = nodeIndex()
+                add(.crash(nodeIndex, isClean: isOn()), .start(nodeIndex), lastingAtMost: 20_000)
             }
         }
         if isOn(3) {
             for _ in 0..<number(1...6) {
-                let place = place()
-                add(isOn() ? .doom(place) : .doomInWrite(place), .start(place), lastingAtMost: 10_000)
+                let nodeIndex = nodeIndex()
+                add(isOn() ? .doom(nodeIndex) : .doomInWrite(nodeIndex), .start(nodeIndex), lastingAtMost: 10_000)
             }
         }
         if isOn(3) {
             for _ in 0..<number(1...3) {
-                let place = place()
-                add(.pause(place), .resume(place), lastingAtMost: isOn(1) ? 80_000 : 15_000)
+                let nodeIndex = nodeIndex()
+                add(.pause(nodeIndex), .resume(nodeIndex), lastingAtMost: isOn(1) ? 80_000 : 15_000)
             }
         }
-        if isOn(2) { for _ in 0..<number(1...2) { add(.join(sponsor: place()), at: moment()) } }
-        if isOn(1), nodes > 3 { add(.leave(place()), at: moment()) }
+        if isOn(2) { for _ in 0..<number(1...2) { add(.join(sponsor: nodeIndex()), at: moment()) } }
+        if isOn(1), nodes > 3 { add(.leave(nodeIndex()), at: moment()) }
         if isOn(1) {
             // A long absence.
-            let place = place()
-            add(.crash(place, isClean: true), at: number(0...1_000))
-            add(.start(place), at: milliseconds)
+            let nodeIndex = nodeIndex()
+            add(.crash(nodeIndex, isClean: true), at: number(0...1_000))
+            add(.start(nodeIndex), at: milliseconds)
         }
         if isOn(3) {
             for _ in 0..<number(1...3) {
                 let day: Int64 = 86_400_000
                 let ahead = Int64.random(in: -day...day, using: &random)
                 let drift = Int64.random(in: -50_000...50_000, using: &random)
-                add(.clock(place(), aheadMilliseconds: ahead, driftPerMillion: drift), at: moment())
+                add(.clock(nodeIndex(), aheadMilliseconds: ahead, driftPerMillion: drift), at: moment())
             }
         }
-        if isOn(1) { add(.format(place(), UInt32(number(1...3))), at: 0) }
-        if isOn(1) { add(.ignoreBroadcast(place(), true), at: 0) }
+        if isOn(1) { add(.format(nodeIndex(), UInt32(number(1...3))), at: 0) }
+        if isOn(1) { add(.ignoreBroadcast(nodeIndex(), true), at: 0) }
     }
 
     private mutating func drawDiskFaults() {
         if isOn(3) {
             for _ in 0..<number(1...3) {
-                let place = place()
-                if isOn() { add(.lyingDisk(place, true), at: moment()) }
-                add(.cutPower(place), .start(place), lastingAtMost: 10_000)
+                let nodeIndex = nodeIndex()
+                if isOn() { add(.lyingDisk(nodeIndex, true), at: moment()) }
+                add(.cutPower(nodeIndex), .start(nodeIndex), lastingAtMost: 10_000)
             }
         }
         if isOn(2) {
             for _ in 0..<number(1...2) {
-                let place = place()
+                let nodeIndex = nodeIndex()
                 let start = moment()
                 let back = start + number(100...20_000)
-                add(.snapshot(place), at: start)
-                add(.rollBack(place), at: back)
-                add(.start(place), at: back + number(0...3_000))
+                add(.snapshot(nodeIndex), at: start)
+                add(.rollBack(nodeIndex), at: back)
+                add(.start(nodeIndex), at: back + number(0...3_000))
             }
         }
-        if isOn(1) { add(.copyFolder(place()), at: moment()) }
+        if isOn(1) { add(.copyFolder(nodeIndex()), at: moment()) }
         if isOn(2) {
-            let place = place()
-            add(.stall(place, true), .stall(place, false), lastingAtMost: 40_000)
+            let nodeIndex = nodeIndex()
+            add(.stall(nodeIndex, true), .stall(nodeIndex, false), lastingAtMost: 40_000)
         }
         if isOn(2) {
-            let place = place()
+            let nodeIndex = nodeIndex()
             let time = number(200...2_000)
             add(
-                .slowDisk(place, milliseconds: time...(time * 2)),
-                .slowDisk(place, milliseconds: nil),
+                .slowDisk(nodeIndex, milliseconds: time...(time * 2)),
+                .slowDisk(nodeIndex, milliseconds: nil),
                 lastingAtMost: 30_000
             )
         }
@@ -178,8 +178,8 @@ package struct Swarm {
         for _ in 0..<number(3...10) {
             let log = Int(number(0...30))
             let sequence = isOn(2) ? nil : number(0...12)
-            for place in 0..<nodes where isOn(7) {
-                add(.limit(place, log: log, sequence: sequence), at: moment())
+            for nodeIndex in 0..<nodes where isOn(7) {
+                add(.limit(nodeIndex, log: log, sequence: sequence), at: moment())
             }
         }
     }
@@ -190,13 +190,13 @@ package struct Swarm {
         }
         if isOn(3) {
             for _ in 0..<number(1...4) {
-                let (from, to) = (place(), place())
+                let (from, to) = (nodeIndex(), nodeIndex())
                 add(.block(from: from, to: to), .unblock(from: from, to: to), lastingAtMost: 70_000)
             }
         }
         if isOn(2) {
             // A flapping block.
-            let (from, to) = (place(), place())
+            let (from, to) = (nodeIndex(), nodeIndex())
             let period = number(50...3_000)
             for turn in 0..<number(2...8) {
                 add(.block(from: from, to: to), at: turn * 2 * period)
@@ -205,14 +205,14 @@ package struct Swarm {
         }
         if isOn(3) {
             for _ in 0..<number(1...6) {
-                add(.breakLinks(place(), place(), isNoticedByBoth: isOn(5)), at: moment())
+                add(.breakLinks(nodeIndex(), nodeIndex(), isNoticedByBoth: isOn(5)), at: moment())
             }
         }
         if isOn(2) {
-            let place = place()
+            let nodeIndex = nodeIndex()
             add(
-                .clog(place, bytesPerSecond: number(1_000...50_000)),
-                .clog(place, bytesPerSecond: nil),
+                .clog(nodeIndex, bytesPerSecond: number(1_000...50_000)),
+                .clog(nodeIndex, bytesPerSecond: nil),
                 lastingAtMost: 40_000
             )
         }
@@ -222,17 +222,17 @@ package struct Swarm {
 
     private mutating func shape() -> Fault.Shape {
         switch Int.random(in: 0..<4, using: &random) {
-        case 0: .halves(place())
-        case 1: .isolated(place())
+        case 0: .halves(nodeIndex())
+        case 1: .isolated(nodeIndex())
         case 2: .ring
-        default: .bridge(place())
+        default: .bridge(nodeIndex())
         }
     }
 
     // MARK: - Edits
 
-    private mutating func add(_ changes: [RecordChange], by place: Int, at moment: UInt64) {
-        plan.work.append(Plan.WorkStep(milliseconds: moment, place: place, changes: changes))
+    private mutating func add(_ changes: [RecordChange], by nodeIndex: Int, at moment: UInt64) {
+        plan.work.append(Plan.WorkStep(milliseconds: moment, nodeIndex: nodeIndex, changes: changes))
     }
 
     private mutating func change(deletes: Bool = false) -> RecordChange {
@@ -241,22 +241,22 @@ package struct Swarm {
 
     private mutating func drawWork() {
         for _ in 0..<number(10...40) {
-            let place = place()
+            let nodeIndex = nodeIndex()
             let moment = moment()
             switch Int.random(in: 0..<12, using: &random) {
             case 0:
                 let count = number(20...120)
-                add((0..<count).map { RecordChange(localID: "i\($0)", name: "\(moment)") }, by: place, at: moment)
-            case 1: add([change(deletes: true)], by: place, at: moment)
+                add((0..<count).map { RecordChange(localID: "i\($0)", name: "\(moment)") }, by: nodeIndex, at: moment)
+            case 1: add([change(deletes: true)], by: nodeIndex, at: moment)
             case 2:
-                for turn in 0..<number(3...20) { add([change()], by: place, at: moment + turn * 10) }
+                for turn in 0..<number(3...20) { add([change()], by: nodeIndex, at: moment + turn * 10) }
             case 3..<6:
                 // Nodes of one organization write the same record at once.
                 let organizations = settings.organizations ?? nodes
-                for other in stride(from: place % organizations, to: nodes, by: organizations) {
+                for other in stride(from: nodeIndex % organizations, to: nodes, by: organizations) {
                     add([RecordChange(localID: "r0", name: "\(other) \(moment)")], by: other, at: moment)
                 }
-            default: add((0..<number(1...3)).map { _ in change() }, by: place, at: moment)
+            default: add((0..<number(1...3)).map { _ in change() }, by: nodeIndex, at: moment)
             }
         }
     }

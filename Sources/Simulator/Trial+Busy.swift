@@ -21,14 +21,18 @@ extension Trial {
         settings.costs = HandlingCosts()
         settings.roundTripEvery = 8
         let simulation = simulation(nodes: count, settings)
-        for place in 0..<count { simulation.setSlices(Self.slices(&draw), at: place) }
+        for nodeIndex in 0..<count { simulation.setSlices(Self.slices(&draw), at: nodeIndex) }
         simulation.startAll()
         simulation.run(milliseconds: 10_000)
         write(simulation, count, &draw)
         let equalAt = simulation.now
         let isEqual = simulation.run(atMost: Self.agreementMilliseconds * 5) { $0.isConverged }
         let seconds = Double(simulation.now - equalAt) / 1e9
-        report.gate("seconds until equal", isEqual ? seconds : nil, atMost: Double(Self.agreementMilliseconds) / 1e3)
+        report.authorizer(
+            "seconds until equal",
+            isEqual ? seconds : nil,
+            atMost: Double(Self.agreementMilliseconds) / 1e3
+        )
         hearOneMore(simulation, count, &draw)
         judgeSessions(simulation, count)
         close(simulation)
@@ -50,10 +54,10 @@ extension Trial {
         var number = 0
         while simulation.now < end {
             number += 1
-            let place = Int.random(in: 0..<count, using: &draw)
+            let nodeIndex = Int.random(in: 0..<count, using: &draw)
             let records = Int.random(in: 0..<100, using: &draw) == 0 ? 200 : 1
             simulation.ask(
-                place,
+                nodeIndex,
                 (0..<records).map { RecordChange(localID: "r\((number + $0) % 300)", name: "\(number)") }
             )
             simulation.run(milliseconds: pause)
@@ -61,7 +65,7 @@ extension Trial {
     }
 
     private mutating func hearOneMore(_ simulation: Simulation, _ count: Int, _ draw: inout SplitMix64) {
-        simulation.spread.placeCount = count
+        simulation.spread.nodeCount = count
         simulation.spread.isWatching = true
         let author = Int.random(in: 0..<count, using: &draw)
         let askedAt = simulation.now
@@ -70,21 +74,21 @@ extension Trial {
             !simulation.spread.courses.isEmpty && simulation.spread.missing(at: Array(0..<count)) == 0
         }
         let seconds = Double(simulation.now - askedAt) / 1e9
-        report.gate("seconds until one more edit is heard", isHeard ? seconds : nil, atMost: 20)
+        report.authorizer("seconds until one more edit is heard", isHeard ? seconds : nil, atMost: 20)
     }
 
     /// Checks that no session ended for a fault, and that each node has a neighbour.
     private mutating func judgeSessions(_ simulation: Simulation, _ count: Int) {
         var ends: [UInt32: Int] = [:]
         var fewest = Int.max
-        for place in 0..<count {
-            ends.merge(simulation.notes(place).ends) { $0 + $1 }
-            fewest = min(fewest, simulation.box(place)?.engine.topology().active.count ?? 0)
+        for nodeIndex in 0..<count {
+            ends.merge(simulation.notes(nodeIndex).ends) { $0 + $1 }
+            fewest = min(fewest, simulation.box(nodeIndex)?.engine.topology().active.count ?? 0)
         }
         let forSilence = ends.removeValue(forKey: SessionRefusal.silent.code) ?? 0
         report.add("sessions ended for silence", forSilence, "")
-        report.gate("sessions ended for a fault", ends.values.reduce(0, +), atMost: 0)
-        report.gate("nodes without a neighbour", fewest == 0 ? 1 : 0, atMost: 0)
+        report.authorizer("sessions ended for a fault", ends.values.reduce(0, +), atMost: 0)
+        report.authorizer("nodes without a neighbour", fewest == 0 ? 1 : 0, atMost: 0)
         report.add("holds", (0..<count).reduce(0) { $0 + simulation.notes($1).holds }, "")
         let share = (0..<count).map { Double(simulation.workedNanoseconds($0)) / Double(simulation.now) }.max() ?? 0
         report.add("largest processor share", share, "")

@@ -19,8 +19,8 @@ extension Trial {
         let bytes = (0..<2).reduce(0) { $0 + after[$1].bytesSent - before[$1].bytesSent }
         let messages = (0..<2).reduce(0) { $0 + after[$1].messagesSent - before[$1].messagesSent }
         // Idle nodes send only states; two of them make a comparison.
-        report.gate("bytes of a comparison", 2 * Double(bytes) / Double(max(1, messages)), atMost: 200)
-        report.gate("nodes that differ in the end", simulation.isConverged ? 0 : 1, atMost: 0)
+        report.authorizer("bytes of a comparison", 2 * Double(bytes) / Double(max(1, messages)), atMost: 200)
+        report.authorizer("nodes that differ in the end", simulation.isConverged ? 0 : 1, atMost: 0)
         close(simulation)
     }
 
@@ -44,10 +44,10 @@ extension Trial {
         let first = notes.compactMap(\.firstSentAt).min() ?? 0
         let came = notes[1].firstPayloadAt ?? simulation.now
         // The delta itself then needs 50 ms.
-        report.gate("round trips before the delta", (Double(came - first) - 5e7) / 1e8, atMost: 3.05)
-        report.gate("bytes before the delta", bytes, atMost: 4_096)
+        report.authorizer("round trips before the delta", (Double(came - first) - 5e7) / 1e8, atMost: 3.05)
+        report.authorizer("bytes before the delta", bytes, atMost: 4_096)
         let isEqual = simulation.run(atMost: 10_000) { $0.isConverged }
-        report.gate("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.authorizer("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
         close(simulation)
     }
 
@@ -61,16 +61,16 @@ extension Trial {
         simulation.part(Array(0..<half), Array(half..<nodes))
         for number in 0..<10_000 {
             for (low, high) in [(0, half), (half, nodes)] {
-                let place = Int.random(in: low..<high, using: &random)
-                simulation.write(place, [("r\(Int.random(in: 0..<10, using: &random))", "\(number)")])
+                let nodeIndex = Int.random(in: low..<high, using: &random)
+                simulation.write(nodeIndex, [("r\(Int.random(in: 0..<10, using: &random))", "\(number)")])
             }
             simulation.run(milliseconds: 360)
         }
         simulation.heal()
         let healedAt = simulation.now
         let isEqual = simulation.run(atMost: 300_000) { $0.isConverged }
-        report.gate("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
-        report.gate("seconds until equal", Double(simulation.now - healedAt) / 1e9, atMost: 30)
+        report.authorizer("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.authorizer("seconds until equal", Double(simulation.now - healedAt) / 1e9, atMost: 30)
         report.add("deltas held", simulation.storage(0).deltaCount, "")
         close(simulation)
     }

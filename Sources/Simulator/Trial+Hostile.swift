@@ -55,17 +55,17 @@ extension Trial {
         var unreadBytes = 0
         var neighbourShare = 0.0
 
-        mutating func add(_ simulation: Simulation, _ places: [Int], hostile: Int) {
-            for place in places {
-                guard let sizes = simulation.box(place)?.engine.sizes else { continue }
+        mutating func add(_ simulation: Simulation, _ nodeIndices: [Int], hostile: Int) {
+            for nodeIndex in nodeIndices {
+                guard let sizes = simulation.box(nodeIndex)?.engine.sizes else { continue }
                 if let excess = sizes.excess(over: simulation.settings.engine) {
-                    simulation.violate("node \(place) keeps \(excess)")
+                    simulation.violate("node \(nodeIndex) keeps \(excess)")
                 }
                 links = max(links, sizes.links)
                 heads = max(heads, sizes.headsAhead + sizes.headsMissing)
                 signed = max(signed, sizes.statements + sizes.announcements)
-                unreadBytes = max(unreadBytes, simulation.unreadBytes(place))
-                neighbourShare = max(neighbourShare, simulation.neighbourShare(of: hostile, at: place))
+                unreadBytes = max(unreadBytes, simulation.unreadBytes(nodeIndex))
+                neighbourShare = max(neighbourShare, simulation.neighbourShare(of: hostile, at: nodeIndex))
             }
         }
     }
@@ -84,27 +84,31 @@ extension Trial {
         let simulation = simulation(nodes: nodes, settings)
         let hostile = (0..<nodes).filter { $0 % organizations == organizations - 1 }
         let honest = (0..<nodes).filter { $0 % organizations != organizations - 1 }
-        simulation.spread.placeCount = nodes
+        simulation.spread.nodeCount = nodes
         simulation.startAll()
         simulation.run(milliseconds: Self.calmMilliseconds)
-        for place in 0..<nodes {
-            simulation.write(place, (0..<20).map { ("r\($0)", "first") })
+        for nodeIndex in 0..<nodes {
+            simulation.write(nodeIndex, (0..<20).map { ("r\($0)", "first") })
         }
         simulation.run(milliseconds: Self.calmMilliseconds)
         let before = honest.map { simulation.notes($0).bytesSent }
         let worked = honest.map { simulation.workedNanoseconds($0) }
         simulation.spread.isWatching = true
-        for place in hostile { simulation.perform(.role(place, role)) }
+        for nodeIndex in hostile { simulation.perform(.role(nodeIndex, role)) }
         let peaks = attack(simulation, honest: honest, hostile: hostile)
         let seconds = Double(UInt64(Self.edits) * Self.editPause) / 1e3
         judge(simulation, honest, CostBounds(), peaks)
         let sent = zip(honest, before).map { simulation.notes($0).bytesSent - $1 }.max() ?? 0
-        report.gate("bytes an honest node sends a second", Double(sent) / seconds, atMost: CostBounds().sentPerSecond)
+        report.authorizer(
+            "bytes an honest node sends a second",
+            Double(sent) / seconds,
+            atMost: CostBounds().sentPerSecond
+        )
         let share = zip(honest, worked).map { Double(simulation.workedNanoseconds($0) - $1) / 1e9 / seconds }.max() ?? 0
-        report.gate("processor share of an honest node", share, atMost: CostBounds().processorShare)
+        report.authorizer("processor share of an honest node", share, atMost: CostBounds().processorShare)
         simulation.endAttack()
         let isEqual = simulation.run(atMost: 120_000) { $0.areEqual(honest) }
-        report.gate("honest nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.authorizer("honest nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
         close(simulation)
         tail += late.prefix(20)
         if !isEqual { tail += simulation.summary.split(separator: "\n").map(String.init) }
@@ -117,11 +121,11 @@ extension Trial {
         let restarted = honest.prefix(2)
         let authors = Array(honest.dropFirst(2))
         for edit in 0..<Self.edits {
-            if edit == Self.killedAt { for place in restarted { simulation.crash(place) } }
-            if edit == Self.startedAt { for place in restarted { simulation.start(place) } }
+            if edit == Self.killedAt { for nodeIndex in restarted { simulation.crash(nodeIndex) } }
+            if edit == Self.startedAt { for nodeIndex in restarted { simulation.start(nodeIndex) } }
             let change = RecordChange(localID: "r\(edit % 5)", name: "\(edit)")
             simulation.ask(authors[edit % authors.count], [change])
-            if edit.isMultiple(of: 2) { for place in hostile { simulation.ask(place, [change]) } }
+            if edit.isMultiple(of: 2) { for nodeIndex in hostile { simulation.ask(nodeIndex, [change]) } }
             simulation.run(milliseconds: Self.editPause)
             peaks.add(simulation, honest, hostile: organization)
         }
@@ -133,46 +137,46 @@ extension Trial {
     /// Adds gates for the delays of honest edits to honest nodes. Records those that took too long.
     private mutating func judgeEdits(_ simulation: Simulation, _ honest: [Int], _ bounds: CostBounds) {
         let courses = simulation.spread.courses.filter { honest.contains($0.author) }
-        report.gate("honest edits that were never made", Self.edits - courses.count, atMost: 0)
+        report.authorizer("honest edits that were never made", Self.edits - courses.count, atMost: 0)
         var slowest = 0.0
         var sum = 0.0
         var missing = 0
         for course in courses {
             var last = 0.0
-            for place in honest {
+            for nodeIndex in honest {
                 // For a node that was down at the write, the time counts from its start.
-                let from = max(course.begunAt, simulation.startedAt(place))
-                let at = course.storedAt[place] ?? simulation.now
+                let from = max(course.begunAt, simulation.startedAt(nodeIndex))
+                let at = course.storedAt[nodeIndex] ?? simulation.now
                 let time = at > from ? Double(at - from) / 1e6 : 0
-                if course.storedAt[place] == nil { missing += 1 }
+                if course.storedAt[nodeIndex] == nil { missing += 1 }
                 last = max(last, time)
-                guard course.storedAt[place] == nil || time > bounds.edit else { continue }
-                let what = course.storedAt[place] == nil ? "is not at" : "took \(Report.text(time)) ms to"
+                guard course.storedAt[nodeIndex] == nil || time > bounds.edit else { continue }
+                let what = course.storedAt[nodeIndex] == nil ? "is not at" : "took \(Report.text(time)) ms to"
                 late.append(
-                    "the edit of node \(course.author) at \(course.begunAt / 1_000_000) ms \(what) node \(place)"
+                    "the edit of node \(course.author) at \(course.begunAt / 1_000_000) ms \(what) node \(nodeIndex)"
                 )
             }
             slowest = max(slowest, last)
             sum += last
         }
-        report.gate("slowest honest edit, ms", missing == 0 ? slowest : nil, atMost: bounds.edit)
+        report.authorizer("slowest honest edit, ms", missing == 0 ? slowest : nil, atMost: bounds.edit)
         report.add("mean honest edit", sum / Double(max(1, courses.count)), "ms")
         report.add("deliveries missed", missing, "")
     }
 
     private mutating func judge(_ simulation: Simulation, _ honest: [Int], _ bounds: CostBounds, _ peaks: Peaks) {
         judgeEdits(simulation, honest, bounds)
-        report.gate("heads an honest node remembers", peaks.heads, atMost: bounds.heads)
-        report.gate("links of an honest node", peaks.links, atMost: bounds.links)
-        report.gate("unread bytes of an honest node", peaks.unreadBytes, atMost: bounds.unreadBytes)
-        report.gate("share of neighbours that are hostile", peaks.neighbourShare, atMost: 0.34)
+        report.authorizer("heads an honest node remembers", peaks.heads, atMost: bounds.heads)
+        report.authorizer("links of an honest node", peaks.links, atMost: bounds.links)
+        report.authorizer("unread bytes of an honest node", peaks.unreadBytes, atMost: bounds.unreadBytes)
+        report.authorizer("share of neighbours that are hostile", peaks.neighbourShare, atMost: 0.34)
         report.add("statements and announcements held", peaks.signed, "")
         report.add("holds", honest.reduce(0) { $0 + simulation.notes($1).holds }, "")
         let unjust = honest.reduce(0) { $0 + simulation.notes($1).holdsOfHonest }
-        report.gate("times that an honest node was not read", unjust, atMost: 0)
+        report.authorizer("times that an honest node was not read", unjust, atMost: 0)
         report.add("dials", honest.reduce(0) { $0 + simulation.notes($1).dials }, "")
         var ends: [UInt32: Int] = [:]
-        for place in honest { ends.merge(simulation.notes(place).ends) { $0 + $1 } }
+        for nodeIndex in honest { ends.merge(simulation.notes(nodeIndex).ends) { $0 + $1 } }
         for code in ends.keys.sorted() { report.add("sessions ended with code \(code)", ends[code] ?? 0, "") }
     }
 }

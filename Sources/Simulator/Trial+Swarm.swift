@@ -30,7 +30,7 @@ extension Trial {
         let simulation = simulation(nodes: nodes, settings)
         simulation.startAll()
         for turn in 0..<20 {
-            for place in 0..<nodes { simulation.write(place, [("r\(turn % 4)", "\(turn) \(place)")]) }
+            for nodeIndex in 0..<nodes { simulation.write(nodeIndex, [("r\(turn % 4)", "\(turn) \(nodeIndex)")]) }
             simulation.run(milliseconds: 1_000)
             switch turn {
             case 5: simulation.part([0], Array(1..<nodes))
@@ -53,7 +53,7 @@ extension Trial {
         report.add("deltas held when faults ended", holdings.total, "")
         if !simulation.isStopped {
             let seconds = Double(simulation.now - healedAt) / 1e9
-            report.gate(
+            report.authorizer(
                 "seconds until equal",
                 isEqual ? seconds : nil,
                 atMost: Double(Self.convergenceMilliseconds) / 1e3
@@ -81,7 +81,7 @@ extension Trial {
         }
         guard !simulation.isStopped else { return }
         let seconds = Double(simulation.now - writtenAt) / 1e9
-        report.gate(
+        report.authorizer(
             "seconds until an edit is heard",
             isHeard ? seconds : nil,
             atMost: Double(Self.probeMilliseconds) / 1e3

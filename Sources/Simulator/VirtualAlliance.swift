@@ -131,9 +131,9 @@ package struct VirtualAlliance: Sendable {
     }
 
     /// A node's announcement of the address of a node index, by default its own.
-    package func announcement(of number: Int, at place: Int? = nil, version: UInt64 = 1) -> Announcement {
+    package func announcement(of number: Int, at nodeIndex: Int? = nil, version: UInt64 = 1) -> Announcement {
         let bytes = try! Announcement.sign(
-            addresses: [Self.address(of: place ?? number)],
+            addresses: [Self.address(of: nodeIndex ?? number)],
             version: version,
             alliance: id,
             node: signer(number)
@@ -171,9 +171,9 @@ package struct VirtualAlliance: Sendable {
     }
 
     /// The address of a node index.
-    package static func address(of place: Int) -> String { "node\(place):1" }
+    package static func address(of nodeIndex: Int) -> String { "node\(nodeIndex):1" }
     /// The node index of an address; nil for any other address.
-    package static func place(of address: String) -> Int? {
+    package static func nodeIndex(of address: String) -> Int? {
         guard address.hasPrefix("node"), address.hasSuffix(":1") else { return nil }
         return Int(address.dropFirst(4).dropLast(2))
     }

@@ -23,14 +23,14 @@ package struct VirtualDisk: DeltaStorage {
     /// The number of each record's state, by the record's number; -1 if the record never existed here.
     private var states: [Int32] = []
     private var totals: [Totals] = []
-    private var waitingCitations = WaitingCitations()
+    private var danglingReferences = DanglingReferences()
     /// The operations that are excluded.
     package private(set) var excluded: [Dot: Standing] = [:]
     package private(set) var bounds: [LogID: UInt64] = [:]
     /// The digest over all organizations.
     package private(set) var digest = CatalogDigest()
     /// The number of visible records.
-    package private(set) var shownCount = 0
+    package private(set) var visibleCount = 0
     /// The sum of the hashes of the last counting delta of each log; updated at each delta. It is equal if the same
     /// deltas count.
     package private(set) var frontierSum = MixHash()
@@ -112,7 +112,7 @@ package struct VirtualDisk: DeltaStorage {
             owner: record.owner,
             key: record.key,
             state: record.state,
-            path: { pool.fields.path(of: $0) ?? .mark },
+            path: { pool.fields.path(of: $0) ?? .tombstone },
             values: { pool.operation(at: $0.location).valuesByNumber }
         )
     }
@@ -123,8 +123,8 @@ package struct VirtualDisk: DeltaStorage {
     }
 
     /// The dangling references.
-    package var waiting: [WaitingCitation] {
-        waitingCitations.byDot.values.flatMap { $0 }
+    package var waiting: [DanglingReference] {
+        danglingReferences.byDot.values.flatMap { $0 }
     }
 
     // MARK: - Merging
@@ -180,19 +180,19 @@ package struct VirtualDisk: DeltaStorage {
 
     package mutating func removeExclusion(_ dot: Dot) { excluded[dot] = nil }
 
-    package mutating func addWaiting(_ citation: WaitingCitation) {
+    package mutating func addDangling(_ citation: DanglingReference) {
         if plant?.losesCitation() == true { return }
-        waitingCitations.add(citation)
+        danglingReferences.add(citation)
     }
 
-    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingCitations.has(log, sequence) }
+    package func hasDangling(log: LogID, sequence: UInt64) -> Bool { danglingReferences.has(log, sequence) }
 
-    package mutating func takeWaiting(
+    package mutating func takeDangling(
         log: LogID,
         sequence: UInt64,
-        where isWanted: (WaitingCitation) -> Bool
-    ) -> [UInt32: [WaitingCitation]] {
-        waitingCitations.take(log, sequence).mapValues { $0.filter(isWanted) }
+        where isWanted: (DanglingReference) -> Bool
+    ) -> [UInt32: [DanglingReference]] {
+        danglingReferences.take(log, sequence).mapValues { $0.filter(isWanted) }
     }
 
     // MARK: - Bounds
@@ -246,12 +246,12 @@ package struct VirtualDisk: DeltaStorage {
     package mutating func replace(
         _ change: MergedRecord,
         operations: [StoredOperation],
-        waiting: [WaitingCitation],
+        waiting: [DanglingReference],
         hasher: some CatalogHasher
     ) {
         let change = plant?.forgettingRevival(change) ?? change
-        waitingCitations.removeAll(of: change.record.id)
-        for citation in waiting { waitingCitations.add(citation) }
+        danglingReferences.removeAll(of: change.record.id)
+        for citation in waiting { danglingReferences.add(citation) }
         let number = pool.number(of: change.record.id)
         while states.count <= number { states.append(-1) }
         states[number] = operations.isEmpty ? -1 : pool.number(of: change.record)
@@ -264,6 +264,6 @@ package struct VirtualDisk: DeltaStorage {
         totals[number].digest.add(change.digest.sum)
         totals[number].shown += change.shown
         digest.add(change.digest.sum)
-        shownCount += change.shown
+        visibleCount += change.shown
     }
 }

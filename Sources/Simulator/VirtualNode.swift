@@ -16,7 +16,7 @@ package final class EngineBox {
 /// survives neither.
 final class VirtualNode {
     /// The node's index in the run, which determines its address.
-    let place: Int
+    let nodeIndex: Int
     /// The number of its key. A copy of a folder runs at another index with the same key.
     let number: Int
     let key: NodeKey
@@ -103,7 +103,7 @@ final class VirtualNode {
     var storingBytes = 0
 
     init(
-        place: Int,
+        nodeIndex: Int,
         number: Int,
         alliance: VirtualAlliance,
         pool: DeltaPool,
@@ -111,7 +111,7 @@ final class VirtualNode {
         announcements: AnnouncementSet,
         isPuppet: Bool = false
     ) {
-        self.place = place
+        self.nodeIndex = nodeIndex
         self.number = number
         key = alliance.node(number)
         organization = alliance.organizationNumber(of: number)
@@ -130,7 +130,7 @@ final class VirtualNode {
     /// True while it can handle an input.
     var isRunning: Bool { box != nil && !isPaused }
 
-    var summary: StoredSummary { StoredSummary(digest: disk.digest, records: UInt64(disk.shownCount)) }
+    var summary: StoredSummary { StoredSummary(digest: disk.digest, records: UInt64(disk.visibleCount)) }
 
     /// The time of its wall clock.
     func wallMilliseconds(at now: UInt64) -> UInt64 {
@@ -145,15 +145,15 @@ final class VirtualNode {
 /// A node's record in a temporary file system: the log, the boot, and the head that the folder has or is about to have.
 /// It shows whether the folder is unchanged since the node's last write.
 struct VirtualToken {
-    let place: Int
+    let nodeIndex: Int
     let boot: UInt64
     let log: LogID
     var head: Head?
     var intended: Head?
 
     /// True if a node with this index, boot and head on disk may continue the log.
-    func allows(place: Int, boot: UInt64, log: LogID, head: Head?) -> Bool {
-        place == self.place && boot == self.boot && log == self.log && (head == self.head || head == intended)
+    func allows(nodeIndex: Int, boot: UInt64, log: LogID, head: Head?) -> Bool {
+        nodeIndex == self.nodeIndex && boot == self.boot && log == self.log && (head == self.head || head == intended)
     }
 }
 

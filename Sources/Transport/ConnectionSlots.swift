@@ -3,7 +3,7 @@ import NIOCore
 /// Counts a transport's connections and selects connections to close, so that nobody can lock others out by holding
 /// many.
 ///
-/// A connection starts as **unauthenticated** (`stranger`), is **settled** on its key's terms after its handshake, and
+/// A connection starts as **unauthenticated** (`unauthenticated`), is **settled** on its key's terms after its handshake, and
 /// is **ending** until its socket is closed. A pure value; ids ascend in the order of age.
 ///
 /// Unauthenticated connections never block a new one: the oldest one of the address with the most connections makes
@@ -17,21 +17,21 @@ package struct ConnectionSlots {
     package typealias ID = UInt64
 
     private enum Phase: Hashable {
-        case stranger(AddressGroup)
+        case unauthenticated(AddressGroup)
         case dialled
         case settled(PeerTerms)
         case ending
     }
 
     private let totalMax: Int
-    private let strangersMax: Int
-    private let strangersPerAddressMax: Int
+    private let unauthenticatedMax: Int
+    private let unauthenticatedPerAddressMax: Int
     private var nextID: ID = 0
     private var phases: [ID: Phase] = [:]
     /// The unauthenticated connections of each address, ascending.
-    private var strangers: [AddressGroup: [ID]] = [:]
+    private var unauthenticated: [AddressGroup: [ID]] = [:]
     /// The number of unauthenticated connections.
-    package private(set) var strangerCount = 0
+    package private(set) var unauthenticatedCount = 0
     /// The settled connections of each class and account, ascending.
     private var accounts: [PeerTerms: [ID]] = [:]
     private var classCounts: [PeerClass: Int] = [:]
@@ -47,10 +47,10 @@ package struct ConnectionSlots {
     ///     a sixteenth for a moment.
     ///   - strangersMax: The maximum number of unauthenticated connections; at least 1.
     ///   - strangersPerAddressMax: The same per address; at least 1.
-    package init(totalMax: Int, strangersMax: Int, strangersPerAddressMax: Int) {
+    package init(totalMax: Int, unauthenticatedMax: Int, unauthenticatedPerAddressMax: Int) {
         self.totalMax = totalMax
-        self.strangersMax = strangersMax
-        self.strangersPerAddressMax = strangersPerAddressMax
+        self.unauthenticatedMax = unauthenticatedMax
+        self.unauthenticatedPerAddressMax = unauthenticatedPerAddressMax
     }
 
     /// The number of all connections, including ending ones.
@@ -63,9 +63,10 @@ package struct ConnectionSlots {
     /// - Returns: Its id, or nil if it must be closed; and the connections to cut for it.
     package mutating func arrive(from address: AddressGroup) -> (id: ID?, cut: [ID]) {
         var cut: [ID] = []
-        if let own = strangers[address], own.count >= strangersPerAddressMax {
+        if let own = unauthenticated[address], own.count >= unauthenticatedPerAddressMax {
             cut.append(own[0])
-        } else if strangerCount >= strangersMax, let victim = Self.oldestOfFullest(strangers.values) {
+        } else if unauthenticatedCount >= unauthenticatedMax, let victim = Self.oldestOfFullest(unauthenticated.values)
+        {
             cut.append(victim)
         }
         for id in cut { end(id, isCut: true) }
@@ -75,9 +76,9 @@ package struct ConnectionSlots {
             // A cut connection keeps its socket until the socket is closed, so a few extra are allowed for a moment.
             guard phases.count < totalMax + totalMax / 16 + 1 else { return (nil, cut) }
         }
-        let id = add(.stranger(address))
-        strangers[address, default: []].append(id)
-        strangerCount += 1
+        let id = add(.unauthenticated(address))
+        unauthenticated[address, default: []].append(id)
+        unauthenticatedCount += 1
         return (id, cut)
     }
 
@@ -108,7 +109,7 @@ package struct ConnectionSlots {
     package mutating func settle(_ id: ID, on terms: PeerTerms) -> Settlement {
         let isDialled: Bool
         switch phases[id] {
-        case .stranger: isDialled = false
+        case .unauthenticated: isDialled = false
         case .dialled: isDialled = true
         case .settled, .ending, nil: return .gone
         }
@@ -175,9 +176,9 @@ package struct ConnectionSlots {
     /// Removes a connection from the counts of its phase.
     private mutating func leave(_ id: ID) {
         switch phases[id] {
-        case .stranger(let address):
-            Self.remove(id, from: &strangers, at: address)
-            strangerCount -= 1
+        case .unauthenticated(let address):
+            Self.remove(id, from: &unauthenticated, at: address)
+            unauthenticatedCount -= 1
         case .settled(let terms):
             Self.remove(id, from: &accounts, at: terms)
             let rest = classCounts[terms.peerClass, default: 1] - 1

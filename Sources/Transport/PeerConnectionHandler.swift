@@ -30,7 +30,7 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     private var frameTimer: Scheduled<Void>?
     private var lifeTimer: Scheduled<Void>?
     private var lastReceived = NIODeadline.now()
-    private var toldPartialBytes = 0
+    private var reportedPartialBytes = 0
 
     /// - Parameters:
     ///   - progress: The progress of the channel's decoder.
@@ -132,9 +132,9 @@ final class PeerConnectionHandler: ChannelInboundHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         lastReceived = .now()
         if let connection, !isClosing {
-            if progress.partialBytes != toldPartialBytes {
-                toldPartialBytes = progress.partialBytes
-                connection.holdsPartialFrame(toldPartialBytes)
+            if progress.partialBytes != reportedPartialBytes {
+                reportedPartialBytes = progress.partialBytes
+                connection.holdsPartialFrame(reportedPartialBytes)
             }
             if progress.partialBytes > 0, frameTimer == nil { scheduleFrameTimer(context) }
         }

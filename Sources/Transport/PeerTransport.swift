@@ -74,8 +74,8 @@ package final class PeerTransport: Sendable {
             State(
                 slots: ConnectionSlots(
                     totalMax: configuration.connectionsMax,
-                    strangersMax: configuration.unauthenticatedMax,
-                    strangersPerAddressMax: configuration.unauthenticatedPerAddressMax
+                    unauthenticatedMax: configuration.unauthenticatedMax,
+                    unauthenticatedPerAddressMax: configuration.unauthenticatedPerAddressMax
                 )
             )
         )
@@ -188,7 +188,7 @@ package final class PeerTransport: Sendable {
     }
 
     /// The number of incoming connections whose handshake is not complete.
-    package var unauthenticatedCount: Int { state.withLock { $0.slots.strangerCount } }
+    package var unauthenticatedCount: Int { state.withLock { $0.slots.unauthenticatedCount } }
 
     // MARK: Dialling
 

@@ -90,7 +90,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     private let closeTimeout: TimeAmount
 
     private var phase = Phase.idle
-    private var reasonTold = false
+    private var reportedReason = false
     private var deadline: Scheduled<Void>?
     private var closePromise: EventLoopPromise<Void>?
 
@@ -497,8 +497,8 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     private func tell(_ context: ChannelHandlerContext, _ reason: CloseReason) {
-        guard !reasonTold else { return }
-        reasonTold = true
+        guard !reportedReason else { return }
+        reportedReason = true
         context.fireUserInboundEventTriggered(TLSHandlerEvent.closing(reason))
     }
 

@@ -117,25 +117,25 @@ package struct WireReader {
 
     /// Reads a length-delimited field as a slice of the whole message.
     package mutating func slice() throws(WireError) -> ArraySlice<UInt8> {
-        let range = try stretch()
+        let range = try byteRange()
         return bytes[range]
     }
 
     /// Reads a length-delimited field that holds a message; returns a reader for it.
     package mutating func message() throws(WireError) -> WireReader {
-        let range = try stretch()
+        let range = try byteRange()
         return WireReader(bytes, from: range.lowerBound, to: range.upperBound)
     }
 
     /// Reads a length-delimited field that holds UTF-8.
     package mutating func string() throws(WireError) -> String {
-        let range = try stretch()
+        let range = try byteRange()
         guard let text = String(validating: bytes[range], as: UTF8.self) else { throw WireError("text is not UTF-8") }
         return text
     }
 
     /// Reads a length-delimited field; returns the range of its bytes in the array or slice given to the initializer.
-    package mutating func stretch() throws(WireError) -> Range<Int> {
+    package mutating func byteRange() throws(WireError) -> Range<Int> {
         let length = try varint()
         guard length <= UInt64(end - position) else { throw WireError("ends within a field") }
         let start = position

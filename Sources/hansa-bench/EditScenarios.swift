@@ -61,8 +61,8 @@ extension LoadedNode {
                         usleep(pause)
                         async let one = Self.awaitHit(query, by: first)
                         async let other = Self.awaitHit(query, by: second)
-                        let inVain = try await one + other
-                        pause = inVain > 0 ? pause + 50 : pause - min(pause, 10)
+                        let redundant = try await one + other
+                        pause = redundant > 0 ? pause + 50 : pause - min(pause, 10)
                         guard number >= Self.warmUp else { continue }
                         times.append(begin.duration(to: .now) / .milliseconds(1))
                         flushes.append(flush)
@@ -79,13 +79,13 @@ extension LoadedNode {
     /// Searches until there is a hit. Returns the number of searches without a hit.
     private static func awaitHit(_ query: SearchCommand, by client: LocalClient.Session) async throws -> Int {
         let begin = ContinuousClock.now
-        var inVain = 0
+        var redundant = 0
         while try await client.call(query).total == 0 {
-            inVain += 1
+            redundant += 1
             guard begin.duration(to: .now) < .seconds(60) else { throw BenchFailure("an edit is never found") }
             try await Task.sleep(for: .microseconds(200))
         }
-        return inVain
+        return redundant
     }
 
     private func command(_ number: Int) -> (edit: EditCommand, query: SearchCommand) {

@@ -276,9 +276,9 @@ struct Endurance {
     ///
     /// - Parameter patient: the node that has the fault. Its folder is on the small disk if there is one.
     private func alliance(_ count: Int, patient: Int, running: Int? = nil) throws -> (nodes: [HansaProcess], Patient) {
-        let place = "alliance-" + UUID().uuidString.prefix(8)
-        var nodes = Nodes(scratch, prefix: place) { [disk] number, folder in
-            number == patient ? disk.map { $0.path + "/" + place } ?? folder : folder
+        let name = "alliance-" + UUID().uuidString.prefix(8)
+        var nodes = Nodes(scratch, prefix: name) { [disk] number, folder in
+            number == patient ? disk.map { $0.path + "/" + name } ?? folder : folder
         }
         for number in 0..<count { _ = number < running ?? count ? try nodes.add() : try nodes.make() }
         return (nodes.all, Patient(nodes.all[patient], fault, disk))

@@ -12,21 +12,21 @@ struct Nodes {
     private let prefix: String
     private(set) var all: [HansaProcess] = []
     /// The folder of a node, by its number and its default folder.
-    private let place: (Int, String) -> String
+    private let location: (Int, String) -> String
 
     init(
         _ scratch: TemporaryFolder,
         prefix: String = "node",
-        place: @escaping (Int, String) -> String = { $1 }
+        location: @escaping (Int, String) -> String = { $1 }
     ) {
         self.scratch = scratch
         self.prefix = prefix
-        self.place = place
+        self.location = location
     }
 
     /// Adds a node that does not run yet; the first one founds the alliance.
     mutating func make() throws -> HansaProcess {
-        let folder = place(all.count, scratch("\(prefix)-\(all.count)"))
+        let folder = location(all.count, scratch("\(prefix)-\(all.count)"))
         let node = HansaProcess(folder: folder, runtime: scratch.runtime)
         let name = "Organization \(all.count)"
         if let first = all.first {

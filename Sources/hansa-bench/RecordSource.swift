@@ -60,15 +60,15 @@ struct RecordSource {
     /// The indexed texts of a line. Generated lines have a fixed form, which makes the search fast.
     func texts(in line: ArraySlice<UInt8>) -> [String] {
         guard lines == nil else { return Self.texts(of: Array(line)) }
-        let description = Self.stretch(of: line, behind: #""description":""#, before: UInt8(ascii: "\""))
+        let description = Self.excerpt(of: line, behind: #""description":""#, before: UInt8(ascii: "\""))
         return [
-            Self.stretch(of: line, behind: #""zh":""#, before: UInt8(ascii: "\"")) + " "
-                + Self.stretch(of: line, behind: #""en":""#, before: UInt8(ascii: "\"")),
-            description, Self.stretch(of: line, behind: #""tags":["#, before: UInt8(ascii: "]")),
+            Self.excerpt(of: line, behind: #""zh":""#, before: UInt8(ascii: "\"")) + " "
+                + Self.excerpt(of: line, behind: #""en":""#, before: UInt8(ascii: "\"")),
+            description, Self.excerpt(of: line, behind: #""tags":["#, before: UInt8(ascii: "]")),
         ]
     }
 
-    private static func stretch(of line: ArraySlice<UInt8>, behind mark: StaticString, before end: UInt8) -> String {
+    private static func excerpt(of line: ArraySlice<UInt8>, behind mark: StaticString, before end: UInt8) -> String {
         let length = mark.utf8CodeUnitCount
         return line.withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress else { return "" }

@@ -34,7 +34,7 @@ final class Connection {
     }
 
     /// The connection and the side with this link id.
-    static func place(of link: LinkID) -> (number: Int, side: Int) {
+    static func nodeIndex(of link: LinkID) -> (number: Int, side: Int) {
         (Int(link.number - 1) / 2, Int(link.number - 1) % 2)
     }
 }

@@ -18,7 +18,7 @@ final class HonestNode {
         case refusal(Refusal)
     }
 
-    let place: Int
+    let nodeIndex: Int
     /// The number of its key in the alliance.
     let number: Int
     let key: NodeKey
@@ -49,14 +49,14 @@ final class HonestNode {
 
     /// Creates the node's folder with a founder's data.
     init(
-        place: Int,
+        nodeIndex: Int,
         number: Int,
         alliance: VirtualAlliance,
         settings: EngineSettings,
         folder: String,
         seed: UInt64
     ) throws {
-        self.place = place
+        self.nodeIndex = nodeIndex
         self.number = number
         self.alliance = alliance
         self.settings = settings
@@ -146,9 +146,9 @@ final class HonestNode {
     /// The index of the writer queue's next task: organizations take turns with their deltas.
     private func nextWork(using random: inout SplitMix64) -> Int {
         var first: [OrganizationID: Int] = [:]
-        for (place, work) in work.enumerated() {
+        for (nodeIndex, work) in work.enumerated() {
             guard case .store(_, let deltas) = work, let organization = deltas.first?.header.organization else { break }
-            if first[organization] == nil { first[organization] = place }
+            if first[organization] == nil { first[organization] = nodeIndex }
         }
         return random.pick(first.values.sorted()) ?? 0
     }

@@ -71,7 +71,7 @@ struct DeltaMaker {
         citing pool: HostilePool,
         using random: inout SplitMix64
     ) -> PooledDelta? {
-        var cited = CitedLogs(own: log, others: random.isOne(in: 40) ? strangers(1_024, using: &random) : [])
+        var cited = CitedLogs(own: log, others: random.isOne(in: 40) ? outsiders(1_024, using: &random) : [])
         var fields = FieldList()
         if Bool.random(using: &random) {
             for path in Self.paths + ["x", "y"] where Bool.random(using: &random) {
@@ -132,7 +132,7 @@ struct DeltaMaker {
         }
     }
 
-    private func strangers(_ count: Int, using random: inout SplitMix64) -> [LogID] {
+    private func outsiders(_ count: Int, using random: inout SplitMix64) -> [LogID] {
         (0..<count).map { _ in LogID(author: NodeKey(Hash256(random.next(), 9, 9, 9)), incarnation: random.next()) }
     }
 
@@ -186,7 +186,7 @@ struct DeltaMaker {
             if let target = random.pick(pool.operations), Bool.random(using: &random) { key = target.key }
             for number in 0...random.small(below: 4) {
                 let citations = citations(of: pool, log, key, &random)
-                writes.append(Write(field: .mark, mode: number == 0 ? .set : .remove, supersedes: citations))
+                writes.append(Write(field: .tombstone, mode: number == 0 ? .set : .remove, supersedes: citations))
             }
         case 1:
             kind = .unknown(random.pick(of: 2, 3, 4, UInt64(Int32.max), 1 << 31))

@@ -157,7 +157,7 @@ struct MessageMaker {
                 let log = log(using: &random)
                 let next = random.isOne(in: 4) ? random.number(near: held(log)) : held(log) + 1
                 let to = next.addingReportingOverflow(UInt64(random.small(below: 10))).partialValue
-                deltas += pool.stretch(LogRange(log: log, from: next, to: to)).map(\.bytes)
+                deltas += pool.slice(LogRange(log: log, from: next, to: to)).map(\.bytes)
             }
         }
         if random.isOne(in: 200) { deltas = (0..<random.small(below: 2_000)).map { _ in [] } }
@@ -166,9 +166,9 @@ struct MessageMaker {
 
     /// The deltas, mostly unchanged.
     func altered(_ deltas: [[UInt8]], using random: inout SplitMix64) -> [[UInt8]] {
-        guard random.isOne(in: 20), let place = deltas.indices.randomElement(using: &random) else { return deltas }
+        guard random.isOne(in: 20), let nodeIndex = deltas.indices.randomElement(using: &random) else { return deltas }
         var deltas = deltas
-        deltas[place] = random.mutated(deltas[place])
+        deltas[nodeIndex] = random.mutated(deltas[nodeIndex])
         return deltas
     }
 
@@ -184,13 +184,13 @@ struct MessageMaker {
 
     /// The headers of a range: usually the requested ones, otherwise different, altered or missing ones.
     func headers(_ range: LogRange, using random: inout SplitMix64) -> PeerMessage {
-        var headers = pool.stretch(range).map(\.header)
+        var headers = pool.slice(range).map(\.header)
         switch Int.random(in: 0..<6, using: &random) {
         case 0: if let twin = random.pick(pool.twins), !headers.isEmpty { headers[0] = twin.header }
         case 1:
-            if let place = headers.indices.randomElement(using: &random) {
-                let header = random.mutated(headers[place].header)
-                headers[place] = SignedHeader(header: header, signature: headers[place].signature)
+            if let nodeIndex = headers.indices.randomElement(using: &random) {
+                let header = random.mutated(headers[nodeIndex].header)
+                headers[nodeIndex] = SignedHeader(header: header, signature: headers[nodeIndex].signature)
             }
         case 2: headers = Array(headers.prefix(random.small(below: 3)))
         case 3:
@@ -223,8 +223,8 @@ struct MessageMaker {
             var bound = Array(log(using: &random).bytes.prefix(random.small(below: 41)))
             while bound.last == 0 { bound.removeLast() }
             let upper = random.isOne(in: 3) ? RangeBound.end : RangeBound(bytes: bound) ?? .end
-            let place = Int.random(in: 0...ranges.count, using: &random)
-            ranges.insert(FrontierRange(upper: upper, content: content(using: &random)), at: place)
+            let nodeIndex = Int.random(in: 0...ranges.count, using: &random)
+            ranges.insert(FrontierRange(upper: upper, content: content(using: &random)), at: nodeIndex)
         }
         // Ranges in order are processed; others end the session.
         if !random.isOne(in: 20) {

@@ -66,13 +66,13 @@ struct HostilePool {
         if self.operations.count > 2_000 { self.operations.removeFirst(1_000) }
     }
 
-    mutating func keep(frame: [UInt8], at place: Int) {
+    mutating func keep(frame: [UInt8], at nodeIndex: Int) {
         guard frame.count < 64 * 1024 else { return }
-        if frames.count < 64 { frames.append(frame) } else { frames[place % frames.count] = frame }
+        if frames.count < 64 { frames.append(frame) } else { frames[nodeIndex % frames.count] = frame }
     }
 
     /// The deltas of a log's branch within a range.
-    func stretch(_ range: LogRange) -> ArraySlice<PooledDelta> {
+    func slice(_ range: LogRange) -> ArraySlice<PooledDelta> {
         guard let chain = chains[range.log], range.from >= 1, range.from <= range.to, range.from <= UInt64(chain.count)
         else { return [] }
         return chain[Int(range.from - 1)..<Int(min(range.to, UInt64(chain.count)))]

@@ -11,8 +11,8 @@ extension SplitMix64 {
 
     /// A random element of a non-empty list.
     mutating func pick<Element>(of first: Element, _ others: Element...) -> Element {
-        let place = Int.random(in: 0...others.count, using: &self)
-        return place == 0 ? first : others[place - 1]
+        let nodeIndex = Int.random(in: 0...others.count, using: &self)
+        return nodeIndex == 0 ? first : others[nodeIndex - 1]
     }
 
     /// A number below a bound; small numbers are far more frequent.
@@ -63,17 +63,17 @@ extension SplitMix64 {
         var bytes = bytes
         for _ in 0...small(below: 4) {
             guard !bytes.isEmpty else { return [UInt8(truncatingIfNeeded: next())] }
-            let place = Int.random(in: 0..<bytes.count, using: &self)
-            let end = min(bytes.count, place + 1 + small(below: 40))
+            let nodeIndex = Int.random(in: 0..<bytes.count, using: &self)
+            let end = min(bytes.count, nodeIndex + 1 + small(below: 40))
             switch Int.random(in: 0..<8, using: &self) {
-            case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &self)
-            case 1: bytes[place] = UInt8(truncatingIfNeeded: next())
-            case 2: bytes.insert(UInt8(truncatingIfNeeded: next()), at: place)
-            case 3: bytes.removeSubrange(place..<end)
-            case 4: bytes.removeSubrange(place...)
-            case 5: bytes.insert(contentsOf: Array(bytes[place..<end]), at: place)
-            case 6: bytes.replaceSubrange(place...place, with: Array(repeating: 0xFF, count: 9) + [1])
-            default: bytes[place] = pick(of: 0, 1, 0x7F, 0x80, 0xFF)
+            case 0: bytes[nodeIndex] ^= 1 << UInt8.random(in: 0..<8, using: &self)
+            case 1: bytes[nodeIndex] = UInt8(truncatingIfNeeded: next())
+            case 2: bytes.insert(UInt8(truncatingIfNeeded: next()), at: nodeIndex)
+            case 3: bytes.removeSubrange(nodeIndex..<end)
+            case 4: bytes.removeSubrange(nodeIndex...)
+            case 5: bytes.insert(contentsOf: Array(bytes[nodeIndex..<end]), at: nodeIndex)
+            case 6: bytes.replaceSubrange(nodeIndex...nodeIndex, with: Array(repeating: 0xFF, count: 9) + [1])
+            default: bytes[nodeIndex] = pick(of: 0, 1, 0x7F, 0x80, 0xFF)
             }
         }
         return bytes

@@ -10,15 +10,15 @@ import Store
 extension Run {
     /// A forbidden difference between two honest nodes; nil if there is none.
     func difference() -> String? {
-        for node in nodes where !node.work.isEmpty { return "node \(node.place) has yet to write" }
+        for node in nodes where !node.work.isEmpty { return "node \(node.nodeIndex) has yet to write" }
         guard let first = nodes.first else { return nil }
         for node in nodes {
             for author in nodes where author.head != node.box.engine.durable[author.log] {
-                return "node \(node.place) lacks deltas of node \(author.place)"
+                return "node \(node.nodeIndex) lacks deltas of node \(author.nodeIndex)"
             }
         }
         for node in nodes.dropFirst() {
-            let (one, other) = (first.place, node.place)
+            let (one, other) = (first.nodeIndex, node.nodeIndex)
             if first.box.engine.governance != node.box.engine.governance {
                 return "governance of nodes \(one) and \(other)"
             }
@@ -74,32 +74,36 @@ extension Run {
             )
         }
         if stored.statements != engine.statements || stored.announcements != engine.announcements {
-            fail("node \(node.place) has other statements or announcements in its store than in its engine")
+            fail("node \(node.nodeIndex) has other statements or announcements in its store than in its engine")
         }
-        if stored.frontier != node.box.engine.durable { fail("node \(node.place) has another frontier in its store") }
+        if stored.frontier != node.box.engine.durable {
+            fail("node \(node.nodeIndex) has another frontier in its store")
+        }
         if stored.refusals > WriteTransaction.refusalsMax {
-            fail("node \(node.place) keeps \(stored.refusals) refusals")
+            fail("node \(node.nodeIndex) keeps \(stored.refusals) refusals")
         }
         if let what = node.box.engine.checkInvariants() {
-            fail("an invariant does not hold at node \(node.place): \(what)")
+            fail("an invariant does not hold at node \(node.nodeIndex): \(what)")
         }
-        if let other = nodes.first(where: { $0.place != node.place }) {
+        if let other = nodes.first(where: { $0.nodeIndex != node.nodeIndex }) {
             let totals = try other.store.read { try $0.totals() }
             let isKnown = !ambiguous(node).isEmpty
             for number in Self.honestOrganizations {
                 let organization = alliance.organization(number)
                 if stored.totals.organizations[organization] != totals.organizations[organization] {
-                    fail("nodes \(node.place) and \(other.place) hold other records of organization \(number)")
+                    fail("nodes \(node.nodeIndex) and \(other.nodeIndex) hold other records of organization \(number)")
                 }
             }
-            if !isKnown, stored.totals != totals { fail("nodes \(node.place) and \(other.place) hold other records") }
+            if !isKnown, stored.totals != totals {
+                fail("nodes \(node.nodeIndex) and \(other.nodeIndex) hold other records")
+            }
         }
         try readAll(of: node)
         guard isDeep else { return }
         let report = try node.store.verify(deep: true, applier: node.applier)
         if !report.isSound {
-            let findings = report.findings.prefix(3).map { "\($0.what) (\($0.place))" }
-            fail("the store of node \(node.place) is not sound: \(findings.joined(separator: "; "))")
+            let findings = report.findings.prefix(3).map { "\($0.what) (\($0.nodeIndex))" }
+            fail("the store of node \(node.nodeIndex) is not sound: \(findings.joined(separator: "; "))")
         }
     }
 
@@ -112,7 +116,7 @@ extension Run {
             try reading.forEachRecordByID { _ in shown += 1 }
             let total = try reading.totals().shown
             if records.count != total || shown != total {
-                fail("node \(node.place) shows \(total) records, and lists \(records.count) and \(shown)")
+                fail("node \(node.nodeIndex) shows \(total) records, and lists \(records.count) and \(shown)")
             }
             for record in records.prefix(50) { _ = try reading.history(of: record, hasher: alliance.cryptography) }
             _ = try reading.conflicts(limit: 1_000)

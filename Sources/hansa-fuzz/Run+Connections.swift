@@ -12,23 +12,25 @@ extension Run {
     func dial(_ key: NodeKey, address: String?, from node: HonestNode) {
         let delay = UInt64.random(in: 1_000_000...30_000_000, using: &worldRandom)
         if let target = nodes.first(where: { $0.key == key }), target.roster.organization(of: node.key) != nil {
-            connect(.honest(node.place), .honest(target.place), address: address, after: delay)
-        } else if let place = peers.firstIndex(where: { $0.key == key }), !isQuiet, !random.isOne(in: 4) {
-            connect(.honest(node.place), .hostile(place), address: address, after: delay)
+            connect(.honest(node.nodeIndex), .honest(target.nodeIndex), address: address, after: delay)
+        } else if let nodeIndex = peers.firstIndex(where: { $0.key == key }), !isQuiet, !random.isOne(in: 4) {
+            connect(.honest(node.nodeIndex), .hostile(nodeIndex), address: address, after: delay)
         } else {
-            schedule(after: delay, .input(node: node.place, epoch: node.epoch, .dialFailed(key, reason: "nobody")))
+            schedule(after: delay, .input(node: node.nodeIndex, epoch: node.epoch, .dialFailed(key, reason: "nobody")))
         }
     }
 
     /// Makes a hostile peer dial a node, which accepts only peers in its roster.
-    func dial(_ node: HonestNode, by place: Int) {
-        guard node.roster.organization(of: peers[place].key) != nil else { return }
-        connect(.hostile(place), .honest(node.place), after: 1_000_000)
+    func dial(_ node: HonestNode, by nodeIndex: Int) {
+        guard node.roster.organization(of: peers[nodeIndex].key) != nil else { return }
+        connect(.hostile(nodeIndex), .honest(node.nodeIndex), after: 1_000_000)
     }
 
     func connect(_ one: End, _ other: End, address: String? = nil, after delay: UInt64) {
         let ends = [one, other]
-        let epochs = ends.map { end in if case .honest(let place) = end { nodes[place].epoch } else { UInt64(0) } }
+        let epochs = ends.map { end in
+            if case .honest(let nodeIndex) = end { nodes[nodeIndex].epoch } else { UInt64(0) }
+        }
         let connection = Connection(number: nextConnection, ends: ends, address: address, epochs: epochs)
         nextConnection += 1
         connections[connection.number] = connection
@@ -43,13 +45,16 @@ extension Run {
         connection.isUp[side] = true
         let peer = key(of: connection.ends[1 - side])
         switch connection.ends[side] {
-        case .honest(let place):
-            guard nodes[place].epoch == connection.epochs[side] else { return hangUp(number) }
+        case .honest(let nodeIndex):
+            guard nodes[nodeIndex].epoch == connection.epochs[side] else { return hangUp(number) }
             let address = side == 0 ? connection.address : nil
-            feed(.linkUp(connection.links[side], node: peer, dialled: side == 0, address: address), to: nodes[place])
-        case .hostile(let place):
+            feed(
+                .linkUp(connection.links[side], node: peer, dialled: side == 0, address: address),
+                to: nodes[nodeIndex]
+            )
+        case .hostile(let nodeIndex):
             counts.sessions += 1
-            greet(connection, side: side, as: place)
+            greet(connection, side: side, as: nodeIndex)
         }
         if connection.isUp == [true, true],
             connection.ends.contains(where: { if case .hostile = $0 { true } else { false } })
@@ -71,34 +76,34 @@ extension Run {
         guard let connection = connections[number] else { return }
         let wasUp = connection.isUp[side]
         connection.isUp[side] = false
-        if case .honest(let place) = connection.ends[side], nodes[place].epoch == connection.epochs[side] {
+        if case .honest(let nodeIndex) = connection.ends[side], nodes[nodeIndex].epoch == connection.epochs[side] {
             if wasUp {
-                feed(.linkDown(connection.links[side]), to: nodes[place])
+                feed(.linkDown(connection.links[side]), to: nodes[nodeIndex])
             } else if side == 0 {
-                feed(.dialFailed(key(of: connection.ends[1]), reason: "broken off"), to: nodes[place])
+                feed(.dialFailed(key(of: connection.ends[1]), reason: "broken off"), to: nodes[nodeIndex])
             }
         }
         if connection.isUp == [false, false] { connections[number] = nil }
     }
 
     func disconnect(_ link: LinkID, _ refusal: SessionRefusal?, at node: HonestNode) {
-        let (number, side) = Connection.place(of: link)
+        let (number, side) = Connection.nodeIndex(of: link)
         guard let connection = connections[number], connection.isUp[side] else { return }
         if let refusal { send(.refusal(refusal), on: link, from: node) }
         connection.isUp[side] = false
         openHostile.removeAll { $0 == number }
-        schedule(after: 0, .input(node: node.place, epoch: node.epoch, .linkDown(link)))
+        schedule(after: 0, .input(node: node.nodeIndex, epoch: node.epoch, .linkDown(link)))
         events.add(.down(connection: number, side: 1 - side), at: max(now, connection.lastArrival[1 - side]))
     }
 
     // MARK: - Frames
 
     func send(_ message: PeerMessage, on link: LinkID, from node: HonestNode) {
-        let (number, side) = Connection.place(of: link)
+        let (number, side) = Connection.nodeIndex(of: link)
         guard let connection = connections[number], connection.isUp[side] else { return }
         let frame = message.encoded()
         if frame.count > Self.frameBytesMax {
-            fail("node \(node.place) sends a frame of \(frame.count) bytes, \(message.kind.name)")
+            fail("node \(node.nodeIndex) sends a frame of \(frame.count) bytes, \(message.kind.name)")
         }
         transmit(frame, on: connection, to: 1 - side)
     }
@@ -122,24 +127,24 @@ extension Run {
             return
         }
         switch connection.ends[side] {
-        case .honest(let place):
+        case .honest(let nodeIndex):
             let isFromHonest = if case .honest = connection.ends[1 - side] { true } else { false }
-            receive(frame, on: connection.links[side], isFromHonest: isFromHonest, at: nodes[place])
-        case .hostile(let place):
+            receive(frame, on: connection.links[side], isFromHonest: isFromHonest, at: nodes[nodeIndex])
+        case .hostile(let nodeIndex):
             guard let message = try? PeerMessage(decoding: frame) else {
                 return fail("an honest node sends a frame that is no message")
             }
             pool.keep(frame: frame, at: step)
             guard !isQuiet else { return }
-            react(to: message, on: connection, side: side, as: place)
+            react(to: message, on: connection, side: side, as: nodeIndex)
         }
     }
 
     /// Handles a frame as a running node does.
     func receive(_ frame: [UInt8], on link: LinkID, isFromHonest: Bool, at node: HonestNode) {
-        CrashNote.at(node: node.place, "a frame", frame: frame)
+        CrashNote.at(node: node.nodeIndex, "a frame", frame: frame)
         mix.add(frame)
-        if settings.plant == .deaf, step >= settings.steps / 2, isFromHonest, node.place == 0 { return }
+        if settings.plant == .deaf, step >= settings.steps / 2, isFromHonest, node.nodeIndex == 0 { return }
         let message: PeerMessage
         do throws(MalformedMessage) {
             message = try PeerMessage(decoding: frame)

@@ -21,16 +21,16 @@ extension Run {
         let roll = Int.random(in: 0..<4_000, using: &random)
         if roll < 90 { edit() }
         if roll == 3_999, !isSkipped(.restart) { restart() }
-        guard let place = peers.indices.randomElement(using: &random) else { return }
+        guard let nodeIndex = peers.indices.randomElement(using: &random) else { return }
         if roll % 30 == 0, !pool.isFull, !isSkipped(.sign) {
-            DeltaMaker(alliance: alliance, author: peers[place].number, wallMilliseconds: wallMilliseconds)
+            DeltaMaker(alliance: alliance, author: peers[nodeIndex].number, wallMilliseconds: wallMilliseconds)
                 .sign(into: &pool, using: &random)
         }
         if roll % 100 == 1, !isSkipped(.state) {
-            StatementMaker(alliance: alliance, author: peers[place].number).sign(into: &pool, using: &random)
+            StatementMaker(alliance: alliance, author: peers[nodeIndex].number).sign(into: &pool, using: &random)
         }
         if random.isOne(in: openHostile.count < 6 ? 6 : 60), let node = random.pick(nodes), !isSkipped(.connect) {
-            dial(node, by: place)
+            dial(node, by: nodeIndex)
         }
         guard let number = random.pick(openHostile), let connection = connections[number] else {
             // All hostile peers are in back-off or not connected yet.
@@ -65,12 +65,12 @@ extension Run {
     }
 
     private func maker(_ connection: Connection, side: Int) -> MessageMaker? {
-        guard case .honest(let place) = connection.ends[1 - side] else { return nil }
+        guard case .honest(let nodeIndex) = connection.ends[1 - side] else { return nil }
         return MessageMaker(
             alliance: alliance,
             pool: pool,
             sender: key(of: connection.ends[side]),
-            node: nodes[place],
+            node: nodes[nodeIndex],
             headersMax: engineSettings.headersPerInquiry
         )
     }
@@ -94,13 +94,13 @@ extension Run {
     }
 
     /// Sends the first message on a connection.
-    func greet(_ connection: Connection, side: Int, as place: Int) {
+    func greet(_ connection: Connection, side: Int, as nodeIndex: Int) {
         guard let maker = maker(connection, side: side), !random.isOne(in: 60) else { return }
         transmit(PeerMessage.hello(maker.hello(using: &random)).encoded(), on: connection, to: 1 - side)
     }
 
     /// Reacts to a message, mostly as an honest node would, so that sessions progress.
-    func react(to message: PeerMessage, on connection: Connection, side: Int, as place: Int) {
+    func react(to message: PeerMessage, on connection: Connection, side: Int, as nodeIndex: Int) {
         guard let maker = maker(connection, side: side), let answer = answer(to: message, maker) else { return }
         guard !settings.skipped.contains(answer.kind.name) else { return }
         say(answer, on: connection, from: side)
@@ -110,7 +110,7 @@ extension Run {
         switch message {
         case .want(let range, _), .graft(.some(let range), _):
             guard !random.isOne(in: 4) else { return nil }
-            let deltas = pool.stretch(range).prefix(40).map(\.bytes)
+            let deltas = pool.slice(range).prefix(40).map(\.bytes)
             return .deltas(
                 random.isOne(in: 20) ? maker.deltas(using: &random) : maker.altered(Array(deltas), using: &random)
             )

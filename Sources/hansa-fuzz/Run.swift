@@ -98,13 +98,13 @@ final class Run {
         let alliance = alliance
         peers = Self.hostileNumbers.map { HostilePeer(number: $0, key: alliance.node($0)) }
         self.random = random
-        for (place, number) in Self.honestNumbers.enumerated() {
+        for (nodeIndex, number) in Self.honestNumbers.enumerated() {
             let node = try HonestNode(
-                place: place,
+                nodeIndex: nodeIndex,
                 number: number,
                 alliance: alliance,
                 settings: engineSettings,
-                folder: settings.folder + "/node\(place)",
+                folder: settings.folder + "/node\(nodeIndex)",
                 seed: worldRandom.next()
             )
             nodes.append(node)
@@ -196,7 +196,7 @@ final class Run {
             advance(milliseconds: 1_000)
         }
         guard failure == nil else { return }
-        for node in nodes where failure == nil { try examine(node, isDeep: node.place == Int(settings.seed % 4)) }
+        for node in nodes where failure == nil { try examine(node, isDeep: node.nodeIndex == Int(settings.seed % 4)) }
     }
 
     /// The maximum time until honest nodes agree, in milliseconds: several of an engine's longest pauses.
@@ -217,16 +217,16 @@ final class Run {
 
     private func handle(_ event: Event) {
         switch event {
-        case .timer(let place, let epoch, let instant):
-            guard nodes[place].epoch == epoch, nodes[place].timerAt == instant else { return }
-            feed(.timer, to: nodes[place])
+        case .timer(let nodeIndex, let epoch, let instant):
+            guard nodes[nodeIndex].epoch == epoch, nodes[nodeIndex].timerAt == instant else { return }
+            feed(.timer, to: nodes[nodeIndex])
         case .arrival(let number, let side, let frame): arrive(frame, connection: number, side: side)
         case .up(let number, let side): goUp(number, side: side)
         case .down(let number, let side): goDown(number, side: side)
-        case .work(let place, let epoch):
-            let node = nodes[place]
+        case .work(let nodeIndex, let epoch):
+            let node = nodes[nodeIndex]
             guard node.epoch == epoch else { return }
-            CrashNote.at(node: place, "a transaction")
+            CrashNote.at(node: nodeIndex, "a transaction")
             guarding(node) {
                 let input = try node.workOff(
                     wallMilliseconds: wallMilliseconds,
@@ -235,13 +235,13 @@ final class Run {
                 )
                 if let input { feed(input, to: node) }
             }
-        case .read(let place, let epoch, let action):
-            guard nodes[place].epoch == epoch else { return }
-            CrashNote.at(node: place, "a look into its store")
-            guarding(nodes[place]) { try look(action, at: nodes[place]) }
-        case .input(let place, let epoch, let input):
-            guard nodes[place].epoch == epoch else { return }
-            feed(input, to: nodes[place])
+        case .read(let nodeIndex, let epoch, let action):
+            guard nodes[nodeIndex].epoch == epoch else { return }
+            CrashNote.at(node: nodeIndex, "a look into its store")
+            guarding(nodes[nodeIndex]) { try look(action, at: nodes[nodeIndex]) }
+        case .input(let nodeIndex, let epoch, let input):
+            guard nodes[nodeIndex].epoch == epoch else { return }
+            feed(input, to: nodes[nodeIndex])
         }
     }
 
@@ -252,7 +252,7 @@ final class Run {
         do {
             try body()
         } catch {
-            fail("node \(node.place) would stop: \(error)")
+            fail("node \(node.nodeIndex) would stop: \(error)")
         }
     }
 
@@ -262,7 +262,7 @@ final class Run {
     // MARK: - Engines
 
     func feed(_ input: EngineInput, to node: HonestNode) {
-        CrashNote.at(node: node.place, input)
+        CrashNote.at(node: node.nodeIndex, input)
         if settings.plant == .trap, step >= settings.steps / 2 { preconditionFailure("a planted mistake") }
         let actions = node.box.engine.step(
             input,
@@ -271,10 +271,10 @@ final class Run {
         )
         CrashNote.atItself()
         if step.isMultiple(of: 16), let what = node.box.engine.checkInvariants() {
-            fail("an invariant does not hold at node \(node.place): \(what)")
+            fail("an invariant does not hold at node \(node.nodeIndex): \(what)")
         }
         mix.add(now)
-        mix.add(UInt64(node.place) << 32 | UInt64(actions.count))
+        mix.add(UInt64(node.nodeIndex) << 32 | UInt64(actions.count))
         for action in actions { perform(action, at: node) }
     }
 
@@ -284,20 +284,20 @@ final class Run {
         case .disconnect(let link, let refusal): disconnect(link, refusal, at: node)
         case .dial(let key, let addresses): dial(key, address: addresses.first, from: node)
         case .hold(let link, let until):
-            let (number, side) = Connection.place(of: link)
+            let (number, side) = Connection.nodeIndex(of: link)
             connections[number]?.heldUntil[side] = until.nanoseconds
         case .store(let token, let deltas, _): work(.store(token: token, deltas), at: node)
         case .storeStatement(let statement, let replaced): work(.statement(statement, replaced: replaced), at: node)
         case .storeAnnouncement(let announcement): work(.announcement(announcement), at: node)
         case .read, .readHeaders, .answerDiff:
             let delay = UInt64.random(in: 0...3_000_000, using: &worldRandom)
-            schedule(after: delay, .read(node: node.place, epoch: node.epoch, action))
+            schedule(after: delay, .read(node: node.nodeIndex, epoch: node.epoch, action))
         case .deliverDiff, .noteOverBudget, .noteSession, .noteRefused: break
         case .rosterChanged(let roster): adopt(roster, at: node)
         case .noteRefusal(let log, let sequence, let refusal, let peer):
             node.deltasRefused += 1
             if isHonest(peer), refusal.isForgery {
-                fail("node \(node.place) got a forged delta from an honest node: \(refusal.reason)")
+                fail("node \(node.nodeIndex) got a forged delta from an honest node: \(refusal.reason)")
             }
             guard let log else { break }
             let note = Refusal(
@@ -312,11 +312,11 @@ final class Run {
         case .noteViolation(let peer, let what):
             node.violations += 1
             counts.violations[what, default: 0] += 1
-            trace("node \(node.place) ends a session: \(what)")
-            if isHonest(peer) { fail("node \(node.place) says that an honest node breaks the protocol: \(what)") }
+            trace("node \(node.nodeIndex) ends a session: \(what)")
+            if isHonest(peer) { fail("node \(node.nodeIndex) says that an honest node breaks the protocol: \(what)") }
         case .setTimer(let instant):
             node.timerAt = instant
-            events.add(.timer(node: node.place, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
+            events.add(.timer(node: node.nodeIndex, epoch: node.epoch, instant), at: max(now, instant.nanoseconds))
         }
     }
 
@@ -325,7 +325,7 @@ final class Run {
     private func work(_ work: HonestNode.Work, at node: HonestNode) {
         node.work.append(work)
         node.freeAt = max(node.freeAt, now) + UInt64.random(in: 200_000...6_000_000, using: &worldRandom)
-        events.add(.work(node: node.place, epoch: node.epoch), at: node.freeAt)
+        events.add(.work(node: node.nodeIndex, epoch: node.epoch), at: node.freeAt)
     }
 
     /// Looks up data that an engine requests, as a running node does.
@@ -354,7 +354,8 @@ final class Run {
     private func adopt(_ roster: Roster, at node: HonestNode) {
         node.roster = roster
         for number in connections.keys.sorted() {
-            guard let connection = connections[number], let side = connection.ends.firstIndex(of: .honest(node.place)),
+            guard let connection = connections[number],
+                let side = connection.ends.firstIndex(of: .honest(node.nodeIndex)),
                 roster.organization(of: key(of: connection.ends[1 - side])) == nil
             else { continue }
             hangUp(number)
@@ -363,8 +364,8 @@ final class Run {
 
     func key(of end: End) -> NodeKey {
         switch end {
-        case .honest(let place): nodes[place].key
-        case .hostile(let place): peers[place].key
+        case .honest(let nodeIndex): nodes[nodeIndex].key
+        case .hostile(let nodeIndex): peers[nodeIndex].key
         }
     }
 
@@ -410,9 +411,9 @@ final class Run {
     /// Restarts an honest node.
     func restart() {
         guard let node = worldRandom.pick(nodes) else { return }
-        trace("node \(node.place) restarts")
+        trace("node \(node.nodeIndex) restarts")
         for number in connections.keys.sorted() {
-            if connections[number]?.ends.contains(.honest(node.place)) == true { hangUp(number) }
+            if connections[number]?.ends.contains(.honest(node.nodeIndex)) == true { hangUp(number) }
         }
         guarding(node) { try node.restart(seed: worldRandom.next(), now: Instant(nanoseconds: now)) }
         feed(.timer, to: node)

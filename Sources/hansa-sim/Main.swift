@@ -39,8 +39,8 @@ struct HansaSim: ParsableCommand {
             Everything in a run is drawn from its seed: the same seed, scenario and program give the same run.
 
             EXIT CODES
-              0  every gate is passed and no promise was broken
-              1  a gate or a seed failed
+              0  every authorizer is passed and no promise was broken
+              1  a authorizer or a seed failed
               2  usage
             """,
         subcommands: [RunCommand.self, SweepCommand.self, ListCommand.self]

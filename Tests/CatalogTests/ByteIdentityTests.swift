@@ -40,7 +40,7 @@ struct ByteIdentityTests {
 
     @Test func fieldTableGivesThemDifferentNumbers() {
         var table = FieldTable()
-        #expect(table.number(of: .mark) == .mark)
+        #expect(table.number(of: .tombstone) == .tombstone)
         #expect(table.number(of: .identity) == .identity)
         let one = table.number(of: FieldPath(unchecked: composed))
         let other = table.number(of: FieldPath(unchecked: decomposed))

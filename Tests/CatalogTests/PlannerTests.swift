@@ -35,7 +35,7 @@ struct PlannerTests {
             owner: OrganizationID(.zero),
             key: key,
             state: RecordState(operations: operations),
-            path: { table.path(of: $0) ?? .mark },
+            path: { table.path(of: $0) ?? .tombstone },
             values: { operation in writes[Int(operation.location)].1.map { [0: $0] } ?? [:] }
         )
     }
@@ -87,15 +87,15 @@ struct PlannerTests {
         let deletion = Planner.deletion(of: view)
         #expect(deletion.envelope.writes.map(\.supersedes.count) == [1024, 1024, 453])
         #expect(deletion.envelope.writes.map(\.mode) == [.set, .remove, .remove])
-        #expect(deletion.envelope.writes.allSatisfy { $0.field == .mark })
+        #expect(deletion.envelope.writes.allSatisfy { $0.field == .tombstone })
     }
 
     @Test func aWriteToADeletedRecordRevivesIt() throws {
-        let view = view([(.mark, nil, .set), (.mark, nil, .set), (name, .text("a"), .set)])
+        let view = view([(.tombstone, nil, .set), (.tombstone, nil, .set), (name, .text("a"), .set)])
         #expect(view.isDeleted)
         #expect(view.isEditedWhileDeleted)
         let draft = try #require(plan(view, [(name, .set(.text("a")))]))
-        #expect(draft.envelope.writes.map(\.field) == [.mark, .identity])
+        #expect(draft.envelope.writes.map(\.field) == [.tombstone, .identity])
         #expect(draft.envelope.writes[0].mode == .remove)
         #expect(draft.envelope.writes[0].supersedes.count == 2)
     }

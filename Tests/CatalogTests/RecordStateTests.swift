@@ -21,7 +21,7 @@ struct RecordStateTests {
 
     /// Operations with random citations of other operations, valid and invalid.
     private static func steps(_ count: Int, random: inout SplitMix64) -> [Step] {
-        let fields: [FieldNumber] = [.mark, .identity, name, tags]
+        let fields: [FieldNumber] = [.tombstone, .identity, name, tags]
         var operations: [LiveOperation] = []
         for number in 0..<UInt64(count) {
             let writes = (0..<UInt32.random(in: 0...3, using: &random)).map { position in

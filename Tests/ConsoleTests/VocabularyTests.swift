@@ -61,7 +61,9 @@ struct VocabularyTests {
             #expect(Self.retiredWords(in: text) == [], "\(path)")
         }
         // The rule must detect each of these.
-        for line in ["/// A homeless statement.", "let setAside = 1", "the index is made anew", "struct Pen {", "// in vain"] {
+        for line in [
+            "/// A homeless statement.", "let setAside = 1", "the index is made anew", "struct Pen {", "// in vain",
+        ] {
             #expect(Self.retiredWords(in: line).count == 1, "\(line)")
         }
         #expect(Self.retiredWords(in: "## Troubleshooting\nlet opening = append(pendingCount)") == [])

@@ -227,13 +227,13 @@ struct CodecTests {
         inner.field(3, varint: 1)
         var doubled = inner
         doubled.field(3, varint: 2)
-        for (mark, isRight) in [(inner.bytes, true), (doubled.bytes, false)] {
+        for (importMark, isRight) in [(inner.bytes, true), (doubled.bytes, false)] {
             var writer = WireWriter()
             writer.field(1, bytes: header.alliance.bytes)
             writer.field(2, bytes: header.log.author.bytes)
             writer.field(4, varint: 1)
             writer.field(6, bytes: header.root.bytes)
-            writer.field(10, bytes: mark)
+            writer.field(10, bytes: importMark)
             writer.field(12, bytes: header.organization.bytes)
             let isRead = (try? Header(decoding: writer.bytes[...])) != nil
             #expect(isRead == isRight)

@@ -64,7 +64,7 @@ struct ConvergenceTests {
             digest.add(record.state.canonicalHash(of: record.id, hasher: history.cryptography))
         }
         #expect(digest == first.digest, "\(note)")
-        #expect(first.records.values.count { $0.state.isShown } == first.shownCount, "\(note)")
+        #expect(first.records.values.count { $0.state.isVisible } == first.visibleCount, "\(note)")
     }
 
     @Test(arguments: 0..<150 as Range<UInt64>, Organizations.allCases)
@@ -207,7 +207,7 @@ struct ConvergenceTests {
                         owner: record.owner,
                         key: record.key,
                         state: record.state,
-                        path: { full.fields.path(of: $0) ?? .mark },
+                        path: { full.fields.path(of: $0) ?? .tombstone },
                         values: { operation -> [UInt32: Value] in
                             if dropped.contains(operation.dot) { Issue.record("asked for what was dropped") }
                             let delta = deltas.first { $0.dot(0) == operation.dot }

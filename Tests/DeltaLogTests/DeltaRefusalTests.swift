@@ -318,10 +318,13 @@ struct DeltaRefusalTests {
         let other = RecordIdentity(kind: "need", localID: "2")
         let cases: [(Envelope, [Value])] = [
             (envelope([]), []),
-            (envelope([Write(field: .mark, mode: .set)]), []),
-            (envelope([Write(field: .mark, mode: .add)]), []),
-            (envelope([Write(field: .mark, mode: .remove)], .deletion), []),
-            (envelope([Write(field: .mark, mode: .set), Write(field: name, mode: .set)], .deletion), [.text("a")]),
+            (envelope([Write(field: .tombstone, mode: .set)]), []),
+            (envelope([Write(field: .tombstone, mode: .add)]), []),
+            (envelope([Write(field: .tombstone, mode: .remove)], .deletion), []),
+            (
+                envelope([Write(field: .tombstone, mode: .set), Write(field: name, mode: .set)], .deletion),
+                [.text("a")]
+            ),
             (envelope([Write(field: name, mode: .set)]), []),
             (envelope([Write(field: name, mode: .set)]), [.text("a"), .text("b")]),
             (envelope([Write(field: name, mode: .remove)]), [.text("a")]),
@@ -337,7 +340,7 @@ struct DeltaRefusalTests {
             }
             #expect(throws: DeltaRefusal.self) { try sign([OperationDraft(envelope: envelope, values: values)]) }
         }
-        let right = envelope([Write(field: .identity, mode: .set), Write(field: .mark, mode: .remove)])
+        let right = envelope([Write(field: .identity, mode: .set), Write(field: .tombstone, mode: .remove)])
         #expect(refusal(try forge(right, [.identity(identity)])) == nil)
     }
 

@@ -458,12 +458,12 @@ struct GovernanceTests {
     @Test func statementsWithoutStandingAreNotMerged() throws {
         let alliance = TestAlliance()
         let start = try alliance.enrolment(of: 11, at: 1)
-        let strangers = [
+        let outsiders = [
             try alliance.admission(of: 5, by: 99), try alliance.enrolment(of: 98, at: 97),
             try alliance.fork(by: 99, sequence: 1, variants: (1, 2)),
         ]
         var set = GovernanceSet()
-        var merged = set.merge(strangers + [start], charter: alliance.charter, hasher: alliance.cryptography)
+        var merged = set.merge(outsiders + [start], charter: alliance.charter, hasher: alliance.cryptography)
         #expect(merged.taken.map(\.statement) == [start])
         // The set accepts a whole chain of one message, in any order.
         let chain = [

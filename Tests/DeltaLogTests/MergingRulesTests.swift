@@ -97,8 +97,8 @@ struct MergingRulesTests {
         #expect(merged.isDeleted)
         #expect(!merged.isEditedWhileDeleted)
         #expect(merged.fields.isEmpty)
-        #expect(merged.marks.count == 1)
-        #expect(try storage(history).shownCount == 0)
+        #expect(merged.tombstones.count == 1)
+        #expect(try storage(history).visibleCount == 0)
         try history.show(2, 0)
         try history.show(2, 1)
         try history.upsert(2, need, [(name, .set(.text("b")))])
@@ -106,7 +106,7 @@ struct MergingRulesTests {
         #expect(!merged.isDeleted)
         #expect(merged.identity == need)
         #expect(merged.fields.map(\.path) == [name])
-        #expect(try storage(history).shownCount == 1)
+        #expect(try storage(history).visibleCount == 1)
     }
 
     @Test func aRecordEditedWhileItWasDeletedIsListedAsThat() throws {
@@ -119,7 +119,7 @@ struct MergingRulesTests {
         #expect(merged.isDeleted)
         #expect(merged.isEditedWhileDeleted)
         #expect(merged[name]?.winner == .text("b"))
-        #expect(try storage(history).shownCount == 0)
+        #expect(try storage(history).visibleCount == 0)
     }
 
     @Test func aSupersededWriteStillSupersedesInEveryOrder() throws {
@@ -155,7 +155,7 @@ struct MergingRulesTests {
             key: key,
             owner: owner,
             kind: .deletion,
-            writes: [Write(field: .mark, mode: .set, supersedes: cited)]
+            writes: [Write(field: .tombstone, mode: .set, supersedes: cited)]
         )
         try history.write(1, [OperationDraft(envelope: write, values: [.text("stolen")])])
         try history.write(1, [OperationDraft(envelope: deletion, values: [])])
@@ -228,14 +228,14 @@ struct MergingRulesTests {
         let second = try #require(try history.upsert(0, other, [(name, .set(.text("b")))]))
         let prefix = first.operations[0].hash.prefix
         let dot = first.dot(0)
-        let stranger = LogID(author: NodeKey(.zero), incarnation: 1)
+        let outsider = LogID(author: NodeKey(.zero), incarnation: 1)
         let citation =
             switch wrong {
             case .noSuchDelta:
                 Citation(dot: Dot(log: dot.log, sequence: 99, index: 0), prefix: prefix, number: nil)
             case .noSuchOperation:
                 Citation(dot: Dot(log: dot.log, sequence: 1, index: 7), prefix: prefix, number: nil)
-            case .noSuchLog: Citation(dot: Dot(log: stranger, sequence: 1, index: 0), prefix: prefix, number: nil)
+            case .noSuchLog: Citation(dot: Dot(log: outsider, sequence: 1, index: 0), prefix: prefix, number: nil)
             case .wrongPrefix: Citation(dot: dot, prefix: prefix ^ 1, number: nil)
             case .otherField: Citation(dot: dot, prefix: prefix, number: nil)
             case .otherRecord: Citation(dot: second.dot(0), prefix: second.operations[0].hash.prefix, number: nil)

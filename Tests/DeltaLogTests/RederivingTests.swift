@@ -18,7 +18,7 @@ struct RederivingTests {
                 operations[operation.record, default: []].append(operation)
             }
         }
-        var waiting: Set<WaitingCitation> = []
+        var waiting: Set<DanglingReference> = []
         for (record, operations) in operations.sorted(by: { $0.key < $1.key }) {
             let (state, dangling) = rederive(
                 record,

@@ -119,7 +119,7 @@ private struct Vectors {
         log: LogID,
         head: Head?,
         milliseconds: UInt64,
-        mark: ImportMark? = nil,
+        importMark: ImportMark? = nil,
         by signer: RealSigner
     ) throws -> VerifiedDelta {
         let delta = try VerifiedDelta(
@@ -131,7 +131,7 @@ private struct Vectors {
                 log: log,
                 head: head,
                 stamp: Stamp(milliseconds: milliseconds, counter: 1),
-                importMark: mark
+                importMark: importMark
             ),
             signer: signer,
             hasher: cryptography
@@ -183,7 +183,7 @@ private struct Vectors {
             log: own,
             head: nil,
             milliseconds: 1_700_000_000_000,
-            mark: ImportMark(
+            importMark: ImportMark(
                 id: [UInt8](repeating: 0xC0, count: 16),
                 fileHash: cryptography.hash(Array("file".utf8)),
                 part: 1

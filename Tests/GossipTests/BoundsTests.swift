@@ -174,8 +174,8 @@ struct BoundsTests {
         var lone = LoneEngine()
         let link = lone.open(1)
         for round in 0..<20 {
-            let strangers = (0..<300).map { lone.alliance.enrolment(of: 1_000 + round * 300 + $0).encoded }
-            let actions = lone.receive(.governance(known: [], statements: strangers, answer: false), on: link)
+            let outsiders = (0..<300).map { lone.alliance.enrolment(of: 1_000 + round * 300 + $0).encoded }
+            let actions = lone.receive(.governance(known: [], statements: outsiders, answer: false), on: link)
             #expect(actions.disconnects.isEmpty && actions.violations.isEmpty)
         }
         let open = lone.engine.openLink(to: VirtualAlliance.node(1))

@@ -62,7 +62,7 @@ struct EnrolmentTests {
                     outcomes.append(.applied)
                     taken.append(delta)
                 }
-                let summary = StoredSummary(digest: storage.digest, records: UInt64(storage.shownCount))
+                let summary = StoredSummary(digest: storage.digest, records: UInt64(storage.visibleCount))
                 all += try perform(lone.step(.stored(token: store.token, outcomes, summary: summary)))
             }
             return all
@@ -104,8 +104,8 @@ struct EnrolmentTests {
         let delta = Self.log(alliance, for: Self.node, count: 1)[0].encoded()
         for _ in 0..<300 { #expect(lone.receive(deltas: [delta], on: link).disconnects.isEmpty) }
         // Nor over an unknown author's: the other side may hold a statement that this one lacks.
-        let stranger = alliance.delta(by: 7, after: nil, names: [("a", "a")]).encoded()
-        let disconnects = (0..<300).flatMap { _ in lone.receive(deltas: [stranger], on: link).disconnects }
+        let outsider = alliance.delta(by: 7, after: nil, names: [("a", "a")]).encoded()
+        let disconnects = (0..<300).flatMap { _ in lone.receive(deltas: [outsider], on: link).disconnects }
         #expect(disconnects.isEmpty)
     }
 
@@ -168,15 +168,15 @@ struct EnrolmentTests {
             #expect(node.storage.excluded.isEmpty, "\(order)")
             // Merging anew needs the deltas alone; a node with no statement but these bytes gets the same.
             let applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)
-            var anew = MemoryStorage()
+            var rebuilt = MemoryStorage()
             for delta in node.taken.sorted(by: { ($1.log, $0.header.sequence) < ($0.log, $1.header.sequence) }) {
-                guard case .applied = try applier.apply(delta, to: &anew) else {
+                guard case .applied = try applier.apply(delta, to: &rebuilt) else {
                     Issue.record("\(order): not merged anew")
                     continue
                 }
             }
             let agreement = Agreement(node.storage, hasher: alliance.cryptography)
-            #expect(agreement == Agreement(anew, hasher: alliance.cryptography), "\(order)")
+            #expect(agreement == Agreement(rebuilt, hasher: alliance.cryptography), "\(order)")
             agreements[node.storage.frontier, default: []].insert(agreement)
         }
         #expect(agreements.values.allSatisfy { $0.count == 1 })

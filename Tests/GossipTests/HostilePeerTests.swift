@@ -20,10 +20,10 @@ struct HostilePeerTests {
         bytes[bytes.count - 1] ^= 1
         let first = lone.receive(deltas: [bytes], on: hostile)
         #expect(first.refusals == [.badRoot])
-        let isTold = first.sent(on: hostile).contains {
+        let isReported = first.sent(on: hostile).contains {
             if case .deltaRefused(delta.log, 1, _, let reason) = $0 { reason.contains("Merkle") } else { false }
         }
-        #expect(isTold)
+        #expect(isReported)
         var all: [EngineAction] = []
         for _ in 0..<200 { all += lone.receive(deltas: [bytes], on: hostile) }
         #expect(all.refusals.count <= 100)
@@ -40,8 +40,8 @@ struct HostilePeerTests {
         let link = lone.open(1)
         let foreign = VirtualAlliance(founders: 3, name: "foreign").delta(by: 1, after: nil, names: [("a", "a")])
         #expect(lone.receive(deltas: [foreign.encoded()], on: link).refusals == [.foreignAlliance])
-        let stranger = lone.alliance.delta(by: 7, after: nil, names: [("a", "a")])
-        #expect(lone.receive(deltas: [stranger.encoded()], on: link).refusals == [.unknownAuthor])
+        let outsider = lone.alliance.delta(by: 7, after: nil, names: [("a", "a")])
+        #expect(lone.receive(deltas: [outsider.encoded()], on: link).refusals == [.unknownAuthor])
     }
 
     @Test

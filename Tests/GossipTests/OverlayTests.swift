@@ -103,19 +103,19 @@ struct OverlayTests {
         var lone = Self.lone()
         let first = lone.open(1)
         let second = lone.open(2)
-        let told = [VirtualAlliance.node(30), VirtualAlliance.node(31)]
-        let walking = lone.receive(.shuffle(token: 7, hops: 3, nodes: told), on: first)
-        #expect(walking.sent(on: second) == [.shuffle(token: 7, hops: 2, nodes: told)])
+        let sent = [VirtualAlliance.node(30), VirtualAlliance.node(31)]
+        let walking = lone.receive(.shuffle(token: 7, hops: 3, nodes: sent), on: first)
+        #expect(walking.sent(on: second) == [.shuffle(token: 7, hops: 2, nodes: sent)])
         let back = lone.receive(.shuffleReply(token: 7, nodes: [VirtualAlliance.node(33)]), on: second)
         #expect(back.sent(on: first) == [.shuffleReply(token: 7, nodes: [VirtualAlliance.node(33)])])
         #expect(lone.engine.topology().passive.isEmpty, "it was not for this node")
         // The last one of the walk answers, and keeps what it was told; strangers' keys are of no use.
-        let stranger = VirtualAlliance.node(77)
-        let answer = lone.receive(.shuffle(token: 8, hops: 1, nodes: told + [stranger]), on: first)
+        let outsider = VirtualAlliance.node(77)
+        let answer = lone.receive(.shuffle(token: 8, hops: 1, nodes: sent + [outsider]), on: first)
         #expect(answer.sent(on: first).contains { if case .shuffleReply(8, _) = $0 { true } else { false } })
-        #expect(Set(lone.engine.topology().passive) == Set(told))
+        #expect(Set(lone.engine.topology().passive) == Set(sent))
         // Nobody is told twice, and a reply that nobody waits for changes nothing.
-        #expect(lone.receive(.shuffleReply(token: 7, nodes: told), on: second).sent.isEmpty)
+        #expect(lone.receive(.shuffleReply(token: 7, nodes: sent), on: second).sent.isEmpty)
     }
 
     @Test

@@ -97,7 +97,7 @@ private struct Conversation {
     }
 
     private func summary(_ number: Int) -> StoredSummary {
-        StoredSummary(digest: storages[number].digest, records: UInt64(storages[number].shownCount))
+        StoredSummary(digest: storages[number].digest, records: UInt64(storages[number].visibleCount))
     }
 
     private func link(_ from: Int, _ to: Int) -> LinkID { LinkID(UInt64(from * 10 + to)) }

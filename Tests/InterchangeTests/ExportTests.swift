@@ -99,7 +99,7 @@ struct ExportTests {
             delimiter: delimiter
         )
         var writer = CSVWriter(layout, guardsFormulas: random.chance(50))
-        writer.writeHeader(writesMark: random.chance(50))
+        writer.writeHeader(writesTombstone: random.chance(50))
         var bytes = writer.drain()
         for record in records {
             writer.write(record)

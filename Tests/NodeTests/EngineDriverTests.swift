@@ -123,17 +123,17 @@ struct EngineDriverTests {
     @Test("The end waits for the step in progress, and no step follows")
     func end() async throws {
         let (driver, outbox) = (makeDriver(), Outbox())
-        let gate = DispatchSemaphore(value: 0)
+        let authorizer = DispatchSemaphore(value: 0)
         driver.begin { action in
             outbox.perform(action) {
-                if outbox.tokens.isEmpty { gate.wait() }
+                if outbox.tokens.isEmpty { authorizer.wait() }
             }
         }
         DispatchQueue.global().async { driver.feed(question(1)) }
         try await eventually { outbox.isBusy }
         driver.feed(question(2))
         async let ending: Void = driver.end()
-        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) { gate.signal() }
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(20)) { authorizer.signal() }
         await ending
         let stepped = outbox.tokens
         // If the end came late, the second input may have been stepped before it.

@@ -69,14 +69,14 @@ import Testing
     @Test(arguments: [256, 512, 1024, 8192, 1_048_576], [1, 2, 64])
     func `descriptors suffice for everything that may be open at once`(descriptors: Int, processors: Int) {
         let limits = ConnectionLimits(descriptors: descriptors, processors: processors)
-        #expect(limits.strangers >= 16 && limits.members >= 16 && limits.total >= 64)
-        #expect(limits.strangers + limits.members < limits.total)
+        #expect(limits.unauthenticated >= 16 && limits.members >= 16 && limits.total >= 64)
+        #expect(limits.unauthenticated + limits.members < limits.total)
         #expect(limits.total <= 2048)
         if descriptors >= 1024 { #expect(limits.total + limits.total / 16 + ConnectionLimits.localMax < descriptors) }
     }
 
     @Test func `at 1,024 descriptors all sessions that a node keeps find room`() {
         let limits = ConnectionLimits(descriptors: 1024, processors: 2)
-        #expect(limits.total == 852 && limits.strangers == 213 && limits.members == 256)
+        #expect(limits.total == 852 && limits.unauthenticated == 213 && limits.members == 256)
     }
 }

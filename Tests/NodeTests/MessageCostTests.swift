@@ -312,14 +312,14 @@ final class MessageCostTests {
                 fresh.map { .governance(known: [], statements: $0, answer: false) }
             )
         )
-        let strangers = (0..<3).map { part in
+        let unauthenticated = (0..<3).map { part in
             (0..<256).map { alliance.enrolment(of: 10_000 + part * 700 + $0, at: 500 + $0).encoded }
         }
         rows.append(
             try measure(
                 "governance: 256 orphans",
                 on: link,
-                strangers.map { .governance(known: [], statements: $0, answer: false) }
+                unauthenticated.map { .governance(known: [], statements: $0, answer: false) }
             )
         )
         rows.append(

@@ -201,7 +201,7 @@ import Testing
         )
     }
 
-    @Test func datesAreStretchedByTheTolerance() throws {
+    @Test func datesAreExtendedByTheTolerance() throws {
         let (first, second) = (
             try Party(until: fixtureNow - 80_000), try Party(validFrom: fixtureNow + 80_000)
         )

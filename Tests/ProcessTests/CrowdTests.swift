@@ -61,7 +61,7 @@ extension ProcessTests {
             }
             #expect(try eventually(seconds: 30) { try #require(node.descriptorCount) < 200 })
             #expect(try #require(node.residentBytes) - before < 64 << 20)
-            #expect(crowd.count { !$0.hasBeenClosed(within: 0) } <= Gate.ticketConnectionsMax)
+            #expect(crowd.count { !$0.hasBeenClosed(within: 0) } <= Authorizer.ticketConnectionsMax)
             try expectService("Crow")
             // A silent connection is closed.
             #expect(try #require(crowd.last).hasBeenClosed(within: 60))
@@ -129,7 +129,7 @@ extension ProcessTests {
                 default: Issue.record("member \(number) is neither served nor refused")
                 }
             }
-            #expect((1...Gate.organizationConnectionsMax).contains(open.count), "\(open.count)")
+            #expect((1...Authorizer.organizationConnectionsMax).contains(open.count), "\(open.count)")
             #expect(open.count + refused == 500)
             #expect(try #require(node.residentBytes) - before < 64 << 20)
             #expect(try eventually(seconds: 30) { try #require(node.descriptorCount) < 200 })

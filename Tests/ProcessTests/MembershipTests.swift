@@ -13,10 +13,10 @@ extension ProcessTests {
             let first = cluster.node("first")
             #expect(try first.join(ticket, organization: "Bolt").code == 0)
             let identity = try first.status().node.id.string
-            let stranger = cluster.node("stranger")
-            let refused = try stranger.join(ticket, organization: "Crow")
+            let outsider = cluster.node("stranger")
+            let refused = try outsider.join(ticket, organization: "Crow")
             #expect(refused.code == 4, "\(refused)")
-            #expect(try stranger.command("status").code == 2)
+            #expect(try outsider.command("status").code == 2)
 
             // As after a kill between the answer's arrival and its storage: only the keys are present.
             for name in try FileManager.default.contentsOfDirectory(atPath: first.folder)
@@ -122,12 +122,12 @@ extension ProcessTests {
                 )
             }
             let client = ["s_client", "-connect", "127.0.0.1:\(port)", "-alpn", "hansa/1", "-quiet"]
-            let strangers: [(what: String, words: [String])] = [
+            let outsiders: [(what: String, words: [String])] = [
                 ("of this alliance", client + ["-cert", own + ".crt", "-key", own + ".key"]),
                 ("of this alliance", client + ["-cert", foreignCertificate, "-key", foreign.folder + "/node.key"]),
                 ("no certificate", client), ("TLS 1.3", client + ["-tls1_2"]),
             ]
-            for (what, words) in strangers {
+            for (what, words) in outsiders {
                 let before = refusals(node)
                 try openssl(words, mayFail: true)
                 #expect(eventually(seconds: 20) { refusals(node).count > before.count }, "\(what)")
@@ -139,7 +139,7 @@ extension ProcessTests {
             #expect(eventually(seconds: 20) { refusals(node).count == before.count + 1 })
             #expect(refusals(node).last?.contains("not TLS") == true, "\(refusals(node).last ?? "")")
 
-            #expect(try node.done("peers", "--json").json.counters.handshakesFailed.int == strangers.count + 1)
+            #expect(try node.done("peers", "--json").json.counters.handshakesFailed.int == outsiders.count + 1)
             #expect(try node.status().members.array.count == 2)
             try cluster[1].done("edit", "Bolt/need/x", "name=Steel", "--create")
             #expect(try cluster.awaitAgreement())

@@ -16,7 +16,7 @@ struct DiskTests {
     }
 
     private static func summary(_ disk: VirtualDisk) -> StorageSummary {
-        let path = { (number: FieldNumber) in disk.pool.fields.path(of: number) ?? .mark }
+        let path = { (number: FieldNumber) in disk.pool.fields.path(of: number) ?? .tombstone }
         var summary = StorageSummary()
         for record in disk.records { summary.add(record.id, record.state, path: path) }
         summary.heads = disk.frontier.heads
@@ -44,7 +44,7 @@ struct DiskTests {
             sums.insert(disk.frontierSum)
             let (digest, shown) = StorageSummary.recomputed(disk.records, hasher: history.applier.hasher)
             #expect(disk.digest == digest)
-            #expect(disk.shownCount == shown)
+            #expect(disk.visibleCount == shown)
         }
         #expect(sums.count == 1)
     }

@@ -19,7 +19,7 @@ struct HostileRoleTests {
         simulation.run(milliseconds: 5_000)
         if let role { simulation.perform(.role(hostile, role)) }
         for turn in 0..<30 {
-            for place in 0..<8 { simulation.write(place, [("r\(turn % 5)", "\(turn) \(place)")]) }
+            for nodeIndex in 0..<8 { simulation.write(nodeIndex, [("r\(turn % 5)", "\(turn) \(nodeIndex)")]) }
             simulation.run(milliseconds: 1_000)
         }
         return simulation
@@ -33,12 +33,12 @@ struct HostileRoleTests {
         let isEqual = simulation.run(atMost: 120_000) { $0.areEqual(honest) }
         #expect(isEqual, "\(simulation.summary)")
         #expect(simulation.violations.isEmpty, "\(simulation.violations.prefix(3))")
-        for place in honest {
-            #expect(simulation.storage(place).frontier.heads.count >= 7)
-            for other in honest where other != place {
+        for nodeIndex in honest {
+            #expect(simulation.storage(nodeIndex).frontier.heads.count >= 7)
+            for other in honest where other != nodeIndex {
                 // No honest node was blamed for the hostile node's acts.
-                let isClosed = simulation.box(place)?.engine.openLink(to: VirtualAlliance.node(other)) == nil
-                #expect(!isClosed, "\(place) has lost \(other)")
+                let isClosed = simulation.box(nodeIndex)?.engine.openLink(to: VirtualAlliance.node(other)) == nil
+                #expect(!isClosed, "\(nodeIndex) has lost \(other)")
             }
         }
     }
@@ -63,11 +63,11 @@ struct HostileRoleTests {
     @Test(arguments: HostileRole.allCases)
     func `messages and checks of an honest node stay within bounds`(role: HostileRole) {
         let (calm, attacked) = (Self.run(nil, seed: 5), Self.run(role, seed: 5))
-        for place in 0..<8 where place != Self.hostile {
-            let (before, after) = (calm.notes(place), attacked.notes(place))
+        for nodeIndex in 0..<8 where nodeIndex != Self.hostile {
+            let (before, after) = (calm.notes(nodeIndex), attacked.notes(nodeIndex))
             #expect(after.bytesSent < before.bytesSent * 4 + 8_000_000, "\(after.bytesSent) after \(before.bytesSent)")
             #expect(after.signatureChecks < before.signatureChecks * 3 + 21_000)
-            let passive = attacked.box(place)?.engine.topology().passive.count ?? 0
+            let passive = attacked.box(nodeIndex)?.engine.topology().passive.count ?? 0
             #expect(passive <= OverlaySettings().passiveMax)
         }
     }

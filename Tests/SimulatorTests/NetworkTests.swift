@@ -31,7 +31,7 @@ struct NetworkTests {
         let simulation = Simulation(nodes: 4, seed: 5, settings: settings)
         simulation.startAll()
         simulation.run(milliseconds: 20_000)
-        simulation.spread.placeCount = 4
+        simulation.spread.nodeCount = 4
         simulation.spread.isWatching = true
         for number in 0..<20 {
             simulation.write(0, [("r\(number)", String(repeating: "x", count: 1_000))])

@@ -14,11 +14,11 @@ struct PlantedBugTests {
         case .freeWork, .readOn: "hostile-unpriced-questions"
         case .crowdedNeighbours, .endlessSessions: "hostile-session-hoarder"
         case .sharedDials, .relayAtOnce: "hostile-address-flooder"
-        case .endlessHeads, .strangersHeads, .planAnew: "hostile-head-flooder"
+        case .endlessHeads, .unknownHeads, .replan: "hostile-head-flooder"
         case .trustPromises: "hostile-flooder"
         case .impatience: "busy"
         case .uncountedFrames, .skipSuperseded, .sendBeforeDurable, .ackBeforeStoring, .applyTwice,
-            .loseWaitingCitation, .ignoreToken:
+            .loseDanglingReference, .ignoreToken:
             "swarm"
         case .forgetRevival: "limits"
         }

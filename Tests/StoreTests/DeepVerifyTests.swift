@@ -19,7 +19,7 @@ import Testing
         while true {
             let history = HostileHistory(seed: seed, deltas: 120)
             let records = try? StorageConformance.memory(history.deltas, history.applier).records.values
-            let shown = records?.filter(\.state.isShown).count ?? 0
+            let shown = records?.filter(\.state.isVisible).count ?? 0
             if shown > 1, shown < records?.count ?? 0 { return history }
             seed += 1
         }

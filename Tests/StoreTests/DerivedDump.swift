@@ -64,12 +64,12 @@ struct DerivedDump: Hashable {
         "organization": "SELECT hex(id) FROM organization",
         "record": """
         SELECT printf('%08X', short) || hex(rest), (SELECT hex(id) FROM organization WHERE number = owner),
-            CASE kind WHEN 0 THEN '-' ELSE (SELECT hex(name) FROM kind WHERE number = kind) END, shown, trouble,
+            CASE kind WHEN 0 THEN '-' ELSE (SELECT hex(name) FROM kind WHERE number = kind) END, shown, conflictFlags,
             length(state) > 0, hex(key)
         FROM record
         """,
         "touch": "SELECT \(recordID("touch.record")), \(dot("touch.operation")) FROM touch",
-        "aside": "SELECT \(dot("aside.operation")), hex(record), why FROM aside",
+        "aside": "SELECT \(dot("excluded.operation")), hex(record), why FROM aside",
         "waiting": """
         SELECT hex(log.author), log.incarnation, waiting.sequence, position, hex(record),
             CASE WHEN field < 2 THEN field ELSE (SELECT hex(path) FROM field WHERE number = waiting.field) END,

@@ -15,10 +15,10 @@ import Testing
         var views: [RecordID: [RecordView.Field]] = [:]
         var identities: [RecordID: RecordIdentity?] = [:]
         var found: [String: Set<RecordID>] = [:]
-        var troubled: Set<RecordID> = []
+        var conflicting: Set<RecordID> = []
         var history: [RecordID: [Dot]] = [:]
         var standings: [RecordID: [ReadTransaction.HistoryEntry.Standing]] = [:]
-        var aside: Set<Dot> = []
+        var excluded: Set<Dot> = []
         var pending: [Int] = []
         var digest = CatalogDigest()
         var organizations: Set<OrganizationID> = []
@@ -50,8 +50,8 @@ import Testing
                     #expect(found[word + name] == listed[name]?.intersection(found[word] ?? []))
                 }
             }
-            troubled = Set(try reading.conflicts(limit: .max).records.map(\.id))
-            aside = Set(try reading.excluded(limit: .max).map(\.dot))
+            conflicting = Set(try reading.conflicts(limit: .max).records.map(\.id))
+            excluded = Set(try reading.excluded(limit: .max).map(\.dot))
             let pendingCounts = try reading.pendingCounts()
             pending = [pendingCounts.excluded, pendingCounts.waiting]
             let totals = try reading.totals()
@@ -120,19 +120,19 @@ import Testing
         throws
     {
         var listed: [String: Set<RecordID>] = [:]
-        var troubled: Set<RecordID> = []
+        var conflicting: Set<RecordID> = []
         for (id, record) in memory.records {
             let view = try #require(memory.view(of: id))
             if !record.state.isEmpty { #expect(visible.views[id] == view.fields, "seed \(seed)") }
             #expect(try reading.view(of: id)?.identity == view.identity, "seed \(seed)")
-            if !view.conflicts.isEmpty || view.isEditedWhileDeleted { troubled.insert(id) }
-            guard record.state.isShown else { continue }
+            if !view.conflicts.isEmpty || view.isEditedWhileDeleted { conflicting.insert(id) }
+            guard record.state.isVisible else { continue }
             let kind = try #require(view.identity?.kind, "seed \(seed)")
             listed[Visible.name(kind, record.owner), default: []].insert(id)
         }
         #expect(visible.listed == listed, "seed \(seed)")
         #expect(visible.counts == listed.mapValues(\.count), "seed \(seed)")
-        #expect(visible.troubled == troubled, "seed \(seed)")
+        #expect(visible.conflicting == conflicting, "seed \(seed)")
         #expect(visible.pending == [memory.excluded.count, Set(memory.waiting.values.joined()).count], "seed \(seed)")
         #expect(visible.digest == memory.digest, "seed \(seed)")
         #expect(visible.organizations == Set(memory.totals.keys), "seed \(seed)")

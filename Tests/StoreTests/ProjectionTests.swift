@@ -120,9 +120,12 @@ import Testing
         let before = try DerivedDump(folder: folder.path)
         let store = try open(name, in: folder)
         try store.rebuildProjections(hasher: history.applier.hasher)
-        let places = try store.verify(deep: true, applier: history.applier).findings.map(\.place)
+        let locations = try store.verify(deep: true, applier: history.applier).findings.map(\.location)
         // Counts and search are made by the kinds that the records have, whatever the listing says.
-        #expect(!places.isEmpty && places.allSatisfy { $0.hasPrefix("projection \(other.rawValue)") }, "\(places)")
+        #expect(
+            !locations.isEmpty && locations.allSatisfy { $0.hasPrefix("projection \(other.rawValue)") },
+            "\(locations)"
+        )
         try store.close()
         #expect(try DerivedDump(folder: folder.path) == before)
     }
@@ -154,9 +157,9 @@ import Testing
             // Whether a record is visible is told by its state meanwhile.
             var visible: Set<RecordID> = []
             try store.read { try $0.forEachRecordByID { visible.insert($0.id) } }
-            #expect(visible == Set(records.filter(\.state.isShown).map(\.id)))
+            #expect(visible == Set(records.filter(\.state.isVisible).map(\.id)))
             for record in records {
-                #expect(try store.read { try $0.isVisible(record.id) } == record.state.isShown)
+                #expect(try store.read { try $0.isVisible(record.id) } == record.state.isVisible)
             }
             #expect(try store.rebuildProjectionStep(hasher: hasher))
         }
@@ -270,9 +273,11 @@ import Testing
         try store.close()
         try tamper(folder, sql)
         let again = try Store.open(folder: folder.path)
-        let places = try again.verify(deep: true, applier: history.applier).findings.map(\.place)
-        let names = Set(places.map { $0.hasPrefix("projection ") ? String($0.dropFirst(11).prefix { $0 != "," }) : "" })
-        #expect(names == [name?.rawValue ?? ""], "\(places)")
+        let locations = try again.verify(deep: true, applier: history.applier).findings.map(\.location)
+        let names = Set(
+            locations.map { $0.hasPrefix("projection ") ? String($0.dropFirst(11).prefix { $0 != "," }) : "" }
+        )
+        #expect(names == [name?.rawValue ?? ""], "\(locations)")
         guard let name else { return }
         try again.close()
         // The same by its own means: another version, and the rebuild of it alone.

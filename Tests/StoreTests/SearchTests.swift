@@ -247,26 +247,26 @@ import Testing
     }
 
     @Test("an index that is brought into fewer pieces finds the same")
-    func tidying() throws {
+    func maintenance() throws {
         let replica = try Replica()
         for number in 0..<60 { try replica.set(number, name: "marmot \(number)", description: "水泵") }
         for number in 0..<10 { try replica.delete(number) }
-        #expect(try !replica.store.tidy(ifIdleFor: .seconds(3600)))
-        while try replica.store.tidy(ifIdleFor: .zero) {}
+        #expect(try !replica.store.optimize(ifIdleFor: .seconds(3600)))
+        while try replica.store.optimize(ifIdleFor: .zero) {}
         #expect(try replica.find("marmot").count == 50)
         #expect(try replica.find("水泵").count == 50)
         #expect(try replica.isSound())
     }
 
     @Test("after a load and the tidying behind it the index is written to and found in as before")
-    func tidyingAfterLoad() throws {
+    func optimizingAfterLoad() throws {
         let replica = try Replica()
         let count = 1_200
         try replica.write((0..<count).map { try replica.setting($0, "name/und", .text("marmot")) })
-        while try replica.store.tidy(ifIdleFor: .zero) {}
+        while try replica.store.optimize(ifIdleFor: .zero) {}
         for number in 0..<10 { try replica.set(number, name: "badger", description: "水泵") }
         for number in 10..<20 { try replica.delete(number) }
-        while try replica.store.tidy(ifIdleFor: .zero) {}
+        while try replica.store.optimize(ifIdleFor: .zero) {}
         #expect(try replica.find("badger").count == 10)
         #expect(try replica.find("水泵").count == 10)
         #expect(try replica.find("marmot").count == count - 20)

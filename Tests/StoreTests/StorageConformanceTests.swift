@@ -34,26 +34,26 @@ import Testing
             let recomputed = StorageSummary.recomputed(try reading.allRecords(), hasher: history.applier.hasher)
             let totals = try reading.totals()
             #expect(totals.digest == recomputed.digest && totals.digest == memory.digest, "seed \(seed)")
-            #expect(totals.shown == recomputed.shown && totals.shown == memory.shownCount)
+            #expect(totals.shown == recomputed.shown && totals.shown == memory.visibleCount)
             #expect(try reading.counts().reduce(0) { $0 + $1.shown } == totals.shown)
 
             var shown: Set<RecordID> = []
             try reading.forEachRecord { shown.insert($0.id) }
-            #expect(shown == Set(memory.records.values.filter(\.state.isShown).map(\.id)))
+            #expect(shown == Set(memory.records.values.filter(\.state.isVisible).map(\.id)))
             var byID: [RecordID] = []
             try reading.forEachRecordByID { byID.append($0.id) }
             #expect(byID == shown.sorted())
 
-            var troubled: Set<RecordID> = []
+            var conflicting: Set<RecordID> = []
             for id in memory.records.keys {
                 let wanted = try #require(memory.view(of: id))
                 let view = try #require(try reading.view(of: id))
                 #expect(view.fields == wanted.fields && view.identity == wanted.identity && view.key == wanted.key)
-                #expect(view.marks == wanted.marks && view.isDeleted == wanted.isDeleted)
-                if !wanted.conflicts.isEmpty || wanted.isEditedWhileDeleted { troubled.insert(id) }
+                #expect(view.tombstones == wanted.tombstones && view.isDeleted == wanted.isDeleted)
+                if !wanted.conflicts.isEmpty || wanted.isEditedWhileDeleted { conflicting.insert(id) }
             }
-            #expect(Set(try reading.conflicts(limit: .max).records.map(\.id)) == troubled, "seed \(seed)")
-            #expect(try reading.conflictCount() == troubled.count)
+            #expect(Set(try reading.conflicts(limit: .max).records.map(\.id)) == conflicting, "seed \(seed)")
+            #expect(try reading.conflictCount() == conflicting.count)
 
             var sum = CatalogDigest()
             let buckets = try reading.bucketSums(hasher: history.applier.hasher)

@@ -336,7 +336,7 @@ import Testing
         let store = try Store.open(folder: folder.path)
         let report = try verify(store)
         #expect(!report.isSound, "\(sql)")
-        #expect(report.findings.allSatisfy { !$0.what.isEmpty && !$0.place.isEmpty })
+        #expect(report.findings.allSatisfy { !$0.what.isEmpty && !$0.location.isEmpty })
         // What is derived is mended by a rebuild; what is not is said to be damaged.
         do {
             try store.rebuild(applier: history.applier)

@@ -195,15 +195,15 @@ import Testing
             author.draft([author.set("@", .identity(author.identity)), author.set("status", .text("a"))])
         ])
         try author.apply([first], to: store)
-        func troubled() throws -> Int { try store.read { try $0.conflictCount() } }
+        func conflicting() throws -> Int { try store.read { try $0.conflictCount() } }
         try author.apply([try author.delta([author.draft([author.set("status", .text("a"))])])], to: store)
-        #expect(try troubled() == 0)
+        #expect(try conflicting() == 0)
         let other = try author.delta([author.draft([author.set("status", .text("b"))])])
         try author.apply([other], to: store)
-        #expect(try troubled() == 1)
+        #expect(try conflicting() == 1)
         let citation = Citation(dot: other.dot(0), prefix: other.operations[0].hash.prefix, number: nil)
         try author.apply([try author.delta([author.draft([author.set("status", .text("a"), [citation])])])], to: store)
-        #expect(try troubled() == 0)
+        #expect(try conflicting() == 0)
         #expect(try isSound(store))
     }
 
@@ -309,8 +309,8 @@ import Testing
                 pageCount += 1
             } while cursor != nil
             #expect(paged == ids && pageCount > 1)
-            let troubled = try reading.conflicts(limit: 1000)
-            #expect(troubled.records.count < 25 && troubled.next != nil)
+            let conflicting = try reading.conflicts(limit: 1000)
+            #expect(conflicting.records.count < 25 && conflicting.next != nil)
             let search = try reading.search(SearchQuery(text: "big", limit: 1000))
             #expect(search.hits.count < 25 && search.total == 40)
             #expect(try reading.search(SearchQuery(text: "", limit: 1000)).hits.count < 25)

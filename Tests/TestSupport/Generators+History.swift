@@ -200,10 +200,10 @@ package struct Agreement: Hashable, Sendable {
         package let identity: RecordIdentity?
         package let isDeleted: Bool
         package let isEditedWhileDeleted: Bool
-        package let isShown: Bool
+        package let isVisible: Bool
         package let fields: [RecordView.Field]
         package let identityWrites: [RecordView.Candidate]
-        package let marks: [RecordView.Candidate]
+        package let tombstones: [RecordView.Candidate]
     }
 
     package struct Waiting: Hashable, Sendable {
@@ -214,7 +214,7 @@ package struct Agreement: Hashable, Sendable {
 
     package let records: [Record]
     package let waiting: Set<Waiting>
-    package let aside: [Dot: RecordID]
+    package let excluded: [Dot: RecordID]
     package let digest: CatalogDigest
     package let shown: Int
     package let frontier: Frontier
@@ -228,10 +228,10 @@ package struct Agreement: Hashable, Sendable {
                 identity: view.identity,
                 isDeleted: view.isDeleted,
                 isEditedWhileDeleted: view.isEditedWhileDeleted,
-                isShown: stored.state.isShown,
+                isVisible: stored.state.isVisible,
                 fields: view.fields,
                 identityWrites: view.identityWrites,
-                marks: view.marks
+                tombstones: view.tombstones
             )
         }
         var waiting: Set<Waiting> = []
@@ -245,9 +245,9 @@ package struct Agreement: Hashable, Sendable {
             )
         }
         self.waiting = waiting
-        aside = storage.excluded.mapValues(\.record)
+        excluded = storage.excluded.mapValues(\.record)
         digest = storage.digest
-        shown = storage.shownCount
+        shown = storage.visibleCount
         frontier = storage.frontier
     }
 }

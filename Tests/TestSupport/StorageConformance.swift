@@ -261,7 +261,7 @@ package struct StorageSummary: Hashable, Sendable {
         records[id] = fields
     }
 
-    package mutating func add(_ waiting: WaitingCitation, path: (FieldNumber) throws -> FieldPath) rethrows {
+    package mutating func add(_ waiting: DanglingReference, path: (FieldNumber) throws -> FieldPath) rethrows {
         self.waiting.insert(
             Waiting(
                 record: waiting.record,
@@ -293,7 +293,7 @@ package struct StorageSummary: Hashable, Sendable {
         var shown = 0
         for record in records {
             digest.add(record.state.canonicalHash(of: record.id, hasher: hasher))
-            if record.state.isShown { shown += 1 }
+            if record.state.isVisible { shown += 1 }
         }
         return (digest, shown)
     }

@@ -5,8 +5,8 @@ import Transport
 @Suite struct ConnectionSlotsTests {
     private func address(_ number: Int) -> AddressGroup { AddressGroup(host: "10.0.\(number / 256).\(number % 256)") }
 
-    private func slots(total: Int = 1000, strangers: Int = 64, perAddress: Int = 16) -> ConnectionSlots {
-        ConnectionSlots(totalMax: total, strangersMax: strangers, strangersPerAddressMax: perAddress)
+    private func slots(total: Int = 1000, unauthenticated: Int = 64, perAddress: Int = 16) -> ConnectionSlots {
+        ConnectionSlots(totalMax: total, unauthenticatedMax: unauthenticated, unauthenticatedPerAddressMax: perAddress)
     }
 
     @Test func theOldestUnverifiedConnectionOfAFullAddressMakesRoom() throws {
@@ -17,7 +17,7 @@ import Transport
         let third = slots.arrive(from: address(1))
         #expect(third.id != nil && third.cut == [first])
         #expect(slots.arrive(from: address(1)).cut == [second])
-        #expect(slots.strangerCount == 3)
+        #expect(slots.unauthenticatedCount == 3)
     }
 
     /// A flood from six addresses never removes a connection from a seventh during its handshake.
@@ -40,7 +40,7 @@ import Transport
     /// With more addresses than slots, the oldest connection goes. A connection survives as many arrivals as there are
     /// slots.
     @Test func aConnectionSurvivesAsManyArrivalsAsThereAreSlots() throws {
-        var slots = slots(strangers: 64)
+        var slots = slots(unauthenticated: 64)
         for number in 0..<64 { _ = slots.arrive(from: address(number)) }
         let honest = slots.arrive(from: address(100))
         for id in honest.cut { slots.remove(id) }
@@ -105,7 +105,7 @@ import Transport
     }
 
     @Test func endingConnectionsAreCutFirstIfAllIsFull() throws {
-        var slots = slots(total: 20, strangers: 10)
+        var slots = slots(total: 20, unauthenticated: 10)
         var settled: [ConnectionSlots.ID] = []
         for number in 0..<20 {
             let id = try #require(slots.arrive(from: address(number)).id)
@@ -127,12 +127,12 @@ import Transport
     func theBoundsHoldAtEveryMoment(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let totalMax = 60
-        var slots = slots(total: totalMax, strangers: 20, perAddress: 6)
+        var slots = slots(total: totalMax, unauthenticated: 20, perAddress: 6)
         let classes = [
             PeerClass(name: "a", connectionsMax: 15, accountConnectionsMax: 5),
             PeerClass(name: "b", connectionsMax: 6, accountConnectionsMax: 2, evictsOldest: true),
         ]
-        enum Phase: Equatable { case stranger(Int), settled(Int, UInt8), ending }
+        enum Phase: Equatable { case unauthenticated(Int), settled(Int, UInt8), ending }
         var model: [ConnectionSlots.ID: Phase] = [:]
         func count(_ holds: (Phase) -> Bool) -> Int { model.values.count { holds($0) } }
         for step in 0..<20_000 {
@@ -141,9 +141,10 @@ import Transport
                 let place = Int.random(in: 0..<8, using: &random)
                 let arrival = slots.arrive(from: address(place))
                 for id in arrival.cut { model[id] = .ending }
-                if let id = arrival.id { model[id] = .stranger(place) }
+                if let id = arrival.id { model[id] = .unauthenticated(place) }
             case 5, 6:
-                let candidates = model.filter { if case .stranger = $0.value { true } else { false } }.keys.sorted()
+                let candidates = model.filter { if case .unauthenticated = $0.value { true } else { false } }.keys
+                    .sorted()
                 guard let id = candidates.randomElement(using: &random) else { break }
                 let which = Int.random(in: 0..<2, using: &random)
                 let account = UInt8.random(in: 0..<6, using: &random)
@@ -166,9 +167,12 @@ import Transport
             let moment = "seed \(seed), step \(step)"
             #expect(slots.total == model.count, "\(moment)")
             #expect(slots.total <= totalMax + totalMax / 16 + 1, "\(moment)")
-            #expect(slots.strangerCount == count { if case .stranger = $0 { true } else { false } }, "\(moment)")
-            #expect(slots.strangerCount <= 20, "\(moment)")
-            for place in 0..<8 { #expect(count { $0 == .stranger(place) } <= 6, "\(moment)") }
+            #expect(
+                slots.unauthenticatedCount == count { if case .unauthenticated = $0 { true } else { false } },
+                "\(moment)"
+            )
+            #expect(slots.unauthenticatedCount <= 20, "\(moment)")
+            for place in 0..<8 { #expect(count { $0 == .unauthenticated(place) } <= 6, "\(moment)") }
             for (which, peerClass) in classes.enumerated() {
                 let all = count { if case .settled(which, _) = $0 { true } else { false } }
                 #expect(all <= peerClass.connectionsMax, "\(moment)")

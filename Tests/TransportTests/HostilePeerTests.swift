@@ -121,7 +121,7 @@ final class SilentServer: Sendable {
             $0.unauthenticatedPerAddressMax = 4
             $0.handshakeTimeout = patience
         }
-        let strangers = try (0..<30).map { number in
+        let unauthenticated = try (0..<30).map { number in
             try HostilePeer(port: socket.localAddress.port, from: "127.0.1.\(1 + number % 6)")
         }
         try await eventually { peer.transport.unauthenticatedCount == 12 }
@@ -135,7 +135,7 @@ final class SilentServer: Sendable {
         dialled.close()
         _ = try await accepted.outcome()
         // Keeps the connections open until here.
-        for stranger in strangers { stranger.close() }
+        for unauthenticated in unauthenticated { unauthenticated.close() }
         await peer.transport.shutdown()
     }
 

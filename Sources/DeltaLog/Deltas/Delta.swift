@@ -9,22 +9,22 @@ package struct VerifiedOperation: Sendable {
     package let hash: Hash256
     /// Holds the operation's bytes; all operations of a delta share this array.
     private let bytes: [UInt8]
-    private let place: OperationPlace
+    private let span: OperationSpan
 
-    init(envelope: Envelope, record: RecordID, hash: Hash256, bytes: [UInt8], place: OperationPlace) {
+    init(envelope: Envelope, record: RecordID, hash: Hash256, bytes: [UInt8], span: OperationSpan) {
         self.envelope = envelope
         self.record = record
         self.hash = hash
         self.bytes = bytes
-        self.place = place
+        self.span = span
     }
 
     /// The exact bytes, as signed.
-    package var envelopeBytes: ArraySlice<UInt8> { bytes[place.envelope] }
+    package var envelopeBytes: ArraySlice<UInt8> { bytes[span.envelope] }
     /// The exact bytes, as signed.
-    package var contentBytes: ArraySlice<UInt8> { bytes[place.content] }
+    package var contentBytes: ArraySlice<UInt8> { bytes[span.content] }
     /// The size of envelope and content together in bytes.
-    package var byteCount: Int { place.envelope.count + place.content.count }
+    package var byteCount: Int { span.envelope.count + span.content.count }
     /// The content, decoded on every call.
     package var content: Content {
         // `try!` is safe: the bytes were checked when the operation was verified, or this node encoded them.
@@ -42,7 +42,7 @@ extension VerifiedOperation: Hashable {
 }
 
 /// The byte ranges of an operation's parts.
-struct OperationPlace {
+struct OperationSpan {
     let envelope: Range<Int>
     let content: Range<Int>
 }
@@ -178,7 +178,7 @@ package struct DeltaWriter {
 struct DeltaLayout {
     private(set) var header = 0..<0
     private(set) var signature = 0..<0
-    private(set) var operations: [OperationPlace] = []
+    private(set) var operations: [OperationSpan] = []
 
     /// Splits a Delta message into its parts. Throws ``DeltaRefusal`` if it is too large or malformed.
     init(of bytes: ArraySlice<UInt8>) throws(DeltaRefusal) {
@@ -199,11 +199,11 @@ struct DeltaLayout {
                 guard try inner.field(after: &innerLast) == (1, .lengthDelimited) else {
                     throw WireError("no envelope")
                 }
-                let envelope = try inner.stretch()
+                let envelope = try inner.byteRange()
                 guard try inner.field(after: &innerLast) == (2, .lengthDelimited) else { throw WireError("no content") }
-                let content = try inner.stretch()
+                let content = try inner.byteRange()
                 guard inner.isAtEnd else { throw WireError("operation: more than envelope and content") }
-                operations.append(OperationPlace(envelope: envelope, content: content))
+                operations.append(OperationSpan(envelope: envelope, content: content))
             }
         } catch {
             throw .malformed("delta: " + error.reason)
@@ -215,9 +215,9 @@ struct DeltaLayout {
         _ last: inout UInt32
     ) throws(WireError) -> (header: Range<Int>, signature: Range<Int>) {
         guard try reader.field(after: &last) == (1, .lengthDelimited) else { throw WireError("no header") }
-        let header = try reader.stretch()
+        let header = try reader.byteRange()
         guard try reader.field(after: &last) == (2, .lengthDelimited) else { throw WireError("no signature") }
-        return (header, try reader.stretch())
+        return (header, try reader.byteRange())
     }
 }
 
@@ -229,16 +229,16 @@ extension VerifiedDelta {
         of bytes: [UInt8],
         hasher: some CatalogHasher
     ) throws(DeltaRefusal) -> (header: Header, hash: Hash256) {
-        let places: (header: Range<Int>, signature: Range<Int>)
+        let spans: (header: Range<Int>, signature: Range<Int>)
         do throws(WireError) {
             var reader = WireReader(bytes)
             var last: UInt32 = 0
-            places = try DeltaLayout.readHead(&reader, &last)
+            spans = try DeltaLayout.readHead(&reader, &last)
         } catch {
             throw .malformed("delta: " + error.reason)
         }
-        let hash = Header.hash(header: bytes[places.header], signature: bytes[places.signature], hasher: hasher)
-        return (try Header(decoding: bytes[places.header]), hash)
+        let hash = Header.hash(header: bytes[spans.header], signature: bytes[spans.signature], hasher: hasher)
+        return (try Header(decoding: bytes[spans.header]), hash)
     }
 
     /// Verifies a Delta message: first the sizes, then the signature, then the signed data.
@@ -268,30 +268,30 @@ extension VerifiedDelta {
         // `bytes` is usually a slice of a whole array; then this copies nothing.
         let start = bytes.startIndex
         let whole = Array(bytes)
-        let places = layout.operations.map { $0.moved(by: -start) }
-        let hashes = places.map { Self.hash(of: $0, in: whole, cryptography) }
+        let spans = layout.operations.map { $0.moved(by: -start) }
+        let hashes = spans.map { Self.hash(of: $0, in: whole, cryptography) }
         guard MerkleTree.root(of: hashes, hasher: cryptography) == header.root else { throw .badRoot }
 
         var operations: [VerifiedOperation] = []
         operations.reserveCapacity(hashes.count)
         var before: (bytes: ArraySlice<UInt8>, envelope: Envelope)?
         var demands = ContentDemands(of: [])
-        for (index, place) in places.enumerated() {
+        for (index, span) in spans.enumerated() {
             do throws(WireError) {
-                let bytes = whole[place.envelope]
+                let bytes = whole[span.envelope]
                 let envelope = try Envelope(decoding: bytes, in: header, like: before)
                 if before.map({ !$0.envelope.writes.isSameStorage(as: envelope.writes) }) ?? true {
                     demands = ContentDemands(of: envelope.writes)
                 }
                 before = (bytes, envelope)
-                try demands.check(whole[place.content], for: envelope, hasher: cryptography)
+                try demands.check(whole[span.content], for: envelope, hasher: cryptography)
                 operations.append(
                     VerifiedOperation(
                         envelope: envelope,
                         record: envelope.record(by: header.organization, in: alliance, hasher: cryptography),
                         hash: hashes[index],
                         bytes: whole,
-                        place: place
+                        span: span
                     )
                 )
             } catch {
@@ -309,11 +309,11 @@ extension VerifiedDelta {
         )
     }
 
-    static func hash(of place: OperationPlace, in bytes: [UInt8], _ hasher: some CatalogHasher) -> Hash256 {
+    static func hash(of span: OperationSpan, in bytes: [UInt8], _ hasher: some CatalogHasher) -> Hash256 {
         bytes.withUnsafeBytes { bytes in
             operationHash(
-                envelope: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[place.envelope])),
-                content: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[place.content])),
+                envelope: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[span.envelope])),
+                content: hasher.hash(UnsafeRawBufferPointer(rebasing: bytes[span.content])),
                 hasher: hasher
             )
         }
@@ -377,9 +377,9 @@ struct ContentDemands {
     }
 }
 
-extension OperationPlace {
-    func moved(by distance: Int) -> OperationPlace {
-        OperationPlace(
+extension OperationSpan {
+    func moved(by distance: Int) -> OperationSpan {
+        OperationSpan(
             envelope: envelope.lowerBound + distance..<envelope.upperBound + distance,
             content: content.lowerBound + distance..<content.upperBound + distance
         )

@@ -29,8 +29,8 @@ package struct EncodedOperations: Sendable {
         )
         var cited = CitedLogs(own: log)
         let fields = drafts.count > 1 ? FieldList(repeatedIn: drafts) : FieldList()
-        var places: [OperationPlace] = []
-        places.reserveCapacity(drafts.count)
+        var spans: [OperationSpan] = []
+        spans.reserveCapacity(drafts.count)
         var writer = DeltaWriter(capacity: drafts.count * 512)
         var content = WireWriter()
         var before: (envelope: Envelope, bytes: [UInt8])?
@@ -60,8 +60,8 @@ package struct EncodedOperations: Sendable {
             let end = writer.bytes.count
             let contentStart = end - content.bytes.count
             let envelopeEnd = end - wireSize(of: content.bytes.count)
-            places.append(
-                OperationPlace(envelope: envelopeEnd - envelope.count..<envelopeEnd, content: contentStart..<end)
+            spans.append(
+                OperationSpan(envelope: envelopeEnd - envelope.count..<envelopeEnd, content: contentStart..<end)
             )
         }
         guard cited.others.count <= Header.citedMax else {
@@ -69,13 +69,13 @@ package struct EncodedOperations: Sendable {
         }
         let bytes = writer.bytes
         self.log = log
-        operations = zip(drafts, places).map { draft, place in
+        operations = zip(drafts, spans).map { draft, span in
             VerifiedOperation(
                 envelope: draft.envelope,
                 record: draft.envelope.record(by: organization, in: alliance, hasher: hasher),
-                hash: VerifiedDelta.hash(of: place, in: bytes, hasher),
+                hash: VerifiedDelta.hash(of: span, in: bytes, hasher),
                 bytes: bytes,
-                place: place
+                span: span
             )
         }
         self.cited = cited.others

@@ -22,7 +22,7 @@ package struct FieldList: Sendable {
     /// - Returns: True if the path was added.
     package mutating func add(_ path: FieldPath) -> Bool {
         let size = path.text.utf8.count
-        guard path != .mark, positions[path] == nil, paths.count < Self.countMax, byteCount + size <= Self.bytesMax
+        guard path != .tombstone, positions[path] == nil, paths.count < Self.countMax, byteCount + size <= Self.bytesMax
         else {
             return false
         }
@@ -62,7 +62,7 @@ extension FieldList {
             let writes = draft.envelope.writes
             let isSame = writes.elementsEqual(previous) { $0.field == $1.field }
             if isSame, isRepeated { continue }
-            for write in writes where write.field != .mark {
+            for write in writes where write.field != .tombstone {
                 switch seen[write.field] {
                 case nil:
                     seen[write.field] = false

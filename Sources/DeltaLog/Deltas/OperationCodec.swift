@@ -251,7 +251,7 @@ extension Envelope {
                 continue
             }
             var inner = WireWriter(capacity: 24)
-            if position == nil, write.field != .mark { inner.field(1, text: write.field.text) }
+            if position == nil, write.field != .tombstone { inner.field(1, text: write.field.text) }
             inner.field(2, varint: UInt64(write.mode.rawValue))
             for citation in write.supersedes {
                 var citing = WireWriter(capacity: 32)
@@ -360,12 +360,12 @@ extension Envelope {
         switch kind {
         case .unknown: break
         case .ordinary:
-            for write in writes where write.field == .mark && write.mode != .remove {
+            for write in writes where write.field == .tombstone && write.mode != .remove {
                 throw WireError("envelope: a mark in an ordinary operation")
             }
         case .deletion:
             for (number, write) in writes.enumerated() {
-                guard write.field == .mark, write.mode == (number == 0 ? .set : .remove) else {
+                guard write.field == .tombstone, write.mode == (number == 0 ? .set : .remove) else {
                     throw WireError("envelope: a deletion that writes more than its mark")
                 }
             }
@@ -377,7 +377,7 @@ extension Write {
     fileprivate init(reading whole: WireReader, in header: Header) throws(WireError) {
         var reader = whole
         var last: UInt32 = 0
-        var field = FieldPath.mark
+        var field = FieldPath.tombstone
         var mode = Mode.set
         var supersedes: [Citation] = []
         while !reader.isAtEnd {
@@ -385,7 +385,7 @@ extension Write {
             switch next {
             case (1, .lengthDelimited):
                 field = FieldPath(unchecked: try reader.string())
-                if field == .mark { throw WireError("write: an empty field that is written out") }
+                if field == .tombstone { throw WireError("write: an empty field that is written out") }
                 if header.fields.position(of: field) != nil {
                     throw WireError("write: a field that the header lists is written out")
                 }
@@ -401,7 +401,7 @@ extension Write {
                 supersedes.append(try Citation(reading: reader.message(), in: header))
             case (4, .varint):
                 let position = try WireReader.present(reader.varint32())
-                guard field == .mark else { throw WireError("write: a field both listed and written out") }
+                guard field == .tombstone else { throw WireError("write: a field both listed and written out") }
                 guard let listed = header.fields.path(at: position) else {
                     throw WireError("write: field \(position) is not in the header")
                 }

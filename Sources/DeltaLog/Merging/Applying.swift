@@ -16,7 +16,7 @@ package struct StoredRecord: Hashable, Sendable {
 }
 
 /// A dangling reference: a citation whose operation has not arrived.
-package struct WaitingCitation: Hashable, Sendable {
+package struct DanglingReference: Hashable, Sendable {
     package let record: RecordID
     package let supersession: Supersession
 
@@ -63,7 +63,7 @@ package struct MergedRecord: Sendable {
         var change = TotalsChange()
         change.digest.subtract(before?.state.canonicalHash(of: record.id, hasher: hasher))
         change.digest.add(record.state.canonicalHash(of: record.id, hasher: hasher))
-        change.shown = (record.state.isShown ? 1 : 0) - (before?.state.isShown == true ? 1 : 0)
+        change.shown = (record.state.isVisible ? 1 : 0) - (before?.state.isVisible == true ? 1 : 0)
         return change
     }
 }
@@ -92,18 +92,18 @@ package protocol DeltaStorage {
     ///
     /// - Parameter standing: Any standing but ``Standing/counts``.
     mutating func exclude(_ dot: Dot, record: RecordID, as standing: Standing) throws
-    mutating func addWaiting(_ citation: WaitingCitation) throws
+    mutating func addDangling(_ citation: DanglingReference) throws
     /// True if dangling references cite operations of the delta.
-    func hasWaiting(log: LogID, sequence: UInt64) throws -> Bool
+    func hasDangling(log: LogID, sequence: UInt64) throws -> Bool
     /// Removes the dangling references to operations of a delta, and returns the wanted ones by the operation's index.
     ///
     /// Peers choose how many references there are. The storage therefore reads the unwanted ones one at a time and
     /// never collects them.
-    mutating func takeWaiting(
+    mutating func takeDangling(
         log: LogID,
         sequence: UInt64,
-        where isWanted: (WaitingCitation) -> Bool
-    ) throws -> [UInt32: [WaitingCitation]]
+        where isWanted: (DanglingReference) -> Bool
+    ) throws -> [UInt32: [DanglingReference]]
 
     // MARK: Bounds
 
@@ -142,7 +142,7 @@ package protocol DeltaStorage {
     mutating func replace(
         _ change: MergedRecord,
         operations: [StoredOperation],
-        waiting: [WaitingCitation],
+        waiting: [DanglingReference],
         hasher: some CatalogHasher
     ) throws
 }
@@ -209,15 +209,15 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
         let organization = delta.header.organization
         if let bound = try storage.bound(of: delta.log), delta.header.sequence > bound {
             // If the bound rises, the operations that cite this delta are read again.
-            if try storage.hasWaiting(log: delta.log, sequence: delta.header.sequence) {
-                _ = try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence) { _ in false }
+            if try storage.hasDangling(log: delta.log, sequence: delta.header.sequence) {
+                _ = try storage.takeDangling(log: delta.log, sequence: delta.header.sequence) { _ in false }
             }
             return 0
         }
-        let waiting = try takeWaiting(for: delta, from: &storage)
+        let waiting = try takeDangling(for: delta, from: &storage)
         var touched: [Touched] = []
         touched.reserveCapacity(delta.operations.count)
-        var places: [RecordID: Int] = Dictionary(minimumCapacity: delta.operations.count)
+        var slots: [RecordID: Int] = Dictionary(minimumCapacity: delta.operations.count)
         var plain = PlainWrites()
         for (index, operation) in delta.operations.enumerated() {
             let id = operation.record
@@ -227,16 +227,16 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 try storage.exclude(dot, record: id, as: standing)
                 continue
             }
-            let place: Int
-            if let known = places[id] {
-                place = known
+            let slot: Int
+            if let known = slots[id] {
+                slot = known
             } else {
                 let before = try storage.record(id)
                 let record =
                     before
                     ?? StoredRecord(id: id, owner: organization, key: operation.envelope.key, state: RecordState())
-                place = touched.count
-                places[id] = place
+                slot = touched.count
+                slots[id] = slot
                 touched.append(Touched(before: before, record: record, first: index))
             }
             let (live, superseded) = try effects(of: operation, at: dot, in: delta, plain: &plain, storage: &storage)
@@ -247,7 +247,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 location: location + Int64(index),
                 writes: live
             )
-            touched[place].add(arrived, superseded, waiting: waiting[UInt32(index)] ?? [])
+            touched[slot].add(arrived, superseded, waiting: waiting[UInt32(index)] ?? [])
         }
 
         // Save each record once per delta: hashing and saving cost time linear in the live writes, and a peer chooses
@@ -284,7 +284,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
                 if try hasCome(citation.dot, with: delta, citing: dot, in: storage) {
                     superseded.append(supersession)
                 } else {
-                    try storage.addWaiting(WaitingCitation(record: operation.record, supersession: supersession))
+                    try storage.addDangling(DanglingReference(record: operation.record, supersession: supersession))
                 }
             }
             if write.mode != .remove {
@@ -316,11 +316,11 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
     /// Removes the dangling references to a delta's operations, and returns those that match a write.
     ///
     /// Peers can send any number of references that match nothing.
-    private func takeWaiting(
+    private func takeDangling(
         for delta: VerifiedDelta,
         from storage: inout some DeltaStorage
-    ) throws -> [UInt32: [WaitingCitation]] {
-        guard try storage.hasWaiting(log: delta.log, sequence: delta.header.sequence) else { return [:] }
+    ) throws -> [UInt32: [DanglingReference]] {
+        guard try storage.hasDangling(log: delta.log, sequence: delta.header.sequence) else { return [:] }
         // Operations that do not count belong to no record, so no reference matches them.
         var fields: [[FieldNumber]] = []
         for (index, operation) in delta.operations.enumerated() {
@@ -333,7 +333,7 @@ package struct DeltaApplier<Hasher: CatalogHasher>: Sendable {
             fields.append(try writes.map { try storage.number(of: $0.field) })
         }
         let fieldSets = fields.map { Set($0) }
-        return try storage.takeWaiting(log: delta.log, sequence: delta.header.sequence) { waiting in
+        return try storage.takeDangling(log: delta.log, sequence: delta.header.sequence) { waiting in
             let supersession = waiting.supersession
             let index = Int(supersession.citation.dot.index)
             guard fields.indices.contains(index), !fields[index].isEmpty else { return false }
@@ -388,7 +388,7 @@ private struct Touched {
         self.first = first
     }
 
-    mutating func add(_ operation: LiveOperation, _ superseded: [Supersession], waiting: [WaitingCitation]) {
+    mutating func add(_ operation: LiveOperation, _ superseded: [Supersession], waiting: [DanglingReference]) {
         if count == 0 { record.state.insert(operation) } else { further.append(operation) }
         count += 1
         self.superseded += superseded

@@ -6,7 +6,7 @@ package struct MemoryStorage: DeltaStorage {
     package private(set) var records: [RecordID: StoredRecord] = [:]
     package private(set) var totals: [OrganizationID: (digest: CatalogDigest, shown: Int)] = [:]
     /// Dangling references, by the delta that they cite and the operation's index.
-    private var waitingCitations = WaitingCitations()
+    private var danglingReferences = DanglingReferences()
     /// The operations that do not count, each with its standing.
     package private(set) var excluded: [Dot: (record: RecordID, standing: Standing)] = [:]
     package private(set) var bounds: [LogID: UInt64] = [:]
@@ -51,18 +51,18 @@ package struct MemoryStorage: DeltaStorage {
 
     package mutating func removeExclusion(_ dot: Dot) { excluded[dot] = nil }
 
-    package mutating func addWaiting(_ citation: WaitingCitation) {
-        waitingCitations.add(citation)
+    package mutating func addDangling(_ citation: DanglingReference) {
+        danglingReferences.add(citation)
     }
 
-    package func hasWaiting(log: LogID, sequence: UInt64) -> Bool { waitingCitations.has(log, sequence) }
+    package func hasDangling(log: LogID, sequence: UInt64) -> Bool { danglingReferences.has(log, sequence) }
 
-    package mutating func takeWaiting(
+    package mutating func takeDangling(
         log: LogID,
         sequence: UInt64,
-        where isWanted: (WaitingCitation) -> Bool
-    ) -> [UInt32: [WaitingCitation]] {
-        waitingCitations.take(log, sequence).mapValues { $0.filter(isWanted) }
+        where isWanted: (DanglingReference) -> Bool
+    ) -> [UInt32: [DanglingReference]] {
+        danglingReferences.take(log, sequence).mapValues { $0.filter(isWanted) }
     }
 
     package func bound(of log: LogID) -> UInt64? { bounds[log] }
@@ -115,17 +115,17 @@ package struct MemoryStorage: DeltaStorage {
     package mutating func replace(
         _ change: MergedRecord,
         operations: [StoredOperation],
-        waiting: [WaitingCitation],
+        waiting: [DanglingReference],
         hasher: some CatalogHasher
     ) {
-        waitingCitations.removeAll(of: change.record.id)
-        for citation in waiting { waitingCitations.add(citation) }
+        danglingReferences.removeAll(of: change.record.id)
+        for citation in waiting { danglingReferences.add(citation) }
         records[change.record.id] = operations.isEmpty ? nil : change.record
         addTotals(of: change, hasher: hasher)
     }
 
     /// The dangling references, by the operation that they cite.
-    package var waiting: [Dot: [WaitingCitation]] { waitingCitations.byDot }
+    package var waiting: [Dot: [DanglingReference]] { danglingReferences.byDot }
 
     /// The digest over all organizations.
     package var digest: CatalogDigest {
@@ -133,7 +133,7 @@ package struct MemoryStorage: DeltaStorage {
     }
 
     /// The number of visible records.
-    package var shownCount: Int { totals.values.reduce(0) { $0 + $1.shown } }
+    package var visibleCount: Int { totals.values.reduce(0) { $0 + $1.shown } }
 
     package var frontier: Frontier {
         Frontier(deltas.compactMapValues { $0.last?.head })
@@ -148,7 +148,7 @@ package struct MemoryStorage: DeltaStorage {
             key: record.key,
             state: record.state,
             isWide: record.state.isWide { operations[Int($0.location)].byteCount },
-            path: { fields.path(of: $0) ?? .mark },
+            path: { fields.path(of: $0) ?? .tombstone },
             values: { operations[Int($0.location)].valuesByNumber }
         )
     }

@@ -53,9 +53,9 @@ extension VerifiedDelta {
 package struct DanglingCitation: Hashable, Sendable {
     /// The citing operation.
     package let by: Dot
-    package let citation: WaitingCitation
+    package let citation: DanglingReference
 
-    package init(by: Dot, citation: WaitingCitation) {
+    package init(by: Dot, citation: DanglingReference) {
         self.by = by
         self.citation = citation
     }
@@ -95,7 +95,7 @@ package func rederive(
                 if citation.dot != operation.dot, dots.contains(citation.dot) {
                     superseded.append(supersession)
                 } else {
-                    let waiting = WaitingCitation(record: record, supersession: supersession)
+                    let waiting = DanglingReference(record: record, supersession: supersession)
                     dangling.append(DanglingCitation(by: operation.dot, citation: waiting))
                 }
             }
@@ -222,7 +222,7 @@ extension DeltaApplier {
         in storage: inout some DeltaStorage
     ) throws {
         let (state, dangling) = try rederive(id, from: operations, under: authority) { try storage.number(of: $0) }
-        var waiting: [WaitingCitation] = []
+        var waiting: [DanglingReference] = []
         for citation in dangling {
             let cited = citation.citation.supersession.citation.dot
             // A citation of a held operation that does not match it can match only after a bound rises; that derives

@@ -31,7 +31,7 @@ struct Broadcast: Sendable {
     /// What gives the tree its shape.
     private var shape: Shape?
     /// When a link was last grafted for something overdue.
-    private var mendedAt: Instant?
+    private var repairedAt: Instant?
     /// The hops that deltas asked for by a graft would have come by.
     private var grafted: [LogID: UInt32] = [:]
 
@@ -65,7 +65,7 @@ struct Broadcast: Sendable {
         let head: LogHead
         let node: NodeKey
         /// Whether the link is to become eager.
-        let isMending: Bool
+        let isRepairing: Bool
     }
 
     init(settings: BroadcastSettings) {
@@ -266,10 +266,10 @@ struct Broadcast: Sendable {
             }
             let announcer = entry.announcers.remove(at: next)
             // One link at a time: while it is not known whether that repairs the tree, others would only bring duplicates.
-            let isMending = eager.isEmpty || mendedAt.map { $0 + settings.graftRetry <= now } ?? true
-            if isMending { mendedAt = now }
+            let isRepairing = eager.isEmpty || repairedAt.map { $0 + settings.graftRetry <= now } ?? true
+            if isRepairing { repairedAt = now }
             grafts.append(
-                Graft(head: LogHead(log: log, head: entry.head), node: announcer.node, isMending: isMending)
+                Graft(head: LogHead(log: log, head: entry.head), node: announcer.node, isRepairing: isRepairing)
             )
             grafted[log] = announcer.hops
             entry.deadline = now + settings.graftRetry

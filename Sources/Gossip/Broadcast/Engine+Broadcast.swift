@@ -236,7 +236,7 @@ extension Engine {
                 continue
             }
             dropGraft(of: log, now: now)
-            if graft.isMending {
+            if graft.isRepairing {
                 broadcast.graft(graft.node)
                 counters.graftsSent += 1
             }
@@ -245,7 +245,7 @@ extension Engine {
                 range,
                 of: link.id,
                 isGraft: true,
-                isMending: graft.isMending,
+                isRepairing: graft.isRepairing,
                 patience: settings.graftDeadline,
                 now: now
             )

@@ -12,10 +12,10 @@ extension Engine {
         guard sequence > 0, sequence < forks[log] ?? UInt64.max, let link = links[id], link.inquiries[log] == nil,
             link.inquiries.count < settings.inquiriesMax
         else { return }
-        askHeaders(stretch(of: log, upTo: sequence), suspects: nil, on: id)
+        askHeaders(headerRange(of: log, upTo: sequence), suspects: nil, on: id)
     }
 
-    private func stretch(of log: LogID, upTo sequence: UInt64) -> LogRange {
+    private func headerRange(of log: LogID, upTo sequence: UInt64) -> LogRange {
         let from = sequence > settings.headersPerInquiry ? sequence - settings.headersPerInquiry + 1 : 1
         return LogRange(log: log, from: from, to: sequence)
     }
@@ -103,7 +103,7 @@ extension Engine {
         }
         // The branches part here or further back. What is known is proven at once, the rest when it is found.
         if forks[range.log] == nil, !prove(suspects, of: range.log, on: id, now: now) { return }
-        askHeaders(stretch(of: range.log, upTo: range.from - 1), suspects: suspects, on: id)
+        askHeaders(headerRange(of: range.log, upTo: range.from - 1), suspects: suspects, on: id)
     }
 
     /// Ends a search: the lowest headers found to differ make the proof.

@@ -499,11 +499,11 @@ extension FrontierRange {
         switch content {
         case .skip(true)?: return .skip
         case .fingerprint(let bytes)?: return RangeFingerprint(bytes: bytes).map(Content.fingerprint)
-        case .entries(let told)?:
+        case .entries(let list)?:
             var before: NodeKey?
             var entries: [FrontierEntry] = []
-            entries.reserveCapacity(told.entries.count)
-            for entry in told.entries {
+            entries.reserveCapacity(list.entries.count)
+            for entry in list.entries {
                 guard let author = entry.author.isEmpty ? before : NodeKey(bytes: entry.author),
                     (1...Header.sequenceMax).contains(entry.sequence)
                 else { return nil }
@@ -511,7 +511,7 @@ extension FrontierRange {
                 let log = LogID(author: author, incarnation: entry.incarnation)
                 entries.append(FrontierEntry(log: log, sequence: entry.sequence, prefix: entry.prefix))
             }
-            return .entries(entries, answer: told.answer)
+            return .entries(entries, answer: list.answer)
         case .skip(false)?, nil: return nil
         }
     }

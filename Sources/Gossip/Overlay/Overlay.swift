@@ -70,7 +70,7 @@ struct Overlay: Sendable {
 
     private struct Walk {
         let from: NodeKey?
-        let told: [NodeKey]
+        let sent: [NodeKey]
         let until: Instant
     }
 
@@ -368,11 +368,11 @@ struct Overlay: Sendable {
     ) {
         guard !isMesh, let first = active.sorted().randomElement(using: &random) else { return }
         let token = random.next()
-        let told =
+        let sent =
             [node] + sample(of: active.subtracting([first]).sorted(), settings.shuffleActive, &random)
             + sample(of: passive, settings.shufflePassive, &random)
-        walks[token] = Walk(from: nil, told: told, until: now + settings.walkDeadline)
-        actions.append(.shuffle(first, token: token, hops: settings.walkHops, nodes: told))
+        walks[token] = Walk(from: nil, sent: sent, until: now + settings.walkDeadline)
+        actions.append(.shuffle(first, token: token, hops: settings.walkHops, nodes: sent))
     }
 
     private func sample(
@@ -396,7 +396,7 @@ struct Overlay: Sendable {
         guard walks[token] == nil, walks.count < settings.walksMax, active.contains(peer) else { return [] }
         let others = active.subtracting([peer]).subtracting(nodes.prefix(1)).sorted()
         if hops > 1, let next = others.randomElement(using: &random) {
-            walks[token] = Walk(from: peer, told: [], until: now + settings.walkDeadline)
+            walks[token] = Walk(from: peer, sent: [], until: now + settings.walkDeadline)
             let hops = min(hops - 1, settings.walkHops)
             return [.shuffle(next, token: token, hops: hops, nodes: nodes)]
         }
@@ -413,13 +413,13 @@ struct Overlay: Sendable {
     ) -> [Action] {
         guard let walk = walks.removeValue(forKey: token) else { return [] }
         if let origin = walk.from { return [.shuffleReply(origin, token: token, nodes: nodes)] }
-        takeIn(nodes, insteadOf: walk.told, isMember: isMember)
+        takeIn(nodes, insteadOf: walk.sent, isMember: isMember)
         return []
     }
 
     /// Takes nodes into the passive view. Where it is full, those that were told to the other side go first.
-    private mutating func takeIn(_ nodes: [NodeKey], insteadOf told: [NodeKey], isMember: (NodeKey) -> Bool) {
-        var given = told
+    private mutating func takeIn(_ nodes: [NodeKey], insteadOf sent: [NodeKey], isMember: (NodeKey) -> Bool) {
+        var given = sent
         for fresh in nodes where fresh != node && !active.contains(fresh) && isMember(fresh) {
             guard !passive.contains(fresh), hasPassiveRoom(for: fresh) else { continue }
             if passive.count >= settings.passiveMax {

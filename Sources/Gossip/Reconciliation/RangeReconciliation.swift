@@ -129,10 +129,10 @@ package struct RangeReconciliation: Sendable {
     ) throws(Nonsense) -> Outcome {
         var outcome = Outcome()
         var lower = RangeBound.start
-        var told = 0
+        var listed = 0
         for range in ranges {
             guard range.upper.isAfter(lower) else { throw Nonsense() }
-            let isFull = outcome.answer.count >= rangesMax || told >= entriesMax
+            let isFull = outcome.answer.count >= rangesMax || listed >= entriesMax
             switch range.content {
             case .skip: outcome.add(.skip, to: range.upper)
             case .fingerprint(let theirs):
@@ -146,7 +146,7 @@ package struct RangeReconciliation: Sendable {
                     for part in split(tree, from: lower, to: range.upper, hasher: hasher) {
                         outcome.add(part.content, to: part.upper)
                     }
-                    told += min(own.count, branching)
+                    listed += min(own.count, branching)
                 }
             case .entries(let theirs, false):
                 try check(theirs, from: lower, to: range.upper)
@@ -157,7 +157,7 @@ package struct RangeReconciliation: Sendable {
                 if isFull {
                     outcome.leave(to: range.upper)
                 } else {
-                    told += answer(theirs, of: tree, from: lower, to: range.upper, into: &outcome)
+                    listed += answer(theirs, of: tree, from: lower, to: range.upper, into: &outcome)
                 }
             }
             lower = range.upper

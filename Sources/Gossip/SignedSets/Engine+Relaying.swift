@@ -33,8 +33,8 @@ extension Engine {
     mutating func relayWaiting(now: Instant) {
         guard timers.isDue(timers.relayAt, now: now) else { return }
         timers.relayAt = nil
-        let statements = membership.statements.takeWaiting()
-        let announcements = membership.announcements.takeWaiting().sorted { $0.key < $1.key }
+        let statements = membership.statements.takeDangling()
+        let announcements = membership.announcements.takeDangling().sorted { $0.key < $1.key }
         relay(statements, of: \.statements, except: nil, now: now)
         relay(announcements, of: \.announcements, except: nil, now: now)
     }

@@ -102,7 +102,7 @@ struct SignedSet<Element: SignedElement>: Sendable {
     }
 
     /// The elements that waited and are still held, in the order in which they came. None waits from then on.
-    mutating func takeWaiting() -> [Element] {
+    mutating func takeDangling() -> [Element] {
         defer { (waiting, waitingKeys) = ([], []) }
         return waiting.compactMap { held[$0] }
     }

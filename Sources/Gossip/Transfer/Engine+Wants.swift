@@ -78,7 +78,7 @@ extension Engine {
         _ range: LogRange,
         of id: LinkID,
         isGraft: Bool = false,
-        isMending: Bool = false,
+        isRepairing: Bool = false,
         patience: Milliseconds,
         now: Instant
     ) {
@@ -86,7 +86,7 @@ extension Engine {
         links.due(link.fetching.begin(range, isGraft: isGraft, patience: patience, now: now, settings: settings))
         link.liveness.lastUsed = now
         let credit = link.fetching.takeCredit(settings)
-        send(id, isMending ? .graft(range, credit: credit) : .want(range, credit: credit))
+        send(id, isRepairing ? .graft(range, credit: credit) : .want(range, credit: credit))
     }
 
     /// Gives the peer the credit that is free, where it still has something to send.

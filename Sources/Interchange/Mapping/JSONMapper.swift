@@ -179,8 +179,8 @@ final class JSONMapper {
                 case .kind:
                     let said = try readText(&scanner, member, offset: offset, &builder)
                     var asked: String? = kind
-                    let place = RowKey(localID: "", column: "", offset: 0)
-                    if let problem = place.settleKind(&asked, said: said ?? "", offset: offset) {
+                    let rowKey = RowKey(localID: "", column: "", offset: 0)
+                    if let problem = rowKey.settleKind(&asked, said: said ?? "", offset: offset) {
                         builder.reject(problem)
                     }
                 case .owner:

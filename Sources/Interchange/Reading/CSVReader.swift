@@ -258,8 +258,8 @@ final class CSVReader {
 
     /// Skips a record that does not fit the window; stores nothing.
     private func skipOversized() throws(InterchangeError) -> RecordOutcome {
-        enum Place { case cellStart, plain, quoted, quoteInQuoted, afterReturn }
-        var place = Place.cellStart
+        enum Position { case cellStart, plain, quoted, quoteInQuoted, afterReturn }
+        var position = Position.cellStart
         var openingLine = line
         var afterReturn = false
         cellCount = 0
@@ -267,37 +267,37 @@ final class CSVReader {
             let base = window.base
             for index in 0..<window.count {
                 let byte = base[index]
-                if place == .afterReturn {
+                if position == .afterReturn {
                     window.consume(byte == Self.lineFeed ? index + 1 : index)
                     break skipping
                 }
-                if place == .quoted {
-                    if byte == Self.quote { place = .quoteInQuoted }
+                if position == .quoted {
+                    if byte == Self.quote { position = .quoteInQuoted }
                     if byte == Self.carriageReturn || (byte == Self.lineFeed && !afterReturn) { nextLine += 1 }
                     afterReturn = byte == Self.carriageReturn
                     continue
                 }
                 switch byte {
-                case delimiter: place = .cellStart
-                case Self.quote where place == .cellStart:
-                    place = .quoted
+                case delimiter: position = .cellStart
+                case Self.quote where position == .cellStart:
+                    position = .quoted
                     openingLine = nextLine
-                case Self.quote where place == .quoteInQuoted: place = .quoted
+                case Self.quote where position == .quoteInQuoted: position = .quoted
                 case Self.lineFeed:
                     nextLine += 1
                     window.consume(index + 1)
                     break skipping
                 case Self.carriageReturn:
                     nextLine += 1
-                    place = .afterReturn
-                default: place = .plain
+                    position = .afterReturn
+                default: position = .plain
                 }
                 afterReturn = false
             }
             window.consumeAll()
             if try window.refill() == .ended, window.count == 0 { break }
         }
-        if place == .quoted {
+        if position == .quoted {
             return .problem(
                 .quoteUnclosed,
                 offset: 0,

@@ -212,12 +212,12 @@ final class Inflater {
         var ended = false
     }
 
-    private enum Place { case inMember, betweenMembers, padding }
+    private enum Position { case inMember, betweenMembers, padding }
 
     private let name: String
     /// Separately allocated, because zlib's state stores its own address.
     private let stream: UnsafeMutablePointer<z_stream>
-    private var place = Place.inMember
+    private var position = Position.inMember
 
     init(name: String) throws(InterchangeError) {
         self.name = name
@@ -243,19 +243,19 @@ final class Inflater {
     ) throws(InterchangeError) -> Step {
         guard let first = input.first else {
             guard inputEnded else { return Step() }
-            guard place != .inMember else {
+            guard position != .inMember else {
                 throw InterchangeError(.badGzip, "\(name) is cut short: its gzip stream does not end; fetch it again")
             }
             return Step(ended: true)
         }
-        if place == .padding || (place == .betweenMembers && first == 0) {
+        if position == .padding || (position == .betweenMembers && first == 0) {
             guard input.allSatisfy({ $0 == 0 }) else { throw garbage() }
-            place = .padding
+            position = .padding
             return Step(consumed: input.count)
         }
-        if place == .betweenMembers {
+        if position == .betweenMembers {
             guard first == 0x1F else { throw garbage() }
-            place = .inMember
+            position = .inMember
             guard inflateReset(stream) == Z_OK else { throw garbage() }
         }
         stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
@@ -270,7 +270,7 @@ final class Inflater {
         )
         switch status {
         case Z_OK: break
-        case Z_STREAM_END: place = .betweenMembers
+        case Z_STREAM_END: position = .betweenMembers
         case Z_BUF_ERROR where step.consumed > 0 || step.produced > 0: break
         default: throw InterchangeError(.badGzip, "\(name) is damaged: its gzip stream has an error; fetch it again")
         }

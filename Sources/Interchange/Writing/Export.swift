@@ -98,14 +98,14 @@ package struct ColumnCounts {
 
 /// The columns of a CSV export. One layout serves all parts of the export.
 package struct CSVLayout: Sendable {
-    fileprivate struct Place {
+    fileprivate struct Slot {
         let column: Int
         let isSet: Bool
     }
 
     /// The header's names: `localId`, `owner` and `kind` first, ``ColumnMap/moreColumn`` last if it exists.
     package let columns: [String]
-    fileprivate let places: [FieldPath: Place]
+    fileprivate let slots: [FieldPath: Slot]
     fileprivate let hasMore: Bool
     fileprivate let delimiter: UInt8
 
@@ -130,8 +130,8 @@ package struct CSVLayout: Sendable {
         self.hasMore = hasMore
         var columns = [ColumnMap.exportKeyColumn, "owner", "kind"]
         var taken = Set(columns.map { ByteKey($0) })
-        var places: [FieldPath: Place] = [:]
-        for path in paths where path.isOrdinary && places[path] == nil {
+        var slots: [FieldPath: Slot] = [:]
+        for path in paths where path.isOrdinary && slots[path] == nil {
             let candidates =
                 (path.base == "ext" ? path.key.map { [String($0)] } ?? [] : [path.columnName]) + [path.text]
             let name =
@@ -140,12 +140,12 @@ package struct CSVLayout: Sendable {
                         && kinds.allSatisfy { MemberName.loadsBack(candidate, to: path, kind: $0) }
                 } ?? "field:" + path.text
             taken.insert(ByteKey(name))
-            places[path] = Place(column: columns.count, isSet: CatalogSchema.isSet(path))
+            slots[path] = Slot(column: columns.count, isSet: CatalogSchema.isSet(path))
             columns.append(name)
         }
         if hasMore { columns.append(ColumnMap.moreColumn) }
         self.columns = columns
-        self.places = places
+        self.slots = slots
     }
 }
 
@@ -177,8 +177,8 @@ package struct CSVWriter: RecordWriter {
     /// Writes the header.
     ///
     /// - Parameter writesMark: begins with a byte order mark; without it Excel assumes another encoding.
-    package mutating func writeHeader(writesMark: Bool = false) {
-        if writesMark { bytes += [0xEF, 0xBB, 0xBF] }
+    package mutating func writeHeader(writesTombstone: Bool = false) {
+        if writesTombstone { bytes += [0xEF, 0xBB, 0xBF] }
         writeRow(layout.columns)
     }
 
@@ -191,8 +191,8 @@ package struct CSVWriter: RecordWriter {
         var more: [UInt8] = []
         for (path, values) in record.fields {
             guard let first = values.first else { continue }
-            if let place = layout.places[path] {
-                cells[place.column] = place.isSet ? SetCell.cell(values) : Self.text(first)
+            if let slot = layout.slots[path] {
+                cells[slot.column] = slot.isSet ? SetCell.cell(values) : Self.text(first)
             } else if layout.hasMore, path.isOrdinary {
                 more.append(more.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
                 JSONValue.appendString(path.text, to: &more)

@@ -119,18 +119,18 @@ extension NodeFolder {
             throw Failure(.ticketNotDialable, "the ticket names no address to dial", fix: .askForDialableTicket)
         }
         var failure: Failure?
-        var places: [HostPort] = []
+        var dialable: [HostPort] = []
         for address in addresses {
-            do { places.append(try HostPort(dialable: address)) } catch let error as Failure { failure = error }
+            do { dialable.append(try HostPort(dialable: address)) } catch let error as Failure { failure = error }
         }
-        if places.isEmpty, let failure {
+        if dialable.isEmpty, let failure {
             throw Failure(
                 .ticketNotDialable,
                 "the ticket names no address that can be dialled (\(failure.message))",
                 fix: .askForDialableTicket
             )
         }
-        return places
+        return dialable
     }
 
     /// Dials the addresses in turn until one answers or the patience ends.
@@ -152,11 +152,11 @@ extension NodeFolder {
         let deadline = ContinuousClock.now + patience
         var last = ""
         repeat {
-            for place in addresses {
+            for address in addresses {
                 do {
                     let connection = try await transport.dial(
-                        host: place.host,
-                        port: place.port,
+                        host: address.host,
+                        port: address.port,
                         deadline: .seconds(5)
                     )
                     let answer = try await exchange(request, over: connection, empty: empty)
@@ -166,10 +166,10 @@ extension NodeFolder {
                     if case .refusedByPeer = reason {
                         throw Failure(
                             .invitationRefused,
-                            "\(place) does not take this invitation: it was used or revoked, has expired, or is not that node's"
+                            "\(address) does not take this invitation: it was used or revoked, has expired, or is not that node's"
                         )
                     }
-                    last = "\(place): \(reason.words)"
+                    last = "\(address): \(reason.words)"
                 }
             }
             try await Task.sleep(for: .milliseconds(300))

@@ -68,35 +68,35 @@ extension SocketFailure {
 extension ListenError {
     /// The failure for the operator. Some reasons pass by themselves: an address, a name or a port becomes free.
     /// ``Reason/portNotPermitted`` and ``Reason/cannotListen`` need another setting.
-    func failure(at place: HostPort) -> Failure {
+    func failure(at address: HostPort) -> Failure {
         guard case .failed(let cause) = self else { return Failure(.nodeStopping, "this node stops") }
         return switch cause {
         case .addressInUse:
             Failure(
                 .portInUse,
-                "port \(place.port) on \(place.host) is in use",
+                "port \(address.port) on \(address.host) is in use",
                 fix: .freePort
             )
         case .addressNotAvailable:
             Failure(
                 .addressUnavailable,
-                "cannot listen at \(place): this machine does not have that address now",
+                "cannot listen at \(address): this machine does not have that address now",
                 fix: .awaitNetwork
             )
         case .unknownName:
             Failure(
                 .nameUnresolved,
-                "cannot listen at \(place): the name has no address now",
+                "cannot listen at \(address): the name has no address now",
                 fix: .awaitNames
             )
-        case .noDescriptors: Failure(.tooFewDescriptors, "cannot listen at \(place): \(cause.words)")
+        case .noDescriptors: Failure(.tooFewDescriptors, "cannot listen at \(address): \(cause.words)")
         case .notPermitted:
             Failure(
                 .portNotPermitted,
-                "cannot listen at \(place): the system does not permit it",
+                "cannot listen at \(address): the system does not permit it",
                 fix: .useHighPort
             )
-        default: Failure(.cannotListen, "cannot listen at \(place): \(cause.words)", fix: .listenElsewhere)
+        default: Failure(.cannotListen, "cannot listen at \(address): \(cause.words)", fix: .listenElsewhere)
         }
     }
 }

@@ -11,7 +11,7 @@ package struct ConnectionLimits: Hashable, Sendable {
     private static let filesMax = 96
     /// Descriptors of an event loop. There is one for each processor and one for the local socket.
     private static let perLoop = 3
-    private static let newcomersMax = Gate.newcomersMax + Gate.returningMax
+    private static let newcomersMax = Authorizer.newcomersMax + Authorizer.returningMax
     /// Connections that this node dials: the open ones, and six attempts at a time with several addresses each.
     private static let dialledMax = 64
 
@@ -21,7 +21,7 @@ package struct ConnectionLimits: Hashable, Sendable {
     /// Connections with peers, of all kinds.
     package let total: Int
     /// Connections before the end of their handshake.
-    package let strangers: Int
+    package let unauthenticated: Int
     /// Connections dialled by members.
     package let members: Int
 
@@ -31,8 +31,11 @@ package struct ConnectionLimits: Hashable, Sendable {
     package init(descriptors: Int = Self.descriptors, processors: Int = sysconf(Int32(_SC_NPROCESSORS_ONLN))) {
         let reserve = Self.localMax + Self.filesMax + Self.perLoop * (max(1, processors) + 2)
         total = min(max(descriptors - reserve, 64), 2048)
-        strangers = min(max(total / 4, 16), 512)
-        members = min(max(total - strangers - total / 8 - Self.newcomersMax - Self.dialledMax, 16), Self.membersMax)
+        unauthenticated = min(max(total / 4, 16), 512)
+        members = min(
+            max(total - unauthenticated - total / 8 - Self.newcomersMax - Self.dialledMax, 16),
+            Self.membersMax
+        )
     }
 
     /// The descriptors that this process may have open.

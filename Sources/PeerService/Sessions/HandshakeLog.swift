@@ -12,15 +12,15 @@ final class HandshakeLog: Sendable {
     }
 
     private struct Tally {
-        var told = 0
-        var untold = 0
+        var logged = 0
+        var unreported = 0
         var words = ""
     }
 
     private struct State {
         var count = 0
         var begin = ContinuousClock.now
-        var told = 0
+        var logged = 0
         var kinds: [Kind: Tally] = [:]
         /// Refusals of kinds for which there was no room.
         var others = 0
@@ -51,7 +51,7 @@ final class HandshakeLog: Sendable {
         tellRest(ifOlderThan: Self.interval)
         let kind = Kind(address: AddressGroup(host: address.host), reason: reason.kind)
         let words = reason.words
-        let isTold = state.withLock { state in
+        let isReported = state.withLock { state in
             state.count += 1
             guard state.kinds[kind] != nil || state.kinds.count < Self.kindsMax else {
                 state.others += 1
@@ -60,15 +60,15 @@ final class HandshakeLog: Sendable {
             var tally = state.kinds[kind] ?? Tally()
             defer { state.kinds[kind] = tally }
             tally.words = words
-            guard tally.told < Self.linesPerKind, state.told < Self.linesMax else {
-                tally.untold += 1
+            guard tally.logged < Self.linesPerKind, state.logged < Self.linesMax else {
+                tally.unreported += 1
                 return false
             }
-            tally.told += 1
-            state.told += 1
+            tally.logged += 1
+            state.logged += 1
             return true
         }
-        guard isTold else { return }
+        guard isReported else { return }
         if address.host.isEmpty {
             logger.warning("connections cannot be accepted", metadata: ["reason": "\(words)"])
         } else {
@@ -82,17 +82,18 @@ final class HandshakeLog: Sendable {
             guard state.begin.duration(to: .now) >= age else { return nil }
             defer { state = State(count: state.count) }
             return (
-                state.kinds.filter { $0.value.untold > 0 }.sorted { $0.value.untold > $1.value.untold }, state.others
+                state.kinds.filter { $0.value.unreported > 0 }.sorted { $0.value.unreported > $1.value.unreported },
+                state.others
             )
         }
         guard let rest else { return }
         for (kind, tally) in rest.kinds.prefix(Self.summariesMax) {
             logger.notice(
                 "more connections refused",
-                metadata: ["count": "\(tally.untold)", "address": "\(kind.address)", "last": "\(tally.words)"]
+                metadata: ["count": "\(tally.unreported)", "address": "\(kind.address)", "last": "\(tally.words)"]
             )
         }
-        let others = rest.others + rest.kinds.dropFirst(Self.summariesMax).reduce(0) { $0 + $1.1.untold }
+        let others = rest.others + rest.kinds.dropFirst(Self.summariesMax).reduce(0) { $0 + $1.1.unreported }
         if others > 0 {
             logger.notice("more connections refused", metadata: ["count": "\(others)", "address": "many others"])
         }

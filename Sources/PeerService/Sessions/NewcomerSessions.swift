@@ -8,10 +8,10 @@ import Transport
 import Wire
 
 /// Serves newcomers: connections under the one-time key of a ticket. Each sends one request and gets one answer. The terms
-/// of ``Gate`` bound their number, their time and their bytes.
+/// of ``Authorizer`` bound their number, their time and their bytes.
 struct NewcomerSessions: Sendable {
     let replica: Replica
-    let gate: Gate
+    let authorizer: Authorizer
     let traffic: Traffic
     let logger: Logger
     /// Gives the engine the statements and the announcement of an admission.
@@ -48,7 +48,7 @@ struct NewcomerSessions: Sendable {
         feed(.stated(admitted.statements))
         if let announcement = admitted.announcement { feed(.announced(announcement)) }
         // The ticket counts as redeemed from now on. If the read fails, it counts as unredeemed until the next read.
-        try? gate.reload()
+        try? authorizer.reload()
         logger.info("admitted", metadata: ["organization": "\(admitted.name)", "node": "\(admitted.node.hex)"])
         for part in admitted.answer { try await send(part, on: connection) }
     }

@@ -22,7 +22,7 @@ final class PeerSessions: Sendable {
     private let replica: Replica
     private let driver: EngineDriver
     private let logger: Logger
-    private let gate: Gate
+    private let authorizer: Authorizer
     private let newcomers: NewcomerSessions
     private let intake: FrameIntake
     private let questions: PeerQuestions
@@ -59,18 +59,18 @@ final class PeerSessions: Sendable {
         configuration.wallSeconds = { Int64(WallClock.milliseconds / 1000) }
         let limits = ConnectionLimits()
         configuration.connectionsMax = limits.total
-        configuration.unauthenticatedMax = limits.strangers
-        let gate = try Gate(
+        configuration.unauthenticatedMax = limits.unauthenticated
+        let authorizer = try Authorizer(
             replica: replica,
             membersMax: limits.members,
             outboundBytesMax: configuration.outboundBytesMax
         )
-        self.gate = gate
+        self.authorizer = authorizer
         let handshakes = HandshakeLog(logger: logger)
         self.handshakes = handshakes
         newcomers = NewcomerSessions(
             replica: replica,
-            gate: gate,
+            authorizer: authorizer,
             traffic: traffic,
             logger: logger,
             feed: { driver.feed($0) }
@@ -78,13 +78,13 @@ final class PeerSessions: Sendable {
         intake = FrameIntake(replica: replica, driver: driver, traffic: traffic, logger: logger, nodeName: nodeName)
         transport = PeerTransport(
             configuration: configuration,
-            identity: { gate.identity },
-            admit: { gate.terms(of: $0.rawBytes) },
+            identity: { authorizer.identity },
+            admit: { authorizer.terms(of: $0.rawBytes) },
             refused: { [clocks] address, reason in
                 clocks.note(reason)
                 handshakes.refused(address, reason)
             },
-            farewell: { gate.farewell(to: $0, $1) }
+            farewell: { authorizer.farewell(to: $0, $1) }
         )
         dialling = Dialling(driver: driver, transport: transport, clocks: clocks, logger: logger, nodeName: nodeName)
     }
@@ -111,7 +111,7 @@ final class PeerSessions: Sendable {
 
     private func serve(_ connection: PeerConnection) async {
         let key = connection.peerKey.rawBytes
-        if gate.isInvitation(key) {
+        if authorizer.isInvitation(key) {
             await newcomers.serve(connection)
         } else {
             await run(connection)
@@ -185,15 +185,15 @@ final class PeerSessions: Sendable {
 
     /// Admits the roster's nodes from now on, and ends the sessions of others.
     func adopt(_ roster: Roster) {
-        gate.adopt(roster)
+        authorizer.adopt(roster)
         table.withLock { table in
             table.past = table.past.filter { roster.organization(of: $0.key) != nil }
         }
-        transport.closeSessions { [gate] in gate.terms(of: $0.rawBytes) == nil }
+        transport.closeSessions { [authorizer] in authorizer.terms(of: $0.rawBytes) == nil }
     }
 
     /// Reads the invitations again.
-    func reloadInvitations() throws { try gate.reload() }
+    func reloadInvitations() throws { try authorizer.reload() }
 
     /// Passes a message to its connection and counts it. Returns false if the connection has no room for it.
     private func enqueue(_ message: PeerMessage, on session: PeerSession) -> Bool {

@@ -16,7 +16,7 @@ final class Traffic: Sendable {
         static let allCases = PeerMessage.Kind.allCases.map(Row.message) + [.join, .unknown]
 
         /// Its index in the table.
-        var place: Int {
+        var index: Int {
             switch self {
             case .message(let kind): Int(kind.rawValue)
             case .join: PeerMessage.Kind.count
@@ -50,10 +50,10 @@ final class Traffic: Sendable {
     static let lengthBytes = 4
 
     /// Counts a frame that was passed to its connection.
-    func countSent(_ row: Row, frameBytes: Int) { sent[row.place].add(frameBytes + Self.lengthBytes) }
+    func countSent(_ row: Row, frameBytes: Int) { sent[row.index].add(frameBytes + Self.lengthBytes) }
 
     /// Counts a received frame.
-    func countReceived(_ row: Row, frameBytes: Int) { received[row.place].add(frameBytes + Self.lengthBytes) }
+    func countReceived(_ row: Row, frameBytes: Int) { received[row.index].add(frameBytes + Self.lengthBytes) }
 
     /// The counts so far.
     func counts(_ sockets: SocketBytes) -> TrafficCounts {
@@ -66,7 +66,7 @@ final class Traffic: Sendable {
     private static func direction(_ cells: [Cell], socketBytes: UInt64) -> TrafficCounts.Direction {
         var messages: [String: TrafficCounts.Count] = [:]
         for row in Row.allCases {
-            let cell = cells[row.place]
+            let cell = cells[row.index]
             messages[row.name] = TrafficCounts.Count(
                 messages: cell.messages.load(ordering: .relaxed),
                 bytes: cell.bytes.load(ordering: .relaxed)

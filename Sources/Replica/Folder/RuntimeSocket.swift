@@ -42,10 +42,10 @@ package enum RuntimeSocket {
 
     private static func choose(for folder: DataFolder) throws -> String {
         let name = name(of: folder)
-        let places = folders(of: geteuid())
-        for place in places.dropLast() where isOurs(place) { return "\(place)/\(name)" }
+        let parents = folders(of: geteuid())
+        for parent in parents.dropLast() where isOurs(parent) { return "\(parent)/\(name)" }
         // The list is never empty.
-        let last = places[places.count - 1]
+        let last = parents[parents.count - 1]
         guard mkdir(last, 0o700) == 0 || errno == EEXIST else {
             throw Failure(system: "cannot create \(last)")
         }
@@ -63,23 +63,23 @@ package enum RuntimeSocket {
     }
 
     private static func folders(of user: uid_t) -> [String] {
-        var places: [String] = []
-        if let place = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], place.hasPrefix("/"),
-            place.utf8.count <= folderBytesMax
+        var parents: [String] = []
+        if let parent = ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], parent.hasPrefix("/"),
+            parent.utf8.count <= folderBytesMax
         {
-            places.append(place)
+            parents.append(parent)
         }
         let standard = "/run/user/\(user)"
-        if !places.contains(standard) { places.append(standard) }
-        places.append("/tmp/hansa-\(user)")
-        return places
+        if !parents.contains(standard) { parents.append(standard) }
+        parents.append("/tmp/hansa-\(user)")
+        return parents
     }
 
     /// True for a directory, not a symbolic link, that this user owns and nobody else can write.
-    private static func isOurs(_ place: String) -> Bool {
-        guard let status = status(place) else { return false }
+    private static func isOurs(_ parent: String) -> Bool {
+        guard let status = status(parent) else { return false }
         return status.type == .typeDirectory && status.owner == geteuid() && status.mode & 0o022 == 0
-            && access(place, W_OK | X_OK) == 0
+            && access(parent, W_OK | X_OK) == 0
     }
 
     /// True if the path is a socket, whether or not a process listens at it.

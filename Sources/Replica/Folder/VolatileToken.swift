@@ -20,19 +20,19 @@ package final class VolatileToken: Sendable {
 
     /// The token of a folder; nil if the machine has no temporary file system. Every start then begins a new log.
     package init?(folder: DataFolder, hasher: some CatalogHasher) {
-        let places = [ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], "/run", "/dev/shm"].compactMap { $0 }
-        guard let place = places.first(where: Self.isTemporary),
+        let parents = [ProcessInfo.processInfo.environment["XDG_RUNTIME_DIR"], "/run", "/dev/shm"].compactMap { $0 }
+        guard let parent = parents.first(where: Self.isTemporary),
             let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
         else { return nil }
         let name = hasher.hash(Array(folder.path.utf8)).hex.prefix(24)
-        file = "\(place)/hansa-\(getuid())-\(name).token"
+        file = "\(parent)/hansa-\(getuid())-\(name).token"
         path = folder.path
         self.boot = boot.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// True if the folder is on a writable tmpfs. The mount with the longest matching path decides.
-    private static func isTemporary(_ place: String) -> Bool {
-        let path = URL(fileURLWithPath: place).resolvingSymlinksInPath().path
+    private static func isTemporary(_ parent: String) -> Bool {
+        let path = URL(fileURLWithPath: parent).resolvingSymlinksInPath().path
         guard access(path, W_OK) == 0, let text = try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)
         else { return false }
         var best = (length: -1, type: Substring())

@@ -45,10 +45,10 @@ package struct ImportOutcome: Sendable {
     }
 
     /// Rejects listed at most; all are counted.
-    package static let rejectsShownMax = 20
+    package static let rejectsListedMax = 20
 
     mutating func reject(_ reject: String) {
         rejectedCount += 1
-        if rejects.count < Self.rejectsShownMax { rejects.append(reject) }
+        if rejects.count < Self.rejectsListedMax { rejects.append(reject) }
     }
 }

@@ -91,14 +91,14 @@ extension Replica {
     }
 
     /// Members that a failure lists. 50, a guess: about one screen.
-    private static let membersShownMax = 50
+    private static let membersListedMax = 50
 
     private static func candidates(_ members: [Roster.Member]) -> [Failure.Candidate] {
-        members.prefix(membersShownMax).map { Failure.Candidate(id: $0.id.hex, name: $0.name) }
+        members.prefix(membersListedMax).map { Failure.Candidate(id: $0.id.hex, name: $0.name) }
     }
 
     private static func rest(of members: [Roster.Member]) -> [String] {
-        members.count > membersShownMax ? ["and \(members.count - membersShownMax) more"] : []
+        members.count > membersListedMax ? ["and \(members.count - membersListedMax) more"] : []
     }
 
     /// The view of a record.
@@ -155,9 +155,9 @@ extension Replica {
     /// A sentence about a deleted record: its name, who deleted it, and when.
     package func deletion(of view: RecordView) async throws -> String {
         let name = try await formerName(of: view)
-        guard let mark = view.marks.first else { return "'\(name)' was deleted" }
-        let author = organizationName(of: mark.dot.log.author) ?? "an unknown member"
-        return "'\(name)' was deleted on \(TimeText.minute(milliseconds: mark.stamp.milliseconds)) by \(author)"
+        guard let tombstone = view.tombstones.first else { return "'\(name)' was deleted" }
+        let author = organizationName(of: tombstone.dot.log.author) ?? "an unknown member"
+        return "'\(name)' was deleted on \(TimeText.minute(milliseconds: tombstone.stamp.milliseconds)) by \(author)"
     }
 
     /// The nodes that a user means: those whose key begins with the text, else all of a member's.

@@ -80,7 +80,7 @@ struct ByteReader {
     }
 
     /// A length and so many bytes.
-    mutating func stretch() throws(Damage) -> Range<Int> {
+    mutating func byteRange() throws(Damage) -> Range<Int> {
         guard let count = Int(exactly: try varint()) else { throw Damage() }
         return try skip(count)
     }
@@ -91,7 +91,7 @@ struct ByteReader {
         switch key & 7 {
         case 0: return (key >> 3, position..<position, try varint())
         case 1: return (key >> 3, try skip(8), 0)
-        case 2: return (key >> 3, try stretch(), 0)
+        case 2: return (key >> 3, try byteRange(), 0)
         default: throw Damage()
         }
     }

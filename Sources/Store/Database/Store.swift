@@ -22,7 +22,7 @@ package final class Store: Sendable {
         /// True from a load on until what the index has grown to in memory is given up.
         var isSwollen = false
         /// True once the index has been found in as few pieces as it is brought to, and nothing was written since.
-        var isTidy = false
+        var isOptimized = false
     }
 
     private struct Condition {
@@ -270,28 +270,28 @@ package final class Store: Sendable {
         }
     }
 
-    /// Pages of the index that one step of ``tidy(ifIdleFor:)`` writes, about: some 20 ms.
-    private static let tidyPages = 300
+    /// Pages of the index that one step of ``optimize(ifIdleFor:)`` writes, about: some 20 ms.
+    private static let optimizePages = 300
 
     /// Brings the index for search into fewer pieces, one step, if nothing else was written for a while. A load leaves many;
     /// without this, the edit that makes them one too many would wait until they are merged.
     ///
     /// - Returns: Whether there is more to do.
     /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
-    package func tidy(ifIdleFor pause: Duration) throws -> Bool {
+    package func optimize(ifIdleFor pause: Duration) throws -> Bool {
         try refusingAfterFailure {
             try pool.writeWithoutTransaction { database in
                 let last = writer.lastCommit
-                guard !writer.isTidy, last.duration(to: .now) >= pause else { return false }
+                guard !writer.isOptimized, last.duration(to: .now) >= pause else { return false }
                 let isMore = try transact(database, whileRebuilding: true) { transaction in
                     let before = transaction.session.totalChanges
                     try transaction.session("INSERT INTO search(search, rank) VALUES('merge', ?)")
-                        .bind(1, Int64(Self.tidyPages)).run()
+                        .bind(1, Int64(Self.optimizePages)).run()
                     // The statement itself counts as one (SQLite's documentation of FTS5, section 6.8).
                     return transaction.session.totalChanges - before >= 2
                 }
                 writer.lastCommit = last
-                writer.isTidy = !isMore
+                writer.isOptimized = !isMore
                 if !isMore, writer.isSwollen {
                     try writer.session?.forgetSchema()
                     writer.isSwollen = false
@@ -310,7 +310,7 @@ package final class Store: Sendable {
             try pool.writeWithoutTransaction { database in
                 let last = writer.lastCommit
                 guard obstacles.hasFailed || last.duration(to: .now) >= pause else { return }
-                let wasTidy = writer.isTidy
+                let wasOptimized = writer.isOptimized
                 try obstacles.withoutWaiting {
                     try transact(database, whileRebuilding: true) { transaction in
                         // To take the lock writes nothing; after a failure a page is written as it is.
@@ -320,7 +320,7 @@ package final class Store: Sendable {
                     }
                 }
                 writer.lastCommit = last
-                writer.isTidy = wasTidy
+                writer.isOptimized = wasOptimized
             }
         }
     }
@@ -412,7 +412,7 @@ package final class Store: Sendable {
         }
         guard let result else { throw StoreError(.internal, "a transaction without a result") }
         writer.lastCommit = .now
-        writer.isTidy = false
+        writer.isOptimized = false
         if session.totalChanges != changesBefore { obstacles.written() }
         if session.totalChanges - changesBefore >= Self.loadRowsMin { writer.isSwollen = true }
         try checkpointIfLong(database)

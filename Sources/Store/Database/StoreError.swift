@@ -129,14 +129,14 @@ extension StoreError {
     }
 
     /// Bytes in a table that this program never wrote there.
-    static func damaged(_ place: String) -> StoreError {
+    static func damaged(_ location: String) -> StoreError {
         // What is derived can be made anew; the log itself cannot.
-        let isLog = ["operation", "delta", "log", "shape"].contains { place.hasSuffix("table \($0)") }
+        let isLog = ["operation", "delta", "log", "shape"].contains { location.hasSuffix("table \($0)") }
         return isLog
             ? StoreError(
                 .corrupt,
-                "\(place), a part of the log, is damaged: restore a backup; other members' nodes send what is lacking"
-            ) : StoreError(.corrupt, "\(place) is damaged", repair: .rebuild)
+                "\(location), a part of the log, is damaged: restore a backup; other members' nodes send what is lacking"
+            ) : StoreError(.corrupt, "\(location) is damaged", repair: .rebuild)
     }
 
     /// Runs `body`; errors of SQLite come out as errors of the store, all others as they are.

@@ -10,7 +10,7 @@ package struct VerifyReport: Sendable {
         /// What is wrong, for people.
         package let what: String
         /// The table, with the row or the log and sequence.
-        package let place: String
+        package let location: String
     }
 
     /// Findings listed at most; further ones are only counted.
@@ -28,10 +28,10 @@ package struct VerifyReport: Sendable {
     package var isSound: Bool { findingCount == 0 }
 
     /// - Parameter projection: The projection that the place belongs to; the finding names it.
-    mutating func add(_ what: String, at place: String, of projection: ProjectionName? = nil) {
-        let place = projection.map { "projection \($0.rawValue), \(place)" } ?? place
+    mutating func add(_ what: String, at location: String, of projection: ProjectionName? = nil) {
+        let location = projection.map { "projection \($0.rawValue), \(location)" } ?? location
         findingCount += 1
-        if findings.count < Self.findingsMax { findings.append(Finding(what: what, place: place)) }
+        if findings.count < Self.findingsMax { findings.append(Finding(what: what, location: location)) }
     }
 
     /// Takes in the findings of another one.
@@ -41,12 +41,12 @@ package struct VerifyReport: Sendable {
     }
 
     /// Runs `body`; damage that stops it becomes a finding.
-    mutating func guarding(_ place: String, _ body: (inout VerifyReport) throws -> Void) {
+    mutating func guarding(_ location: String, _ body: (inout VerifyReport) throws -> Void) {
         do {
             try body(&self)
         } catch {
             let text = (error as? StoreError)?.message ?? (error as? DatabaseError)?.message ?? "\(error)"
-            add(text, at: place)
+            add(text, at: location)
         }
     }
 }
@@ -215,15 +215,15 @@ extension Store {
             report.add(refusal.reason, at: "delta \(stored.id)")
             return
         }
-        let place = "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
-        if delta.hash.bytes != stored.hash { report.add("its stored hash is not its hash", at: place) }
+        let location = "log \(delta.log.author.short).\(Hex.string(delta.log.incarnation)) \(delta.header.sequence)"
+        if delta.hash.bytes != stored.hash { report.add("its stored hash is not its hash", at: location) }
         if stored.log != delta.log || stored.sequence != delta.header.sequence {
-            report.add("it is filed under another log or sequence", at: place)
+            report.add("it is filed under another log or sequence", at: location)
         }
         if delta.header.previous != heads[delta.log]?.hash
             || delta.header.sequence != (heads[delta.log]?.sequence ?? 0) &+ 1
         {
-            report.add("it does not continue its log", at: place)
+            report.add("it does not continue its log", at: location)
         }
         heads[delta.log] = delta.head
         report.deltaCount += 1

@@ -42,7 +42,7 @@ extension ReadTransaction {
     /// True if a record is visible. Its row says so, unless the listing does not hold it yet.
     func isVisible(_ row: RecordRow, _ known: RecordState? = nil) throws -> Bool {
         guard let cursor = try unfinished()[.listing], row.row > cursor else { return row.isVisible }
-        return try (known ?? state(row)).isShown
+        return try (known ?? state(row)).isVisible
     }
 
     /// True if a record is known to have nothing to settle.

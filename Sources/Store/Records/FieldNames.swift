@@ -27,7 +27,7 @@ final class FieldNames {
 
     /// The path's number; nil where it has none.
     func number(of path: FieldPath, _ session: Session) throws -> FieldNumber? {
-        if path == .mark { return .mark }
+        if path == .tombstone { return .tombstone }
         if path == .identity { return .identity }
         if let known = numbers.find(path) { return known }
         let found = try session("SELECT number FROM field WHERE path = ?").bind(1, Array(path.text.utf8))
@@ -51,7 +51,7 @@ final class FieldNames {
         if let known = known.find(number) { return known }
         let path: FieldPath
         switch number {
-        case .mark: path = .mark
+        case .tombstone: path = .tombstone
         case .identity: path = .identity
         default:
             let found = try session("SELECT path FROM field WHERE number = ?").bind(1, Int64(number.rawValue))

@@ -158,7 +158,7 @@ extension ReadTransaction {
     }
 
     /// Citations that wait for their operation, at most so many.
-    package func waiting(limit: Int) throws -> [WaitingCitation] {
+    package func waiting(limit: Int) throws -> [DanglingReference] {
         let sql = try session("SELECT position, record, field, prefix, number, log, sequence FROM waiting LIMIT ?")
         return try sql.bind(1, Int64(limit)).all { sql in
             try WriteTransaction.waiting(sql, log: log(sql.int(5)), sequence: UInt64(bitPattern: sql.int(6)))

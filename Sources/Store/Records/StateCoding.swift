@@ -121,15 +121,15 @@ struct OperationLayout {
             if field.number == 1 { key = field.range }
             guard field.number == 4 else { continue }
             var write = ByteReader(envelope, field.range)
-            var isMark = true
+            var isTombstone = true
             var mode: UInt64 = 0
             while !write.isAtEnd {
                 let part = try write.field()
                 // Its field is written out or listed by the header; a mark's is neither.
-                if part.number == 1 || part.number == 4 { isMark = false }
+                if part.number == 1 || part.number == 4 { isTombstone = false }
                 if part.number == 2 { mode = part.value }
             }
-            let hasValue = mode != UInt64(Write.Mode.remove.rawValue) && !isMark
+            let hasValue = mode != UInt64(Write.Mode.remove.rawValue) && !isTombstone
             valuePositions.append(hasValue ? valueCount : nil)
             if hasValue { valueCount += 1 }
         }

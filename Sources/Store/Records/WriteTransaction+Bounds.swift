@@ -103,14 +103,14 @@ extension WriteTransaction {
     package mutating func replace(
         _ change: MergedRecord,
         operations: [StoredOperation],
-        waiting: [WaitingCitation],
+        waiting: [DanglingReference],
         hasher: some CatalogHasher
     ) throws {
         try flushRecords()
         self.operations.begin(nil)
         let (id, state) = (change.record.id, change.record.state)
         try session("DELETE FROM waiting WHERE record = ?").bind(1, id.hash).run()
-        for citation in waiting { try addWaiting(citation) }
+        for citation in waiting { try addDangling(citation) }
         let found = try RecordRow.find(id, session)
         guard found != nil || !operations.isEmpty else { return }
         let row: Int64

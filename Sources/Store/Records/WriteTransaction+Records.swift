@@ -131,7 +131,7 @@ extension WriteTransaction {
         var totals = TotalsChange()
         if let before {
             totals.digest.subtract(cache.canonicalHash(of: record.id, before.state, isSaved: true, hasher))
-            if before.state.isShown { totals.shown -= 1 }
+            if before.state.isVisible { totals.shown -= 1 }
         }
         totals.digest.add(cache.canonicalHash(of: record.id, record.state, isSaved: false, hasher))
         if after.isVisible { totals.shown += 1 }
@@ -153,7 +153,7 @@ extension WriteTransaction {
     ) throws -> Int64 {
         try session(
             """
-            INSERT INTO record(id, short, owner, kind, shown, trouble, rest, state, key)
+            INSERT INTO record(id, short, owner, kind, shown, conflictFlags, rest, state, key)
             VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
         )

@@ -4,7 +4,7 @@ package import DeltaLog
 // Dangling references: citations of operations that have not come.
 
 extension WriteTransaction {
-    package mutating func addWaiting(_ citation: WaitingCitation) throws {
+    package mutating func addDangling(_ citation: DanglingReference) throws {
         let dot = citation.supersession.citation.dot
         try session(
             """
@@ -19,19 +19,19 @@ extension WriteTransaction {
         .bind(7, citation.supersession.citation.number.map { Int64($0) } ?? -1).run()
     }
 
-    package func hasWaiting(log: LogID, sequence: UInt64) throws -> Bool {
+    package func hasDangling(log: LogID, sequence: UInt64) throws -> Bool {
         guard let number = try cache.log(log, session)?.number else { return false }
         return try session("SELECT 1 FROM waiting WHERE log = ? AND sequence = ? LIMIT 1").bind(1, number)
             .bind(2, Int64(bitPattern: sequence)).first { _ in true } ?? false
     }
 
-    package mutating func takeWaiting(
+    package mutating func takeDangling(
         log: LogID,
         sequence: UInt64,
-        where isWanted: (WaitingCitation) -> Bool
-    ) throws -> [UInt32: [WaitingCitation]] {
+        where isWanted: (DanglingReference) -> Bool
+    ) throws -> [UInt32: [DanglingReference]] {
         guard let number = try cache.log(log, session)?.number else { return [:] }
-        var taken: [UInt32: [WaitingCitation]] = [:]
+        var taken: [UInt32: [DanglingReference]] = [:]
         let sql = try session(
             "SELECT position, record, field, prefix, number FROM waiting WHERE log = ? AND sequence = ?"
         )
@@ -47,11 +47,11 @@ extension WriteTransaction {
         return taken
     }
 
-    static func waiting(_ sql: SQL, log: LogID, sequence: UInt64) throws -> WaitingCitation {
+    static func waiting(_ sql: SQL, log: LogID, sequence: UInt64) throws -> DanglingReference {
         guard let index = UInt32(exactly: sql.int(0)), let field = Int32(exactly: sql.int(2)),
             let number = Int64(exactly: sql.int(4)), number <= Int64(UInt32.max)
         else { throw StoreError.damaged("table waiting") }
-        return WaitingCitation(
+        return DanglingReference(
             record: RecordID(try sql.hash(1)),
             supersession: Supersession(
                 citation: Citation(

@@ -43,7 +43,7 @@ struct Import: AsyncParsableCommand {
 
     func validate() throws {
         if file == "-", isatty(STDIN_FILENO) == 1 {
-            throw ValidationError("nothing comes on standard input; name a file, or put a pipe before it")
+            throw ValidationError("standard input is a terminal; name a file, or pipe one in")
         }
     }
 
@@ -153,6 +153,6 @@ struct Import: AsyncParsableCommand {
         if answer.rejects.contains(where: { $0.contains(": name-missing: ") }) {
             Console.printError("hansa: --column name=COLUMN tells which column holds the name")
         }
-        Console.printError("hansa: mend these rows and import the file again")
+        Console.printError("hansa: correct these rows and import the file again")
     }
 }

@@ -6,7 +6,7 @@ struct Invite: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print a ticket that admits one new member, or one more node of your own.",
         discussion: """
-            Whoever has the ticket can use it, once: hand it over where nobody reads along. It is redeemed at this \
+            Anyone who has the ticket can use it, once: hand it over privately. It is redeemed at this \
             node, which must run then.
 
             EXAMPLES

@@ -23,7 +23,7 @@ struct Log: AsyncParsableCommand {
     private func describe(_ answer: LogCommand.Output) -> ShownText {
         var parts: [ShownText] = [answer.deltas.isEmpty ? "no changes yet" : deltas(answer.deltas)]
         if !answer.refused.isEmpty { parts.append(refused(answer.refused)) }
-        if !answer.setAside.isEmpty { parts.append(setAside(answer.setAside)) }
+        if !answer.excluded.isEmpty { parts.append(excluded(answer.excluded)) }
         return parts.joined(separator: "\n\n")
     }
 
@@ -54,7 +54,7 @@ struct Log: AsyncParsableCommand {
         return ("refused" as ShownText).styled(.warning) + "\n" + table.text()
     }
 
-    private func setAside(_ entries: [LogCommand.AsideEntry]) -> ShownText {
+    private func excluded(_ entries: [LogCommand.ExcludedEntry]) -> ShownText {
         var table = Table(["AUTHOR", "SEQ", "RECORD", "WHY"], rightAligned: [1], flexible: [3, 0])
         for entry in entries {
             table.add([entry.organization, "\(entry.sequence)", Words.short(entry.record), entry.reason])

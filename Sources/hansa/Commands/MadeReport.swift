@@ -42,8 +42,8 @@ struct MadeReport: Encodable {
         if let organizationKeyFile {
             lines += [
                 "  organization key  \(organizationKeyFile)", "",
-                "Back up the organization key now: nobody can make it anew, and who loses it",
-                "cannot enrol nodes any more. It can be kept off line; the node runs without it.",
+                "Back up the organization key now: it cannot be made again. Without it you",
+                "cannot enrol nodes any more. It can be kept offline; the node runs without it.",
             ]
             if hasPassphrase { lines.append("It is of no use without its passphrase: keep that, too.") }
         }

@@ -96,8 +96,8 @@ struct StatusText {
             found.append(("\(Words.count(conflicts, "record")) with values in conflict", "hansa conflicts"))
         }
         if status.refused > 0 { found.append(("\(Words.count(status.refused, "delta")) refused", "hansa log")) }
-        if status.setAside > 0 {
-            found.append(("\(Words.count(status.setAside, "operation")) that do not count", "hansa log"))
+        if status.excluded > 0 {
+            found.append(("\(Words.count(status.excluded, "operation")) that do not count", "hansa log"))
         }
         if status.waiting > 0 {
             found.append(("\(Words.count(status.waiting, "reference")) to what has not come yet", "hansa peers"))

@@ -42,7 +42,7 @@ struct Topology: AsyncParsableCommand {
             (
                 "sent",
                 Words.count(counters.pushesSent, "push", "pushes") + ", "
-                    + Words.count(counters.headsTold, "head") + " told, "
+                    + Words.count(counters.headsAnnounced, "head") + " announced, "
                     + Words.count(counters.grafts, "graft") + ", " + Words.count(counters.prunes, "prune")
                     + ", "
                     + Words.count(counters.comparisons, "comparison") + ", "

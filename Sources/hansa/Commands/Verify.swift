@@ -10,7 +10,7 @@ struct Verify: AsyncParsableCommand {
     )
 
     @Flag(help: "Recompute every record and the digest from the log.") var deep = false
-    @Flag(help: "Make everything anew that is derived from the log, then check.") var rebuild = false
+    @Flag(help: "Rebuild everything that is derived from the logs, then check.") var rebuild = false
     @OptionGroup var shared: SharedOptions
 
     func run() async throws {
@@ -38,7 +38,7 @@ struct Verify: AsyncParsableCommand {
         }
         let count: ShownText = "\(Words.count(answer.findingCount, "finding"))"
         var lines = [count.styled(.warning) + ": " + checked]
-        lines += answer.findings.map { "  \($0.place): \($0.what)" }
+        lines += answer.findings.map { "  \($0.location): \($0.what)" }
         if answer.findingCount > answer.findings.count {
             lines.append("  and \(answer.findingCount - answer.findings.count) more")
         }

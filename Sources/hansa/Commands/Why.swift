@@ -40,7 +40,7 @@ struct Why: AsyncParsableCommand {
         }
         let hidden = answer.fields.count - Self.fieldsMax
         if hidden > 0 { lines += ["", "and \(Words.count(hidden, "field")) more; all are in --json"] }
-        if answer.more { lines += ["", "and older operations, which are not told"] }
+        if answer.more { lines += ["", "and older operations, which are not shown"] }
         return lines.joined(separator: "\n")
     }
 }

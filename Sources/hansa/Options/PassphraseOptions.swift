@@ -62,14 +62,14 @@ struct PassphraseOptions: ParsableArguments {
         return try checked(Array(text.utf8), from: "HANSA_PASSPHRASE")
     }
 
-    private func checked(_ bytes: [UInt8], from place: String) throws -> [UInt8] {
+    private func checked(_ bytes: [UInt8], from source: String) throws -> [UInt8] {
         var bytes = bytes[...]
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         guard !bytes.isEmpty else {
             throw Failure(
                 .noPassphrase,
-                "the passphrase in \(place) is empty; choose one, or say --no-passphrase if you want none"
+                "the passphrase in \(source) is empty; choose one, or say --no-passphrase if you want none"
             )
         }
         return Array(bytes)

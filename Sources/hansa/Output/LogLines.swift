@@ -152,10 +152,10 @@ package final class NodeLog: Sendable {
                 kinds[name] = nil
                 tell(kind, moment)
             }
-            let isShown =
+            let isVisible =
                 event.level == .critical
                 || take(event, from: &kinds[name, default: Kind(first: event, until: moment.steady + limits.window)])
-            if isShown { output(line(event, moment)) }
+            if isVisible { output(line(event, moment)) }
         }
     }
 
@@ -205,8 +205,8 @@ package final class NodeLog: Sendable {
 
     /// A value as it follows its name: in quotes unless it is one word.
     private static func value(_ value: String) -> ShownText {
-        let marks = "\"=[".unicodeScalars
-        let isWord = value.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && !marks.contains($0) }
+        let special = "\"=[".unicodeScalars
+        let isWord = value.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && !special.contains($0) }
         if isWord, !value.isEmpty { return "\(value)" }
         // By scalars, since a quotation mark with a combining mark is another character.
         var inside = String.UnicodeScalarView()

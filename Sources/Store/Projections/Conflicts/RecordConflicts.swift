@@ -1,6 +1,6 @@
 import Catalog
 
-/// The records with something to settle: the column `trouble` of table `record`.
+/// The records with something to settle: the column `conflictFlags` of table `record`.
 struct RecordConflicts: Projection {
     static let name = ProjectionName.conflicts
     static let version = 1

@@ -21,7 +21,7 @@ struct RecordListing: Projection {
     /// What a state says of its record. The kind is the one that the live identity names: all identities of a record name the
     /// same, since its key is made of it. A value of any other field that looks like an identity counts for nothing.
     static func facts(of state: RecordState, _ operations: OperationReader) throws -> RecordChange.Facts {
-        let isVisible = state.isShown
+        let isVisible = state.isVisible
         return RecordChange.Facts(
             state: state,
             isVisible: isVisible,

@@ -7,24 +7,24 @@ import Catalog
 /// agree: whoever can write to the file needs no such trick.
 struct TermChecksums {
     /// Stretches of rows, which tell where a difference lies.
-    static let stretchCount = 1024
+    static let rangeCount = 1024
 
     private struct Sum: Equatable {
         var one: UInt64 = 0
         var two: UInt64 = 0
     }
 
-    private var sums = [Sum](repeating: Sum(), count: stretchCount)
-    private let rowsPerStretch: Int64
+    private var sums = [Sum](repeating: Sum(), count: rangeCount)
+    private let rowsPerRange: Int64
     private(set) var entryCount = 0
 
     /// - Parameter rowMax: The highest row.
     init(rowMax: Int64) {
-        rowsPerStretch = max(0, rowMax) / Int64(Self.stretchCount) + 1
+        rowsPerRange = max(0, rowMax) / Int64(Self.rangeCount) + 1
     }
 
     mutating func removeAll() {
-        sums = [Sum](repeating: Sum(), count: Self.stretchCount)
+        sums = [Sum](repeating: Sum(), count: Self.rangeCount)
         entryCount = 0
     }
 
@@ -68,23 +68,23 @@ struct TermChecksums {
         let place = UInt64(bitPattern: position << 1 | column)
         let one = Self.mix(term ^ Self.mix(UInt64(bitPattern: row) ^ Self.mix(place)))
         let two = Self.mix(one ^ 0x9E37_79B9_7F4A_7C15)
-        let stretch = Int(min(max(0, row / rowsPerStretch), Int64(Self.stretchCount - 1)))
+        let range = Int(min(max(0, row / rowsPerRange), Int64(Self.rangeCount - 1)))
         if isAdded {
-            sums[stretch].one &+= one
-            sums[stretch].two &+= two
+            sums[range].one &+= one
+            sums[range].two &+= two
             entryCount += 1
         } else {
-            sums[stretch].one &-= one
-            sums[stretch].two &-= two
+            sums[range].one &-= one
+            sums[range].two &-= two
             entryCount -= 1
         }
     }
 
     /// The rows of the stretches that differ.
     func differences(from other: TermChecksums) -> [ClosedRange<Int64>] {
-        sums.indices.filter { sums[$0] != other.sums[$0] }.map { stretch in
-            let first = Int64(stretch) * rowsPerStretch
-            return first...first + (rowsPerStretch - 1)
+        sums.indices.filter { sums[$0] != other.sums[$0] }.map { range in
+            let first = Int64(range) * rowsPerRange
+            return first...first + (rowsPerRange - 1)
         }
     }
 

@@ -5,12 +5,12 @@ import Synchronization
 
 /// Maintains the store while nothing is written: merges segments of the search index, checkpoints the write-ahead log, and
 /// returns freed memory. Reports other programs' locks in the log.
-final class Tidying: Sendable {
+final class Maintenance: Sendable {
     private let replica: Replica
     private let stop: NodeStop
     private let logger: Logger
     /// True while steps are queued, so that one is queued at a time.
-    private let isTidying = Mutex(false)
+    private let isMaintaining = Mutex(false)
     /// True after the log has reported another program's lock, until it reports the lock's end.
     private let isLockNoted = Mutex(false)
 
@@ -29,11 +29,11 @@ final class Tidying: Sendable {
     func run() async {
         while (try? await Task.sleep(for: Self.idlePause)) != nil {
             watchLock()
-            let isBegun = isTidying.withLock { isTidying in
-                defer { isTidying = true }
-                return isTidying
+            let isBegun = isMaintaining.withLock { isMaintaining in
+                defer { isMaintaining = true }
+                return isMaintaining
             }
-            if !isBegun { tidy() }
+            if !isBegun { optimize() }
         }
     }
 
@@ -54,17 +54,17 @@ final class Tidying: Sendable {
     }
 
     /// Maintains the store in steps, so that other writes run between them.
-    private func tidy() {
+    private func optimize() {
         replica.enqueueOnWriter { [self] in
             do {
-                if try replica.maintainNow(ifIdleFor: Self.idlePause) { return tidy() }
+                if try replica.maintainNow(ifIdleFor: Self.idlePause) { return optimize() }
             } catch let error as StoreError where !error.isFatal {
                 // Nobody has asked for it, so a full disk does not stop the node; the next round tries again.
                 logger.debug("not tidied", metadata: ["reason": "\(error.message)"])
             } catch {
                 stop.fail(error)
             }
-            isTidying.withLock { $0 = false }
+            isMaintaining.withLock { $0 = false }
         }
     }
 }

@@ -9,7 +9,7 @@ import Transport
 
 /// Decides which keys pass the TLS handshake, and on which terms: the roster's nodes, and the holders of live invitations.
 /// Also holds this node's certificate. Event loops call it, so it works in memory only.
-package final class Gate: Sendable {
+package final class Authorizer: Sendable {
     private let replica: Replica
     private let member: PeerClass
     private let state: Mutex<State>
@@ -29,7 +29,7 @@ package final class Gate: Sendable {
 
         /// The time from which on the holder is refused.
         var end: UInt64 {
-            redeemed.map { min(expires, $0.addingReportingOverflow(Gate.returningMilliseconds).partialValue) }
+            redeemed.map { min(expires, $0.addingReportingOverflow(Authorizer.returningMilliseconds).partialValue) }
                 ?? expires
         }
     }

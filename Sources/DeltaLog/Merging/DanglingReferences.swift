@@ -1,14 +1,14 @@
 package import Catalog
 
 /// The dangling references of a storage in memory: citations whose operation has not arrived.
-package struct WaitingCitations: Hashable, Sendable {
-    private var byDelta: [LogID: [UInt64: [UInt32: [WaitingCitation]]]] = [:]
+package struct DanglingReferences: Hashable, Sendable {
+    private var byDelta: [LogID: [UInt64: [UInt32: [DanglingReference]]]] = [:]
 
     package init() {}
 
     /// The dangling references by the operation that they cite.
-    package var byDot: [Dot: [WaitingCitation]] {
-        var waiting: [Dot: [WaitingCitation]] = [:]
+    package var byDot: [Dot: [DanglingReference]] {
+        var waiting: [Dot: [DanglingReference]] = [:]
         for (log, sequences) in byDelta {
             for (sequence, indices) in sequences {
                 for (index, citations) in indices {
@@ -19,7 +19,7 @@ package struct WaitingCitations: Hashable, Sendable {
         return waiting
     }
 
-    package mutating func add(_ citation: WaitingCitation) {
+    package mutating func add(_ citation: DanglingReference) {
         let dot = citation.supersession.citation.dot
         byDelta[dot.log, default: [:]][dot.sequence, default: [:]][dot.index, default: []].append(citation)
     }
@@ -28,7 +28,7 @@ package struct WaitingCitations: Hashable, Sendable {
     package func has(_ log: LogID, _ sequence: UInt64) -> Bool { byDelta[log]?[sequence] != nil }
 
     /// Removes and returns the references to operations of a delta, by the operation's index.
-    package mutating func take(_ log: LogID, _ sequence: UInt64) -> [UInt32: [WaitingCitation]] {
+    package mutating func take(_ log: LogID, _ sequence: UInt64) -> [UInt32: [DanglingReference]] {
         byDelta[log]?.removeValue(forKey: sequence) ?? [:]
     }
 
