@@ -6,6 +6,8 @@ import DeltaLog
 ///
 /// The invariants, which ``violation(storing:settings:)`` checks:
 /// - A want's range is not empty, and every want has a number of its own, below the next one.
+/// - Beside grafts, whose number the ``Broadcast`` bounds by their rate, there are at most
+///   ``EngineSettings/wantsPerLinkMax`` wants.
 /// - ``checkAt`` is no later than the first moment at which a want becomes late or overdue.
 /// - Credit given and the bytes of requested deltas that are being stored are together at most
 ///   ``EngineSettings/creditBytes``. Credit given may be negative: the peer sent more than it was given.
@@ -244,8 +246,8 @@ struct Fetching {
             let check = want.isLate ? want.deadline : min(want.deadline, want.movedAt + settings.wantLateAfter)
             if checkAt.map({ $0 > check }) ?? true { return "a want of \(log) is not looked at in time" }
         }
-        let wantsMax = settings.wantsPerLinkMax + settings.broadcast.missingMax
-        if wants.count > wantsMax { return "\(wants.count) wants of a peer, of \(wantsMax)" }
+        let planned = wants.values.count { !$0.isGraft }
+        if planned > settings.wantsPerLinkMax { return "\(planned) wants of a peer beside grafts" }
         if creditGiven + Int64(clamping: storing.asked) > Int64(clamping: settings.creditBytes) {
             return "\(creditGiven) bytes of credit beside \(storing.asked) that are being stored"
         }
