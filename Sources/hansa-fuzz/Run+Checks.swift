@@ -102,7 +102,7 @@ extension Run {
         guard isDeep else { return }
         let report = try node.store.verify(deep: true, applier: node.applier)
         if !report.isSound {
-            let findings = report.findings.prefix(3).map { "\($0.what) (\($0.nodeIndex))" }
+            let findings = report.findings.prefix(3).map { "\($0.what) (\($0.location))" }
             fail("the store of node \(node.nodeIndex) is not sound: \(findings.joined(separator: "; "))")
         }
     }

@@ -22,7 +22,7 @@ struct DisplayNameTests {
             owner: OrganizationID(.zero),
             key: RecordKey(.zero),
             state: RecordState(operations: [operation]),
-            path: { table.path(of: $0) ?? .mark },
+            path: { table.path(of: $0) ?? .tombstone },
             values: { _ in
                 Dictionary(uniqueKeysWithValues: writes.enumerated().map { (UInt32($0), $1.value) })
             }

@@ -134,7 +134,7 @@ struct SchemaTests {
         #expect(names == ["name", "title", "labels", "altNames"])
         #expect(CatalogSchema.isSearchName(FieldPath(unchecked: "title/zh")))
         #expect(!CatalogSchema.isSearchName(FieldPath(unchecked: "ext/name")))
-        #expect(!CatalogSchema.isSearchName(.identity) && !CatalogSchema.isSearchName(.mark))
+        #expect(!CatalogSchema.isSearchName(.identity) && !CatalogSchema.isSearchName(.tombstone))
     }
 
     @Test func aNameMergesAndIsFoundTheSameWayInEveryKind() {

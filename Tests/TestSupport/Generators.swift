@@ -111,7 +111,7 @@ extension Envelope {
             let modes = [Write.Mode.set, .add, .remove]
             writes.append(
                 Write(
-                    field: isDeletion ? .mark : path,
+                    field: isDeletion ? .tombstone : path,
                     mode: isDeletion
                         ? (number == 0 ? .set : .remove) : modes.randomElement(using: &generator) ?? .set,
                     supersedes: citations

@@ -93,8 +93,8 @@ package struct HostileHistory: Sendable {
             var path = FieldPath(unchecked: pick(Self.paths))
             var mode = pick([Write.Mode.set, .set, .set, .add, .remove])
             if isTrue(oneIn: 3) { (path, mode) = (.identity, isTrue(oneIn: 3) ? .remove : .set) }
-            if kind == .deletion { (path, mode) = (.mark, position == 0 ? .set : .remove) }
-            if kind == .ordinary, isTrue(oneIn: 12) { (path, mode) = (.mark, .remove) }
+            if kind == .deletion { (path, mode) = (.tombstone, position == 0 ? .set : .remove) }
+            if kind == .ordinary, isTrue(oneIn: 12) { (path, mode) = (.tombstone, .remove) }
             let citations = (0..<pick([0, 0, 1, 3])).map { _ in citation(log) }
             writes.append(Write(field: path, mode: mode, supersedes: citations))
             if writes[position].hasValue { values.append(path == .identity ? .identity(identity) : value()) }

@@ -273,7 +273,7 @@ package struct StorageSummary: Hashable, Sendable {
 
     /// The summary of a storage in memory.
     package init(_ storage: MemoryStorage) {
-        let path = { (number: FieldNumber) in storage.fields.path(of: number) ?? .mark }
+        let path = { (number: FieldNumber) in storage.fields.path(of: number) ?? .tombstone }
         for (id, record) in storage.records { add(id, record.state, path: path) }
         heads = storage.frontier.heads
         for waiting in storage.waiting.values.joined() { add(waiting, path: path) }
