@@ -8,7 +8,7 @@ package struct Report: Sendable, Codable {
     }
 
     /// A figure with a bound.
-    package struct Authorizer: Sendable, Codable {
+    package struct Criterion: Sendable, Codable {
         package let name: String
         /// Nil if the event never occurred.
         package let value: Double?
@@ -21,7 +21,7 @@ package struct Report: Sendable, Codable {
     package let seed: UInt64
     package let nodes: Int
     package fileprivate(set) var figures: [Figure] = []
-    package fileprivate(set) var gates: [Authorizer] = []
+    package fileprivate(set) var criteria: [Criterion] = []
     /// Broken promises, the first one first.
     package fileprivate(set) var violations: [String] = []
     /// Equal for equal runs.
@@ -38,8 +38,8 @@ package struct Report: Sendable, Codable {
         self.nodes = nodes
     }
 
-    /// True if every gate is passed and no promise was broken.
-    package var isPassed: Bool { violations.isEmpty && gates.allSatisfy(\.isPassed) }
+    /// True if every criterion is passed and no promise was broken.
+    package var isPassed: Bool { violations.isEmpty && criteria.allSatisfy(\.isPassed) }
 
     mutating func add(_ name: String, _ value: Double, _ unit: String) {
         figures.append(Figure(name: name, value: value, unit: unit))
@@ -47,24 +47,24 @@ package struct Report: Sendable, Codable {
 
     mutating func add(_ name: String, _ value: Int, _ unit: String) { add(name, Double(value), unit) }
 
-    /// Adds a gate with an upper bound; nil if the event never occurred.
-    mutating func authorizer(_ name: String, _ value: Double?, atMost bound: Double) {
+    /// Adds a criterion with an upper bound; nil if the event never occurred.
+    mutating func criterion(_ name: String, _ value: Double?, atMost bound: Double) {
         let isPassed = value.map { $0 <= bound } ?? false
-        gates.append(Authorizer(name: name, value: value, bound: "at most \(Self.text(bound))", isPassed: isPassed))
+        criteria.append(Criterion(name: name, value: value, bound: "at most \(Self.text(bound))", isPassed: isPassed))
     }
 
-    mutating func authorizer(_ name: String, _ value: Int, atMost bound: Int) {
-        authorizer(name, Double(value), atMost: Double(bound))
+    mutating func criterion(_ name: String, _ value: Int, atMost bound: Int) {
+        criterion(name, Double(value), atMost: Double(bound))
     }
 
-    /// Adds a gate with an exclusive upper bound.
-    mutating func authorizer(_ name: String, _ value: Double, below bound: Double) {
-        gates.append(Authorizer(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound))
+    /// Adds a criterion with an exclusive upper bound.
+    mutating func criterion(_ name: String, _ value: Double, below bound: Double) {
+        criteria.append(Criterion(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound))
     }
 
     /// The reason of a failure in one line.
     package var reason: String {
-        violations.first ?? gates.first { !$0.isPassed }.map { "\($0.name): \(Self.text($0.value)), \($0.bound)" }
+        violations.first ?? criteria.first { !$0.isPassed }.map { "\($0.name): \(Self.text($0.value)), \($0.bound)" }
             ?? "passed"
     }
 

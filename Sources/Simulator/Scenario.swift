@@ -17,7 +17,7 @@ package struct RunOptions: Sendable {
     }
 }
 
-/// A kind of run, with the gates that it must pass.
+/// A kind of run, with the criteria that it must pass.
 package struct Scenario: Sendable {
     package let name: String
     /// A one-line summary for people.

@@ -17,12 +17,12 @@ extension Trial {
         simulation.spread.isWatching = true
     }
 
-    /// Adds gates for redundancy, hops and completeness.
+    /// Adds criteria for redundancy, hops and completeness.
     private mutating func judge(_ simulation: Simulation, redundancy: Double, hops: Int) {
         let nodeIndices = Array(0..<simulation.count)
-        report.authorizer("redundancy", simulation.spread.redundancy(to: nodeIndices), below: redundancy)
-        report.authorizer("last hop", simulation.spread.hopsMax, atMost: hops)
-        report.authorizer("missed", simulation.spread.missing(at: nodeIndices), atMost: 0)
+        report.criterion("redundancy", simulation.spread.redundancy(to: nodeIndices), below: redundancy)
+        report.criterion("last hop", simulation.spread.hopsMax, atMost: hops)
+        report.criterion("missed", simulation.spread.missing(at: nodeIndices), atMost: 0)
         report.add("deliveries", simulation.spread.deliveries(to: nodeIndices), "")
         report.add("slowest", Double(simulation.spread.delayMaxMilliseconds(at: nodeIndices)), "ms")
     }
@@ -68,8 +68,8 @@ extension Trial {
         // A round of anti-entropy takes half to one and a half times its interval, plus the transfer.
         let round = simulation.settings.engine.antiEntropy.count * 3 / 2 + 20 * Self.roundTripMilliseconds
         _ = simulation.run(atMost: round * 3) { $0.spread.missing(at: nodeIndices) == 0 }
-        report.authorizer("time after the last was sent", Double(simulation.now - sentAt) / 1e6, atMost: Double(round))
-        report.authorizer("missed", simulation.spread.missing(at: nodeIndices), atMost: 0)
+        report.criterion("time after the last was sent", Double(simulation.now - sentAt) / 1e6, atMost: Double(round))
+        report.criterion("missed", simulation.spread.missing(at: nodeIndices), atMost: 0)
         simulation.run(milliseconds: 2_000)
         let deliveries = simulation.spread.deliveries(to: nodeIndices)
         let degrees = nodeIndices.reduce(0) { $0 + (simulation.box($1)?.engine.topology().active.count ?? 0) }
@@ -77,7 +77,7 @@ extension Trial {
         // arrived.
         let flooding = max(0, nodes * (degrees - (nodes - 1)) - deliveries)
         let duplicates = max(0, simulation.spread.copies - deliveries)
-        report.authorizer("duplicates", Double(duplicates), below: max(1, Double(flooding) / 5))
+        report.criterion("duplicates", Double(duplicates), below: max(1, Double(flooding) / 5))
         report.add("duplicates of plain gossip", flooding, "")
         report.add("last hop", simulation.spread.hopsMax, "")
         close(simulation)
@@ -98,14 +98,14 @@ extension Trial {
         }
         let timeout = simulation.settings.engine.suspectAfter.count
         let meanwhile = delays(simulation, at: live)
-        report.authorizer(
+        report.criterion(
             "slowest while failing, ms",
             meanwhile.slowest,
             atMost: before.slowest + Double(timeout + 2 * Self.roundTripMilliseconds)
         )
         simulation.run(milliseconds: timeout * 2)
         let after = delays(simulation, at: live)
-        report.authorizer(
+        report.criterion(
             "until the last has it after that, ms",
             after.mean,
             atMost: before.mean + Double(Self.roundTripMilliseconds)
@@ -123,7 +123,7 @@ extension Trial {
         warmUp(simulation)
         // Heartbeats also find missing deltas, but only every 5 s: a node repaired by them is late.
         let slowest = delays(simulation, at: Array(0..<nodes)).slowest
-        report.authorizer("slowest, ms", slowest, atMost: 3_500)
+        report.criterion("slowest, ms", slowest, atMost: 3_500)
         close(simulation)
     }
 
@@ -152,7 +152,7 @@ extension Trial {
             simulation.run(milliseconds: 1_000)
         }
         let isEqual = simulation.run(atMost: 30_000) { $0.isConverged }
-        report.authorizer("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.criterion("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
         report.add("events a second", Double(simulation.eventCount - before) / 600, "")
         close(simulation)
     }

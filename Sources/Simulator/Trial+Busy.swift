@@ -28,7 +28,7 @@ extension Trial {
         let equalAt = simulation.now
         let isEqual = simulation.run(atMost: Self.agreementMilliseconds * 5) { $0.isConverged }
         let seconds = Double(simulation.now - equalAt) / 1e9
-        report.authorizer(
+        report.criterion(
             "seconds until equal",
             isEqual ? seconds : nil,
             atMost: Double(Self.agreementMilliseconds) / 1e3
@@ -74,7 +74,7 @@ extension Trial {
             !simulation.spread.courses.isEmpty && simulation.spread.missing(at: Array(0..<count)) == 0
         }
         let seconds = Double(simulation.now - askedAt) / 1e9
-        report.authorizer("seconds until one more edit is heard", isHeard ? seconds : nil, atMost: 20)
+        report.criterion("seconds until one more edit is heard", isHeard ? seconds : nil, atMost: 20)
     }
 
     /// Checks that no session ended for a fault, and that each node has a neighbour.
@@ -87,8 +87,8 @@ extension Trial {
         }
         let forSilence = ends.removeValue(forKey: SessionRefusal.silent.code) ?? 0
         report.add("sessions ended for silence", forSilence, "")
-        report.authorizer("sessions ended for a fault", ends.values.reduce(0, +), atMost: 0)
-        report.authorizer("nodes without a neighbour", fewest == 0 ? 1 : 0, atMost: 0)
+        report.criterion("sessions ended for a fault", ends.values.reduce(0, +), atMost: 0)
+        report.criterion("nodes without a neighbour", fewest == 0 ? 1 : 0, atMost: 0)
         report.add("holds", (0..<count).reduce(0) { $0 + simulation.notes($1).holds }, "")
         let share = (0..<count).map { Double(simulation.workedNanoseconds($0)) / Double(simulation.now) }.max() ?? 0
         report.add("largest processor share", share, "")

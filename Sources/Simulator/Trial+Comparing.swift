@@ -19,8 +19,8 @@ extension Trial {
         let bytes = (0..<2).reduce(0) { $0 + after[$1].bytesSent - before[$1].bytesSent }
         let messages = (0..<2).reduce(0) { $0 + after[$1].messagesSent - before[$1].messagesSent }
         // Idle nodes send only states; two of them make a comparison.
-        report.authorizer("bytes of a comparison", 2 * Double(bytes) / Double(max(1, messages)), atMost: 200)
-        report.authorizer("nodes that differ in the end", simulation.isConverged ? 0 : 1, atMost: 0)
+        report.criterion("bytes of a comparison", 2 * Double(bytes) / Double(max(1, messages)), atMost: 200)
+        report.criterion("nodes that differ in the end", simulation.isConverged ? 0 : 1, atMost: 0)
         close(simulation)
     }
 
@@ -44,10 +44,10 @@ extension Trial {
         let first = notes.compactMap(\.firstSentAt).min() ?? 0
         let came = notes[1].firstPayloadAt ?? simulation.now
         // The delta itself then needs 50 ms.
-        report.authorizer("round trips before the delta", (Double(came - first) - 5e7) / 1e8, atMost: 3.05)
-        report.authorizer("bytes before the delta", bytes, atMost: 4_096)
+        report.criterion("round trips before the delta", (Double(came - first) - 5e7) / 1e8, atMost: 3.05)
+        report.criterion("bytes before the delta", bytes, atMost: 4_096)
         let isEqual = simulation.run(atMost: 10_000) { $0.isConverged }
-        report.authorizer("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.criterion("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
         close(simulation)
     }
 
@@ -69,8 +69,8 @@ extension Trial {
         simulation.heal()
         let healedAt = simulation.now
         let isEqual = simulation.run(atMost: 300_000) { $0.isConverged }
-        report.authorizer("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
-        report.authorizer("seconds until equal", Double(simulation.now - healedAt) / 1e9, atMost: 30)
+        report.criterion("nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.criterion("seconds until equal", Double(simulation.now - healedAt) / 1e9, atMost: 30)
         report.add("deltas held", simulation.storage(0).deltaCount, "")
         close(simulation)
     }

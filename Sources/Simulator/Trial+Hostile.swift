@@ -99,16 +99,16 @@ extension Trial {
         let seconds = Double(UInt64(Self.edits) * Self.editPause) / 1e3
         judge(simulation, honest, CostBounds(), peaks)
         let sent = zip(honest, before).map { simulation.notes($0).bytesSent - $1 }.max() ?? 0
-        report.authorizer(
+        report.criterion(
             "bytes an honest node sends a second",
             Double(sent) / seconds,
             atMost: CostBounds().sentPerSecond
         )
         let share = zip(honest, worked).map { Double(simulation.workedNanoseconds($0) - $1) / 1e9 / seconds }.max() ?? 0
-        report.authorizer("processor share of an honest node", share, atMost: CostBounds().processorShare)
+        report.criterion("processor share of an honest node", share, atMost: CostBounds().processorShare)
         simulation.endAttack()
         let isEqual = simulation.run(atMost: 120_000) { $0.areEqual(honest) }
-        report.authorizer("honest nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
+        report.criterion("honest nodes that differ in the end", isEqual ? 0 : 1, atMost: 0)
         close(simulation)
         tail += late.prefix(20)
         if !isEqual { tail += simulation.summary.split(separator: "\n").map(String.init) }
@@ -134,10 +134,10 @@ extension Trial {
         return peaks
     }
 
-    /// Adds gates for the delays of honest edits to honest nodes. Records those that took too long.
+    /// Adds criteria for the delays of honest edits to honest nodes. Records those that took too long.
     private mutating func judgeEdits(_ simulation: Simulation, _ honest: [Int], _ bounds: CostBounds) {
         let courses = simulation.spread.courses.filter { honest.contains($0.author) }
-        report.authorizer("honest edits that were never made", Self.edits - courses.count, atMost: 0)
+        report.criterion("honest edits that were never made", Self.edits - courses.count, atMost: 0)
         var slowest = 0.0
         var sum = 0.0
         var missing = 0
@@ -159,21 +159,21 @@ extension Trial {
             slowest = max(slowest, last)
             sum += last
         }
-        report.authorizer("slowest honest edit, ms", missing == 0 ? slowest : nil, atMost: bounds.edit)
+        report.criterion("slowest honest edit, ms", missing == 0 ? slowest : nil, atMost: bounds.edit)
         report.add("mean honest edit", sum / Double(max(1, courses.count)), "ms")
         report.add("deliveries missed", missing, "")
     }
 
     private mutating func judge(_ simulation: Simulation, _ honest: [Int], _ bounds: CostBounds, _ peaks: Peaks) {
         judgeEdits(simulation, honest, bounds)
-        report.authorizer("heads an honest node remembers", peaks.heads, atMost: bounds.heads)
-        report.authorizer("links of an honest node", peaks.links, atMost: bounds.links)
-        report.authorizer("unread bytes of an honest node", peaks.unreadBytes, atMost: bounds.unreadBytes)
-        report.authorizer("share of neighbours that are hostile", peaks.neighbourShare, atMost: 0.34)
+        report.criterion("heads an honest node remembers", peaks.heads, atMost: bounds.heads)
+        report.criterion("links of an honest node", peaks.links, atMost: bounds.links)
+        report.criterion("unread bytes of an honest node", peaks.unreadBytes, atMost: bounds.unreadBytes)
+        report.criterion("share of neighbours that are hostile", peaks.neighbourShare, atMost: 0.34)
         report.add("statements and announcements held", peaks.signed, "")
         report.add("holds", honest.reduce(0) { $0 + simulation.notes($1).holds }, "")
         let unjust = honest.reduce(0) { $0 + simulation.notes($1).holdsOfHonest }
-        report.authorizer("times that an honest node was not read", unjust, atMost: 0)
+        report.criterion("times that an honest node was not read", unjust, atMost: 0)
         report.add("dials", honest.reduce(0) { $0 + simulation.notes($1).dials }, "")
         var ends: [UInt32: Int] = [:]
         for nodeIndex in honest { ends.merge(simulation.notes(nodeIndex).ends) { $0 + $1 } }

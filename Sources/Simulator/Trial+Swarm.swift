@@ -53,7 +53,7 @@ extension Trial {
         report.add("deltas held when faults ended", holdings.total, "")
         if !simulation.isStopped {
             let seconds = Double(simulation.now - healedAt) / 1e9
-            report.authorizer(
+            report.criterion(
                 "seconds until equal",
                 isEqual ? seconds : nil,
                 atMost: Double(Self.convergenceMilliseconds) / 1e3
@@ -81,7 +81,7 @@ extension Trial {
         }
         guard !simulation.isStopped else { return }
         let seconds = Double(simulation.now - writtenAt) / 1e9
-        report.authorizer(
+        report.criterion(
             "seconds until an edit is heard",
             isHeard ? seconds : nil,
             atMost: Double(Self.probeMilliseconds) / 1e3

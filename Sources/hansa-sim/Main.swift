@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 
-/// Runs the command line and turns every outcome into its exit code: 0 done, 1 a gate or a seed failed, 2 usage.
+/// Runs the command line and turns every outcome into its exit code: 0 done, 1 a criterion or a seed failed, 2 usage.
 @main
 enum Main {
     static func main() {
@@ -28,7 +28,7 @@ enum Main {
     }
 }
 
-/// A gate or a seed failed; the details have been printed.
+/// A criterion or a seed failed; the details have been printed.
 struct Failed: Error {}
 
 struct HansaSim: ParsableCommand {
@@ -39,8 +39,8 @@ struct HansaSim: ParsableCommand {
             Everything in a run is drawn from its seed: the same seed, scenario and program give the same run.
 
             EXIT CODES
-              0  every authorizer is passed and no promise was broken
-              1  a authorizer or a seed failed
+              0  every criterion is passed and no promise was broken
+              1  a criterion or a seed failed
               2  usage
             """,
         subcommands: [RunCommand.self, SweepCommand.self, ListCommand.self]

@@ -24,10 +24,10 @@ enum Output {
         var parts = [
             "\(report.scenario), seed \(report.seed), \(report.nodes) nodes: \(report.isPassed ? "passed" : "FAILED")"
         ]
-        let gates = report.gates.map {
+        let criteria = report.criteria.map {
             [$0.isPassed ? "  ok " : "  NOT", $0.name, Report.text($0.value), $0.bound]
         }
-        if !gates.isEmpty { parts.append(table(gates)) }
+        if !criteria.isEmpty { parts.append(table(criteria)) }
         var figures = report.figures.map { ["    ", $0.name, Report.text($0.value), $0.unit] }
         figures.append(["    ", "virtual seconds", Report.text(report.virtualSeconds), ""])
         figures.append(

@@ -6,7 +6,7 @@ import Testing
 struct HostileScenarioTests {
     private static func expectPassed(_ name: String, _ seed: UInt64) throws {
         let report = try report(name, seed: seed)
-        let failed = report.gates.filter { !$0.isPassed }.map { "\($0.name): \(Report.text($0.value))" }
+        let failed = report.criteria.filter { !$0.isPassed }.map { "\($0.name): \(Report.text($0.value))" }
         #expect(
             report.isPassed,
             "\(report.reason) \(failed); hansa-sim run --scenario \(name) --seed \(seed)"

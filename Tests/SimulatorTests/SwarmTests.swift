@@ -31,13 +31,13 @@ struct SwarmTests {
     }
 
     @Test(arguments: ["one-sender", "burst", "in-step", "one-missing", "dead-third"])
-    func `scenarios pass their gates`(name: String) throws {
+    func `scenarios pass their criteria`(name: String) throws {
         let report = try report(name, seed: 1)
         #expect(report.isPassed, "\(report.reason)")
     }
 
     @Test(arguments: [("thousand", 60), ("split-hour", 8), ("idle", 30)])
-    func `large scenarios pass their gates with fewer nodes`(name: String, nodes: Int) throws {
+    func `large scenarios pass their criteria with fewer nodes`(name: String, nodes: Int) throws {
         let report = try report(name, seed: 1, nodes: nodes)
         #expect(report.isPassed, "\(report.reason)")
     }

@@ -64,7 +64,7 @@ struct DerivedDump: Hashable {
         "organization": "SELECT hex(id) FROM organization",
         "record": """
         SELECT printf('%08X', short) || hex(rest), (SELECT hex(id) FROM organization WHERE number = owner),
-            CASE kind WHEN 0 THEN '-' ELSE (SELECT hex(name) FROM kind WHERE number = kind) END, shown, conflictFlags,
+            CASE kind WHEN 0 THEN '-' ELSE (SELECT hex(name) FROM kind WHERE number = kind) END, shown, trouble,
             length(state) > 0, hex(key)
         FROM record
         """,

@@ -157,7 +157,7 @@ enum DatabaseSchema {
     /// The writer looks up numbers of paths by `field_path` instead of holding all paths in memory: peers choose how many
     /// there are. `record.short` is the first 4 bytes of the record's id, and `rest` the other 28. The index on it has no
     /// room for more: at a million records its leaves are what a batch of new ones writes to most. The columns `kind`,
-    /// `shown` and `conflictFlags` of `record` belong to projections. A record that is derived again gives up its dangling
+    /// `shown` and `trouble` of `record` belong to projections. A record that is derived again gives up its dangling
     /// references, by `waiting_record`.
     static let catalog = [
         Table(
@@ -212,7 +212,7 @@ enum DatabaseSchema {
         """
         (
             id INTEGER PRIMARY KEY, short INTEGER NOT NULL, owner INTEGER NOT NULL, kind INTEGER NOT NULL,
-            shown INTEGER NOT NULL, conflictFlags INTEGER NOT NULL, rest BLOB NOT NULL, state BLOB NOT NULL, key BLOB
+            shown INTEGER NOT NULL, trouble INTEGER NOT NULL, rest BLOB NOT NULL, state BLOB NOT NULL, key BLOB
         )
         """,
         indexes: [TableIndex(name: "record_short", definition: "(short)", covering: "short >= 0", key: "id")],

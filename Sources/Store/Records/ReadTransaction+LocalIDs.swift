@@ -19,7 +19,7 @@ extension ReadTransaction {
         guard let kind = numbers.kind, let owner = numbers.owner else { return }
         let sql = try session(
             """
-            SELECT id, short, rest, owner, kind, shown, conflictFlags, state, key FROM record
+            SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record
             WHERE shown = 1 AND kind = ? AND owner = ? ORDER BY id
             """
         )

@@ -23,13 +23,13 @@ struct RecordRow {
 
     /// The columns in the order in which ``init(_:)`` reads them.
     static let bySelectingID: StaticString = """
-        SELECT id, short, rest, owner, kind, shown, conflictFlags, state, key FROM record WHERE short = ?
+        SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record WHERE short = ?
         """
     static let bySelectingRow: StaticString = """
-        SELECT id, short, rest, owner, kind, shown, conflictFlags, state, key FROM record WHERE id = ?
+        SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record WHERE id = ?
         """
     static let byFollowing: StaticString = """
-        SELECT id, short, rest, owner, kind, shown, conflictFlags, state, key FROM record WHERE id > ? ORDER BY id
+        SELECT id, short, rest, owner, kind, shown, trouble, state, key FROM record WHERE id > ? ORDER BY id
         """
 
     init(_ sql: SQL) throws {

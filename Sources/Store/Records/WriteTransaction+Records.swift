@@ -153,7 +153,7 @@ extension WriteTransaction {
     ) throws -> Int64 {
         try session(
             """
-            INSERT INTO record(id, short, owner, kind, shown, conflictFlags, rest, state, key)
+            INSERT INTO record(id, short, owner, kind, shown, trouble, rest, state, key)
             VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
         )
