@@ -69,7 +69,7 @@ struct DerivedDump: Hashable {
         FROM record
         """,
         "touch": "SELECT \(recordID("touch.record")), \(dot("touch.operation")) FROM touch",
-        "aside": "SELECT \(dot("excluded.operation")), hex(record), why FROM aside",
+        "aside": "SELECT \(dot("aside.operation")), hex(record), why FROM aside",
         "waiting": """
         SELECT hex(log.author), log.incarnation, waiting.sequence, position, hex(record),
             CASE WHEN field < 2 THEN field ELSE (SELECT hex(path) FROM field WHERE number = waiting.field) END,

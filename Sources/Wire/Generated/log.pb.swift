@@ -11,7 +11,7 @@
 /// The signed log: deltas, their headers, and the operations they carry. Format version 0.
 ///
 /// What is signed and hashed are the exact bytes of Header, Envelope and Content as their author wrote them; nobody
-/// encodes them anew. Docs/Protocol.md gives every structure byte by byte, with test vectors.
+/// encodes them again. Docs/Protocol.md gives every structure byte by byte, with test vectors.
 
 #if canImport(FoundationEssentials)
 package import FoundationEssentials

@@ -486,7 +486,7 @@ package nonisolated struct Hansa_V0_Range: Sendable {
   package init() {}
 }
 
-/// Asks for a stretch of a log. The receiver of a Want sends no more bytes of deltas than it has credit for.
+/// Asks for a range of a log. The receiver of a Want sends no more bytes of deltas than it has credit for.
 package nonisolated struct Hansa_V0_Want: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -790,7 +790,7 @@ package nonisolated struct Hansa_V0_IHave: Sendable {
   package init() {}
 }
 
-/// Makes this link an edge of the broadcast tree, and asks for what an IHave on it told of.
+/// Makes this link an edge of the broadcast tree, and asks for the deltas that an IHave on it announced.
 package nonisolated struct Hansa_V0_Graft: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
