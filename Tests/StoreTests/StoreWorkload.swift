@@ -13,6 +13,8 @@ struct StoreWorkload: Sendable {
         case checkpoint
         case reopen
         case rebuild
+        /// Lets a log's bound fall to its first delta and rise again, in many steps.
+        case relimit(LogID)
     }
 
     /// What a run has come to, whether it ended or was cut off.
@@ -50,6 +52,11 @@ struct StoreWorkload: Sendable {
             case 2: steps.append(.checkpoint)
             case 4: steps.append(.reopen)
             case 6: steps.append(.rebuild)
+            case 8:
+                let logs = Dictionary(grouping: history.deltas[..<start], by: \.log)
+                if let log = logs.max(by: { ($0.value.count, $0.key) < ($1.value.count, $1.key) })?.key {
+                    steps.append(.relimit(log))
+                }
             default: break
             }
         }
@@ -62,6 +69,7 @@ struct StoreWorkload: Sendable {
         var configuration = Store.Configuration()
         configuration.checkpointPages = 80
         configuration.rebuildOperations = 12
+        configuration.relimitOperations = 4
         return configuration
     }
 
@@ -117,6 +125,11 @@ struct StoreWorkload: Sendable {
             case .rebuild:
                 try current.rebuild(applier: history.applier)
                 try written()
+            case .relimit(let log):
+                for bound in [1, nil] as [UInt64?] {
+                    while try !current.relimitStep(log, to: bound, applier: history.applier).isDone { try written() }
+                }
+                try written()
             }
             progress.steps += 1
         }
@@ -166,6 +179,15 @@ struct StoreWorkload: Sendable {
                 throw Mismatch("a rebuild is under way that was answered as done", isLoss: true)
             }
             try store.rebuild(applier: history.applier)
+        }
+        for log in try store.read({ try $0.bounds() }).keys {
+            guard progress.steps < steps.count, case .relimit(log) = steps[progress.steps] else {
+                throw Mismatch("a bound is there that was lifted", isLoss: true)
+            }
+            // The bound on disk is the one by which everything is derived, also in the middle of a relimit.
+            let report = try store.verify(deep: true, applier: history.applier)
+            guard report.isSound else { throw Mismatch("in a relimit, verify found \(report.findings)") }
+            try store.relimit(log, to: nil, applier: history.applier)
         }
         try compare(store, count)
         for start in stride(from: count, to: history.deltas.count, by: 10) {

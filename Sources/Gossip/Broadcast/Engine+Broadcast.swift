@@ -231,7 +231,9 @@ extension Engine {
             guard let link = links.open(to: graft.node) else { continue }
             learn(log, graft.head.head.sequence, on: link.id)
             let held = frontier.accepted(log)?.sequence ?? 0
-            guard graft.head.head.sequence > held, !link.fetching.isBackingOff(log) else {
+            // A log that is not grafted here is planned like any other, since the peer is known to be ahead.
+            guard graft.head.head.sequence > held, !link.fetching.isBackingOff(log), link.fetching.mayGraft(settings)
+            else {
                 broadcast.settle(log)
                 continue
             }

@@ -38,6 +38,10 @@ struct Fetching {
     /// True if the peer may be asked for one more log.
     func isFree(_ settings: EngineSettings) -> Bool { wants.count < settings.wantsPerLinkMax }
 
+    /// True if a graft may add a want. The peer ends the session beyond ``EngineSettings/servedWantsMax``; half of it leaves
+    /// room for wants that the peer has not served yet and this node no longer counts.
+    func mayGraft(_ settings: EngineSettings) -> Bool { wants.count < settings.servedWantsMax / 2 }
+
     /// When a want or a back-off is to be looked at; nil where there is neither.
     var deadline: Instant? {
         guard let checkAt, let backOffCheckAt else { return checkAt ?? backOffCheckAt }
@@ -246,6 +250,7 @@ struct Fetching {
             let check = want.isLate ? want.deadline : min(want.deadline, want.movedAt + settings.wantLateAfter)
             if checkAt.map({ $0 > check }) ?? true { return "a want of \(log) is not looked at in time" }
         }
+        if wants.count > settings.servedWantsMax { return "\(wants.count) wants of a peer" }
         let planned = wants.values.count { !$0.isGraft }
         if planned > settings.wantsPerLinkMax { return "\(planned) wants of a peer beside grafts" }
         if creditGiven + Int64(clamping: storing.asked) > Int64(clamping: settings.creditBytes) {
