@@ -14,7 +14,7 @@ extension WriteTransaction {
         }
     }
 
-    /// A value of the node's own.
+    /// One of the node's own values.
     package func meta(_ key: String) throws -> [UInt8]? { try reading.meta(key) }
 
     /// Adds statements and removes those that they replace (``GovernanceSet/insert(_:replaced:)``).
@@ -221,7 +221,7 @@ package struct PeerContact: Hashable, Sendable {
 }
 
 extension ReadTransaction {
-    /// A value of the node's own.
+    /// One of the node's own values.
     package func meta(_ key: String) throws -> [UInt8]? {
         try session("SELECT value FROM meta WHERE key = ?").bind(1, text: key).first { $0.bytes(0) }
     }
