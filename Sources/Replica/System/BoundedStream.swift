@@ -137,7 +137,7 @@ package final class BoundedStream<Element: Sendable>: Sendable {
     /// Runs a producer as a child of this task while a consumer takes its elements. When the consumer returns or
     /// throws, this closes the stream, cancels the producer and waits for its end.
     ///
-    /// - Throws: The errors of the consumer. It gets the producer's error from ``take(upTo:)``.
+    /// - Throws: The errors of the consumer, which gets the producer's error from ``take(upTo:)``.
     package func connect<Result>(
         from produce: @escaping @Sendable (BoundedStream<Element>) async throws -> Void,
         to consume: (BoundedStream<Element>) async throws -> Result
