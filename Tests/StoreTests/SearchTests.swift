@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite("Search") struct SearchTests {
-    /// One author's directory whose records are texts, with a plain list beside it.
+    /// One author's directory of texts, with a plain list as its model.
     final class Replica {
         let folder = ScratchFolder()
         let store: Store

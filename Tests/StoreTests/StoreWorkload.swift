@@ -74,7 +74,7 @@ struct StoreWorkload: Sendable {
     ///     compared with it.
     ///   - opened: Called after a store was opened.
     ///   - written: Called after each step that wrote.
-    /// - Throws: ``Mismatch``, and whatever the store throws.
+    /// - Throws: ``Mismatch``, and any error of the store.
     func run(
         in folder: String,
         _ store: inout Store?,
@@ -152,7 +152,7 @@ struct StoreWorkload: Sendable {
     /// and compares again.
     ///
     /// - Parameter progress: The progress of the run that left the files.
-    /// - Throws: ``Mismatch``, and whatever the store throws.
+    /// - Throws: ``Mismatch``, and any error of the store.
     func check(_ folder: String, after progress: Progress) throws {
         let store: Store
         do {

@@ -2,7 +2,7 @@
 ///
 /// There are two generations. When the younger one is full, it replaces the older one, and the entries of the older one
 /// are dropped. An entry of the older generation that is looked up moves to the younger one. So at most twice
-/// ``weightMax`` is kept, and entries used within the last ``weightMax`` are present.
+/// ``weightMax`` is kept. The most recently used entries are present, up to a total weight of ``weightMax``.
 struct BoundedCache<Key: Hashable, Value> {
     /// The weight of one generation; the unit is that of ``insert(_:for:weight:)``.
     let weightMax: Int

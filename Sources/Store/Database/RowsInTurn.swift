@@ -1,5 +1,5 @@
-/// Finds rows by any key, for a caller that looks up many rows in the order of their numbers, as when a file is
-/// imported again. After two adjacent rows, a cursor reads the next ones, which costs a fraction of a lookup each.
+/// Finds rows by any key. It is fast for many lookups in the order of the rows' numbers, as when a file is imported
+/// again. After two adjacent rows, a cursor reads the next ones, which costs a fraction of a lookup each.
 final class RowsInTurn<Row> {
     /// The statement that gives the rows after a number, ascending.
     private let following: StaticString

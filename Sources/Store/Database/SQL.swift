@@ -75,7 +75,7 @@ final class SQL {
         hash.withUnsafeBytes { bind(position, $0) }
     }
 
-    /// UTF-8, as text.
+    /// Binds UTF-8 bytes as text.
     @discardableResult
     func bind(_ position: Int32, text bytes: [UInt8]) -> SQL {
         _ = bytes.withUnsafeBytes { buffer in
@@ -132,7 +132,7 @@ final class SQL {
         while try step() {}
     }
 
-    /// The first row, read by `row`; nil where there is none.
+    /// The first row, read by `row`; nil if there is none.
     func first<Result>(_ row: (SQL) throws -> Result) throws -> Result? {
         defer { reset() }
         return try step() ? try row(self) : nil
@@ -179,7 +179,7 @@ final class SQL {
 
     func text(_ column: Int32) -> String { withBytes(column) { String(decoding: $0, as: UTF8.self) } }
 
-    /// 32 bytes; throws where the column holds anything else.
+    /// A hash of 32 bytes; throws if the column holds anything else.
     func hash(_ column: Int32) throws -> Hash256 {
         guard let hash = withBytes(column, { Hash256($0) }) else { throw StoreError.damaged("a hash of 32 bytes") }
         return hash

@@ -1,5 +1,5 @@
 extension Store {
-    /// How the store uses the machine.
+    /// The limits and sizes by which the store uses the machine.
     package struct Configuration: Sendable {
         /// Snapshots read at one time; further readers wait. 8 is a guess: more than two cores use, so a slow export
         /// does not delay searches.
@@ -28,7 +28,7 @@ extension Store {
         package var projectionRecords = 2_000
         /// The maximum time of such a step; the record in progress may exceed it.
         package var projectionDuration = Duration.milliseconds(200)
-        /// How long to wait for another process that holds the file, in seconds.
+        /// The maximum time to wait for another process that holds the file, in seconds.
         package var busyTimeoutSeconds = 5.0
         package init() {}
     }

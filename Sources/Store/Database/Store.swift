@@ -147,9 +147,9 @@ package final class Store: Sendable {
         // The tables declare no foreign keys.
         result.foreignKeysEnabled = false
         result.prepareDatabase { database in
-            // 4 KiB is SQLite's default. Larger pages waste less on long rows, but each random write to the index on
+            // 4 KiB is SQLite's default. Larger pages waste less on long rows. But each random write to the index on
             // record ids then costs a larger page in the write-ahead log. Measured in Docs/Benchmarks.md: 16 KiB save 5
-            // percent of an import's time and 3 percent of the file, but quadruple the log bytes of single edits.
+            // percent of an import's time and 3 percent of the file. They quadruple the log bytes of single edits.
             try database.execute(
                 sql: """
                     PRAGMA page_size = 4096;
@@ -345,8 +345,8 @@ package final class Store: Sendable {
     /// Runs `body` in one durable transaction. When this returns, the changes are on disk. When it throws, no change is
     /// kept, except perhaps after `inputOutput`.
     ///
-    /// - Throws: ``StoreError``, and whatever `body` throws. After `inputOutput` the store takes no more writes, and
-    ///   the next opening keeps this one as a whole or not at all.
+    /// - Throws: ``StoreError``, and any error of `body`. After `inputOutput` the store takes no more writes, and the
+    ///   next opening keeps this one as a whole or not at all.
     package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
         try write(whileRebuilding: false, body)
     }
@@ -437,7 +437,7 @@ package final class Store: Sendable {
 
     /// Runs `body` on a snapshot of the committed state. All its reads see one state, and no writer waits for it.
     ///
-    /// - Throws: ``StoreError``, and whatever `body` throws.
+    /// - Throws: ``StoreError``, and any error of `body`.
     package func read<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result {
         try StoreError.mapping {
             try pool.read { database in try body(ReadTransaction(try Session(database))) }

@@ -44,16 +44,16 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
 
     /// A remedy for damaged data other than a backup.
     package enum Repair: Hashable, Sendable {
-        /// Check the folder, to learn what is damaged.
+        /// Verify the folder to find the damage.
         case verify
         /// Rebuild the data derived from the log.
         case rebuild
     }
 
     package let code: Code
-    /// What happened, for people.
+    /// A description of the failure, for people.
     package let message: String
-    /// The remedy; nil except with `corrupt`, and nil there where the log itself is damaged.
+    /// The remedy. Set only with `corrupt`, and nil if the log itself is damaged.
     package let repair: Repair?
     /// The underlying error.
     package let cause: (any Error)?

@@ -116,7 +116,7 @@ extension UInt64 {
     }
 }
 
-/// Which process holds SQLite's lock for writing, by the system's list of locks.
+/// Finds the process that holds SQLite's write lock, from the system's list of locks.
 ///
 /// Reading the list avoids `fcntl`, which needs an open file: closing that file would drop all locks of this process on
 /// it (POSIX, `fcntl`).

@@ -6,7 +6,7 @@ import GRDB
 package enum ProjectionName: String, CaseIterable, Sendable {
     case history, listing, counts, conflicts, search
 
-    /// For people.
+    /// The name for people.
     package var title: String {
         switch self {
         case .history: "the history of records"

@@ -2,8 +2,8 @@ package import Catalog
 import DeltaLog
 
 extension ReadTransaction {
-    /// Calls `body` with the local id and the row number of each visible record of a kind and an owner, in the order of
-    /// arrival at this node. Records whose local id is no longer held are left out.
+    /// Calls `body` with the local id and the row number of each visible record of a kind and an owner. The order is
+    /// that of arrival at this node. Records whose local id is no longer held are left out.
     ///
     /// - Complexity: Linear in those records; no other value of them is read.
     package func forEachLocalID(

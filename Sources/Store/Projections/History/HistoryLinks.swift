@@ -1,8 +1,8 @@
 import Catalog
 
 /// The operations about each record that its state does not name: table `touch`, by the record's row and the
-/// operation's location. An operation that counts and is within its log's bound has a link if it is not live, or if its
-/// delta has several operations about the record.
+/// operation's location. Only operations that count and are within their log's bound have links. Such an operation has
+/// one if it is not live, or if its delta has several about the record.
 ///
 /// Its positions are locations of operations. During its rebuild it holds the links of the operations up to its cursor.
 /// A relimit needs all links, so it waits for the rebuild.
