@@ -7,7 +7,7 @@ import Store
 import TestSupport
 import Testing
 
-/// What peers name is kept in memory within bounds, and right after it was forgotten.
+/// Names chosen by peers take bounded memory, and dropped entries are read back correctly.
 @Suite("Bounded memory") struct BoundedMemoryTests {
     let folder = ScratchFolder()
     let author = WideRecordTests.Author()
@@ -31,7 +31,7 @@ import Testing
             #expect(kept.kept > 0 && kept.kept <= kept.max)
         }
         #expect(bytes > 2 * store.fieldCacheBytes().max)
-        // A path that was forgotten has the number that it had.
+        // A dropped path keeps its number.
         try author.apply([try author.delta([author.draft([author.set(path(0), .text("again"))])])], to: store)
         let state = try #require(try store.read { try $0.storedRecord(author.id)?.state })
         let fields = state.operations.map { $0.writes.first { $0.field > .identity }?.field }
@@ -48,7 +48,7 @@ import Testing
         #expect(try Store.open(folder: folder.path).read { try $0.view(of: author.id) } != nil)
     }
 
-    @Test("one path longer than all that is kept is right too")
+    @Test("a path larger than the whole cache is read correctly")
     func longPath() throws {
         let store = try Store.create(in: folder.path)
         let path = "ext/" + String(repeating: "y", count: 1_020_000)
@@ -62,11 +62,11 @@ import Testing
         #expect(view.fields.map(\.path.text.utf8.count) == [path.utf8.count])
     }
 
-    @Test("terms made for deltas that never come are forgotten, whatever they weigh")
+    @Test("terms prepared for deltas that never arrive are dropped, whatever their size")
     func preparedTerms() throws {
         let store = try Store.create(in: folder.path)
         for number in 0..<60 {
-            // Hardly any terms, and many long paths.
+            // Few terms and many long paths.
             let drafts = (0..<10).map { index in
                 author.draft(
                     (0..<200).map {
@@ -81,7 +81,7 @@ import Testing
         #expect(store.preparedBytes.kept > 1_000_000)
     }
 
-    @Test("odd envelopes do not keep those of others from being shared")
+    @Test("unusual envelopes of one author do not stop the sharing of others")
     func shapes() throws {
         let store = try Store.create(in: folder.path)
         let odd = String(repeating: "o", count: 1_500)
@@ -139,7 +139,7 @@ import Testing
         #expect(try again.verify(deep: true, applier: applier).findings == [])
     }
 
-    @Test("citations that wait are dropped one by one, where they hit nothing")
+    @Test("dangling references that match nothing are dropped one by one")
     func waiting() throws {
         let store = try Store.create(in: folder.path)
         let target = WideRecordTests.Author(incarnation: 9)
@@ -147,7 +147,8 @@ import Testing
             target.draft([target.set("@", .identity(target.identity)), target.set("status", .text("a"))])
         ])
         let log = aim.log
-        // Of other operations, of other hashes, of writes that there are none of, of other fields; and one that hits.
+        // Citations with wrong hashes, of absent operations, of absent writes and of another field; and one that
+        // matches.
         let dot = aim.dot(0)
         let prefix = aim.operations[0].hash.prefix
         let wrong =

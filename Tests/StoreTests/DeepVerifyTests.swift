@@ -7,13 +7,13 @@ import Store
 import TestSupport
 import Testing
 
-/// `verify --deep` compares with a merge in canonical order: what an unlucky order of arrival could leave, and whatever else
-/// differs, is found.
+/// `verify --deep` compares with a merge in canonical order. It finds rows that depend on the order of arrival, and
+/// every other difference.
 @Suite("Deep verification") struct DeepVerifyTests {
     let folder = ScratchFolder()
     let history = Self.history
 
-    /// One that leaves several records shown and others not.
+    /// A history after which some records are visible and others are not.
     private static let history: HostileHistory = {
         var seed: UInt64 = 1
         while true {
@@ -38,9 +38,9 @@ import Testing
     }
 
     @Test(
-        "a planted row is found, and mended by a rebuild",
+        "a planted row is found, and repaired by a rebuild",
         arguments: [
-            // The kind of an identity that came last, in a field that says nothing of it.
+            // The kind of a late identity in a field that does not define the kind.
             """
             UPDATE record SET kind = (SELECT number FROM kind WHERE number != record.kind LIMIT 1)
             WHERE id = (SELECT min(id) FROM record WHERE shown = 1)
@@ -63,7 +63,7 @@ import Testing
             "UPDATE kind SET name = name || x'41' WHERE number = (SELECT max(kind) FROM tally)",
             "INSERT INTO search(rowid, rest, name) SELECT min(id), 'ghost', '' FROM record WHERE shown = 1",
             "INSERT INTO search(search, rowid, rest, name) SELECT 'delete', min(id), 'no', '' FROM record WHERE shown = 1",
-            // Two rows that have changed places: each is one that the log gives, of another record.
+            // Two exchanged rows: each one is valid for the other record.
             """
             UPDATE record SET short = (SELECT other.short FROM record other WHERE other.id = 3 - record.id),
                 rest = (SELECT other.rest FROM record other WHERE other.id = 3 - record.id) WHERE id IN (1, 2)

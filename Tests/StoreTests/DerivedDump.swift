@@ -2,12 +2,12 @@ import Foundation
 import GRDB
 import Store
 
-/// All rows of derived tables by what does not depend on the node: ids, texts and dots in the place of local numbers.
+/// All rows of derived tables in a form that does not depend on the node: ids, texts and dots replace local numbers.
 struct DerivedDump: Hashable {
-    /// For each table its rows, ascending.
+    /// The rows of each table, ascending.
     let tables: [String: [String]]
 
-    /// Reads the file of a store that is closed.
+    /// Reads the file of a closed store.
     init(folder: String) throws {
         let queue = try DatabaseQueue(path: folder + "/" + Store.fileName)
         defer { try? queue.close() }

@@ -5,31 +5,30 @@ import Simulator
 import Synchronization
 import TestSupport
 
-/// A disk that fails as disks do, under the database files of one folder.
+/// A simulated disk under the database files of one folder, with the faults of real disks.
 ///
-/// SQLite meets it through ``FaultyVFS``. What the process writes goes to the real files at once, as to the system's
-/// cache, so the process reads what it wrote. Beside them this keeps what a real disk would hold for certain, and what
-/// was changed since the last sync, of each file and of the folder's list of files. When the power fails, every such
-/// change is kept, lost or torn, drawn from a seed, and ``remains`` is what the next boot finds. The wal-index is memory:
-/// it is never among it.
+/// SQLite uses it through ``FaultyVFS``. Writes go to the real files at once, as to the system's cache, so the process
+/// reads its own writes. For each file and for the folder's list of files, this object also keeps the durable content
+/// and the changes since the last sync. When the power fails, the seed decides whether each change is kept, lost or
+/// torn. The next boot finds ``remains``, which never includes the wal-index because it is memory.
 ///
-/// A disk is there for its folder as long as it is referenced, or a file in the folder is open.
+/// A disk serves its folder as long as it is referenced, or a file in the folder is open.
 final class FaultyDisk: Sendable {
-    /// What goes wrong; calls are counted from 1, over all files of the folder.
+    /// The fault; calls are counted from 1, over all files of the folder.
     enum Fault: Equatable {
-        /// The power fails at a call that changes something (write, truncate, sync, delete), which may have had its
-        /// effect or a part of it. Every call after it fails.
+        /// The power fails at a call that changes something (write, truncate, sync, delete). The call may have its
+        /// effect, a part of it or none. Every later call fails.
         case powerLoss(call: Int)
-        /// A sync fails, and later ones seem to work. What it should have made certain stays uncertain for good: Linux
-        /// takes pages for written once their sync has failed, and does not write them again.
+        /// A sync fails, and later ones appear to succeed. The changes that it should have made durable remain
+        /// uncertain: after a failed sync, Linux marks the pages as clean and does not write them again.
         case failedSync(number: Int)
-        /// From a write on there is no room, until ``makeRoom()``. Of that write a part may fit.
+        /// From this write on there is no room, until ``makeRoom()``. A part of this write may fit.
         case full(write: Int)
     }
 
-    /// Calls that changed something.
+    /// The number of calls that changed something.
     struct Counts: Hashable {
-        /// All of them, and those that were writes and syncs.
+        /// All of them, and the writes and syncs among them.
         var calls = 0
         var writes = 0
         var syncs = 0
@@ -38,9 +37,9 @@ final class FaultyDisk: Sendable {
     let folder: String
     private let state: Mutex<State>
 
-    /// A disk with what lies in the folder now, all of it certain.
+    /// A disk with the folder's present files, all durable.
     ///
-    /// - Parameter folder: A folder that exists, and whose files nobody has open.
+    /// - Parameter folder: An existing folder without open files.
     init(folder: String, seed: UInt64, fault: Fault? = nil) throws {
         var state = State(random: SplitMix64(seed: seed), fault: fault)
         for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
@@ -59,51 +58,51 @@ final class FaultyDisk: Sendable {
 
     var counts: Counts { state.withLock { $0.counts } }
 
-    /// The call at which the fault came, for people; nil before it.
+    /// The call at which the fault happened, for people; nil before it.
     var failure: String? { state.withLock { $0.failure } }
 
-    /// Room for further writes.
+    /// Makes room for further writes.
     func makeRoom() { state.withLock { $0.isFull = false } }
 
-    /// Takes note of files that were deleted otherwise than through SQLite.
+    /// Registers files that were deleted without SQLite.
     func noteDeletions() {
         state.withLock { state in
             state.entries = state.entries.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0.key)") }
         }
     }
 
-    /// Runs `body`, which closes what is open, as if the process were killed instead: no call has an effect meanwhile.
+    /// Runs `body`, which closes open files, as if the process were killed instead: meanwhile no call has an effect.
     func killing(_ body: () -> Void) {
         state.withLock { $0.isKilled = true }
         body()
         state.withLock { $0.isKilled = false }
     }
 
-    /// Takes the power away now, unless it is gone already.
+    /// Fails the power now, unless it has failed already.
     func losePower() { state.withLock { $0.losePower("between two calls") } }
 
-    /// Has the power fail some calls from now on.
+    /// Fails the power after this number of further calls.
     func losePower(afterCalls count: Int) { state.withLock { $0.lastCall = $0.counts.calls + count } }
 
-    /// The files after the loss of power, by name; nil before it.
+    /// The files after the power loss, by name; nil before it.
     var remains: [String: [UInt8]]? { state.withLock { $0.remains } }
 
-    /// Runs SQL on every connection that has the database open, behind the back of whoever opened it. None may be at
-    /// work.
+    /// Runs SQL on every connection that has the database open, without its owner's knowledge. No connection may be in
+    /// use.
     func tamper(_ sql: String) {
         for address in state.withLock({ Array($0.connections.values) }) {
             precondition(sqlite3_exec(OpaquePointer(bitPattern: address), sql, nil, nil, nil) == SQLITE_OK)
         }
     }
 
-    /// For ``FaultyVFS``, which also does what is to be done to the real files.
+    /// For ``FaultyVFS``, which also changes the real files.
     func withState<Result>(_ body: (inout State) -> Result) -> Result where Result: Sendable {
         state.withLock { state in body(&state) }
     }
 }
 
 extension FaultyDisk {
-    /// What a disk is made of. Its methods answer with SQLite's codes.
+    /// The state of a disk. Its methods return SQLite's codes.
     struct State {
         var random: SplitMix64
         let fault: Fault?
@@ -114,13 +113,13 @@ extension FaultyDisk {
         var isFull = false
         var isKilled = false
         var remains: [String: [UInt8]]?
-        /// Every file that there ever was; entries lead to them.
+        /// Every file that ever existed; entries refer to them.
         var files: [FileOnDisk] = []
-        /// The folder as the process sees it.
+        /// The list of files as the process sees it.
         var entries: [String: Int] = [:]
-        /// The folder as it was at its last sync.
+        /// The list of files at the folder's last sync.
         var certainEntries: [String: Int] = [:]
-        /// Addresses of connections, by those of their open files.
+        /// Addresses of connections, by the addresses of their open files.
         var connections: [UInt: UInt] = [:]
 
         init(random: SplitMix64, fault: Fault?) {
@@ -131,7 +130,7 @@ extension FaultyDisk {
 
         var isAnswering: Bool { remains == nil && !isKilled }
 
-        /// The number of the file with a name, which is made where there is none.
+        /// The number of the file with a name; creates the file if there is none.
         mutating func file(named name: String) -> Int {
             if let known = entries[name] { return known }
             files.append(FileOnDisk(certain: []))
@@ -139,7 +138,7 @@ extension FaultyDisk {
             return files.count - 1
         }
 
-        /// True if the power goes with this call.
+        /// True if the power fails at this call.
         private mutating func count(_ what: String) -> Bool {
             counts.calls += 1
             guard counts.calls == lastCall else { return false }
@@ -147,7 +146,7 @@ extension FaultyDisk {
             return true
         }
 
-        /// - Parameter write: Writes so many of the bytes to the real file.
+        /// - Parameter write: Writes this number of the bytes to the real file.
         mutating func write(
             _ bytes: [UInt8],
             at offset: Int,
@@ -187,7 +186,7 @@ extension FaultyDisk {
             return ResultCode.SQLITE_IOERR_TRUNCATE.rawValue
         }
 
-        /// - Parameter syncsFolder: True if SQLite syncs the folder too with this call.
+        /// - Parameter syncsFolder: True if SQLite also syncs the folder with this call.
         mutating func sync(_ file: Int, syncsFolder: Bool) -> Int32 {
             guard isAnswering else { return ResultCode.SQLITE_IOERR_FSYNC.rawValue }
             let what = "sync of \(name(of: file))"
@@ -238,7 +237,7 @@ extension FaultyDisk {
     }
 }
 
-/// A file's bytes: those that the disk holds for certain, and changes that it may or may not have by now.
+/// A file's durable bytes, and the changes that the disk may or may not have.
 struct FileOnDisk {
     enum Change {
         case write([UInt8], at: Int)
@@ -246,11 +245,11 @@ struct FileOnDisk {
     }
 
     enum Certainty {
-        /// The next sync makes it certain.
+        /// The next sync makes it durable.
         case open
-        /// Its sync failed: no later one makes it certain.
+        /// Its sync failed; no later one makes it durable.
         case doubtful
-        /// Certain, and not in `certain` yet because something doubtful came before it.
+        /// Durable, but not in `certain` yet, because a doubtful change precedes it.
         case certain
     }
 
@@ -275,7 +274,7 @@ struct FileOnDisk {
         for index in changes.indices where changes[index].certainty == .open { changes[index].certainty = .doubtful }
     }
 
-    /// - Parameter fill: Gives the bytes between the file's end and a write behind it.
+    /// - Parameter fill: Gives the bytes between the file's end and a write after it.
     private static func apply(_ change: Change, to bytes: inout [UInt8], fill: () -> UInt8) {
         switch change {
         case .truncate(let size):
@@ -292,16 +291,16 @@ struct FileOnDisk {
         while bytes.count < size { bytes.append(fill()) }
     }
 
-    /// How changes that are not certain fare as a whole. Were each drawn on its own with even chances, what matters most
-    /// would hardly come up: all but the last, or the last alone.
+    /// The joint outcome of the changes that are not durable. Independent draws with even chances would rarely give the
+    /// most relevant outcomes: all but the last, or only the last.
     private enum Fate: CaseIterable {
         case kept, lost, firstKept, lastKept, mixed, mostlyKept, mostlyLost
     }
 
-    /// The file's bytes after a loss of power.
+    /// The file's bytes after a power loss.
     ///
-    /// Changes that were kept came to the disk in their order. Where a file became longer without its data having been
-    /// written, there are zeros or whatever the disk held there before.
+    /// Kept changes reached the disk in their order. If a file grew but its data was not written, that part has zeros
+    /// or old content of the disk.
     func afterPowerLoss(_ random: inout SplitMix64) -> [UInt8] {
         let fate = Fate.allCases.randomElement(using: &random)!
         let turn = Int.random(in: 0...changes.count, using: &random)
@@ -326,7 +325,7 @@ struct FileOnDisk {
                 if Double.random(in: 0..<1, using: &random) < chance { Self.apply(change, to: &bytes, fill: fill) }
             case .write(let new, let offset):
                 let end = offset + new.count
-                // Of a torn write its first sectors are there, or any.
+                // A torn write keeps its first sectors, or any of them.
                 let isTorn = chance > 0 && chance < 1 && Bool.random(using: &random)
                 let cut = Bool.random(using: &random) ? Int.random(in: offset...end, using: &random) : nil
                 let isKept = Double.random(in: 0..<1, using: &random) < chance
@@ -347,7 +346,7 @@ struct FileOnDisk {
                         start = next
                     }
                 }
-                // The file's length may have come to the disk without its data.
+                // The file's length may have reached the disk without its data.
                 if chance < 1, Int.random(in: 0..<8, using: &random) == 0 {
                     Self.extend(&bytes, to: end, fill: fill)
                 }

@@ -3,10 +3,10 @@ import GRDB
 import GRDBSQLite
 import Synchronization
 
-/// The way from SQLite to a ``FaultyDisk``: a VFS over the system's, in force for the whole process.
+/// Connects SQLite to a ``FaultyDisk``: a VFS on top of the system's, for the whole process.
 ///
-/// It takes the place of the default, so that a store is opened exactly as a node opens it. Files in folders that have no
-/// ``FaultyDisk`` are given straight to the system's VFS, at the cost of one look into a table when they are opened.
+/// It replaces the default VFS, so tests open a store exactly as a node does. Files in folders without a ``FaultyDisk``
+/// go directly to the system's VFS, after one table look-up when they are opened.
 enum FaultyVFS {
     private struct Reference {
         weak var disk: FaultyDisk?
@@ -20,7 +20,7 @@ enum FaultyVFS {
     }
 
     static func remove(_ disk: FaultyDisk) {
-        // Another disk may have come to the folder since.
+        // The folder may have another disk by now.
         disks.withLock { if $0[disk.folder]?.disk == nil { $0[disk.folder] = nil } }
     }
 
@@ -36,15 +36,15 @@ enum FaultyVFS {
 
     // MARK: - Files
 
-    /// What SQLite holds of an open file. The memory of the system's file follows it.
+    /// The memory of an open file in SQLite. The memory of the system's file follows it.
     fileprivate struct OpenFile {
-        /// First, since SQLite takes the whole for it.
+        /// The first member, since SQLite uses the whole struct as this type.
         var base: sqlite3_file
         let disk: Unmanaged<FaultyDisk>
         /// Its number on the disk.
         let file: Int
-        /// True until the first sync of a journal that may have been created: with it SQLite's unix VFS also syncs the
-        /// folder, as it says at `UNIXFILE_DIRSYNC`.
+        /// True until the first sync of a journal that may be new. With this sync, SQLite's unix VFS also syncs the
+        /// folder (see `UNIXFILE_DIRSYNC`).
         var syncsFolder: Bool
     }
 
@@ -54,7 +54,7 @@ enum FaultyVFS {
         UnsafeMutableRawPointer(file!).assumingMemoryBound(to: OpenFile.self)
     }
 
-    /// The system's file behind one of ours, and what it can do.
+    /// The system's file of one of ours, and its methods.
     private static func system(_ file: File?) -> (file: File, methods: sqlite3_io_methods) {
         let below = below(UnsafeMutableRawPointer(file!))
         return (below, below.pointee.pMethods.pointee)
@@ -66,7 +66,7 @@ enum FaultyVFS {
 
     private static func disk(_ file: File?) -> FaultyDisk { open(file).pointee.disk.takeUnretainedValue() }
 
-    /// Memory-mapped reading is left out (version 2); the wal-index is the system's own.
+    /// Version 2 omits memory-mapped reading; the wal-index uses the system's methods.
     private nonisolated(unsafe) static let methods: UnsafeMutablePointer<sqlite3_io_methods> = {
         var methods = sqlite3_io_methods()
         methods.iVersion = 2
@@ -101,7 +101,7 @@ enum FaultyVFS {
             }
         }
         methods.xSync = { file, _ in
-            // Nothing to do to the real file, which is only what the process sees.
+            // The real file needs no sync, because only this process sees it.
             let (number, syncsFolder) = (FaultyVFS.open(file).pointee.file, FaultyVFS.open(file).pointee.syncsFolder)
             let code = FaultyVFS.disk(file).withState { $0.sync(number, syncsFolder: syncsFolder) }
             if code == SQLITE_OK { FaultyVFS.open(file).pointee.syncsFolder = false }
@@ -128,7 +128,7 @@ enum FaultyVFS {
         }
         methods.xFileControl = { file, operation, argument in
             if operation == SQLITE_FCNTL_PDB, let argument {
-                // SQLite says which connection the file belongs to.
+                // SQLite passes the connection of the file.
                 let connection = UInt(bitPattern: argument.load(as: OpaquePointer?.self))
                 FaultyVFS.disk(file).withState { $0.connections[UInt(bitPattern: file)] = connection }
             }
@@ -166,13 +166,13 @@ enum FaultyVFS {
 
     // MARK: - The VFS
 
-    /// The VFS that stands in for the disk.
+    /// The system's VFS, which accesses the real files.
     private nonisolated(unsafe) static let systemVFS: UnsafeMutablePointer<sqlite3_vfs> = sqlite3_vfs_find("unix")!
 
-    /// Made once, and never taken away: connections keep its address.
+    /// Installed once and never removed, because connections keep its address.
     private static let isInstalled: Bool = {
         precondition(MemoryLayout<OpenFile>.offset(of: \.base) == 0)
-        // What is not replaced takes no note of the VFS that it is called with.
+        // The methods that are not replaced ignore the VFS argument.
         var vfs = systemVFS.pointee
         vfs.zName = UnsafePointer(strdup("faulty"))
         vfs.pNext = nil

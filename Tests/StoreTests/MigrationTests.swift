@@ -7,11 +7,11 @@ import Store
 import TestSupport
 import Testing
 
-/// Folders of earlier formats, made from today's by what has changed since.
+/// Folders of earlier formats, made from the present format by undoing its changes.
 @Suite("Older formats") struct MigrationTests {
     let folder = ScratchFolder()
 
-    /// Makes a closed store's file one of format 2, in which each of these records is indexed with all its terms.
+    /// Converts a closed store's file to format 2, in which each of these records is indexed with all its terms.
     private func makeOlder(_ body: (Database) throws -> Void) throws {
         let queue = try DatabaseQueue(path: folder.path + "/" + Store.fileName)
         try queue.inDatabase { database in
@@ -31,7 +31,7 @@ import Testing
         try queue.close()
     }
 
-    @Test("what depended on the order of arrival is brought to what the deltas give")
+    @Test("data that depended on the order of arrival is corrected to what the deltas give")
     func traces() throws {
         let history = RandomHistory(seed: 11, steps: 150)
         let store = try Store.create(in: folder.path)
@@ -86,12 +86,12 @@ import Testing
         #expect(try DerivedDump(folder: folder.path) == dump)
     }
 
-    @Test("a wide record is indexed anew, and goes on from there")
+    @Test("a wide record is indexed again, and accepts further deltas")
     func wide() throws {
         let author = WideRecordTests.Author()
         let store = try Store.create(in: folder.path)
         let count = RecordReach.operationsMax + 50
-        // A word of its own for each operation, so that every term tells where it comes from.
+        // Each operation has a unique word, so that every term shows its origin.
         let deltas = [
             try author.delta(
                 (0..<count).map { number in
@@ -109,7 +109,7 @@ import Testing
         try store.close()
         let beyond = (RecordReach.operationsMax..<count).map { "w\($0) " }.joined()
         try makeOlder { database in
-            // As format 2 had it: the terms of all operations, in their order.
+            // As in format 2: the terms of all operations, in their order.
             let all = "wide " + (0..<count).map { "w\($0) " }.joined()
             let today = String(all.dropLast(beyond.count)) + "\u{E000}k1 \u{E000}o1"
             try database.execute(

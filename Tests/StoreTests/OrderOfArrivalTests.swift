@@ -5,10 +5,10 @@ import Store
 import TestSupport
 import Testing
 
-/// Whatever a user can see, and every derived row, is a function of the set of deltas held: not of the order in which they
-/// came, nor of how many shared a transaction.
+/// Everything visible to users, and every derived row, is a function of the set of deltas held. The order of arrival
+/// and the grouping in transactions have no effect.
 @Suite("Order of arrival") struct OrderOfArrivalTests {
-    /// What users can see of a store, without the order of arrival that lists have on purpose.
+    /// The data of a store that users can see, without the order of arrival, which lists show on purpose.
     struct Visible: Hashable {
         var listed: [String: Set<RecordID>] = [:]
         var counts: [String: Int] = [:]
@@ -59,7 +59,7 @@ import Testing
             organizations = Set(totals.organizations.keys)
         }
 
-        /// A key by the bytes of the kind.
+        /// A key from the bytes of the kind.
         static func name(_ kind: String, _ owner: OrganizationID) -> String {
             kind + "|" + Hex.string(Array(kind.utf8)) + owner.hex
         }
@@ -115,7 +115,7 @@ import Testing
         }
     }
 
-    /// Memory has no rows to go by: what it shows follows from its states.
+    /// The storage in memory has no rows, so its visible data follows from the states.
     private func compare(_ visible: Visible, with memory: MemoryStorage, _ reading: ReadTransaction, _ seed: UInt64)
         throws
     {

@@ -4,22 +4,22 @@ import Store
 import TestSupport
 import Testing
 
-/// What kill -9 cannot show: the disk loses what was not synced, fails at a sync, or is full.
+/// Faults that kill -9 cannot cause: the disk loses unsynced writes, fails at a sync, or is full.
 ///
-/// `HANSA_TEST_POWER_LOSSES=all` lets the power fail at every call of the workload, instead of at some of them.
+/// `HANSA_TEST_POWER_LOSSES=all` makes the power fail at every call of the workload instead of at some of them.
 @Suite("Power loss") struct PowerLossTests {
     private static let isThorough = ProcessInfo.processInfo.environment["HANSA_TEST_POWER_LOSSES"] == "all"
     static let seeds = Array(UInt64(1)...(isThorough ? 8 : 3))
     /// Calls at which something fails, per seed and test.
     private static let samples = isThorough ? Int.max : 32
 
-    /// A workload on a disk of its own.
+    /// A workload on a separate disk.
     private struct Run {
         let workload: StoreWorkload
         let folder: ScratchFolder
         let disk: FaultyDisk
         var progress: StoreWorkload.Progress
-        /// The store that is open still, after an error.
+        /// The store that is still open after an error.
         private(set) var store: Store?
 
         init(
@@ -35,28 +35,28 @@ import Testing
             disk = try FaultyDisk(folder: folder.path, seed: seed, fault: fault)
         }
 
-        /// Runs on to the end, or until the store throws; its error is returned.
+        /// Continues to the end, or until the store throws; returns its error.
         mutating func go(opened: () -> Void = {}, written: () throws -> Void = {}) throws -> StoreError? {
             do {
                 try workload.run(in: folder.path, &store, &progress, opened: opened, written: written)
                 return nil
             } catch let error as StoreError {
-                // A store that cannot be created takes its files away.
+                // A store that cannot be created deletes its files.
                 disk.noteDeletions()
                 return error
             }
         }
 
-        /// A store that threw this must take no more writes.
+        /// Expects that the store refuses further writes after this error.
         func expectRefusal(_ error: StoreError?) {
             guard let error, let store else { return }
             #expect(throws: error, "\(disk.failure ?? "")") { try store.write { try $0.setMeta("x", [1]) } }
         }
 
-        /// Ends the process, as it were: the store that is open goes.
+        /// Simulates the end of the process: drops the open store.
         mutating func end() { store = nil }
 
-        /// Looks at what a loss of power left, as the next boot finds it.
+        /// Checks the files after a power loss, as the next boot finds them.
         func checkRemains() throws {
             disk.losePower()
             guard let remains = disk.remains else { return }
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    /// What a run to the end does to the disk.
+    /// The calls of a complete run on the disk.
     private func counts(_ workload: StoreWorkload) throws -> FaultyDisk.Counts {
         var run = try Run(workload, seed: 0)
         let error = try run.go()
@@ -73,19 +73,19 @@ import Testing
         return run.disk.counts
     }
 
-    /// Numbers up to a count: some, evenly spread and others for each seed, or all of them.
+    /// Numbers up to a count: either all, or evenly spread ones that differ by seed.
     private func sample(upTo count: Int, seed: UInt64) -> [Int] {
         let step = max(1, count / Self.samples)
         return Array(stride(from: 1 + Int(seed) * 7 % step, through: count, by: step))
     }
 
-    /// Runs `body`; what it throws is recorded as an issue.
+    /// Runs `body` and records a thrown error as an issue.
     private func trying(_ moment: @autoclosure () -> String, _ body: () throws -> Void) {
         do { try body() } catch { Issue.record("\(moment()): \(error)") }
     }
 
     @Test(
-        "nothing answered as committed is lost, and no half of a transaction is there, whenever the power fails",
+        "no committed transaction is lost, and none is kept in part, whenever the power fails",
         arguments: seeds
     )
     func powerLoss(seed: UInt64) throws {
@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    @Test("power that fails again while the store recovers, or soon after, loses nothing either", arguments: seeds)
+    @Test("a second power failure during the recovery, or soon after, loses nothing either", arguments: seeds)
     func twice(seed: UInt64) throws {
         let workload = try StoreWorkload(seed: seed)
         let calls = try counts(workload).calls
@@ -128,19 +128,19 @@ import Testing
         }
     }
 
-    /// What follows a failed sync.
+    /// The event after a failed sync.
     enum SyncSequel {
-        /// The machine goes down with the process.
+        /// The machine and the process lose power together.
         case powerLoss
-        /// The store is closed and opened anew on the same machine, and goes on to the end; then the power fails.
+        /// The store is closed, opened again on the same machine, and runs to the end; then the power fails.
         case newOpening
-        /// The process is killed, and the power fails while the next one brings the write-ahead log back into the
+        /// The process is killed. The power fails while the next process copies the write-ahead log back into the
         /// database, or soon after.
         case killAndPowerLoss
     }
 
     @Test(
-        "after a failed sync nothing more is written, and a new opening finds all that was answered as committed",
+        "after a failed sync nothing more is written, and a new opening finds all committed transactions",
         arguments: seeds,
         [SyncSequel.powerLoss, .newOpening, .killAndPowerLoss]
     )
@@ -172,7 +172,7 @@ import Testing
     /// Runs up to a sync that fails, and expects that the store writes nothing after it.
     private func failSync(_ run: inout Run) throws {
         let disk = run.disk
-        // Closing and opening may meet the fault unseen: what they do is done again at the next opening.
+        // Closing and opening may hide the fault, because the next opening repeats their work.
         var isExcused = false
         let error = try run.go(
             opened: { isExcused = disk.failure != nil },
@@ -207,7 +207,7 @@ import Testing
     }
 
     @Test(
-        "these tests are able to fail: with less than FULL, what was answered as committed is lost",
+        "these tests can fail: with less than FULL, committed transactions are lost",
         arguments: ["OFF", "NORMAL"]
     )
     func weakerSync(level: String) throws {

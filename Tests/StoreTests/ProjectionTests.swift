@@ -16,7 +16,7 @@ import Testing
         return configuration
     }
 
-    /// What no version of the projection ever made: the rebuild must not build on what it finds.
+    /// SQL for a content that no version of the projection produces: the rebuild must not rely on the old content.
     private static func falsification(of name: ProjectionName) -> String {
         switch name {
         case .history: "DELETE FROM touch; INSERT INTO touch VALUES(1, 999999), (2, 1)"
@@ -43,7 +43,8 @@ import Testing
         )
     }
 
-    /// A closed store with the first part of a history, whose projection says nothing true. The rest of the history.
+    /// Makes a closed store with the first part of a history and a falsified projection. Returns the rest of the
+    /// history.
     private func outdated(_ name: ProjectionName, _ history: HostileHistory) throws -> ArraySlice<VerifiedDelta> {
         let store = try Store.create(in: folder.path)
         let count = history.deltas.count / 2
@@ -82,7 +83,7 @@ import Testing
             let report = try store.verify(deep: true, applier: history.applier)
             #expect(report.findings == [], "\(name), seed \(seed)")
             #expect(report.unfinishedProjections == progress.map(\.name))
-            // As a kill leaves it: the files as they are, without what closing does.
+            // As after a kill: the files as they are, without the work of closing.
             guard done.count.isMultiple(of: 4) else { continue }
             let copy = ScratchFolder()
             for end in ["", "-wal"] {
@@ -121,7 +122,7 @@ import Testing
         let store = try open(name, in: folder)
         try store.rebuildProjections(hasher: history.applier.hasher)
         let locations = try store.verify(deep: true, applier: history.applier).findings.map(\.location)
-        // Counts and search are made by the kinds that the records have, whatever the listing says.
+        // Counts and search use the kinds of the records' states, independent of the listing.
         #expect(
             !locations.isEmpty && locations.allSatisfy { $0.hasPrefix("projection \(other.rawValue)") },
             "\(locations)"
@@ -130,7 +131,7 @@ import Testing
         #expect(try DerivedDump(folder: folder.path) == before)
     }
 
-    @Test("while one is rebuilt, what needs it is refused, and nothing else", arguments: ProjectionName.allCases)
+    @Test("during a rebuild, only reads that need the projection are refused", arguments: ProjectionName.allCases)
     func refused(name: ProjectionName) throws {
         let history = HostileHistory(seed: 3, deltas: 60)
         _ = try outdated(name, history)
@@ -154,7 +155,7 @@ import Testing
             #expect(refused { _ = try $0.conflicts(limit: 1) } == (name == .conflicts))
             #expect(try store.read { try $0.conflictCountIfKnown() == nil } == (name == .conflicts))
             #expect(refused { _ = try $0.history(of: id, hasher: hasher) } == (name == .history))
-            // Whether a record is visible is told by its state meanwhile.
+            // Meanwhile the state tells whether a record is visible.
             var visible: Set<RecordID> = []
             try store.read { try $0.forEachRecordByID { visible.insert($0.id) } }
             #expect(visible == Set(records.filter(\.state.isVisible).map(\.id)))
@@ -280,7 +281,7 @@ import Testing
         #expect(names == [name?.rawValue ?? ""], "\(locations)")
         guard let name else { return }
         try again.close()
-        // The same by its own means: another version, and the rebuild of it alone.
+        // The same by another version and a rebuild of only this projection.
         let rebuilt = try open(name, in: folder)
         #expect(try rebuilt.verify(deep: true, applier: history.applier).findings == [], "\(sql)")
         try rebuilt.rebuildProjections(hasher: history.applier.hasher)

@@ -16,7 +16,7 @@ import Testing
         return configuration
     }
 
-    @Test("memory holds what it would hold had nothing beyond the bounds come", arguments: UInt64(1)...25)
+    @Test("memory holds the same as if nothing beyond the bounds had arrived", arguments: UInt64(1)...25)
     func memory(seed: UInt64) throws {
         let history = RandomHistory(seed: seed, steps: 90)
         var storage = MemoryStorage()
@@ -69,13 +69,13 @@ import Testing
         try store.rebuild(applier: history.applier)
         #expect(try store.summary() == expected.summary(), "seed \(seed)")
         #expect(try store.verify(deep: true, applier: history.applier).findings == [], "seed \(seed)")
-        // Without bounds nothing is left of them.
+        // After the removal of the bounds, they have no remaining effect.
         for log in expected.bounds.keys { try store.relimit(log, to: nil, applier: history.applier) }
         #expect(try store.summary() == StorageConformance.expectedSummary(history), "seed \(seed)")
         #expect(try store.verify(deep: true, applier: history.applier).findings == [], "seed \(seed)")
     }
 
-    @Test("a relimit that is interrupted goes on where it stopped", arguments: UInt64(1)...6)
+    @Test("an interrupted relimit continues where it stopped", arguments: UInt64(1)...6)
     func interrupted(seed: UInt64) throws {
         let history = RandomHistory(seed: seed, steps: 150)
         let log = try #require(
@@ -100,11 +100,11 @@ import Testing
             #expect((try store.summary() == whole) == (bound == nil), "seed \(seed)")
         }
         #expect(stepCounts.allSatisfy { $0 > 3 }, "seed \(seed): \(stepCounts)")
-        // Again, it has nothing to do.
+        // A second relimit has nothing to do.
         #expect(try store.relimitStep(log, to: nil, applier: history.applier).isDone)
     }
 
-    @Test("a bound that rises before the deltas come lets them count when they do")
+    @Test("a bound that rises before the deltas arrive lets them count when they do")
     func early() throws {
         let history = RandomHistory(seed: 3, steps: 120)
         let folder = ScratchFolder()
@@ -118,7 +118,7 @@ import Testing
         #expect(try store.verify(deep: true, applier: history.applier).findings == [])
     }
 
-    @Test("records of which nothing counts are gone, from the search too, and come back")
+    @Test("records without counting operations disappear, also from search, and come back")
     func whole() throws {
         let author = WideRecordTests.Author()
         let folder = ScratchFolder()

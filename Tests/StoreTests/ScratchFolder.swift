@@ -4,12 +4,12 @@ import Foundation
 import Store
 import TestSupport
 
-/// A folder of its own, removed with the last reference to it.
+/// A temporary folder, removed with the last reference to this object.
 final class ScratchFolder: Sendable {
     let path: String
 
     init() {
-        // In memory where the system has such a place: these tests are about logic, not about disks.
+        // In memory if the system supports it, because these tests check logic, not disks.
         let root = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
         path = root + "/hansa-store-tests-" + UUID().uuidString
         try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -19,12 +19,12 @@ final class ScratchFolder: Sendable {
 }
 
 extension Store {
-    /// What the store holds, for comparison with memory.
+    /// A summary of the store, for comparison with the storage in memory.
     func summary() throws -> StorageSummary {
         try read { try $0.summary() }
     }
 
-    /// Applies a history in an order, in transactions of some deltas each.
+    /// Applies the deltas in the given order, several in each transaction.
     func apply(_ deltas: [VerifiedDelta], of history: RandomHistory, perTransaction: Int = 3) throws {
         try apply(
             deltas,

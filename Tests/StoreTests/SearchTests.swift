@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite("Search") struct SearchTests {
-    /// One author's directory whose records are texts, with a plain list beside it.
+    /// One author's directory of texts, with a plain list as its model.
     final class Replica {
         let folder = ScratchFolder()
         let store: Store
@@ -32,7 +32,7 @@ import Testing
             )
         }
 
-        /// Writes a delta as one that came from a peer: with its terms made before its turn comes.
+        /// Writes a delta as if it came from a peer: its terms are prepared in advance.
         func write(_ drafts: [OperationDraft]) throws {
             let log = LogID(author: NodeKey(signer.publicKey), incarnation: 1)
             clock += 1
@@ -122,7 +122,7 @@ import Testing
         }.joined()
     }
 
-    /// Runs and words of a text, plainly.
+    /// The ASCII words of a text, by a naive model.
     private func words(of text: String) -> [String] {
         text.lowercased().split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }.map(String.init)
     }
@@ -226,7 +226,7 @@ import Testing
         #expect(result.total == 4 && result.isTotalExact)
     }
 
-    @Test("values that claim a length that no memory has are stored as they are, and found by nobody")
+    @Test("values that claim an impossible length are stored unchanged, and no search finds them")
     func hostileLengths() throws {
         let replica = try Replica()
         let ends: [[UInt8]] = [
@@ -246,7 +246,7 @@ import Testing
         #expect(try replica.isSound())
     }
 
-    @Test("an index that is brought into fewer pieces finds the same")
+    @Test("an index merged into fewer segments finds the same")
     func maintenance() throws {
         let replica = try Replica()
         for number in 0..<60 { try replica.set(number, name: "marmot \(number)", description: "水泵") }
@@ -258,7 +258,7 @@ import Testing
         #expect(try replica.isSound())
     }
 
-    @Test("after a load and the tidying behind it the index is written to and found in as before")
+    @Test("after a load and its optimization the index is written and searched as before")
     func optimizingAfterLoad() throws {
         let replica = try Replica()
         let count = 1_200
@@ -273,12 +273,12 @@ import Testing
         #expect(try replica.isSound())
     }
 
-    @Test("what comes to a record of very many terms can be taken out again")
+    @Test("operations on a record with very many terms can be removed from the index again")
     func manyTerms() throws {
         let replica = try Replica()
         let long = String(repeating: "水泵监测中心", count: 1_700)
         try replica.write([replica.setting(0, "description/zh", .text(long))])
-        // In a delta whose terms are made ahead.
+        // In a delta whose terms are prepared.
         try replica.write((0..<10).map { try replica.setting($0, "description/en", .text("marmot")) })
         #expect(try replica.isSound())
         #expect(try replica.find("marmot").count == 9)
@@ -299,7 +299,7 @@ import Testing
         #expect(try replica.isSound())
     }
 
-    @Test("operations that mean other fields under another header have the terms of these")
+    @Test("operations that mean other fields under another header have the terms of those fields")
     func sameOperationsOtherFields() throws {
         let replica = try Replica()
         let drafts = try (0..<10).map { try replica.setting($0, "name/und", .text("marmot")) }
@@ -315,7 +315,7 @@ import Testing
             )
         }
         let (named, noted) = (try encode(drafts), try encode(others))
-        // Paths are named by number, so the operations are the same, and so are their trees.
+        // Operations name paths by number, so the operations and their Merkle trees are the same.
         try #require(named.root == noted.root)
         replica.store.prepare(noted.operations, root: noted.root)
         let delta = try VerifiedDelta(

@@ -87,7 +87,7 @@ import Testing
         #expect(try store.summary() == StorageConformance.expectedSummary(history))
     }
 
-    @Test("a record's history has every operation about it, whatever became of it", arguments: seeds.prefix(5))
+    @Test("a record's history has every operation about it, whatever its standing", arguments: seeds.prefix(5))
     func history(seed: UInt64) throws {
         let history = RandomHistory(seed: seed, steps: 150)
         let folder = ScratchFolder()

@@ -20,7 +20,7 @@ import Testing
 
     private var organization: (NodeKey) -> OrganizationID? { { [history] in history.organizations[$0] } }
 
-    /// Runs SQL on the file of a store that is closed.
+    /// Runs SQL on the file of a closed store.
     private func tamper(_ body: (Database) throws -> Void) throws {
         let queue = try DatabaseQueue(path: folder.path + "/" + Store.fileName)
         try queue.inDatabase(body)
@@ -50,7 +50,7 @@ import Testing
         #expect(try again.synchronous() == 2)
     }
 
-    @Test("what was written is there after closing and opening")
+    @Test("written data is there after closing and opening")
     func reopening() throws {
         let store = try filled()
         let summary = try store.summary()
@@ -62,7 +62,7 @@ import Testing
         #expect(try again.summary() == summary)
         #expect(try again.summary() == StorageConformance.expectedSummary(history))
         #expect(try again.read { try $0.meta("charter") } == [1, 2, 3])
-        // And it goes on from there.
+        // Further deltas continue from there.
         let more = RandomHistory(seed: 8, steps: 50)
         try again.apply(more.deltas, of: more)
     }
@@ -128,7 +128,7 @@ import Testing
         try store.verify(deep: true, applier: history.applier)
     }
 
-    @Test("a batch tells duplicates, gaps and strangers apart")
+    @Test("a batch distinguishes duplicates, gaps and unknown authors")
     func outcomes() throws {
         let store = try Store.create(in: folder.path)
         let log = history.deltas[0].log
@@ -141,14 +141,14 @@ import Testing
         #expect(outcomes[0] == .gap && outcomes[2] == .duplicate)
         let refused = try store.applyBatch([own[1]], organization: { _ in nil }, applier: history.applier)
         #expect(refused.outcomes == [.refused(.unknownAuthor)])
-        // Nor is one of a node that the roster has at another organization than its header names.
+        // A delta is also refused if its header names another organization than the roster.
         let other = OrganizationID(Hash256(9, 9, 9, 9))
         let elsewhere = try store.applyBatch([own[1]], organization: { _ in other }, applier: history.applier)
         #expect(elsewhere.outcomes == [.refused(.unknownAuthor)])
         #expect(try store.read { try $0.head(of: log) } == own[0].head)
     }
 
-    @Test("readers see what was committed while a writer is at work")
+    @Test("readers see committed data while a writer works")
     func snapshots() throws {
         let store = try filled()
         let before = try store.summary()
@@ -161,7 +161,7 @@ import Testing
         #expect(try store.summary() == before)
     }
 
-    @Test("whichever page is the last that fits, a full disk changes nothing and is told as such")
+    @Test("whichever page is the last that fits, a full disk changes nothing and is reported as such")
     func fullDisk() throws {
         var store = try Store.create(in: folder.path)
         let half = history.deltas.count / 2
@@ -187,7 +187,7 @@ import Testing
                 failures += 1
                 #expect(error.code == .diskFull)
                 #expect(try store.summary() == before)
-                // Small things still fit, and the store is good as it is.
+                // Small writes may still fit, and the store remains usable.
                 try? store.write { try $0.setMeta("x", [1]) }
             }
         }
@@ -204,7 +204,7 @@ import Testing
         let url = URL(fileURLWithPath: folder.path + "/" + Store.fileName)
         var data = try Data(contentsOf: url)
         for _ in 0..<Int.random(in: 1...40, using: &random) {
-            // The first page's header is left alone: without it, the file is none of ours.
+            // The first page's header stays unchanged; without it, the file would count as another program's.
             let position = Int.random(in: 100..<data.count, using: &random)
             data[position] = UInt8.random(in: 0...255, using: &random)
         }
@@ -226,7 +226,7 @@ import Testing
 
     // MARK: - Logs
 
-    @Test("deltas are read back byte for byte, in parts of the size asked for")
+    @Test("deltas are read back byte for byte, in parts of the requested size")
     func deltasByteForByte() throws {
         let store = try filled()
         for log in Set(history.deltas.map(\.log)) {
@@ -271,7 +271,7 @@ import Testing
         }
     }
 
-    @Test("lists go on where they stopped")
+    @Test("lists continue where they stopped")
     func paging() throws {
         let store = try filled()
         try store.read { (reading: ReadTransaction) throws in
@@ -337,7 +337,7 @@ import Testing
         let report = try verify(store)
         #expect(!report.isSound, "\(sql)")
         #expect(report.findings.allSatisfy { !$0.what.isEmpty && !$0.location.isEmpty })
-        // What is derived is mended by a rebuild; what is not is said to be damaged.
+        // A rebuild repairs derived data, and reports other damage.
         do {
             try store.rebuild(applier: history.applier)
             let after = try verify(store)
@@ -347,7 +347,7 @@ import Testing
         }
     }
 
-    @Test("a rebuild gives what there was")
+    @Test("a rebuild gives the same data")
     func rebuild() throws {
         let store = try filled()
         let before = try store.summary()
@@ -363,7 +363,7 @@ import Testing
         try store.apply(more.deltas, of: more)
     }
 
-    @Test("a rebuild that was cut short is taken up again, and nothing else is written until then")
+    @Test("an interrupted rebuild is resumed, and nothing else is written until then")
     func rebuildCutShort() throws {
         try filled().close()
         var configuration = Store.Configuration()
@@ -458,7 +458,7 @@ import Testing
     }
 }
 
-/// Takes no signature for valid after a number of them, so that whatever is checked by it seems damaged.
+/// Rejects all signatures after a number of checks, so that the data appears damaged.
 private struct FailingChecks: Cryptography {
     final class Count: Sendable {
         let left: Mutex<Int>
@@ -482,7 +482,7 @@ private struct FailingChecks: Cryptography {
     }
 }
 
-/// Locks of other programs, and what is known of a store that cannot be written.
+/// Locks of other programs, and the health of a store that cannot be written.
 @Suite("Store health") struct StoreHealthTests {
     let folder = ScratchFolder()
     let history = RandomHistory(seed: 11, steps: 40)
@@ -493,7 +493,7 @@ private struct FailingChecks: Cryptography {
         return try Store.create(in: folder.path, configuration: configuration)
     }
 
-    /// The code of the error that a body throws; nil where it throws none of the store's.
+    /// The code of the store error that a body throws; nil if it throws none.
     private func code(_ body: () throws -> Void) -> StoreError.Code? {
         do {
             try body()
@@ -503,7 +503,7 @@ private struct FailingChecks: Cryptography {
         }
     }
 
-    /// Runs a body while another connection has the lock for writing.
+    /// Runs a body while another connection holds the write lock.
     private func whileLocked<Result>(_ body: () throws -> Result) throws -> Result {
         let queue = try DatabaseQueue(path: folder.path + "/" + Store.fileName)
         defer { try? queue.close() }
@@ -514,7 +514,7 @@ private struct FailingChecks: Cryptography {
         }
     }
 
-    @Test("a lock is waited for, told of with its age, and forgotten when it is gone")
+    @Test("a write waits for a lock, which is reported with its age until it is gone")
     func lock() throws {
         let store = try store(patience: 0.2)
         #expect(store.health.lock == nil)
@@ -522,7 +522,7 @@ private struct FailingChecks: Cryptography {
             #expect(code { try store.write { try $0.setMeta("a", [1]) } } == .locked)
             #expect(store.health.lock?.age ?? .zero >= .seconds(0.2))
             #expect(store.health.failure == nil)
-            // Reading goes on.
+            // Reads still succeed.
             #expect(try store.read { try $0.meta("a") } == nil)
         }
         try store.write { try $0.setMeta("a", [1]) }
@@ -540,11 +540,11 @@ private struct FailingChecks: Cryptography {
         }
         try store.probe(ifIdleFor: .zero)
         #expect(store.health.lock == nil)
-        // One that is not idle is left alone.
+        // A store that is not idle is not probed.
         try whileLocked { try store.probe(ifIdleFor: .seconds(3600)) }
         #expect(store.health.lock == nil)
         #expect(begin.duration(to: .now) < .seconds(30))
-        // Nor does it change anything.
+        // The probe changes nothing.
         let before = store.fileSizes()
         for _ in 0..<100 { try store.probe(ifIdleFor: .zero) }
         #expect(store.fileSizes() == before)
@@ -563,7 +563,7 @@ private struct FailingChecks: Cryptography {
         #expect(begin.duration(to: .now) < .seconds(30))
     }
 
-    @Test("a failed write is told until one succeeds, and tried again by the probe")
+    @Test("a failed write is reported until one succeeds, and tried again by the probe")
     func failure() throws {
         var configuration = Store.Configuration()
         configuration.pagesMax = 60
@@ -572,7 +572,7 @@ private struct FailingChecks: Cryptography {
         let large = [UInt8](repeating: 7, count: 1 << 20)
         #expect(code { try store.write { try $0.setMeta("large", large) } } == .diskFull)
         #expect(store.health.failure?.error.code == .diskFull)
-        // Nothing written proves nothing.
+        // A transaction without writes does not clear the failure.
         _ = try store.write { try $0.meta("a") }
         #expect(store.health.failure != nil)
         try store.probe(ifIdleFor: .seconds(3600))

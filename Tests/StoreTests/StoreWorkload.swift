@@ -5,10 +5,10 @@ import Simulator
 import Store
 import TestSupport
 
-/// Everything that writes to a store's files, in a fixed order, on whatever disk; and what must be there after each step.
+/// All kinds of writes to a store's files, in a fixed order, and the expected content after each step.
 struct StoreWorkload: Sendable {
     enum Step {
-        /// Stores and merges deltas, and notes how many there are then, in one transaction.
+        /// Stores and merges deltas, and records their new number, in one transaction.
         case batch(Range<Int>)
         case checkpoint
         case reopen
@@ -17,11 +17,11 @@ struct StoreWorkload: Sendable {
         case relimit(LogID)
     }
 
-    /// What a run has come to, whether it ended or was cut off.
+    /// The progress of a run, finished or interrupted.
     struct Progress {
-        /// True once the store was created, and answered so.
+        /// True once the creation of the store has returned.
         var isCreated = false
-        /// Deltas in transactions that were answered as committed, and in those that were at least begun.
+        /// Deltas in transactions that have returned, and deltas in transactions that have at least begun.
         var acknowledged = 0
         var attempted = 0
         /// Steps done.
@@ -30,7 +30,7 @@ struct StoreWorkload: Sendable {
 
     let history: RandomHistory
     let steps: [Step]
-    /// What memory holds after so many of the history's deltas.
+    /// The summary of the storage in memory after each number of the history's deltas.
     private let expected: [StorageSummary]
 
     private static let countKey = "count"
@@ -63,8 +63,8 @@ struct StoreWorkload: Sendable {
         self.steps = steps
     }
 
-    /// Small, so that what happens once in a gigabyte happens within a few transactions: the write-ahead log begins anew
-    /// and is cut, and a rebuild takes several steps.
+    /// Small limits, so that rare events happen within a few transactions: the write-ahead log restarts and is
+    /// truncated, and a rebuild takes several steps.
     static var configuration: Store.Configuration {
         var configuration = Store.Configuration()
         configuration.checkpointPages = 80
@@ -73,15 +73,16 @@ struct StoreWorkload: Sendable {
         return configuration
     }
 
-    /// Takes the steps that are left, and closes the store.
+    /// Takes the remaining steps and closes the store.
     ///
     /// - Parameters:
-    ///   - store: The one to go on with. Without one it is created, or opened where it was created before. When this
-    ///     throws, it is the one that is still open.
-    ///   - progress: Where to begin; kept up, also when this throws. What an earlier run left is compared with it first.
-    ///   - opened: Called when a store was opened.
+    ///   - store: The open store; nil to create it, or to open it if it was created before. When this throws, it is the
+    ///     store that is still open.
+    ///   - progress: The start of this run; updated also when this throws. The content of an earlier run is first
+    ///     compared with it.
+    ///   - opened: Called after a store was opened.
     ///   - written: Called after each step that wrote.
-    /// - Throws: ``Mismatch``, and whatever the store throws.
+    /// - Throws: ``Mismatch``, and any error of the store.
     func run(
         in folder: String,
         _ store: inout Store?,
@@ -148,10 +149,10 @@ struct StoreWorkload: Sendable {
         }
     }
 
-    /// A store is not as it must be.
+    /// The store's content differs from the expected one.
     struct Mismatch: Error, CustomStringConvertible {
         let description: String
-        /// True if what was answered as committed is not there.
+        /// True if a committed transaction is missing.
         let isLoss: Bool
 
         init(_ description: String, isLoss: Bool = false) {
@@ -160,16 +161,17 @@ struct StoreWorkload: Sendable {
         }
     }
 
-    /// Opens what a disk was left with, compares it with memory, and goes on to the end of the history and compares again.
+    /// Opens the remaining files of a disk and compares the store with memory. Then continues to the end of the history
+    /// and compares again.
     ///
-    /// - Parameter progress: Of the run that left it.
-    /// - Throws: ``Mismatch``, and whatever the store throws.
+    /// - Parameter progress: The progress of the run that left the files.
+    /// - Throws: ``Mismatch``, and any error of the store.
     func check(_ folder: String, after progress: Progress) throws {
         let store: Store
         do {
             store = try Store.open(folder: folder, configuration: Self.configuration)
         } catch let error as StoreError where error.code == .notADataFolder && !progress.isCreated {
-            // Nobody was told that there is one.
+            // The creation has not returned, so no store is required.
             return
         }
         defer { try? store.close() }
@@ -196,7 +198,7 @@ struct StoreWorkload: Sendable {
         try compare(store, history.deltas.count)
     }
 
-    /// How many deltas a store says that it holds; throws where that cannot be after a run.
+    /// The recorded number of deltas in a store; throws if it is impossible after the run.
     private func count(of store: Store, after progress: Progress) throws -> Int {
         let count = Int(try store.read { try $0.meta(Self.countKey) }?.first ?? 0)
         guard progress.acknowledged <= count else {
@@ -211,7 +213,7 @@ struct StoreWorkload: Sendable {
         return count
     }
 
-    /// The store must be what memory is after so many deltas, and nothing in it may be damaged.
+    /// Requires that the store equals memory after this number of deltas, and that nothing in it is damaged.
     private func compare(_ store: Store, _ count: Int) throws {
         let summary = try store.summary()
         guard summary.heads == expected[count].heads else {

@@ -8,7 +8,7 @@ import Store
 import TestSupport
 import Testing
 
-/// One record with far more live operations than any honest one has: what a further delta on it costs is counted here, in
+/// A record with far more live operations than any honest record. The tests count the cost of a further delta in
 /// operations read, bytes written and rows saved.
 @Suite("Wide records") struct WideRecordTests {
     /// An author who never supersedes anything.
@@ -69,7 +69,7 @@ import Testing
             return delta
         }
 
-        /// The record with that many live operations, in deltas of at most 2,000.
+        /// The deltas of a record with this number of live operations, at most 2,000 in each delta.
         func load(_ count: Int, path: (Int) -> String = { "ext/\($0)" }, text: String = "x") throws -> [VerifiedDelta] {
             try stride(from: 0, to: count, by: 2000).map { start in
                 try delta(
@@ -120,7 +120,7 @@ import Testing
         let before = store.work()
         try author.apply([try author.delta([author.draft([author.set("ext/more", .text("y"))])])], to: store)
         let after = store.work()
-        // The one that names the kind.
+        // Only the operation that names the kind may be read.
         #expect(after.operationsRead - before.operationsRead <= 1)
         #expect(after.termBytesWritten == before.termBytesWritten)
         #expect(after.recordsSaved == before.recordsSaved + 1)
@@ -141,7 +141,7 @@ import Testing
         #expect(try isSound(store))
     }
 
-    @Test("what an earlier delta of the transaction made of it is read in the same transaction")
+    @Test("the result of an earlier delta is read in the same transaction")
     func readWithinTransaction() throws {
         let store = try loaded()
         let delta = try author.delta([author.draft([author.set("ext/7", .text("new"))])])
@@ -155,9 +155,9 @@ import Testing
         #expect(try isSound(store))
     }
 
-    @Test("a conflict is told without a look at the values, and taken back when one write is left")
+    @Test("a conflict is reported without reading the values, and cleared when one write is left")
     func conflicts() throws {
-        // All of one field and of one value: no conflict as long as the record is narrow.
+        // All writes have one field and one value, so a narrow record has no conflict.
         let store = try Store.create(in: folder.path)
         try author.apply(try author.load(RecordReach.operationsMax, path: { _ in "status" }), to: store)
         #expect(try store.read { try $0.conflictCount() } == 0)
@@ -172,7 +172,7 @@ import Testing
                 view.conflicts[0].candidates.count + view.conflicts[0].furtherCount == RecordReach.operationsMax + 1
             )
         }
-        // Whoever settles it supersedes them all.
+        // An edit that resolves the conflict supersedes all of them.
         let view = try #require(try store.write { try $0.view(of: author.id) })
         let settled = try #require(
             Planner.upsert(
@@ -188,7 +188,7 @@ import Testing
         #expect(try isSound(store))
     }
 
-    @Test("values within reach are compared as ever, whatever comes and goes")
+    @Test("values within reach are still compared when operations come and go")
     func narrowConflicts() throws {
         let store = try Store.create(in: folder.path)
         let first = try author.delta([
@@ -207,7 +207,7 @@ import Testing
         #expect(try isSound(store))
     }
 
-    @Test("views, hits, history and conflicts of it are bounded")
+    @Test("views, hits, history and conflicts of a wide record are bounded")
     func reading() throws {
         let store = try loaded()
         try store.read { (reading: ReadTransaction) throws in
@@ -228,7 +228,7 @@ import Testing
             #expect(!history.isWhole && history.entries.count == ReadTransaction.historyEntriesMax)
             #expect(reading.work.operationsRead == history.entries.count)
         }
-        // An export has all of it that anybody could have meant.
+        // An export contains everything that an honest author could have written.
         let page = try store.read { try $0.records(limit: 10) }
         #expect(page.records[0].fields.count == Self.count + 1 && page.records[0].furtherFieldCount == 0)
         #expect(page.records[0].fields.allSatisfy { $0.winner != nil })
@@ -266,7 +266,7 @@ import Testing
         }
         let before = store.work()
         try author.apply([try author.delta([author.draft([author.set("ext/1", .text("y"))])])], to: store)
-        // The first ones, up to the one that exceeds the bound; read once for before and after.
+        // The first operations, up to the one that exceeds the bound; each is read once for both states.
         #expect(store.work().operationsRead - before.operationsRead <= 5)
         try store.read { (reading: ReadTransaction) throws in
             let view = try #require(try reading.view(of: author.id))
@@ -317,7 +317,7 @@ import Testing
         }
     }
 
-    /// The time that it takes, by hand: `HANSA_TEST_WIDE=36000`.
+    /// Measures times; run by hand with `HANSA_TEST_WIDE=36000`.
     @Test("timed", .enabled(if: ProcessInfo.processInfo.environment["HANSA_TEST_WIDE"] != nil))
     func timed() throws {
         let count = Int(ProcessInfo.processInfo.environment["HANSA_TEST_WIDE"] ?? "") ?? 36_000
@@ -340,7 +340,7 @@ import Testing
         try report("history") {
             _ = try store.read { try $0.recentHistory(of: author.id, hasher: author.applier.hasher) }
         }
-        try report("troubled") { _ = try store.read { try $0.conflicts(limit: 10) } }
+        try report("conflicts") { _ = try store.read { try $0.conflicts(limit: 10) } }
         try report("verify deep") { _ = try isSound(store) }
         let other = Author(incarnation: 2)
         let otherFolder = ScratchFolder()

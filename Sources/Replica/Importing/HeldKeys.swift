@@ -2,21 +2,22 @@ import Catalog
 import Interchange
 import Store
 
-/// Compares the keys of a file with the own ids that this organization's records of the same kind have, and finds those that
-/// only look alike (``KeyFold``): `EQ-001` and `EQ-001` with a blank behind it are two records, and people see one.
+/// Compares the keys of a file with the local ids of this organization's records of the same kind. It finds keys that
+/// differ from an id but look like it (``KeyFold``): `EQ-001` with and without a trailing blank are two records, but
+/// people see one.
 ///
-/// Nearly all ids are their own form. So only the others are noted beforehand: a key that is its own form can look like none
-/// but these; for a key that is not, the record with that form's id is looked up.
+/// Nearly all ids equal their folded form. So only the other ids are collected beforehand: a key in folded form can
+/// look only like one of these. For other keys, the record whose id is the folded form is also looked up.
 final class HeldKeys {
-    /// A row of a file whose key is to be compared.
+    /// A row of a file with a key to compare.
     struct Candidate {
         let line: Int
         let key: String
-        /// Nil where the key is its own form.
+        /// Nil if the key equals its folded form.
         let folded: String?
     }
 
-    /// A key that looks like one that is held.
+    /// A key that looks like a held id.
     struct Clash {
         let line: Int
         let key: String
@@ -25,22 +26,22 @@ final class HeldKeys {
 
     private let replica: Replica
     private let kind: String
-    /// The rows of records whose ids are not their own form, by a hash of that form.
+    /// The rows of records whose ids differ from their folded form, by a hash of that form.
     private let reading: Pending<Result<[Int: Int64], any Error>>
     private let isEnded: CancellationFlag
-    /// The same, once it has been taken.
+    /// The result of `reading`, after its first use.
     private var unusual: [Int: Int64]?
-    /// Keys that came while the ids were read, in their order.
+    /// Keys that were added while the ids were read, in their order.
     private var early: [(key: String, line: Int)] = []
     private var waiting: [Candidate] = []
 
-    /// Candidates that are looked up in one transaction.
+    /// The number of candidates looked up in one snapshot.
     private static let waitingMax = 500
-    /// Keys that are kept until all ids have been read; a further one waits for that.
+    /// The maximum number of keys kept until all ids are read; a further one blocks until then.
     private static let earlyMax = 65_536
 
-    /// Begins to read the ids held, beside the caller, who ends it with ``end()``. Linear in the records of the kind; 8 to 40
-    /// bytes of memory for each id that is not its own form.
+    /// Starts to read the held ids on another thread; the caller must call ``end()``. Linear in the records of the
+    /// kind. It takes 8 to 40 bytes of memory for each id that differs from its folded form.
     init(_ replica: Replica, kind: String, flag: CancellationFlag) {
         self.replica = replica
         self.kind = kind
@@ -63,7 +64,7 @@ final class HeldKeys {
         }
     }
 
-    /// Waits until no id is read any more.
+    /// Stops the reading of ids, and waits for its end.
     func end() {
         isEnded.set()
         _ = reading.value()
@@ -75,7 +76,7 @@ final class HeldKeys {
         return hasher.finalize()
     }
 
-    /// Takes the key of a row; clashes of this one and others before it, as far as they were looked up now.
+    /// Adds the key of a row. Returns the clashes of this key and earlier ones that were looked up now.
     func add(_ key: String, line: Int) throws -> [Clash] {
         if unusual == nil, !reading.isDone, early.count < Self.earlyMax {
             early.append((key, line))
@@ -84,7 +85,7 @@ final class HeldKeys {
         return try takeEarly() + compare(key, line: line)
     }
 
-    /// The clashes that are left.
+    /// The remaining clashes.
     func finish() throws -> [Clash] { try takeEarly() + lookUp() }
 
     private func takeEarly() throws -> [Clash] {
@@ -117,7 +118,7 @@ final class HeldKeys {
             let identity = RecordIdentity(kind: kind, localID: key)
             return try reading.isVisible(replica.recordID(owner: replica.organization, identity))
         }
-        // A row of a record that is there creates none.
+        // A row for an existing record creates no look-alike.
         if try isHeld(candidate.key) { return nil }
         let form = candidate.folded ?? candidate.key
         var held: String?

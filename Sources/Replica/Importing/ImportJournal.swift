@@ -4,15 +4,15 @@ import Governance
 import Interchange
 import Store
 
-/// Rows that are written together, and what is to be written of them.
+/// Rows that are written together, and the plan of their deltas.
 struct ImportBatch: Sendable {
-    /// Kept, since they are planned again where the records change meanwhile.
+    /// Kept to plan them again if their records change meanwhile.
     let rows: [SourceRow]
     let planned: OwnLogWriter.Plan<ImportTally>
 }
 
-/// Writes the batches of one import. Each transaction is whole, marks its deltas with the import's id and their parts, and is
-/// counted: so an import that ends early is resumed by the same import again, to which the written rows are unchanged.
+/// Writes the batches of one import. Each transaction is atomic, and marks its deltas with the import's id and part
+/// numbers. To resume an import that ended early, run it again: the rows already written are then unchanged.
 struct ImportJournal {
     private let replica: Replica
     private let planner: RowPlanner
@@ -36,7 +36,7 @@ struct ImportJournal {
 
     /// Writes batches in one transaction. When this returns, they are on disk.
     ///
-    /// - Returns: What became of their rows.
+    /// - Returns: The tally of their rows.
     mutating func write(_ batches: [ImportBatch]) async throws -> ImportTally {
         var tally = ImportTally()
         let writing = batches.filter { !$0.planned.parts.isEmpty }
@@ -54,6 +54,6 @@ struct ImportJournal {
         return tally
     }
 
-    /// Ends it.
+    /// Ends the import.
     func end() { replica.ownLog.endImport(id) }
 }

@@ -6,29 +6,29 @@ import Interchange
 import Store
 import Synchronization
 
-/// Reads the rows of an import's second pass and plans them batch by batch. While some batches are written the next ones are
-/// read, planned, encoded and hashed.
+/// Reads the rows of an import's second pass and plans them batch by batch. While some batches are written, the next
+/// ones are read, planned, encoded and hashed.
 struct ImportPipeline: Sendable {
     let replica: Replica
     let source: SourceBox
     let id: [UInt8]
     let isDryRun: Bool
-    /// Thrown where a row is rejected that was accepted in the first pass.
+    /// Thrown if a row is rejected that the first pass accepted.
     let changed: Failure
 
-    /// Rows planned at a time, and the bytes of rows at which that ends earlier.
+    /// The limits of one batch: rows, and bytes of rows.
     private static let rowsPerBatch = 1000
     private static let bytesPerBatch = 2 * 1024 * 1024
-    /// Batches planned before the first of them is written, and batches written in one transaction. The more, the fewer
-    /// pages are written twice; each takes some 3 MiB of memory.
+    /// The maximum number of batches planned ahead, and of batches written in one transaction. Larger numbers write
+    /// fewer pages twice; each batch takes some 3 MiB of memory.
     static let batchesAhead = 4
-    /// Parts of a batch that are planned at once at most: each has a snapshot, of which searches need some, and its own deltas,
-    /// of 250 rows then.
+    /// The maximum number of parts of a batch planned in parallel. Each part takes one of the snapshots, which searches
+    /// need too, and its own deltas (of 250 rows at this maximum).
     private static let widthMax = 4
 
-    /// Plans all rows until the consumer closes the stream. Meanwhile the next rows are read.
+    /// Plans all rows until the consumer closes the stream. The next rows are read in parallel.
     func run(into batches: BoundedStream<ImportBatch>) async throws {
-        // Storing takes a processor of its own; where nothing is to be stored, all are for planning.
+        // Storing occupies one processor. If nothing is stored, planning uses all processors.
         let processors = min(ProcessInfo.processInfo.activeProcessorCount, Self.widthMax + 1)
         var width = max(1, processors - 1)
         var rows = try await nextRows()
@@ -55,11 +55,12 @@ struct ImportPipeline: Sendable {
         }
     }
 
-    /// Plans and encodes rows: `width` parts of them at once, each on a thread of its own over a snapshot of its own, since
-    /// they are about different records.
+    /// Plans and encodes rows in `width` parallel parts. Each part has its own thread and snapshot; this is safe
+    /// because rows are about different records.
     private func planned(_ rows: [SourceRow], width: Int) async throws -> ImportBatch {
         try await replica.onReaders { [self] in
-            // Before the snapshots: what changes between the two is taken for later.
+            // Taken before the snapshots: a change between the two counts as a later one, so its rows are planned
+            // again.
             let basis = replica.ownLog.basis(of: id)
             let planner = RowPlanner(replica: replica)
             let share = (rows.count + width - 1) / width
@@ -89,15 +90,15 @@ struct ImportPipeline: Sendable {
     }
 }
 
-/// A source on its way between threads. One call at a time uses it: the next rows are asked for only when those before have
-/// come, and the first pass has ended before the second begins.
+/// Carries a source between threads. Only one call at a time uses it: the pipeline requests rows only after the
+/// previous ones have arrived, and the first pass ends before the second begins.
 final class SourceBox: @unchecked Sendable {
     let source: any RecordSource
     init(_ source: any RecordSource) { self.source = source }
 }
 
 extension SourceRow {
-    /// About as many bytes as it takes in memory and in a delta.
+    /// The approximate bytes of the row in memory and in a delta.
     fileprivate var estimatedSize: Int {
         fields.reduce(64 + localID.utf8.count) { size, field in
             switch field.input {

@@ -4,7 +4,7 @@ import Governance
 import Interchange
 import Store
 
-/// One import: checks every row of a source, then writes what differs.
+/// One import: checks every row of a source, then writes the differences.
 package struct ImportRun: Sendable {
     private let replica: Replica
     private let source: SourceBox
@@ -22,7 +22,7 @@ package struct ImportRun: Sendable {
     ///
     /// - Parameters:
     ///   - kind: The kind of all rows.
-    ///   - keyColumn: The column with the records' own ids.
+    ///   - keyColumn: The column with the records' local ids.
     ///   - isDryRun: True to write nothing.
     ///   - flag: Set when the import is cancelled.
     package init(
@@ -45,9 +45,9 @@ package struct ImportRun: Sendable {
 
     private var name: String { source.source.name }
 
-    /// Runs both passes; the second only where no row is rejected.
+    /// Runs both passes; the second only if no row is rejected.
     ///
-    /// - Throws: ``Failure``. Of one that comes after something was written, the details tell what.
+    /// - Throws: ``Failure``. If something was written before it, its details report the numbers of rows.
     package func run() async throws -> ImportOutcome {
         var outcome = ImportOutcome()
         do {
@@ -61,7 +61,7 @@ package struct ImportRun: Sendable {
 
     // MARK: - The first pass
 
-    /// The source's hash and encoding, and every row checked.
+    /// Determines the source's hash and encoding, and checks every row.
     private func check() async throws -> ImportOutcome {
         let name = name
         do {
@@ -109,7 +109,8 @@ package struct ImportRun: Sendable {
         return outcome
     }
 
-    /// An export names each record's owner; what belongs to another member is not loaded as one's own.
+    /// The name of the other member that owns the row's record; nil if there is none. An export names each record's
+    /// owner, and an import must not copy another member's records.
     private func foreignOwner(of row: SourceRow) -> String? {
         guard let owner = row.owner else { return nil }
         let folded = NameFolding.fold(owner)
@@ -137,7 +138,7 @@ package struct ImportRun: Sendable {
 
     // MARK: - The second pass
 
-    /// Plans every row over what is held, and writes what differs, in deltas of this import.
+    /// Compares every row with the held records, and writes the differences in deltas of this import.
     private func write(_ outcome: inout ImportOutcome) async throws {
         let total = source.source.rowCount
         try Replica.translatingInterchange { try source.source.begin() }
@@ -173,7 +174,7 @@ package struct ImportRun: Sendable {
         Failure(.fileChanged, "\(name) has changed while it was read; \(hasWritten ? "import it again" : "try again")")
     }
 
-    /// A failure that ends the second pass, with what was written until then.
+    /// The failure that ends the second pass, with details of the rows written before it.
     private func failure(_ error: any Error, tally: ImportTally, hasWritten: Bool) -> Failure {
         let failure = Failure(cause: error)
         guard hasWritten else { return failure }

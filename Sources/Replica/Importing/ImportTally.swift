@@ -19,9 +19,9 @@ package struct ImportTally: Hashable, Sendable {
 
 /// The outcome of an import.
 package struct ImportOutcome: Sendable {
-    /// Rows that were compared, and written where they differ.
+    /// Rows that were compared, and written if they differ.
     package internal(set) var tally = ImportTally()
-    /// Rows that cannot be loaded; where there is one, nothing is written.
+    /// The number of rows that cannot be loaded; if there is one, nothing is written.
     package internal(set) var rejectedCount = 0
     /// The first of them: `file:line:column: field: code: text (value)`.
     package internal(set) var rejects: [String] = []
@@ -29,9 +29,9 @@ package struct ImportOutcome: Sendable {
     package internal(set) var blankCount = 0
     /// The source's encoding and how it was determined; nil before the source was read.
     package internal(set) var encoding: (name: String, knownBy: String)?
-    /// The import's id, 16 bytes; nil where nothing was written.
+    /// The import's id, 16 bytes; nil if nothing was written.
     package internal(set) var id: [UInt8]?
-    /// True if it was stopped on request. What is written until then is whole, and counted.
+    /// True if it was stopped on request. The transactions before the stop are durable and counted.
     package internal(set) var isInterrupted = false
 
     /// An outcome before anything is read.
@@ -44,7 +44,7 @@ package struct ImportOutcome: Sendable {
         return outcome
     }
 
-    /// Rejects listed at most; all are counted.
+    /// The maximum number of listed rejects; all are counted.
     package static let rejectsListedMax = 20
 
     mutating func reject(_ reject: String) {

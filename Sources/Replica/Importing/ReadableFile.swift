@@ -1,11 +1,11 @@
 import Glibc
 import Interchange
 
-/// An open file whose bytes are read by one reader at a time: a regular file in place, a pipe, or an unnamed copy.
+/// An open file that one reader reads at a time: a regular file, a pipe, or an unnamed copy.
 package final class ReadableFile: Sendable {
-    /// For reading.
+    /// Open for reading.
     package let descriptor: CInt
-    /// The size in bytes; nil for a stream, which can be read once and whose length is unknown.
+    /// The size in bytes; nil for a stream, which has an unknown length and can be read only once.
     package let byteCount: Int?
     /// The file's name in messages.
     package let name: String
@@ -14,9 +14,9 @@ package final class ReadableFile: Sendable {
     /// Takes an open file.
     ///
     /// - Parameters:
-    ///   - descriptor: Closed with this.
+    ///   - descriptor: The descriptor; this object closes it.
     ///   - name: The file's name in messages.
-    ///   - isStream: True to read it once and from where it stands, as a pipe.
+    ///   - isStream: True to read it once and from its present position, as a pipe.
     package init(owning descriptor: CInt, name: String, isStream: Bool = false) {
         self.descriptor = descriptor
         self.name = name
@@ -28,7 +28,7 @@ package final class ReadableFile: Sendable {
 
     /// Opens a regular file.
     ///
-    /// - Throws: ``Failure`` with ``Reason/fileUnreadable``, also for what is no regular file.
+    /// - Throws: ``Failure`` with ``Reason/fileUnreadable``, also if the path is not a regular file.
     package convenience init(path: String, name: String) throws {
         let descriptor: CInt
         do {
@@ -41,7 +41,7 @@ package final class ReadableFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// True if a regular file was written to since it was opened, as far as its size and the time of its last change tell.
+    /// True if the size or modification time of a regular file has changed since it was opened.
     package var hasChanged: Bool {
         var status = stat()
         guard let byteCount, fstat(descriptor, &status) == 0 else { return false }
@@ -49,8 +49,8 @@ package final class ReadableFile: Sendable {
             || (status.st_mtim.tv_sec, status.st_mtim.tv_nsec) != changedAt
     }
 
-    /// The next bytes, into memory that is given; 0 at the end. Blocks while a pipe has none, until `isCancelled` says that they
-    /// are not wanted any more.
+    /// Reads the next bytes into `buffer` and returns their number; 0 at the end. Blocks while a pipe is empty, until
+    /// `isCancelled` returns true.
     ///
     /// - Throws: ``Failure`` with ``Reason/fileUnreadable``; `CancellationError`.
     package func read(into buffer: UnsafeMutableRawBufferPointer, isCancelled: () -> Bool) throws -> Int {
@@ -67,10 +67,10 @@ package final class ReadableFile: Sendable {
         }
     }
 
-    /// How long a read waits before it looks whether it is cancelled.
+    /// The time that a read waits before it checks for cancellation.
     private static let patienceMilliseconds: CInt = 100
 
-    /// A reader of its own of the file's bytes, from the beginning.
+    /// A separate reader of the file's bytes, from the beginning.
     ///
     /// - Throws: ``Failure`` with ``Reason/fileUnreadable``.
     func input() throws -> InputFile {

@@ -2,34 +2,34 @@ package import Catalog
 package import Interchange
 import OpenSSLKit
 
-/// Rows of records from outside, which an import reads twice: to check all of them, and then to write what differs.
+/// External rows of records. An import reads them twice: first to check all of them, then to write the differences.
 ///
-/// One task drives it. Present sources are tables (``TableSource``); records in another form are one more source.
+/// One task at a time uses it. ``TableSource`` reads tables; other forms of records can be further sources.
 package protocol RecordSource: AnyObject {
     /// The source's name in messages.
     var name: String { get }
-    /// Bytes in all.
+    /// The total number of bytes.
     var byteCount: Int { get }
     /// Bytes read in the present pass.
     var bytesRead: Int { get }
-    /// Rows that the present pass has skipped since they have no content.
+    /// Rows without content that the present pass has skipped.
     var blankCount: Int { get }
-    /// Rows that the present pass has come to, rejected ones included.
+    /// Rows that the present pass has read, including rejected ones.
     var rowCount: Int { get }
-    /// The encoding of the source's text; nil before ``begin()``, and for sources that have but one encoding.
+    /// The encoding of the source's text; nil before ``begin()``, and for sources with a fixed encoding.
     var encoding: (name: String, knownBy: String)? { get }
     /// SHA-256 of all its bytes; known after the first ``begin()``.
     var fingerprint: Hash256 { get }
     /// True if the source has changed since it was opened.
     var hasChanged: Bool { get }
 
-    /// Begins a pass: the first, and then the second.
+    /// Begins the first or the second pass.
     ///
-    /// - Throws: `InterchangeError` or ``Failure`` for what makes the source unreadable.
+    /// - Throws: `InterchangeError` or ``Failure`` if the source is unreadable.
     func begin() throws
-    /// The next row of the pass, or why it is rejected; nil at the end.
+    /// The next row of the pass, or the reason of its rejection; nil at the end.
     ///
-    /// - Throws: `InterchangeError` for what makes the rest unreadable, also where reading was cancelled.
+    /// - Throws: `InterchangeError` if the rest is unreadable or reading was cancelled.
     func next() throws -> SourceEvent?
 }
 
@@ -56,8 +56,8 @@ package final class TableSource: RecordSource {
     /// Opens a table.
     ///
     /// - Parameters:
-    ///   - format: Nil to take it from the name, or else from the first bytes.
-    ///   - encoding: Nil to find it out.
+    ///   - format: Nil to determine it from the name, else from the first bytes.
+    ///   - encoding: Nil to detect it.
     ///   - isCancelled: Asked before each read.
     /// - Throws: ``Failure`` with ``Reason/unknownFormat`` or ``Reason/fileUnreadable``.
     package init(
@@ -81,7 +81,7 @@ package final class TableSource: RecordSource {
         self.format = format
     }
 
-    /// JSON by its first character; nil where that does not tell.
+    /// JSON if the first character tells so; else nil.
     private static func format(bytesOf input: InputFile) throws -> SourceFormat? {
         try Replica.translatingInterchange {
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
@@ -99,7 +99,7 @@ package final class TableSource: RecordSource {
 
     package func begin() throws {
         if let survey {
-            // The first pass's reader gives away what it knows of the keys.
+            // The new reader takes over the key data of the first pass's reader.
             reader = try SourceReader(file: input, survey: survey, format: format, options: options, after: reader)
             return
         }
@@ -114,7 +114,7 @@ package final class TableSource: RecordSource {
     package func next() throws -> SourceEvent? { try reader?.next() }
 }
 
-/// SHA-256 of the bytes that it is given.
+/// The SHA-256 of added bytes.
 private final class SHA256Stream {
     private var hasher = SHA256Hasher()
     func update(_ bytes: UnsafeRawBufferPointer) { hasher.update(bytes) }

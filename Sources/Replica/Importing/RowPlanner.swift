@@ -3,7 +3,7 @@ import DeltaLog
 import Interchange
 import Store
 
-/// Makes operations of rows: each row is compared with the record that it is about, and only what differs is written.
+/// Converts rows to operations: it compares each row with its record, and writes only the differences.
 struct RowPlanner: Sendable {
     let replica: Replica
 
@@ -51,7 +51,7 @@ struct RowPlanner: Sendable {
         return (drafts, tally)
     }
 
-    /// An empty cell takes a value away, and says nothing where there is none.
+    /// An empty cell removes a value, and changes nothing if there is none.
     private static func change(_ field: SourceField, over view: RecordView?) -> (FieldPath, FieldChange)? {
         switch field.input {
         case .absent:

@@ -1,10 +1,10 @@
 import Glibc
 
-/// A copy, in the data folder, of bytes that come once and are read twice. It has no name, so that nothing of it is left
-/// when the process ends.
+/// A copy in the data folder of bytes that arrive once and are read twice. The file has no name, so nothing remains of
+/// it when the process ends.
 ///
-/// Memory: none of its own. The copy may take half of the room that the folder's disk has, so that a pipe without an end fills
-/// no disk.
+/// It buffers nothing in memory. The copy may take half of the free room on the folder's disk, so that an endless pipe
+/// cannot fill the disk.
 package final class SpoolFile {
     private let folder: String
     private let name: String
@@ -13,13 +13,13 @@ package final class SpoolFile {
     /// Bytes written.
     package private(set) var byteCount = 0
 
-    /// The block size for callers that gather bytes; each write checks the free room once.
+    /// The block size for callers that collect bytes; each write checks the free room once.
     package static let blockBytes = 1 << 20
 
     /// Begins a copy.
     ///
     /// - Parameter name: The name of the copied file in messages.
-    /// - Throws: ``Failure`` where the disk refuses.
+    /// - Throws: ``Failure`` if the disk refuses.
     package init(in folder: DataFolder, name: String) throws {
         self.folder = folder.spool
         self.name = name
@@ -37,7 +37,8 @@ package final class SpoolFile {
 
     /// Appends bytes.
     ///
-    /// - Throws: ``Failure``: ``Reason/noRoom`` where the copy would take more than half of the room, and what the disk refuses.
+    /// - Throws: ``Failure``: ``Reason/noRoom`` if the copy would take more than half of the room; others if the disk
+    ///   refuses.
     package func write(_ bytes: UnsafeRawBufferPointer) throws {
         try requireRoom(for: bytes.count)
         var written = 0

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Carries elements from one producer to one consumer, in order and with back-pressure: the producer suspends while as many
-/// elements, or as many bytes, are held as may be.
+/// Carries elements from one producer to one consumer, in order and with back-pressure: the producer suspends while the
+/// stream holds the maximum number of elements or bytes.
 ///
-/// Cancellation of a task ends no wait here: a producer that is cancelled can still send what it came to. The consumer ends
+/// Cancellation of a task ends no wait here, so a cancelled producer can still send its last results. The consumer ends
 /// the producer with ``close()``.
 package final class BoundedStream<Element: Sendable>: Sendable {
     private struct State {
@@ -11,13 +11,13 @@ package final class BoundedStream<Element: Sendable>: Sendable {
         var byteCount = 0
         /// How the producer ended; nil while more may come.
         var end: Result<Void, any Error>?
-        /// True once the consumer takes nothing more.
+        /// True after the consumer has closed the stream.
         var isClosed = false
         /// True if ``wake()`` was called since the last take.
         var isWoken = false
-        /// Waits for room.
+        /// The producer that waits for room.
         var sending: CheckedContinuation<Void, Never>?
-        /// Waits for an element, the end, or to be woken.
+        /// The consumer that waits for an element, the end, or a wake-up.
         var taking: CheckedContinuation<Void, Never>?
     }
 
@@ -49,9 +49,9 @@ package final class BoundedStream<Element: Sendable>: Sendable {
         return state.taking.take()
     }
 
-    /// Sends an element, and suspends until there is room for another one.
+    /// Sends an element, then suspends until there is room for another one.
     ///
-    /// - Throws: `CancellationError` where the consumer takes nothing more.
+    /// - Throws: `CancellationError` if the consumer has closed the stream.
     package func send(_ element: Element) async throws {
         state.withLock { append(element, &$0) }?.resume()
         await withCheckedContinuation { continuation in
@@ -65,14 +65,14 @@ package final class BoundedStream<Element: Sendable>: Sendable {
         if state.withLock({ $0.isClosed }) { throw CancellationError() }
     }
 
-    /// Sends an element if there is room for it now; else it is dropped. For code that cannot suspend.
+    /// Sends an element if there is room for it now, else drops it. For code that cannot suspend.
     package func offer(_ element: Element) {
         state.withLock { state in hasRoom(state) ? append(element, &state) : nil }?.resume()
     }
 
-    /// Ends the stream behind its last element.
+    /// Ends the stream after its last element.
     ///
-    /// - Parameter end: The error that the consumer gets there, or none.
+    /// - Parameter end: The error that the consumer gets at the end, or none.
     package func finish(_ end: Result<Void, any Error>) {
         state.withLock { state in
             state.end = end
@@ -96,11 +96,11 @@ package final class BoundedStream<Element: Sendable>: Sendable {
         }
     }
 
-    /// The next elements: those that are there, or the first that comes.
+    /// The next elements: those held now, or else the first that arrives.
     ///
-    /// - Parameter count: Elements taken at most.
-    /// - Returns: Nil at the end; empty where ``wake()`` was called and none is there.
-    /// - Throws: The error that the stream was finished with, behind the last element.
+    /// - Parameter count: The maximum number of elements.
+    /// - Returns: Nil at the end; empty if ``wake()`` was called and no element is held.
+    /// - Throws: The error of ``finish(_:)``, after the last element.
     package func take(upTo count: Int = .max) async throws -> [Element]? {
         await withCheckedContinuation { continuation in
             let isReady = state.withLock { state in
@@ -124,7 +124,7 @@ package final class BoundedStream<Element: Sendable>: Sendable {
         return nil
     }
 
-    /// Tells the producer that nothing more is taken. What is held is dropped.
+    /// Ends the stream for the producer, and drops the held elements.
     package func close() {
         state.withLock { state in
             state.isClosed = true
@@ -134,10 +134,10 @@ package final class BoundedStream<Element: Sendable>: Sendable {
         }?.resume()
     }
 
-    /// Runs a producer as a child of this task while a consumer takes what it sends. When the consumer returns or throws, the
-    /// stream is closed, the producer is cancelled, and its end is awaited.
+    /// Runs a producer as a child of this task while a consumer takes its elements. When the consumer returns or
+    /// throws, this closes the stream, cancels the producer and waits for its end.
     ///
-    /// - Throws: What the consumer throws. It gets the producer's error from ``take(upTo:)``.
+    /// - Throws: The errors of the consumer, which gets the producer's error from ``take(upTo:)``.
     package func connect<Result>(
         from produce: @escaping @Sendable (BoundedStream<Element>) async throws -> Void,
         to consume: (BoundedStream<Element>) async throws -> Result

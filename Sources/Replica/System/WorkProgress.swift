@@ -1,14 +1,14 @@
 import Synchronization
 
-/// How far a long piece of work has come.
+/// The progress of a long piece of work.
 package struct WorkProgress: Codable, Hashable, Sendable {
-    /// What is being done.
+    /// The present kind of work.
     package enum Phase: String, Codable, Sendable {
-        /// A file comes over the socket; counts bytes.
+        /// A file is received over the socket; counts bytes.
         case receiving
         /// A file is checked; counts bytes.
         case checking
-        /// Rows are compared with the directory, and what differs is written; counts rows.
+        /// Rows are compared with the directory, and differences are written; counts rows.
         case writing
         /// Derived tables are rebuilt; counts operations.
         case rebuilding
@@ -19,9 +19,9 @@ package struct WorkProgress: Codable, Hashable, Sendable {
     }
 
     package let phase: Phase
-    /// How many are done, 0 or more; never less than before in the same phase.
+    /// The number of finished units, 0 or more; it never decreases within a phase.
     package let done: Int
-    /// How many there are in all; nil where that is not known.
+    /// The total number of units; nil if unknown.
     package let total: Int?
 
     package init(_ phase: Phase, done: Int, total: Int?) {
@@ -31,7 +31,7 @@ package struct WorkProgress: Codable, Hashable, Sendable {
     }
 }
 
-/// Passes on the progress of one piece of work: the first report of each phase, and then about four a second.
+/// Forwards the progress of one piece of work: the first report of each phase, then about four per second.
 package final class ProgressReporter: Sendable {
     private let receive: @Sendable (WorkProgress) -> Void
     private let last = Mutex<(phase: WorkProgress.Phase, time: ContinuousClock.Instant)?>(nil)
@@ -39,10 +39,10 @@ package final class ProgressReporter: Sendable {
     /// The time between two reports of a phase.
     private static let interval = Duration.milliseconds(250)
 
-    /// - Parameter receive: Takes what is passed on, on the thread that reports. It must not block.
+    /// - Parameter receive: Receives the forwarded reports on the reporting thread. It must not block.
     package init(_ receive: @escaping @Sendable (WorkProgress) -> Void) { self.receive = receive }
 
-    /// Reports; costs one look at the clock where nothing is passed on.
+    /// Reports progress. A report that is not forwarded costs one reading of the clock.
     package func report(_ phase: WorkProgress.Phase, done: Int, total: Int?) {
         let now = ContinuousClock.now
         let isDue = last.withLock { last in

@@ -1,8 +1,8 @@
-/// A dictionary that forgets what was not asked for lately, so that no peer can fill the memory with what it names.
+/// A dictionary of bounded weight: entries without recent use are dropped, so no peer can fill the memory.
 ///
-/// Two generations: when the younger one is full it takes the place of the older one, whose entries are forgotten unless they
-/// were asked for meanwhile. So at most twice ``weightMax`` is kept, and whatever was asked for among the last entries that
-/// weigh so much is there.
+/// There are two generations. When the younger one is full, it replaces the older one, and the entries of the older one
+/// are dropped. An entry of the older generation that is looked up moves to the younger one. So at most twice
+/// ``weightMax`` is kept. The most recently used entries are present, up to a total weight of ``weightMax``.
 struct BoundedCache<Key: Hashable, Value> {
     /// The weight of one generation; the unit is that of ``insert(_:for:weight:)``.
     let weightMax: Int
@@ -26,7 +26,8 @@ struct BoundedCache<Key: Hashable, Value> {
         return entry.value
     }
 
-    /// Keeps a value, in the place of the one kept for the key. One that weighs more than ``weightMax`` is not kept.
+    /// Keeps a value and replaces any earlier value of the key. A value that weighs more than ``weightMax`` is not
+    /// kept.
     mutating func insert(_ value: Value, for key: Key, weight: Int) {
         remove(key)
         guard weight <= weightMax else { return }
@@ -38,7 +39,7 @@ struct BoundedCache<Key: Hashable, Value> {
         youngWeight += weight
     }
 
-    /// Forgets a key; what was kept for it.
+    /// Removes a key and returns its value, if there was one.
     @discardableResult
     mutating func remove(_ key: Key) -> Value? {
         if let entry = young.removeValue(forKey: key) {

@@ -1,4 +1,4 @@
-/// Writes the numbers that rows hold, seven bits a byte, the low ones first, into memory that has room for all of them.
+/// Writes the numbers that rows hold as varints (seven bits a byte, low bits first). The memory must have room for all.
 struct ByteWriter {
     /// Bytes of the longest number.
     static let varintBytesMax = 10
@@ -34,9 +34,9 @@ struct ByteWriter {
     }
 }
 
-/// Reads what ``ByteWriter`` wrote, and the framing of protobuf messages. Never reads beyond its stretch.
+/// Reads the output of ``ByteWriter``, and the framing of protobuf messages. Never reads beyond its range.
 struct ByteReader {
-    /// The bytes are not what was written.
+    /// The bytes do not have the expected format.
     struct Damage: Error {}
 
     let bytes: UnsafeRawBufferPointer
@@ -79,7 +79,7 @@ struct ByteReader {
         return UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: range.lowerBound, as: UInt64.self))
     }
 
-    /// A length and so many bytes.
+    /// A length and that number of bytes.
     mutating func byteRange() throws(Damage) -> Range<Int> {
         guard let count = Int(exactly: try varint()) else { throw Damage() }
         return try skip(count)

@@ -1,22 +1,22 @@
 import GRDB
 
-/// The tables of the catalog itself, and how files of earlier formats are brought up to date.
+/// The tables of the database, and the migrations of earlier formats.
 ///
-/// **Truth**: ``truth``, of which `refusal` and `peer` are what peers told. **Derived** from it, and rebuilt by
-/// ``Store/rebuild(applier:progress:)``: ``catalog``, which holds the state of the records, and the tables of the
+/// **Truth**: ``truth``, in which `refusal` and `peer` record the contacts with peers. **Derived** from it, and rebuilt
+/// by ``Store/rebuild(applier:progress:)``: ``catalog``, which holds the state of the records, and the tables of the
 /// projections (``Projection``), which can also be rebuilt one by one.
 enum DatabaseSchema {
-    /// Tells SQLite files of this program from others ("Hans").
+    /// Distinguishes SQLite files of this program from others ("Hans").
     static let applicationID: Int64 = 0x4861_6E73
-    /// The format of the tables that this program writes. A file with a newer one is refused; an older one is brought up
-    /// to date. The tables of a projection have a version of their own.
+    /// The format of the tables that this program writes. A file with a newer format is refused; an older one is
+    /// migrated. Each projection has a separate version for its tables.
     static let format: Int64 = 5
-    /// The oldest format that can be.
+    /// The oldest format that this program reads.
     static let formatMin: Int64 = 1
     /// The first format with the table ``projection``.
     static let projectionFormatMin: Int64 = 5
 
-    /// A new file gets the tables of today at once; the steps after the first find it up to date.
+    /// A new file gets the current tables in the first step; the later steps then do nothing.
     static let migrator: DatabaseMigrator = {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1: log and directory") { database in
@@ -42,7 +42,7 @@ enum DatabaseSchema {
         }
         register("3: what is derived is a function of the deltas held", format: 3, &migrator) { database in
             try database.execute(sql: withoutTraces)
-            // Earlier formats indexed all live operations of wide records, and compared all their values.
+            // Earlier formats indexed and compared all live operations of wide records.
             try projection.create(in: database)
             for name in [ProjectionName.search, .conflicts] { try note(name, version: 0, in: database) }
         }
@@ -70,7 +70,7 @@ enum DatabaseSchema {
         }
     }
 
-    /// Notes the version by which a projection's tables are made, unless one is noted already.
+    /// Records the version of a projection's tables, unless a version is recorded already.
     private static func note(_ name: ProjectionName, version: Int, in database: Database) throws {
         try database.execute(
             sql: "INSERT OR IGNORE INTO projection(name, version, cursor) VALUES(?, ?, NULL)",
@@ -78,10 +78,10 @@ enum DatabaseSchema {
         )
     }
 
-    /// Rows are as small as they can be, since a million of them count: hashes are blobs, what repeats is a number.
+    /// Rows are compact, because a database has millions of them: hashes are blobs, and repeated values are numbers.
     ///
-    /// An operation that creates a record cites nothing, so its envelope is that of every other record with the same
-    /// fields but for the record's key. What follows the key, its shape, is kept once (``Shapes``).
+    /// An operation that creates a record cites nothing. Its envelope differs only by the record's key from those of
+    /// other records with the same fields. The bytes after the key, the shape, are stored once (``Shapes``).
     static let truth = [
         Table("meta", "(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"),
         Table("statement", "(id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID"),
@@ -124,12 +124,13 @@ enum DatabaseSchema {
         ),
     ]
 
-    /// All headers of a log begin with the same alliance, author and incarnation: those bytes, its `start`, are kept once.
-    /// Nearly all that list no fields end with the organization of the first: its `finish`, which `delta.cut` says was left
-    /// out. `delta.header` holds the rest. A log that format 1 began has neither, and whole headers.
+    /// All headers of a log begin with the same alliance, author and incarnation. These bytes are stored once, in
+    /// `start`. Most headers that list no fields end with the organization of the first header. These bytes are stored
+    /// once, in `finish`; `delta.cut` tells that they were left out. `delta.header` holds the rest. A log begun by
+    /// format 1 has neither, and its rows hold whole headers.
     ///
-    /// `bound` is the last sequence of the log by which what is derived stands; NULL for all. It is set by
-    /// ``Store/relimit(_:to:applier:)`` and stays in a rebuild.
+    /// `bound` is the last sequence of the log that derived data includes; NULL for all.
+    /// ``Store/relimit(_:to:applier:)`` sets it, and a rebuild keeps it.
     static let log = Table(
         "log",
         """
@@ -152,13 +153,13 @@ enum DatabaseSchema {
             FROM delta;
         """
 
-    /// The state of the catalog. A rebuild empties these tables; numbers given to logs stay.
+    /// The state of the catalog. A rebuild empties these tables; the numbers of logs stay.
     ///
-    /// The writer looks up numbers of paths by `field_path` instead of holding all paths in memory: peers choose how many
-    /// there are. `record.short` is the first 4 bytes of the record's id, and `rest` the other 28. The index on it has no
-    /// room for more: at a million records its leaves are what a batch of new ones writes to most. The columns `kind`,
-    /// `shown` and `trouble` of `record` belong to projections. A record that is derived again gives up its dangling
-    /// references, by `waiting_record`.
+    /// The writer looks up numbers of paths by `field_path` instead of holding all paths in memory: peers choose how
+    /// many there are. `record.short` is the first 4 bytes of the record's id, and `rest` the other 28. The index on
+    /// `short` is kept small: at a million records, a batch of new records writes mostly to its leaves. The columns
+    /// `kind`, `shown` and `trouble` of `record` belong to projections. When a record is derived again, its dangling
+    /// references are removed by the index `waiting_record`.
     static let catalog = [
         Table(
             "field",
@@ -171,7 +172,7 @@ enum DatabaseSchema {
             "(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE)",
             order: "number"
         ),
-        // A kind that no record is of any more may have its number still.
+        // A kind without records may still have its number.
         Table(
             "kind",
             "(number INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE)",
@@ -222,14 +223,14 @@ enum DatabaseSchema {
     /// The columns of ``record`` that belong to the catalog; the projections own the others.
     static let recordColumns = ["id", "short", "owner", "rest", "state", "key"]
 
-    /// The version by which each projection is made, and its cursor (``Projections``).
+    /// The version and the cursor of each projection (``Projections``).
     static let projection = Table(
         "projection",
         "(name TEXT PRIMARY KEY, version INTEGER NOT NULL, cursor INTEGER) WITHOUT ROWID"
     )
 
-    /// Earlier formats kept the kind of a record that is no longer shown, and counts of what is no longer there: whether they
-    /// did depended on the order in which deltas came.
+    /// Earlier formats could keep the kind of a record that is no longer visible, and counts of zero. This depended on
+    /// the order in which deltas arrived.
     private static let withoutTraces = """
         UPDATE record SET kind = 0 WHERE shown = 0 AND kind != 0;
         DELETE FROM tally WHERE shown = 0;

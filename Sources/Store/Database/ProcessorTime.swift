@@ -1,8 +1,8 @@
 import Foundation
 
-/// The processor's time that this thread has used.
+/// The processor time that this thread has used.
 enum ProcessorTime {
-    /// In microseconds, from an arbitrary start; it never gets less.
+    /// In microseconds, from an arbitrary start; it never decreases.
     static var microseconds: UInt64 {
         var time = timespec()
         // This clock is always there on Linux; the call fails for an unknown clock only.

@@ -1,7 +1,7 @@
-/// Finds rows by whatever names them, for those who look for many in the order in which they came, as a file's that is loaded
-/// again. After two that are neighbours the next ones are read by going on, which costs a fraction of looking each up.
+/// Finds rows by any key. It is fast for many lookups in the order of the rows' numbers, as when a file is imported
+/// again. After two adjacent rows, a cursor reads the next ones, which costs a fraction of a lookup each.
 final class RowsInTurn<Row> {
-    /// Gives the rows behind a number, ascending.
+    /// The statement that gives the rows after a number, ascending.
     private let following: StaticString
     private let read: (SQL) throws -> Row
     private let number: (Row) -> Int64
@@ -18,9 +18,9 @@ final class RowsInTurn<Row> {
 
     deinit { cursor?.reset() }
 
-    /// The row that is wanted; nil where there is none.
+    /// The requested row; nil if there is none.
     ///
-    /// - Parameter lookUp: Finds it wherever it is.
+    /// - Parameter lookUp: Finds the row by its key.
     func find(_ session: Session, isWanted: (Row) -> Bool, lookUp: () throws -> Row?) throws -> Row? {
         if let cursor, next == nil {
             if try cursor.step() { next = try read(cursor) } else { self.cursor = nil }

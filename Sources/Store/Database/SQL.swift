@@ -5,8 +5,8 @@ import GRDBSQLite
 
 /// A prepared statement, driven through SQLite's own calls.
 ///
-/// GRDB prepares, caches and finalizes it. Its own way to bind arguments and read rows makes an array and a value for
-/// each column; here bytes go to and from SQLite without either, since several statements run for every operation.
+/// GRDB prepares, caches and finalizes it. GRDB's binding and row reading allocate an array and a value for each
+/// column. This type avoids both, because several statements run for every operation.
 final class SQL {
     private let statement: Statement
     private let handle: OpaquePointer
@@ -44,7 +44,7 @@ final class SQL {
 
     @discardableResult
     func bind(_ position: Int32, _ bytes: UnsafeRawBufferPointer) -> SQL {
-        // No address means NULL to SQLite, and an empty array may have none.
+        // SQLite takes a null address as NULL, and an empty array may have a null address.
         if bytes.isEmpty {
             sqlite3_bind_zeroblob(handle, position, 0)
         } else {
@@ -75,7 +75,7 @@ final class SQL {
         hash.withUnsafeBytes { bind(position, $0) }
     }
 
-    /// UTF-8, as text.
+    /// Binds UTF-8 bytes as text.
     @discardableResult
     func bind(_ position: Int32, text bytes: [UInt8]) -> SQL {
         _ = bytes.withUnsafeBytes { buffer in
@@ -107,7 +107,7 @@ final class SQL {
         return self
     }
 
-    /// Moves to the next row; false behind the last.
+    /// Moves to the next row; false after the last.
     func step() throws -> Bool {
         isRunning = true
         switch sqlite3_step(handle) {
@@ -132,13 +132,13 @@ final class SQL {
         while try step() {}
     }
 
-    /// The first row, read by `row`; nil where there is none.
+    /// The first row, read by `row`; nil if there is none.
     func first<Result>(_ row: (SQL) throws -> Result) throws -> Result? {
         defer { reset() }
         return try step() ? try row(self) : nil
     }
 
-    /// Every row, read by `row`. For results that are known to be few.
+    /// Every row, read by `row`. For results that are known to be small.
     func all<Result>(_ row: (SQL) throws -> Result) throws -> [Result] {
         defer { reset() }
         var results: [Result] = []
@@ -149,7 +149,7 @@ final class SQL {
     func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
     func int(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
 
-    /// The bytes of a column; they are gone with the next step.
+    /// The bytes of a column; they are valid until the next step.
     func withBytes<Result>(_ column: Int32, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         let start = sqlite3_column_blob(handle, column)
         return try body(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
@@ -170,7 +170,7 @@ final class SQL {
     private func hasSameColumn(_ column: Int32, as other: SQL) -> Bool {
         let type = sqlite3_column_type(handle, column)
         guard type == sqlite3_column_type(other.handle, column) else { return false }
-        // As bytes, a number would be made a text first.
+        // SQLite would convert a number to text to give its bytes.
         if type == SQLITE_INTEGER { return int(column) == other.int(column) }
         return withBytes(column) { bytes in other.withBytes(column) { bytes.hasSameBytes(as: $0) } }
     }
@@ -179,7 +179,7 @@ final class SQL {
 
     func text(_ column: Int32) -> String { withBytes(column) { String(decoding: $0, as: UTF8.self) } }
 
-    /// 32 bytes; throws where the column holds anything else.
+    /// A hash of 32 bytes; throws if the column holds anything else.
     func hash(_ column: Int32) throws -> Hash256 {
         guard let hash = withBytes(column, { Hash256($0) }) else { throw StoreError.damaged("a hash of 32 bytes") }
         return hash
@@ -191,9 +191,9 @@ final class SQL {
 final class Session {
     let database: Database
     private let connection: OpaquePointer
-    /// By the address of their text, which is a literal each: cheaper than hashing the text.
+    /// By the address of their text. Each text is a literal, so this is cheaper than hashing it.
     private var statements: [UnsafePointer<UInt8>: SQL] = [:]
-    /// Shapes that were met; a number's bytes never change once they are committed.
+    /// Shapes read so far; the bytes of a number never change after their commit.
     private var shapes = BoundedCache<Int64, [UInt8]>(weightMax: Shapes.cacheBytesMax)
 
     init(_ database: Database) throws {
@@ -204,7 +204,7 @@ final class Session {
         self.connection = connection
     }
 
-    /// The statement, prepared once for each connection and not in use elsewhere.
+    /// A statement that is not in use elsewhere. It is prepared once per connection, unless it is nested.
     func callAsFunction(_ text: StaticString) throws -> SQL {
         if let statement = statements[text.utf8Start], !statement.isRunning { return statement }
         let isNested = statements[text.utf8Start] != nil
@@ -223,13 +223,13 @@ final class Session {
         return bytes
     }
 
-    /// Forgets what a transaction that failed may have read of itself.
+    /// Forgets the shapes that a failed transaction may have read from its own writes.
     func forget() { shapes = BoundedCache(weightMax: Shapes.cacheBytesMax) }
 
-    /// Has SQLite read the schema anew, and with it make its virtual tables anew. FTS5 keeps a table of its pending terms as
-    /// large as the largest transaction has made it, and goes through all of it at each commit.
+    /// Makes SQLite read the schema again and recreate its virtual tables. Otherwise FTS5 keeps its table of pending
+    /// terms at the size of the largest transaction, and scans all of it at each commit.
     ///
-    /// There is no call for that; a change of the schema that is rolled back has it done, and writes nothing.
+    /// SQLite has no call for this. A schema change that is rolled back has this effect and writes nothing.
     func forgetSchema() throws {
         let code = sqlite3_exec(connection, "BEGIN; CREATE TABLE unmade(x); ROLLBACK", nil, nil, nil)
         guard code == SQLITE_OK else {
@@ -239,12 +239,12 @@ final class Session {
         }
     }
 
-    /// A statement whose text is made at run time, not kept.
+    /// A statement whose text is built at run time; it is not cached.
     func dynamic(_ text: String) throws -> SQL {
         SQL(try database.makeStatement(sql: text), connection: connection)
     }
 
-    /// The row id given last.
+    /// The row id of the last insert.
     var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(connection) }
     /// Rows that all statements changed since the connection was opened.
     var totalChanges: Int { Int(sqlite3_total_changes(connection)) }

@@ -4,34 +4,34 @@ import GRDBSQLite
 import Glibc
 import Synchronization
 
-/// The directory's database: the log, and what is derived from it, in one SQLite file in the node's data folder.
+/// The directory's database: the log and the data derived from it, in one SQLite file in the node's data folder.
 ///
-/// Calls block, and may be made from any thread; writes wait for each other, reads see the last committed state and
-/// wait for nobody. Do not call the store from within the body of one of its calls.
+/// Calls block, and any thread may make them. Writes wait for each other; reads see the last committed state and never
+/// wait for writes. Do not call the store from within the body of one of its calls.
 package final class Store: Sendable {
     /// The database's file, in the data folder.
     package static let fileName = "directory.sqlite"
 
-    /// What belongs to the writer's queue.
+    /// State that only the writer's queue may use.
     final class Writer {
         var session: Session?
         var cache: WriterCache?
-        /// Pages in the write-ahead log after the last commit that are not known to be copied back.
+        /// Pages in the write-ahead log after the last commit, as far as they are not known to be copied back.
         var logPages = 0
         var lastCommit = ContinuousClock.now
-        /// True from a load on until what the index has grown to in memory is given up.
+        /// True after a load, until the memory that the index took for it is released.
         var isSwollen = false
-        /// True once the index has been found in as few pieces as it is brought to, and nothing was written since.
+        /// True if merging the index's segments had nothing left to do, and nothing was written since.
         var isOptimized = false
     }
 
     private struct Condition {
-        /// Why nothing more may be written; nil while all is well.
+        /// Why further writes are refused; nil while they are allowed.
         var failure: StoreError?
     }
 
     private let pool: DatabasePool
-    /// Used on the pool's writer queue alone.
+    /// Used only on the pool's writer queue.
     private nonisolated(unsafe) let writer = Writer()
     private let condition = Mutex(Condition())
     private let obstacles: WriteObstacles
@@ -44,8 +44,8 @@ package final class Store: Sendable {
 
     // MARK: - Opening and closing
 
-    /// Creates the database in a folder that exists and has none. When it returns, the tables are on disk; when it throws,
-    /// nothing is left in the folder.
+    /// Creates the database in an existing folder that has none. When this returns, the tables are on disk; when it
+    /// throws, no file of the database is left in the folder.
     ///
     /// - Throws: ``StoreError`` with `alreadyExists`, `readOnly`, `diskFull`, `inputOutput`.
     package static func create(in folder: String, configuration: Configuration = Configuration()) throws -> Store {
@@ -53,7 +53,7 @@ package final class Store: Sendable {
         guard !FileManager.default.fileExists(atPath: path) else {
             throw StoreError(.alreadyExists, "\(folder) holds a directory already")
         }
-        // The file is made first, so that it never has a mode that lets others read it.
+        // Creating the file here ensures that its mode never lets others read it.
         let file = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             throw StoreError(.readOnly, "cannot write in \(folder): check that it exists, its owner and its mode")
@@ -62,18 +62,18 @@ package final class Store: Sendable {
         do {
             return try Store(folder: folder, isNew: true, configuration: configuration)
         } catch {
-            // A half of it would be taken for a directory by the next attempt.
+            // The next attempt would mistake a partial file for a directory.
             for end in ["", "-journal", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + end) }
             throw error
         }
     }
 
-    /// Opens the database of a folder, and brings an older format's tables up to date. No other process may write to it
+    /// Opens the database of a folder and migrates tables of an older format. No other process may write to it
     /// meanwhile.
     ///
-    /// A projection that another version has made is marked for rebuilding; ``rebuildProjectionStep(hasher:)`` does that.
+    /// A projection made by another version is marked for rebuilding by ``rebuildProjectionStep(hasher:)``.
     ///
-    /// - Parameter projectionVersions: For tests: versions in the place of the program's own.
+    /// - Parameter projectionVersions: For tests: versions that replace the program's own.
     /// - Throws: ``StoreError`` with `notADataFolder`, `corrupt`, `olderFormat`, `newerFormat`, `locked`, `readOnly`,
     ///   `diskFull`, `inputOutput`.
     package static func open(
@@ -112,8 +112,8 @@ package final class Store: Sendable {
         }
         try StoreError.mapping {
             try pool.writeWithoutTransaction { database in
-                // GRDB sets NORMAL when it turns the write-ahead log on; with that, a commit may be lost with power: so
-                // before the tables are made, or a store that was answered as created may be none after it.
+                // GRDB sets NORMAL when it enables the write-ahead log, and a power failure may then lose commits. FULL
+                // must be set before the tables are created, because callers rely on a created store.
                 try database.execute(
                     sql: """
                         PRAGMA synchronous = FULL;
@@ -142,14 +142,14 @@ package final class Store: Sendable {
         var result = GRDB.Configuration()
         result.label = "directory"
         result.maximumReaderCount = configuration.readersMax
-        // Of the writer; readers wait for ten seconds (GRDB 7, `DatabasePool.readerConfiguration`).
+        // For the writer only; readers wait for ten seconds (GRDB 7, `DatabasePool.readerConfiguration`).
         result.busyMode = .callback { obstacles.shouldTryAgain(after: $0) }
-        // No foreign keys are declared, so there is nothing to check.
+        // The tables declare no foreign keys.
         result.foreignKeysEnabled = false
         result.prepareDatabase { database in
-            // 4 KiB, SQLite's own size: larger pages waste less on long rows, but each random write to the index on
+            // 4 KiB is SQLite's default. Larger pages waste less on long rows. But each random write to the index on
             // record ids then costs a larger page in the write-ahead log. Measured in Docs/Benchmarks.md: 16 KiB save 5
-            // percent of an import's time and 3 of the file, and make a log of four times the bytes of single edits.
+            // percent of an import's time and 3 percent of the file. They quadruple the log bytes of single edits.
             try database.execute(
                 sql: """
                     PRAGMA page_size = 4096;
@@ -162,13 +162,13 @@ package final class Store: Sendable {
         return result
     }
 
-    /// Has ``Writer/logPages`` kept. It takes the place of SQLite's own hook, which copies the log back but says nothing
-    /// when the disk fails meanwhile.
+    /// Keeps ``Writer/logPages`` current. This replaces SQLite's own hook, which copies the log back but does not
+    /// report a disk failure.
     private func watchLog(_ database: Database) {
         sqlite3_wal_hook(
             database.sqliteConnection,
             { writer, _, _, pages in
-                // The store keeps it for as long as it has the connection.
+                // The store owns the writer for as long as it has the connection.
                 if let writer { Unmanaged<Writer>.fromOpaque(writer).takeUnretainedValue().logPages = Int(pages) }
                 return SQLITE_OK
             },
@@ -176,7 +176,7 @@ package final class Store: Sendable {
         )
     }
 
-    /// Looks at a file before anything may change it.
+    /// Checks a file's format before anything may change it.
     private static func checkFormat(
         _ path: String,
         _ configuration: Configuration,
@@ -219,9 +219,9 @@ package final class Store: Sendable {
         }
     }
 
-    /// Copies the write-ahead log back into the file and closes it. Nothing may be called after it.
+    /// Copies the write-ahead log back into the file and closes the store. Make no call after it.
     package func close() throws {
-        // What cannot be copied back at once stays in the log, and is read from there.
+        // Pages that cannot be copied back now stay in the log, which the next opening reads.
         obstacles.endWaiting()
         try StoreError.mapping {
             try? pool.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
@@ -233,7 +233,7 @@ package final class Store: Sendable {
         }
     }
 
-    /// Copies the write-ahead log back into the file as far as readers allow, and empties it where they allow that.
+    /// Copies the write-ahead log back into the file as far as readers allow, and truncates it if they allow that.
     ///
     /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
     package func checkpoint() throws {
@@ -248,13 +248,13 @@ package final class Store: Sendable {
         }
     }
 
-    /// Pages in the write-ahead log that are not worth copying back while nothing else is to be done.
+    /// Below this number of pages in the write-ahead log, an idle checkpoint is not worth its cost.
     private static let idlePagesMin = 256
 
-    /// Copies the write-ahead log back into the file, as far as readers allow, if nothing was written for a while: else the
-    /// one edit that makes the log too long would wait for all that was loaded before it.
+    /// Copies the write-ahead log back into the file, as far as readers allow, if nothing was written for a while.
+    /// Without this, the edit that exceeds the log's limit would wait for the copy of a whole load.
     ///
-    /// - Returns: Whether there was anything to do.
+    /// - Returns: True if there was work to do.
     /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
     @discardableResult
     package func checkpoint(ifIdleFor pause: Duration) throws -> Bool {
@@ -270,13 +270,13 @@ package final class Store: Sendable {
         }
     }
 
-    /// Pages of the index that one step of ``optimize(ifIdleFor:)`` writes, about: some 20 ms.
+    /// Approximate pages of the index that one step of ``optimize(ifIdleFor:)`` writes: some 20 ms.
     private static let optimizePages = 300
 
-    /// Brings the index for search into fewer pieces, one step, if nothing else was written for a while. A load leaves many;
-    /// without this, the edit that makes them one too many would wait until they are merged.
+    /// Merges segments of the search index, one step, if nothing else was written for a while. A load leaves many
+    /// segments; without this, the edit that exceeds their limit would wait for the merge.
     ///
-    /// - Returns: Whether there is more to do.
+    /// - Returns: True if there is more to do.
     /// - Throws: ``StoreError``. After `inputOutput` the store takes no more writes.
     package func optimize(ifIdleFor pause: Duration) throws -> Bool {
         try refusingAfterFailure {
@@ -287,7 +287,7 @@ package final class Store: Sendable {
                     let before = transaction.session.totalChanges
                     try transaction.session("INSERT INTO search(search, rank) VALUES('merge', ?)")
                         .bind(1, Int64(Self.optimizePages)).run()
-                    // The statement itself counts as one (SQLite's documentation of FTS5, section 6.8).
+                    // The statement itself counts as one change (SQLite's documentation of FTS5, section 6.8).
                     return transaction.session.totalChanges - before >= 2
                 }
                 writer.lastCommit = last
@@ -301,10 +301,10 @@ package final class Store: Sendable {
         }
     }
 
-    /// Looks whether writes are let through, where the last one failed or none was made for a while: an idle store notes
-    /// another program's lock, and finds out that a disk has room again. It waits for no lock.
+    /// Tests whether writes succeed, if the last one failed or none was made for a while. So an idle store notices
+    /// another program's lock, and that a disk has room again. It waits for no lock.
     ///
-    /// - Throws: ``StoreError``: what stands in the way. After `inputOutput` the store takes no more writes.
+    /// - Throws: ``StoreError``: the reason that prevents writes. After `inputOutput` the store takes no more writes.
     package func probe(ifIdleFor pause: Duration) throws {
         try refusingAfterFailure {
             try pool.writeWithoutTransaction { database in
@@ -313,7 +313,7 @@ package final class Store: Sendable {
                 let wasOptimized = writer.isOptimized
                 try obstacles.withoutWaiting {
                     try transact(database, whileRebuilding: true) { transaction in
-                        // To take the lock writes nothing; after a failure a page is written as it is.
+                        // Taking the lock writes nothing. After a failure, one page is written unchanged.
                         guard obstacles.hasFailed else { return }
                         try transaction.session("UPDATE meta SET value = value WHERE key = (SELECT min(key) FROM meta)")
                             .run()
@@ -325,10 +325,10 @@ package final class Store: Sendable {
         }
     }
 
-    /// Whether the store can be written now, as far as is known. Waits for nobody.
+    /// Whether the store can be written now, as far as known. Never waits.
     package var health: StoreHealth { obstacles.health(ofDatabase: databasePath) }
 
-    /// Has every wait for another program's lock end, now and later, as if it had been too long: for a process that stops.
+    /// Ends every present and future wait for another program's lock as if it had timed out. For a process that stops.
     package func endWaiting() { obstacles.endWaiting() }
 
     /// The sizes of the file and of its write-ahead log, in bytes.
@@ -342,11 +342,11 @@ package final class Store: Sendable {
 
     // MARK: - Transactions
 
-    /// Runs `body` in one durable transaction: when this returns, what it did is on disk; when it throws, nothing of it
-    /// is kept, unless it throws `inputOutput`.
+    /// Runs `body` in one durable transaction. When this returns, the changes are on disk. When it throws, no change is
+    /// kept, except perhaps after `inputOutput`.
     ///
-    /// - Throws: ``StoreError``, and whatever `body` throws. After `inputOutput` the store takes no more writes, and only
-    ///   the next opening tells whether this one was kept, whole, or not.
+    /// - Throws: ``StoreError``, and any error of `body`. After `inputOutput` the store takes no more writes, and the
+    ///   next opening keeps this one as a whole or not at all.
     package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
         try write(whileRebuilding: false, body)
     }
@@ -362,7 +362,7 @@ package final class Store: Sendable {
         }
     }
 
-    /// Runs `body`, unless the disk has failed before; if it fails now, all later calls are refused with the same error.
+    /// Runs `body`, unless the disk has failed before. If the disk fails now, all later calls throw the same error.
     private func refusingAfterFailure<Result>(_ body: () throws -> Result) throws -> Result {
         if let failure = condition.withLock({ $0.failure }) { throw failure }
         do {
@@ -374,7 +374,7 @@ package final class Store: Sendable {
         }
     }
 
-    /// Rows changed in one transaction from which on it counts as a load: some hundred records. A guess.
+    /// A transaction that changes at least this number of rows counts as a load: some hundred records. A guess.
     private static let loadRowsMin = 2_000
 
     private func transact<Result>(
@@ -405,7 +405,7 @@ package final class Store: Sendable {
                 return .commit
             }
         } catch {
-            // What the caches took in is not in the file.
+            // The caches hold changes that are not in the file.
             writer.cache = nil
             session.forget()
             throw error
@@ -421,7 +421,7 @@ package final class Store: Sendable {
 
     /// Copies a long write-ahead log back, as far as readers allow.
     ///
-    /// - Throws: Where the disk fails: the commit before it was made, but nobody may write to such a disk.
+    /// - Throws: An error if the disk fails. The commit before it is durable, but no later write may go to this disk.
     private func checkpointIfLong(_ database: Database) throws {
         guard writer.logPages >= configuration.checkpointPages else { return }
         try checkpointQuietly(database)
@@ -431,38 +431,38 @@ package final class Store: Sendable {
         do {
             _ = try database.checkpoint(.passive)
         } catch let error as DatabaseError where error.resultCode != .SQLITE_IOERR {
-            // No room, or a reader in the way: the log stays as it is, and the next commit tries again.
+            // No room, or a reader blocks the copy: the log stays as it is, and the next commit tries again.
         }
     }
 
-    /// Runs `body` on a snapshot of what is committed: all its reads see one state, and no writer waits for it.
+    /// Runs `body` on a snapshot of the committed state. All its reads see one state, and no writer waits for it.
     ///
-    /// - Throws: ``StoreError``, and whatever `body` throws.
+    /// - Throws: ``StoreError``, and any error of `body`.
     package func read<Result>(_ body: (ReadTransaction) throws -> Result) throws -> Result {
         try StoreError.mapping {
             try pool.read { database in try body(ReadTransaction(try Session(database))) }
         }
     }
 
-    /// Has the next transaction read anew what the writer keeps in memory.
+    /// Drops the writer's cache; the next transaction reads it again.
     func forgetCaches() {
         pool.writeWithoutTransaction { _ in writer.cache = nil }
     }
 
     // MARK: - For tests
 
-    /// What the writer's transactions did since it began, or since one of them failed.
+    /// The work of the writer's transactions since the store was opened, or since one of them failed.
     package func work() -> StoreWork {
         pool.writeWithoutTransaction { _ in writer.cache?.work ?? StoreWork() }
     }
 
-    /// Bytes that the writer keeps of field paths, about, and the most that it may keep. Whatever peers name, the first stays
-    /// below the second.
+    /// Approximate bytes of field paths that the writer keeps, and the maximum. Peers cannot make it exceed the
+    /// maximum.
     package func fieldCacheBytes() -> (kept: Int, max: Int) {
         pool.writeWithoutTransaction { _ in (writer.cache?.fields.byteCount ?? 0, FieldNames.keptBytesMax) }
     }
 
-    /// Bytes kept of what ``prepare(_:root:)`` made, about, and the most that may be kept.
+    /// Approximate bytes kept from ``prepare(_:root:)``, and the maximum.
     package var preparedBytes: (kept: Int, max: Int) { (ahead.byteCount, 2 * TermsAhead.bytesMax) }
 
     // MARK: - For tools of this target

@@ -1,8 +1,8 @@
 import GRDB
 
-/// Why the directory's database could not do what was asked of it.
+/// Why an operation on the directory's database failed.
 package struct StoreError: Error, Equatable, CustomStringConvertible {
-    /// What kind of failure it is; programs decide by it. More may be added.
+    /// The kind of failure, for decisions in code. More kinds may be added.
     package struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Name: String {
             case notADataFolder, alreadyExists, corrupt, diskFull, readOnly, olderFormat, newerFormat, locked
@@ -11,13 +11,13 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
 
         private let name: Name
 
-        /// There is no directory's database in the folder, or the file is another program's.
+        /// The folder has no directory database, or the file belongs to another program.
         package static let notADataFolder = Code(name: .notADataFolder)
         /// The folder holds a database already, so none is created.
         package static let alreadyExists = Code(name: .alreadyExists)
         /// The file's contents are damaged.
         package static let corrupt = Code(name: .corrupt)
-        /// No room left; nothing of the transaction was kept, and the store may be used on.
+        /// No room is left. Nothing of the transaction was kept, and the store remains usable.
         package static let diskFull = Code(name: .diskFull)
         /// The file or its folder may not be written.
         package static let readOnly = Code(name: .readOnly)
@@ -27,12 +27,12 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
         package static let newerFormat = Code(name: .newerFormat)
         /// Another process has the database in use.
         package static let locked = Code(name: .locked)
-        /// The system could not read or write. **Fatal for the process**: what is on disk is unknown until the file is
-        /// opened anew, and until then this store refuses every write.
+        /// The system could not read or write. **Fatal for the process**: the state of the disk is unknown until the
+        /// file is opened again. This store refuses every write from then on.
         package static let inputOutput = Code(name: .inputOutput)
-        /// What is derived is being made anew; until it is done, nothing else is written.
+        /// Derived data is being rebuilt; no other write is accepted until the rebuild is done.
         package static let rebuilding = Code(name: .rebuilding)
-        /// A projection that a read needs is being rebuilt; it can be read when that is done.
+        /// A projection that the read needs is being rebuilt; it can be read after the rebuild.
         package static let projectionRebuilding = Code(name: .projectionRebuilding)
         /// The store was closed.
         package static let closed = Code(name: .closed)
@@ -44,18 +44,18 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
 
     /// A remedy for damaged data other than a backup.
     package enum Repair: Hashable, Sendable {
-        /// Check the folder, to learn what is damaged.
+        /// Verify the folder to find the damage.
         case verify
-        /// Rebuild what is derived from the log.
+        /// Rebuild the data derived from the log.
         case rebuild
     }
 
     package let code: Code
-    /// What happened, for people.
+    /// A description of the failure, for people.
     package let message: String
-    /// The remedy; nil except with `corrupt`, and nil there where the log itself is damaged.
+    /// The remedy. Set only with `corrupt`, and nil if the log itself is damaged.
     package let repair: Repair?
-    /// The error below it.
+    /// The underlying error.
     package let cause: (any Error)?
 
     init(_ code: Code, _ message: String, repair: Repair? = nil, cause: (any Error)? = nil) {
@@ -65,19 +65,19 @@ package struct StoreError: Error, Equatable, CustomStringConvertible {
         self.cause = cause
     }
 
-    /// True if the process should end rather than go on with this store.
+    /// True if the process should end instead of using this store further.
     package var isFatal: Bool { code == .inputOutput || code == .corrupt }
 
-    /// True if another program's lock was in the way: the same may be tried again, and nothing of it was done.
+    /// True if another program's lock prevented the operation. Nothing was done, and a retry may succeed.
     package var isPassing: Bool { code == .locked }
 
     package var description: String { "\(code): \(message)" }
-    /// Errors are told apart by their codes alone.
+    /// Errors are equal if their codes are.
     package static func == (left: StoreError, right: StoreError) -> Bool { left.code == right.code }
 }
 
 extension StoreError {
-    /// What an error of SQLite's means for a directory.
+    /// Maps an error of SQLite to an error of the store.
     init(_ error: DatabaseError) {
         let detail = error.message ?? "code \(error.extendedResultCode.rawValue)"
         switch error.resultCode {
@@ -120,7 +120,7 @@ extension StoreError {
         }
     }
 
-    /// A projection that is not whole yet.
+    /// The error for a read of a projection that is not whole yet.
     static func rebuilding(_ projection: ProjectionName) -> StoreError {
         StoreError(
             .projectionRebuilding,
@@ -128,9 +128,9 @@ extension StoreError {
         )
     }
 
-    /// Bytes in a table that this program never wrote there.
+    /// The error for bytes in a table that this program never wrote there.
     static func damaged(_ location: String) -> StoreError {
-        // What is derived can be made anew; the log itself cannot.
+        // Derived data can be rebuilt; the log cannot.
         let isLog = ["operation", "delta", "log", "shape"].contains { location.hasSuffix("table \($0)") }
         return isLog
             ? StoreError(
@@ -139,7 +139,7 @@ extension StoreError {
             ) : StoreError(.corrupt, "\(location) is damaged", repair: .rebuild)
     }
 
-    /// Runs `body`; errors of SQLite come out as errors of the store, all others as they are.
+    /// Runs `body` and converts errors of SQLite to errors of the store; other errors pass unchanged.
     static func mapping<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()

@@ -2,17 +2,17 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// Whether the store can be written now, as far as is known.
+/// Whether the store can be written now, as far as known.
 package struct StoreHealth: Sendable {
-    /// Another program's lock that a write waits for.
+    /// A lock of another program that a write waits for.
     package struct Lock: Sendable {
-        /// How long it has been in the way.
+        /// How long it has blocked writes.
         package let age: Duration
-        /// Who holds it, as in `process 4711 (sqlite3)`; nil where the system does not tell.
+        /// The process that holds it, as in `process 4711 (sqlite3)`; nil if the system does not tell.
         package let holder: String?
     }
 
-    /// A write that failed, with none since that succeeded.
+    /// A failed write that no successful write has followed.
     package struct Failure: Sendable {
         package let error: StoreError
         /// How long ago it was.
@@ -24,21 +24,21 @@ package struct StoreHealth: Sendable {
 
     package let lock: Lock?
     package let failure: Failure?
-    /// Bytes that this user may still write to the folder's file system; nil where the system does not tell.
+    /// Bytes that this user may still write to the folder's file system; nil if the system does not tell.
     package let freeBytes: Int?
-    /// True where the folder's file system takes no writes at all.
+    /// True if the folder's file system is read-only.
     package let isReadOnly: Bool
 }
 
-/// What is noted of locks and failed writes. Any thread may call anything.
+/// The record of locks and failed writes. Thread-safe.
 final class WriteObstacles: Sendable {
     private struct State {
-        /// Since when a lock of another program is in the way; nil where none is.
+        /// When a lock of another program began to block writes; nil if none does.
         var lockedSince: ContinuousClock.Instant?
-        /// When the wait for it that is under way began.
+        /// When the present wait for it began.
         var waitingSince = ContinuousClock.now
         var patience: Duration
-        /// True once nothing is waited for any more.
+        /// True once no call waits for locks any more.
         var isOver = false
         var failure: (error: StoreError, at: ContinuousClock.Instant)?
     }
@@ -51,9 +51,9 @@ final class WriteObstacles: Sendable {
         state = Mutex(State(patience: patience))
     }
 
-    /// SQLite's busy handler: true after a pause where it shall try again.
+    /// SQLite's busy handler. Pauses and returns true if SQLite shall try again.
     ///
-    /// - Parameter tries: How often it has asked during this wait.
+    /// - Parameter tries: The number of earlier calls during this wait.
     func shouldTryAgain(after tries: Int) -> Bool {
         let isPatient = state.withLock { state in
             let now = ContinuousClock.now
@@ -65,13 +65,13 @@ final class WriteObstacles: Sendable {
         return isPatient
     }
 
-    /// Notes that a write has the lock.
+    /// Records that a write has acquired the lock.
     func acquiredLock() { state.withLock { $0.lockedSince = nil } }
 
-    /// Notes that something was written.
+    /// Records a successful write.
     func written() { state.withLock { $0.failure = nil } }
 
-    /// Notes why a write failed; a lock is noted already.
+    /// Records why a write failed. Locks are recorded by ``shouldTryAgain(after:)``.
     func failed(_ error: StoreError) {
         guard [.diskFull, .readOnly, .inputOutput].contains(error.code) else { return }
         state.withLock { $0.failure = (error, .now) }
@@ -89,7 +89,7 @@ final class WriteObstacles: Sendable {
         return try body()
     }
 
-    /// Has all waiting end, now and later.
+    /// Ends all present and future waits.
     func endWaiting() { state.withLock { $0.isOver = true } }
 
     func health(ofDatabase path: String) -> StoreHealth {
@@ -109,22 +109,22 @@ final class WriteObstacles: Sendable {
 }
 
 extension UInt64 {
-    /// The product; the greatest number where it is greater.
+    /// The product, or the maximum on overflow.
     fileprivate func multipliedFull(by factor: UInt) -> UInt64 {
         let (product, isGreater) = multipliedReportingOverflow(by: UInt64(factor))
         return isGreater ? .max : product
     }
 }
 
-/// Which process holds SQLite's lock for writing, by the system's list of locks.
+/// Finds the process that holds SQLite's write lock, from the system's list of locks.
 ///
-/// The list is read instead of asking `fcntl`, which takes an open file: to close that file would drop all locks of this
-/// process on it (POSIX, `fcntl`).
+/// Reading the list avoids `fcntl`, which needs an open file: closing that file would drop all locks of this process on
+/// it (POSIX, `fcntl`).
 enum LockHolder {
     /// The byte of the shared-memory file that a writer locks (SQLite's documentation, "WAL-mode File Format", 2.3.1).
     private static let writerByte = 120
 
-    /// As in `process 4711 (sqlite3)`; nil where it is not to be found.
+    /// As in `process 4711 (sqlite3)`; nil if it cannot be found.
     static func find(ofDatabase path: String) -> String? {
         var facts = stat()
         guard stat(path + "-shm", &facts) == 0, let locks = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)

@@ -6,9 +6,9 @@ struct Table: Sendable {
     /// The columns and constraints, in parentheses, with the table's options.
     let definition: String
     let indexes: [TableIndex]
-    /// The columns that give its rows their order, for a comparison row by row.
+    /// The columns that order the rows for a comparison row by row.
     let order: String
-    /// The rows that a comparison leaves out on both sides, as a condition on those that it keeps; empty for none.
+    /// A condition on the rows that a comparison includes, on both sides; empty for all rows.
     let compared: String
 
     init(_ name: String, _ definition: String, indexes: [TableIndex] = [], order: String = "", compared: String = "") {
@@ -19,7 +19,7 @@ struct Table: Sendable {
         self.compared = compared
     }
 
-    /// Creates the table with its indexes, where they are missing.
+    /// Creates the table and its indexes if they are missing.
     func create(in database: Database) throws {
         try database.execute(sql: "CREATE TABLE IF NOT EXISTS \(name)\(definition)")
         for index in indexes { try index.create(on: name, in: database) }
@@ -34,7 +34,7 @@ struct TableIndex: Sendable {
     let name: String
     /// The indexed columns, with the condition of a partial index.
     let definition: String
-    /// A condition that is true of exactly the rows in the index, and for which SQLite may use it.
+    /// A condition that holds for exactly the rows in the index, and that lets SQLite use the index.
     let covering: String
     /// A column of the table whose sum over the index tells whether the index has the table's rows.
     let key: String

@@ -4,16 +4,17 @@ import GRDBSQLite
 
 /// SQLite's write-ahead log, as a file.
 enum WriteAheadLog {
-    /// What is read and written at a time: 64 KiB, the largest page of SQLite's. Its unix VFS writes no more at once.
+    /// Bytes read and written at a time: 64 KiB, SQLite's largest page. SQLite's unix VFS writes no more in one call.
     private static let chunk = 1 << 16
 
-    /// Writes the log of a database once more, byte for byte as the system shows it, and syncs it. To be called before
-    /// SQLite reads it, and while no other process writes to it. After an orderly close there is none, and nothing to do.
+    /// Rewrites the log of a database, byte for byte as the system shows it, and syncs it. Call this before SQLite
+    /// reads the log, while no other process writes to it. After an orderly close there is no log, and the call does
+    /// nothing.
     ///
-    /// Once a sync has failed, Linux takes what it could not write for written: it still shows it, and no later sync
-    /// saves it (Rebello et al. 2020, "Can Applications Recover from fsync Failures?"). If the process is killed then,
-    /// the next one finds the commit whole, and copies it back into the database; if the power fails meanwhile, the
-    /// commit is in the database in part and not in the log at all. Written again, it is saved like any other.
+    /// After a failed sync, Linux marks the unwritten pages as clean: reads still show them, but no later sync saves
+    /// them (Rebello et al. 2020, "Can Applications Recover from fsync Failures?"). If the process is then killed, the
+    /// next process finds the commit whole and copies it back into the database. If the power fails during that copy,
+    /// the database has a part of the commit, and the log has nothing of it. Rewriting the log makes its pages durable.
     ///
     /// - Throws: `DatabaseError`.
     static func saveAgain(ofDatabase path: String) throws {
@@ -23,7 +24,8 @@ enum WriteAheadLog {
         memory.initializeMemory(as: UInt8.self, repeating: 0)
         defer { memory.deallocate() }
         let file = memory.baseAddress!.assumingMemoryBound(to: sqlite3_file.self)
-        // SQLite's names of files end with an empty list of parameters, and must last until the file is closed.
+        // SQLite expects an empty list of parameters after a file name. The name must stay valid until the file is
+        // closed.
         try (path + "\0\0").withCString { name in
             try check(vfs.pointee.xOpen(vfs, name, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL, nil))
             let methods = file.pointee.pMethods.pointee

@@ -3,16 +3,16 @@ import DeltaLog
 import Dispatch
 import Synchronization
 
-/// A delta as it is stored, in one form or another: its bytes, or what checking them gave.
+/// A stored delta in one of two forms: its bytes, or the result of checking them.
 struct FiledDelta<Form: Sendable>: Sendable {
     /// The location of its first operation.
     let id: Int64
     let count: Int64
-    /// The log and the sequence that it is filed under, and its stored hash.
+    /// The log and sequence under which it is stored, and its stored hash.
     let log: LogID?
     let sequence: UInt64
     let hash: [UInt8]
-    /// A ``DeltaRefusal`` or a ``StoreError`` where it is damaged.
+    /// A ``DeltaRefusal`` or a ``StoreError`` if it is damaged.
     let form: Result<Form, any Error>
 
     /// The same delta in another form.
@@ -25,30 +25,31 @@ typealias CheckedDelta = FiledDelta<VerifiedDelta>
 
 /// The order in which stored deltas are read.
 enum DeltaOrder {
-    /// That of their arrival; only those behind a position.
+    /// The order of arrival; only deltas after a position.
     case arrival(after: Int64)
-    /// The same on every node: logs ascending by author, then by incarnation as a signed number; each in its sequence.
+    /// The same order on every node: logs ascending by author, then by incarnation as a signed number; each log by
+    /// sequence.
     case canonical
 }
 
-/// Stored deltas in some order, checked on all processors while whoever asks for them is busy with those before. Two batches
-/// are in memory at most.
+/// Stored deltas in a given order. All processors check the next batch while the caller works on the present one. At
+/// most two batches are in memory.
 ///
-/// Only checking is done on other threads: the database is read by whoever asks, so its calls come in one order.
+/// Other threads only check; the caller's thread reads the database, so database calls have one order.
 struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
-    /// Bytes of deltas at which a batch ends. Decoded they take up to 20 times as much.
+    /// Bytes of deltas at which a batch ends. Decoded deltas take up to 20 times as much.
     private static var bytesMax: Int { 8 * 1024 * 1024 }
 
     private let applier: DeltaApplier<Checker>
     private let operationsMax: Int
-    /// Where the terms that deltas give are kept until they are merged; nil where they are not.
+    /// Receives the terms of the deltas until they are merged; nil to prepare none.
     private let ahead: TermsAhead?
-    /// Behind which the next batch begins.
+    /// The next batch begins after this position.
     private var position: StoredDeltaPosition
     private var pending: Pending<[CheckedDelta]>?
     private var isBegun = false
 
-    /// - Parameter operationsMax: A batch ends with the delta that brings it to so many.
+    /// - Parameter operationsMax: A batch ends with the delta that brings it to this number of operations.
     init(_ order: DeltaOrder, operationsMax: Int, applier: DeltaApplier<Checker>, ahead: TermsAhead?) {
         position =
             switch order {
@@ -60,7 +61,7 @@ struct CheckedDeltas<Checker: Cryptography>: ~Copyable {
         self.ahead = ahead
     }
 
-    /// The next batch; empty at the end. The one behind it is read, and begins to be checked.
+    /// The next batch; empty at the end. This also reads the batch after it and starts to check that one.
     mutating func next(from reading: ReadTransaction) throws -> [CheckedDelta] {
         if !isBegun { pending = try begin(from: reading) }
         isBegun = true
@@ -118,30 +119,30 @@ package final class Pending<Value: Sendable>: Sendable {
         }
     }
 
-    /// True once it is there, so that ``value()`` does not wait.
+    /// True if the value is available, so ``value()`` does not wait.
     package var isDone: Bool { result.withLock { $0 != nil } }
 
-    /// Waits for it.
+    /// Waits for the value and returns it.
     package func value() -> Value {
         group.wait()
-        // The group is empty once the value is there.
+        // The group becomes empty only after the value was stored.
         return result.withLock { $0! }
     }
 }
 
-/// Where a walk over the stored deltas stands.
+/// A position in a walk over the stored deltas.
 private enum StoredDeltaPosition {
-    /// Behind the delta with that position in the order of arrival.
+    /// After the delta with this position in the order of arrival.
     case arrival(Int64)
     /// Before the first in canonical order.
     case begin
-    /// In a log, behind a sequence.
+    /// In a log, after a sequence.
     case log(author: [UInt8], incarnation: Int64, number: Int64, sequence: Int64)
     case end
 }
 
 extension ReadTransaction {
-    /// The Delta messages behind a position, until there are enough operations or bytes; empty at the end.
+    /// The Delta messages after a position, until they have enough operations or bytes; empty at the end.
     fileprivate func stored(
         after position: inout StoredDeltaPosition,
         operationsMax: Int,
@@ -192,7 +193,8 @@ extension ReadTransaction {
         return stored
     }
 
-    /// The beginning of the next log that has deltas, in canonical order. Logarithmic, beside logs without deltas.
+    /// The beginning of the next log that has deltas, in canonical order. Logarithmic, plus the number of skipped logs
+    /// without deltas.
     private func log(after last: (author: [UInt8], incarnation: Int64)?) throws -> StoredDeltaPosition? {
         try session(
             """

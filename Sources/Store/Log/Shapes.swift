@@ -1,22 +1,23 @@
 import Catalog
 import DeltaLog
 
-/// Envelopes less their keys: the part that all records of an import share.
+/// Envelopes without their keys: the part that all records of an import share.
 ///
-/// A row of `operation` holds, with shape 0, the envelope's exact bytes; with another, the record's key alone, and the
-/// envelope is a key's field, the key, and the shape's bytes. At 13 fields that took 133 bytes off each record.
+/// A row of `operation` with shape 0 holds the envelope's exact bytes. A row with another shape holds only the record's
+/// key. Its envelope consists of the field header of the key, the key, and the shape's bytes. At 13 fields this saved
+/// 133 bytes per record.
 enum Shapes {
     /// The longest shape, in bytes.
     static let bytesMax = 4096
-    /// Bytes of shapes in one generation of the writer's cache. One that is forgotten gets a second number when it comes
-    /// again, so no author's odd envelopes keep those of others from being shared.
+    /// Bytes of shapes in one generation of the writer's cache. A forgotten shape gets a second number when it is used
+    /// again. So one author's unusual envelopes cannot stop the sharing of others.
     static let cacheBytesMax = 1024 * 1024
-    /// The latest shapes, which a writer loads when it begins.
+    /// The number of latest shapes that a writer loads when it begins.
     static let loadedMax = 1024
-    /// The bytes that an entry takes in a cache beside the shape, about.
+    /// Approximate bytes of a cache entry in addition to the shape.
     static let entryBytes = 64
 
-    /// The part of an envelope that is shared, if it may be.
+    /// The shared part of an operation's envelope; nil if the envelope must be stored whole.
     static func shape(of operation: VerifiedOperation) -> ArraySlice<UInt8>? {
         let bytes = operation.envelopeBytes
         guard operation.envelope.kind == .ordinary, bytes.count > Envelope.keyEnd,
@@ -37,7 +38,7 @@ enum Shapes {
         return bytes
     }
 
-    /// Puts another key into an envelope of a shape.
+    /// Replaces the key in an envelope that has a shape.
     static func setKey(_ key: UnsafeRawBufferPointer, of envelope: inout [UInt8]) throws {
         guard key.count == Hash256.byteCount, envelope.count >= Envelope.keyEnd else {
             throw StoreError.damaged("table operation")
@@ -57,22 +58,22 @@ enum Shapes {
     }
 }
 
-/// The numbers of shapes, as far as the writer keeps them.
+/// The numbers of the shapes that the writer keeps.
 struct ShapeNumbers {
     private var numbers = BoundedCache<ArraySlice<UInt8>, Int64>(weightMax: Shapes.cacheBytesMax)
     private var last: (bytes: [UInt8], number: Int64)?
 
-    /// Takes in the latest shapes.
+    /// Loads the latest shapes.
     mutating func load(_ session: Session) throws {
         let newest = try session("SELECT number, bytes FROM shape ORDER BY number DESC LIMIT ?")
             .bind(1, Int64(Shapes.loadedMax)).all { ($0.int(0), $0.bytes(1)) }
         for (number, bytes) in newest.reversed() { keep(number, for: bytes) }
     }
 
-    /// The number of an envelope's shape, given now if it had none; 0 where the envelope is to be stored whole.
+    /// The number of an envelope's shape, assigned now if it had none; 0 if the envelope must be stored whole.
     mutating func number(of operation: VerifiedOperation, _ session: Session) throws -> Int64 {
         guard let shape = Shapes.shape(of: operation) else { return 0 }
-        // Most operations have the shape of the one before.
+        // Most operations have the shape of the previous one.
         if let last, last.bytes[...] == shape { return last.number }
         let bytes = Array(shape)
         let number: Int64

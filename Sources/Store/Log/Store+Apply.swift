@@ -2,11 +2,11 @@ package import Catalog
 package import DeltaLog
 
 extension Store {
-    /// What came of deltas that were stored in one transaction.
+    /// The outcome of deltas that one transaction stored.
     package struct Applied<Hasher: CatalogHasher>: Sendable {
-        /// For each delta, in order, as far as the transaction went.
+        /// For each delta that the transaction reached, in order.
         package let outcomes: [DeltaApplier<Hasher>.Outcome]
-        /// The processor's time that each took, in microseconds.
+        /// The processor time of each, in microseconds.
         package let microseconds: [UInt64]
         /// The totals afterwards.
         package let totals: ReadTransaction.Totals
@@ -15,9 +15,10 @@ extension Store {
     /// Stores and merges deltas in one durable transaction, in the order given.
     ///
     /// - Parameters:
-    ///   - organization: The organization of a node by the roster. A delta is refused as one of an unknown author unless
-    ///     that is the one its header names.
-    ///   - patience: How long the transaction may go on; at least one delta is stored, the others are left out.
+    ///   - organization: The organization of a node by the roster. A delta whose header names another organization is
+    ///     refused as one of an unknown author.
+    ///   - patience: The time limit of the transaction. At least one delta is processed; those after the limit are left
+    ///     out.
     package func applyBatch<Hasher>(
         _ deltas: [VerifiedDelta],
         organization: (NodeKey) -> OrganizationID?,

@@ -4,12 +4,12 @@ import Foundation
 import GRDB
 
 extension Store {
-    /// Merges the log again into a file that holds derived tables alone, and compares.
+    /// Merges the log again into a separate file of derived tables, and compares the tables.
     ///
-    /// The logs are merged in canonical order (``DeltaOrder``), not in that of their arrival here: so a row that only that
-    /// order could give is found. Numbers are local; the new rows get those that the same path, kind, organization or record
-    /// has in the database (``WriterCache/Numbering``), so that rows can be compared byte by byte. Entries of the index are
-    /// only added up, and compared by their checksums.
+    /// The logs are merged in canonical order (``DeltaOrder``), not in the order of arrival. So the comparison finds
+    /// rows that depend on the order of arrival. Numbers are local to a database. New rows reuse the database's number
+    /// for the same path, kind, organization or record (``WriterCache/Numbering``), so rows can be compared byte by
+    /// byte. Entries of the search index are compared by checksums only.
     func verifyDerived(
         applier: DeltaApplier<some Cryptography>,
         _ report: inout VerifyReport,
@@ -24,7 +24,7 @@ extension Store {
             let queue = try DatabaseQueue(path: temporary, configuration: configuration)
             defer { try? queue.close() }
             try queue.inDatabase { database in
-                // Nobody needs this file after a crash.
+                // This file needs no durability: it is of no use after a crash.
                 try database.execute(
                     sql:
                         "PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.cache_size = -65536"
@@ -34,7 +34,7 @@ extension Store {
                 for type in Projections.types { try type.create(in: database) }
                 try database.execute(sql: "CREATE VIRTUAL TABLE temp.found USING fts5vocab(source, search, instance)")
                 let session = try Session(database)
-                // One transaction, so that the source is one snapshot throughout.
+                // One transaction, so that all reads of the source see one snapshot.
                 try database.inTransaction(.deferred) {
                     let cache = try merged(session, applier: applier, progress)
                     try compareDerived(cache.projections, session, &report)
@@ -89,7 +89,7 @@ extension Store {
             session("SELECT name FROM source.projection WHERE cursor IS NOT NULL").all { $0.text(0) }
         )
         report.unfinishedProjections = ProjectionName.allCases.filter { unfinished.contains($0.rawValue) }
-        // A path or an organization that only operations beyond a bound name may have its number still.
+        // A path or organization that only operations beyond a bound name may still have its number.
         let hasBounds = try session("SELECT 1 FROM source.log WHERE bound IS NOT NULL LIMIT 1").first { _ in true }
         for table in DatabaseSchema.catalog {
             if table.name == DatabaseSchema.record.name {
@@ -120,14 +120,14 @@ extension VerifyReport {
 
     /// Compares a table of the catalog with the one that the log gives, row by row.
     ///
-    /// - Parameter condition: Of the rows that are compared; nil for those that the table's declaration names.
+    /// - Parameter condition: Selects the compared rows; nil for the condition in the table's declaration.
     fileprivate mutating func compare(_ table: Table, _ condition: String?, _ session: Session) {
         let condition = condition ?? table.compared
         let filter = condition.isEmpty ? "" : "WHERE \(condition)"
         compareRows(of: table, columns: ["*"], filter: filter, session) { _ in nil }
     }
 
-    /// Compares the records' rows, with the columns of these projections.
+    /// Compares the rows of records, including the columns of these projections.
     fileprivate mutating func compareRecords(_ projections: [any Projection.Type], _ session: Session) {
         var columns = DatabaseSchema.recordColumns.map { (name: $0, owner: ProjectionName?.none) }
         for type in projections { columns += type.recordColumns.map { ($0, type.name) } }
@@ -135,7 +135,7 @@ extension VerifyReport {
         compareRows(of: DatabaseSchema.record, columns: columns.map(\.name), filter: "", session) { owners[$0] }
     }
 
-    /// Compares rows one by one; after a row too many or too few the rest is not compared.
+    /// Compares rows one by one. After a surplus or missing row, the rest is not compared.
     ///
     /// - Parameter owner: Gives the projection that a column belongs to.
     private mutating func compareRows(
@@ -176,7 +176,8 @@ extension VerifyReport {
         }
     }
 
-    /// Compares an index with its table. Comparing rows does not read indexes, and SQLite's quick check leaves them out too.
+    /// Compares an index with its table. The comparison of rows does not read indexes, and SQLite's quick check omits
+    /// them.
     mutating func compare(_ index: TableIndex, of table: Table, _ projection: ProjectionName?, _ session: Session) {
         guarding(index.name) { report in
             func rows(_ way: String) throws -> [Int64]? {

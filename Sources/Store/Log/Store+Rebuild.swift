@@ -1,11 +1,11 @@
 import Catalog
 package import DeltaLog
 
-/// How far a rebuild has come: kept in `meta`, in the transactions of the rebuild itself.
+/// The position of a rebuild, kept in `meta` by the transactions of the rebuild itself.
 enum RebuildMark {
     private static let key = "rebuilding"
 
-    /// The position of the last delta that was merged anew, 0 before the first; nil while no rebuild is under way.
+    /// The position of the last delta that the rebuild has merged, 0 before the first; nil if no rebuild is unfinished.
     static func read(_ session: Session) throws -> Int64? {
         try session("SELECT value FROM meta WHERE key = ?").bind(1, text: key)
             .first { $0.bytes(0).reduce(Int64(0)) { $0 << 8 | Int64($1) } }
@@ -22,29 +22,30 @@ enum RebuildMark {
 }
 
 extension Store {
-    /// How far something that reads the whole log has come.
+    /// The progress of work that reads the whole log.
     package struct Progress: Hashable, Sendable {
-        /// Operations done, and all there are.
+        /// Operations done, and the number of all operations.
         package let done: Int
         package let total: Int
     }
 
-    /// True if a rebuild was begun and not finished: only ``rebuild(applier:progress:)`` may write then.
+    /// True if a rebuild was begun and not finished; then only ``rebuild(applier:progress:)`` may write.
     package func isRebuilding() throws -> Bool {
         try read { try RebuildMark.read($0.session) != nil }
     }
 
-    /// Makes everything that is derived from the log anew: records, index, digests, counts, what waits or is aside.
+    /// Rebuilds everything derived from the log: records, search index, digests, counts, dangling references and
+    /// excluded operations.
     ///
-    /// It goes in steps, each durable; if the process dies, the next call goes on where it stopped. Until it is done,
-    /// reads see what is made so far, and other writes are refused with `rebuilding`.
+    /// The rebuild runs in durable steps; after a crash, the next call continues with the next step. Until it is done,
+    /// reads see the part rebuilt so far, and other writes are refused with `rebuilding`.
     ///
-    /// What is stored was accepted: no roster is asked again.
+    /// Stored deltas were accepted before, so the rebuild consults no roster.
     ///
     /// - Parameters:
-    ///   - applier: Its hasher also checks the signatures of what is read.
+    ///   - applier: Its hasher also checks the signatures of the stored deltas.
     ///   - progress: Called after each step.
-    /// - Throws: ``StoreError``; `corrupt` where the log itself is damaged, which no rebuild can mend.
+    /// - Throws: ``StoreError``; `corrupt` if the log itself is damaged, which no rebuild can repair.
     package func rebuild(
         applier: DeltaApplier<some Cryptography>,
         progress: (Progress) -> Void = { _ in }
@@ -82,7 +83,7 @@ extension Store {
         forgetCaches()
     }
 
-    /// One durable step: merges a batch, or ends the rebuild where there is none.
+    /// One durable step: merges a batch, or ends the rebuild if the batch is empty.
     private func rebuildStep(
         _ batch: [CheckedDelta],
         in transaction: inout WriteTransaction,
@@ -95,11 +96,11 @@ extension Store {
         }
         try Self.remerge(batch, into: &transaction, applier: applier)
         try RebuildMark.write(batch.last?.id, session)
-        // With this step's commit, other writers may come.
+        // After this step's commit, other writes are allowed again.
         if batch.isEmpty { transaction.cache.mergedHeads = nil }
     }
 
-    /// The heads of the logs as they were when the delta at a position was the last.
+    /// The heads of the logs just after the delta at a position was stored.
     private static func mergedHeads(_ reading: ReadTransaction, upTo position: Int64) throws -> [LogID: Head] {
         let rows = try reading.session("SELECT log, max(sequence), hash FROM delta WHERE id <= ? GROUP BY log")
             .bind(1, position)
@@ -126,7 +127,7 @@ extension Store {
                     cause: refusal
                 )
             }
-            // While a delta is merged it is its log's head already.
+            // A delta becomes its log's head before it is merged.
             transaction.cache.mergedHeads?[delta.log] = delta.head
             transaction.begin(delta, at: stored.id)
             _ = try applier.merge(delta, at: stored.id, into: &transaction)

@@ -2,11 +2,11 @@ package import Catalog
 package import DeltaLog
 
 extension Store {
-    /// Sets the bound of a log: the last sequence that counts. What is derived is then as if no delta beyond had come; the
-    /// deltas stay, and count again when the bound rises.
+    /// Sets the bound of a log: the last sequence that counts. Derived data is then as if no delta beyond the bound had
+    /// arrived. The deltas stay, and count again when the bound rises.
     ///
-    /// It goes in steps, each durable. The bound on disk is always the one by which everything is derived: so other writes
-    /// may come between two steps, and after a crash the next call goes on where the last one stopped. Idempotent.
+    /// The work runs in durable steps. All derived data always matches the bound on disk. So other writes may happen
+    /// between two steps, and after a crash the next call continues with the next step. Idempotent.
     ///
     /// - Parameter bound: Nil for none.
     /// - Throws: ``StoreError``; `rebuilding` while a rebuild is unfinished.

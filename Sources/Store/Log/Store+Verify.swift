@@ -3,17 +3,17 @@ package import DeltaLog
 import GRDB
 import Governance
 
-/// What an examination of the database found.
+/// The findings of an examination of the database.
 package struct VerifyReport: Sendable {
-    /// Something that is not as it must be.
+    /// A defect in the database.
     package struct Finding: Hashable, Sendable {
-        /// What is wrong, for people.
+        /// A description of the defect, for people.
         package let what: String
-        /// The table, with the row or the log and sequence.
+        /// The table, and the row or the log and sequence.
         package let location: String
     }
 
-    /// Findings listed at most; further ones are only counted.
+    /// The maximum number of listed findings; further ones are only counted.
     package static let findingsMax = 1000
 
     package private(set) var findings: [Finding] = []
@@ -22,19 +22,19 @@ package struct VerifyReport: Sendable {
     package internal(set) var operationCount = 0
     /// Rows of derived tables compared; 0 unless the examination was deep.
     package internal(set) var derivedRowCount = 0
-    /// Projections that are being rebuilt, and were not compared; empty unless the examination was deep.
+    /// Projections that are being rebuilt and were therefore not compared; empty unless the examination was deep.
     package internal(set) var unfinishedProjections: [ProjectionName] = []
 
     package var isSound: Bool { findingCount == 0 }
 
-    /// - Parameter projection: The projection that the place belongs to; the finding names it.
+    /// - Parameter projection: The projection that the location belongs to; the finding names it.
     mutating func add(_ what: String, at location: String, of projection: ProjectionName? = nil) {
         let location = projection.map { "projection \($0.rawValue), \(location)" } ?? location
         findingCount += 1
         if findings.count < Self.findingsMax { findings.append(Finding(what: what, location: location)) }
     }
 
-    /// Takes in the findings of another one.
+    /// Adds the findings of another report.
     mutating func add(_ other: VerifyReport) {
         findingCount += other.findingCount
         findings += other.findings.prefix(Self.findingsMax - findings.count)
@@ -52,24 +52,24 @@ package struct VerifyReport: Sendable {
 }
 
 extension Store {
-    /// Reads the whole database and checks it: SQLite's own structures, each statement's and each delta's signature,
-    /// every chain, Merkle root and hash, and the heads. If `deep`, the log is also merged anew into a file of its own beside
-    /// the database, in an order that is the same on every node, and what is derived compared with it: tables row by row,
-    /// the index for search by checksums (``TermChecksums``). A projection that is being rebuilt is named and not compared. The file's structures are read beside the log, in a snapshot of their own.
-    /// Nothing is changed, writers are not held up, and memory is bounded.
+    /// Reads and checks the whole database: SQLite's structures, the signatures of all statements and deltas, every
+    /// chain, Merkle root and hash, and the heads. If `deep`, it also merges the log into a temporary file in canonical
+    /// order and compares the derived data: tables row by row, the search index by checksums (``TermChecksums``). It
+    /// names projections that are being rebuilt and does not compare them. A parallel thread reads SQLite's structures
+    /// in a separate snapshot. It changes nothing, blocks no writer, and uses bounded memory.
     ///
     /// - Parameters:
     ///   - applier: Its hasher also checks signatures.
-    ///   - progress: Called for every delta, twice if deep. If it throws, the examination ends soon, and what it gives is no
-    ///     answer.
-    /// - Throws: ``StoreError`` where the examination itself fails; damage is a finding, never an error.
+    ///   - progress: Called for every delta, twice if deep. If it throws, the examination ends soon, and its report is
+    ///     not valid.
+    /// - Throws: ``StoreError`` if the examination itself fails; damage is a finding, never an error.
     package func verify(
         deep: Bool,
         applier: DeltaApplier<some Cryptography>,
         progress: (Progress) throws -> Void = { _ in }
     ) throws -> VerifyReport {
         var report = VerifyReport()
-        // Beside the log, which is checked on the other processors.
+        // Runs in parallel with the check of the log on the other processors.
         let structure = Pending { [self] in
             Result {
                 var report = VerifyReport()
@@ -114,7 +114,7 @@ extension Store {
             for line in lines where line != "ok" { report.add(line, at: "file") }
         }
         report.guarding("search") { report in
-            // Only that it can be read; what it holds is compared when the examination is deep.
+            // This checks only that the index can be read; a deep examination compares its content.
             _ = try reading.session("SELECT rowid FROM search WHERE search MATCH ? LIMIT 1").bind(1, text: "\"a\"")
                 .first { $0.int(0) }
         }

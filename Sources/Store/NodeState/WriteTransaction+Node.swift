@@ -1,10 +1,11 @@
 package import Catalog
 package import Governance
 
-// What a node keeps beside the directory: its settings, the governance set, invitations, and what it noted of peers.
+// The node's own state besides the directory: settings, the governance set, invitations, refusals and contacts of
+// peers.
 
 extension WriteTransaction {
-    /// Sets a value of the node's own, or takes it away.
+    /// Sets one of the node's own values; nil removes it.
     package func setMeta(_ key: String, _ value: [UInt8]?) throws {
         if let value {
             try session("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)").bind(1, text: key).bind(2, value).run()
@@ -13,10 +14,10 @@ extension WriteTransaction {
         }
     }
 
-    /// A value of the node's own.
+    /// One of the node's own values.
     package func meta(_ key: String) throws -> [UInt8]? { try reading.meta(key) }
 
-    /// Adds statements, and drops those whose place they take (``GovernanceSet/insert(_:replaced:)``).
+    /// Adds statements and removes those that they replace (``GovernanceSet/insert(_:replaced:)``).
     package func add(_ statements: [Statement], replacing replaced: [Hash256] = []) throws {
         for id in replaced { try session("DELETE FROM statement WHERE id = ?").bind(1, id).run() }
         for statement in statements {
@@ -25,7 +26,7 @@ extension WriteTransaction {
         }
     }
 
-    /// Takes a node's announcement in the place of the one held.
+    /// Replaces the stored announcement of a node.
     package func set(_ announcement: Announcement) throws {
         try session("INSERT OR REPLACE INTO announcement(node, bytes) VALUES(?, ?)").bind(1, announcement.node.hash)
             .bind(2, announcement.encoded).run()
@@ -33,7 +34,7 @@ extension WriteTransaction {
 
     // MARK: - Invitations
 
-    /// Adds an invitation. One with the same one-time key must not exist.
+    /// Adds an invitation. No invitation with the same one-time key may exist.
     package func add(_ invitation: Invitation) throws {
         try session(
             """
@@ -47,14 +48,14 @@ extension WriteTransaction {
         .bind(7, invitation.redeemedAt.map(Int64.init(bitPattern:))).bind(8, invitation.isRevoked ? 1 : 0).run()
     }
 
-    /// Revokes an invitation. False where there is none with this key, or it was redeemed.
+    /// Revokes an invitation. False if there is none with this key, or if it was redeemed.
     package func revokeInvitation(_ oneTimeKey: Hash256) throws -> Bool {
         try session("UPDATE invitation SET isRevoked = 1 WHERE key = ? AND redeemer IS NULL").bind(1, oneTimeKey).run()
         return session.changedRows > 0
     }
 
-    /// Binds an invitation to the first node that redeems it, and to the organization that this is for. It is bound once
-    /// the transaction is committed, so answer only after that.
+    /// Binds an invitation to the first node that redeems it, and to its organization. The binding is durable after the
+    /// commit, so answer the node only then.
     ///
     /// - Parameters:
     ///   - organizationKey: The organization's key.
@@ -68,9 +69,9 @@ extension WriteTransaction {
         guard let invitation = try reading.invitation(oneTimeKey) else { return .unknown }
         let organization = "redeemed for \(oneTimeKey.hex)"
         if let redeemer = invitation.redeemer {
-            // Who was bound already may ask again, also later: its first answer may have been lost.
+            // A bound node may ask again at any time, because the first answer may have been lost.
             guard redeemer == node else { return .takenByAnother }
-            // One that an earlier version bound has no organization yet.
+            // An invitation bound by an earlier version has no organization yet.
             guard let bound = try meta(organization) else {
                 try setMeta(organization, organizationKey.bytes)
                 return .redeemed(invitation)
@@ -87,10 +88,11 @@ extension WriteTransaction {
 
     // MARK: - Peers
 
-    /// Refusals kept at most; the oldest make room. A guess: enough to see what is wrong, too few to fill a disk.
+    /// The maximum number of kept refusals; new ones replace the oldest. A guess: enough for a diagnosis, too few to
+    /// fill a disk.
     package static let refusalsMax = 10_000
 
-    /// Notes that a delta was refused; a repetition only counts up.
+    /// Records the refusal of a delta; a repetition only increases its count.
     package func note(_ refusal: Refusal) throws {
         try session(
             """
@@ -115,7 +117,7 @@ extension WriteTransaction {
             .bind(2, Int64(bitPattern: log.incarnation)).run()
     }
 
-    /// Notes when a peer was last heard of.
+    /// Records the time of the last contact with a peer.
     package func note(_ contact: PeerContact) throws {
         try session("INSERT OR REPLACE INTO peer(node, time, note) VALUES(?, ?, ?)").bind(1, contact.node.hash)
             .bind(2, Int64(bitPattern: contact.time)).bind(3, text: contact.note).run()
@@ -128,9 +130,9 @@ package struct Invitation: Hashable, Sendable {
     package let oneTimeKey: Hash256
     /// Unix milliseconds after which it is no longer redeemed.
     package let expires: UInt64
-    /// The organization that it was meant for.
+    /// The expected name of the invited organization.
     package let expectedName: String?
-    /// True if it is for a further node of one's own organization, with a voucher.
+    /// True if it is for a further node of the inviter's organization, with a voucher.
     package let isOwn: Bool
     /// Unix milliseconds.
     package let createdAt: UInt64
@@ -161,7 +163,7 @@ package struct Invitation: Hashable, Sendable {
     }
 }
 
-/// What came of an attempt to redeem an invitation.
+/// The outcome of an attempt to redeem an invitation.
 package enum Redemption: Hashable, Sendable {
     /// Bound to this node, now or before.
     case redeemed(Invitation)
@@ -171,14 +173,14 @@ package enum Redemption: Hashable, Sendable {
     case unknown
 }
 
-/// A delta that was not taken.
+/// A delta that was refused.
 package struct Refusal: Hashable, Sendable {
     package let log: LogID
     package let sequence: UInt64
     /// ``DeltaRefusal/code``.
     package let code: UInt32
     package let reason: String
-    /// The peer that sent it, or that refused it.
+    /// The peer that sent the delta, or that refused it.
     package let peer: NodeKey
     /// Unix milliseconds of the last time.
     package let time: UInt64
@@ -203,12 +205,12 @@ package struct Refusal: Hashable, Sendable {
     }
 }
 
-/// When a peer was last heard of.
+/// The last contact with a peer.
 package struct PeerContact: Hashable, Sendable {
     package let node: NodeKey
     /// Unix milliseconds.
     package let time: UInt64
-    /// Whatever the node wants to remember with it.
+    /// Free text of the node about the contact.
     package let note: String
 
     package init(node: NodeKey, time: UInt64, note: String = "") {
@@ -219,7 +221,7 @@ package struct PeerContact: Hashable, Sendable {
 }
 
 extension ReadTransaction {
-    /// A value of the node's own.
+    /// One of the node's own values.
     package func meta(_ key: String) throws -> [UInt8]? {
         try session("SELECT value FROM meta WHERE key = ?").bind(1, text: key).first { $0.bytes(0) }
     }
@@ -266,7 +268,7 @@ extension ReadTransaction {
         )
     }
 
-    /// Deltas that were refused, the latest first.
+    /// Refused deltas, the latest first.
     package func refusals(limit: Int) throws -> [Refusal] {
         try session(
             """
@@ -286,12 +288,12 @@ extension ReadTransaction {
         }
     }
 
-    /// How many different refusals are kept.
+    /// The number of distinct refusals kept.
     package func refusalCount() throws -> Int {
         try session("SELECT count(*) FROM refusal").first { Int($0.int(0)) } ?? 0
     }
 
-    /// When each peer was last heard of, ascending by node.
+    /// The last contact with each peer, ascending by node.
     package func peerContacts() throws -> [PeerContact] {
         try session("SELECT node, time, note FROM peer ORDER BY node").all {
             PeerContact(node: NodeKey(try $0.hash(0)), time: UInt64(bitPattern: $0.int(1)), note: $0.text(2))

@@ -1,12 +1,12 @@
 import Catalog
 import GRDB
 
-/// The projections by the names under which the database knows them, in the order in which they are rebuilt. The history
-/// comes first, since a relimit needs it.
+/// The names of the projections in the database, in the order of their rebuild. The history comes first, since a
+/// relimit needs it.
 package enum ProjectionName: String, CaseIterable, Sendable {
     case history, listing, counts, conflicts, search
 
-    /// For people.
+    /// The name for people.
     package var title: String {
         switch self {
         case .history: "the history of records"
@@ -18,42 +18,42 @@ package enum ProjectionName: String, CaseIterable, Sendable {
     }
 }
 
-/// Something derived from the state of the records alone, for one kind of question: it has tables or columns of its own, and a
-/// version.
+/// Data derived only from the state of the records, for one kind of query. A projection owns tables or columns, and has
+/// a version.
 ///
-/// Whoever changes what a projection holds raises its version. The next program to open an older folder then rebuilds this
-/// projection alone, in steps, while the node serves (``Store/rebuildProjectionStep(hasher:)``).
+/// A change of a projection's content must raise its version. A program that opens an older folder then rebuilds only
+/// this projection, in steps, while the node serves (``Store/rebuildProjectionStep(hasher:)``).
 ///
-/// A projection that is being rebuilt holds exactly what its positions up to its cursor give. Positions are rows of table
-/// `record`, or locations of operations.
+/// A projection that is being rebuilt holds exactly the entries of the positions up to its cursor. Positions are rows
+/// of table `record`, or locations of operations.
 protocol Projection: Sendable {
     static var name: ProjectionName { get }
-    /// The version of the rules by which ``update(_:_:)`` makes it. From 1.
+    /// The version of the rules that ``update(_:_:)`` follows. From 1.
     static var version: Int { get }
-    /// Its own tables.
+    /// The tables that it owns.
     static var tables: [Table] { get }
     /// The columns of table `record` that it owns. They are written with the row (``RecordChange/Facts``).
     static var recordColumns: [String] { get }
     /// The indexes of table `record` that it owns.
     static var recordIndexes: [TableIndex] { get }
 
-    /// The last position that it holds: ``wholeCursor`` where it is whole, 0 before the first, ``emptyingCursor`` where it
-    /// has yet to be emptied.
+    /// The last position that it holds: ``wholeCursor`` if it is whole, 0 before the first, ``emptyingCursor`` before
+    /// it is emptied.
     var cursor: Int64 { get set }
 
-    /// Creates its tables, columns' indexes and settings, where they are missing.
+    /// Creates its tables, the indexes of its columns and its settings if they are missing.
     static func create(in database: Database) throws
-    /// Deletes all that it holds.
+    /// Deletes all its entries.
     mutating func empty(_ session: Session) throws
-    /// Takes in the change of a record that it holds; does nothing for others, whose time has not come.
+    /// Applies the change of a record up to the cursor; does nothing for a record after the cursor.
     mutating func update(_ change: RecordChange, _ session: Session) throws
-    /// Writes what ``update(_:_:)`` has put off to the end of the transaction.
+    /// Writes the changes that ``update(_:_:)`` has deferred to the end of the transaction.
     mutating func flush(_ session: Session) throws
     /// Enters a record that it does not hold yet.
     mutating func enter(_ change: RecordChange, _ session: Session) throws
 
-    /// Compares the tables of the attached database `source` with those of `main`, which the log gives. The columns of
-    /// `record` are compared with its other columns.
+    /// Compares the tables of the attached database `source` with those of `main`, which were derived from the log. The
+    /// columns of `record` are compared together with its other columns.
     func compare(_ session: Session, _ report: inout VerifyReport) throws
 }
 
@@ -85,9 +85,9 @@ extension Projection {
     }
 }
 
-/// What a transaction has made of one record, for the projections.
+/// The change of one record in a transaction, for the projections.
 struct RecordChange {
-    /// What a state says of its record.
+    /// The properties of a record by its state.
     struct Facts {
         let state: RecordState
         let isVisible: Bool
@@ -101,8 +101,8 @@ struct RecordChange {
     /// Nil for a record that had no row.
     let before: Facts?
     let after: Facts
-    /// What somebody has to settle now.
+    /// The conflicts that users have to resolve now.
     let conflictFlags: RecordRow.ConflictFlags
-    /// Gives the operations of both states.
+    /// Reads the operations of both states.
     let operations: OperationReader
 }

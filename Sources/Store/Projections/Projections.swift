@@ -1,6 +1,6 @@
 import GRDB
 
-/// The projections of one connection, with how far each is made.
+/// The projections of one connection, with their cursors.
 final class Projections {
     static let types: [any Projection.Type] = [
         HistoryLinks.self, RecordListing.self, RecordCounts.self, RecordConflicts.self, SearchIndex.self,
@@ -12,10 +12,10 @@ final class Projections {
     var conflicts = RecordConflicts()
     var search = SearchIndex()
 
-    /// Projections that are whole.
+    /// All projections as whole.
     init() {}
 
-    /// Projections as far as the database has them.
+    /// The projections with their cursors in the database.
     init(_ session: Session) throws {
         for (name, cursor) in try Self.unfinished(session) {
             switch name {
@@ -28,7 +28,7 @@ final class Projections {
         }
     }
 
-    /// Takes in the change of a record whose row, with the columns of the projections, is written.
+    /// Applies the change of a record. The record's row, including the columns of the projections, is already written.
     func update(_ change: RecordChange, _ session: Session) throws {
         try history.update(change, session)
         try search.update(change, session)
@@ -52,7 +52,7 @@ final class Projections {
         return cursors
     }
 
-    /// Notes the last position that a projection holds; nil where it is whole.
+    /// Records the last position that a projection holds; nil if it is whole.
     static func setCursor(_ cursor: Int64?, of name: ProjectionName, _ session: Session) throws {
         try session("UPDATE projection SET cursor = ? WHERE name = ?").bind(1, cursor).bind(2, text: name.rawValue)
             .run()
@@ -81,7 +81,7 @@ final class Projections {
         return types.map { ($0, versions[$0.name] ?? $0.version) }.filter { stored[$0.name.rawValue] != $1 }
     }
 
-    /// Throws where a newer program has made a projection.
+    /// Throws if a newer program has made a projection.
     static func checkVersions(_ database: Database, versions: [ProjectionName: Int]) throws {
         let known = Dictionary(uniqueKeysWithValues: types.map { ($0.name.rawValue, versions[$0.name] ?? $0.version) })
         for (name, version) in try Self.versions(Session(database)).sorted(by: { $0.key < $1.key }) {

@@ -3,16 +3,16 @@ import Catalog
 /// A projection that is being rebuilt.
 package struct ProjectionProgress: Hashable, Sendable {
     package let name: ProjectionName
-    /// The positions that it holds, and all there are: rows of records, or locations of operations.
+    /// The positions that it holds, and the number of all positions: rows of records, or locations of operations.
     package let done: Int64
     package let total: Int64
 
-    /// How much of it is done, from 0 to 100.
+    /// The finished part, from 0 to 100.
     package var percent: Int { total <= 0 ? 0 : Int(clamping: min(100, 100 * done / total)) }
 }
 
 extension ReadTransaction {
-    /// The projections that are being rebuilt, in the order in which that is done; empty where all are whole.
+    /// The projections that are being rebuilt, in the order of their rebuild; empty if all are whole.
     package func unfinishedProjections() throws -> [ProjectionProgress] {
         let cursors = try unfinished()
         guard !cursors.isEmpty else { return [] }
@@ -33,19 +33,19 @@ extension ReadTransaction {
         return found
     }
 
-    /// Throws `projectionRebuilding` where a projection is not whole. Every read that a projection answers asks first: an
-    /// answer from a part of it would be false.
+    /// Throws `projectionRebuilding` if a projection is not whole. Every read of a projection calls this first, because
+    /// a partial projection gives false answers.
     func require(_ projection: ProjectionName) throws {
         if try unfinished()[projection] != nil { throw StoreError.rebuilding(projection) }
     }
 
-    /// True if a record is visible. Its row says so, unless the listing does not hold it yet.
+    /// True if a record is visible. The row tells this, or the state if the listing does not hold the record yet.
     func isVisible(_ row: RecordRow, _ known: RecordState? = nil) throws -> Bool {
         guard let cursor = try unfinished()[.listing], row.row > cursor else { return row.isVisible }
         return try (known ?? state(row)).isVisible
     }
 
-    /// True if a record is known to have nothing to settle.
+    /// True if a record is known to have no conflict.
     func hasNoConflict(_ row: RecordRow, _ state: RecordState) throws -> Bool {
         guard let cursor = try unfinished()[.conflicts], row.row > cursor else { return row.conflictFlags.isEmpty }
         return !state.isEditedWhileDeleted && state.contestedFields.isEmpty

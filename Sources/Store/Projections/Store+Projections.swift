@@ -1,13 +1,13 @@
 package import Catalog
 
 extension Store {
-    /// One step of the rebuild of a projection whose version has changed: one durable transaction. Between two steps anything
-    /// may be read and written, and after a crash the next step goes on where the last one stopped.
+    /// One step of the rebuild of a projection whose version has changed: one durable transaction. Reads and writes may
+    /// happen between two steps. After a crash, the next step continues after the last one.
     ///
-    /// The first step of a projection empties it, whatever it holds; each other one takes
-    /// ``Configuration/projectionRecords`` records, or so many operations.
+    /// The first step empties the projection; each later step processes up to ``Configuration/projectionRecords``
+    /// records or operations.
     ///
-    /// - Returns: False where every projection is whole, and nothing was written.
+    /// - Returns: False if every projection is whole; then nothing was written.
     /// - Throws: ``StoreError``; `rebuilding` while a rebuild of everything is unfinished.
     package func rebuildProjectionStep(hasher: some CatalogHasher) throws -> Bool {
         let limit = ProjectionStepLimit(
@@ -20,8 +20,8 @@ extension Store {
 
     /// Rebuilds every projection whose version has changed, to the end.
     ///
-    /// - Parameter body: Called between two steps; throws to end.
-    /// - Throws: As ``rebuildProjectionStep(hasher:)``, and what `body` throws.
+    /// - Parameter body: Called between two steps; may throw to end the rebuild.
+    /// - Throws: As ``rebuildProjectionStep(hasher:)``, and errors of `body`.
     package func rebuildProjections(hasher: some CatalogHasher, _ body: () throws -> Void = {}) throws {
         while try rebuildProjectionStep(hasher: hasher) { try body() }
     }

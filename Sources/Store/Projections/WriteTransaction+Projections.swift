@@ -1,10 +1,10 @@
 import Catalog
 import DeltaLog
 
-// Projections that are rebuilt alone, step by step.
+// The rebuild of single projections, step by step.
 
 extension WriteTransaction {
-    /// Empties all projections, and takes them for whole: the records that are merged from now on are all that they hold.
+    /// Empties all projections and marks them as whole. They then hold exactly the records that are merged from now on.
     func restartProjections() throws {
         try restart(\.history)
         try restart(\.listing)
@@ -20,7 +20,7 @@ extension WriteTransaction {
 
     /// One step of the rebuild of the first projection that is not whole.
     ///
-    /// - Returns: False where all are whole.
+    /// - Returns: False if all are whole.
     func rebuildProjectionStep(_ limit: ProjectionStepLimit, hasher: some CatalogHasher) throws -> Bool {
         if !projections.history.isWhole {
             try rebuild(\.history) { try linkOperations(after: $0, limit, hasher: hasher) }
@@ -38,7 +38,8 @@ extension WriteTransaction {
         return true
     }
 
-    /// - Parameter advance: Enters what follows a position. Returns the last position entered; nil behind the last one.
+    /// - Parameter advance: Enters the entries after a position. Returns the last position entered; nil if there is
+    ///   none.
     private func rebuild<P: Projection>(
         _ projection: ReferenceWritableKeyPath<Projections, P>,
         advance: (Int64) throws -> Int64?
@@ -99,7 +100,7 @@ extension WriteTransaction {
     ) throws -> Int64? {
         let end = ContinuousClock.now + limit.duration
         var last = cursor
-        // The locations of live operations, by record: many deltas may be about one wide record.
+        // The locations of live operations by record, cached because many deltas may be about one wide record.
         var live = BoundedCache<RecordID, LiveLocations>(weightMax: Self.liveOperationsMax)
         while last - cursor < Int64(limit.positions) {
             let next = try session("SELECT id, header, hash FROM whole WHERE id > ? ORDER BY id LIMIT 1")
@@ -113,7 +114,7 @@ extension WriteTransaction {
         return last
     }
 
-    /// Locations of live operations kept in one step: some 20 MiB.
+    /// The maximum number of cached locations of live operations in one step: some 20 MiB.
     private static let liveOperationsMax = 256 * 1024
 
     private struct LiveLocations {
@@ -155,7 +156,7 @@ extension WriteTransaction {
     }
 }
 
-/// How much one step of a rebuild takes.
+/// The limits of one step of a rebuild.
 struct ProjectionStepLimit {
     let positions: Int
     let duration: Duration

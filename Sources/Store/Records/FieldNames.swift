@@ -1,10 +1,10 @@
 import Catalog
 import Schema
 
-/// The numbers of field paths, and the paths of numbers, as table `field` has them. What was asked for lately is kept in
-/// memory: peers choose how many paths there are, and how long they are.
+/// The numbers of field paths, and the paths of numbers, by table `field`. Memory holds only recently used ones,
+/// because peers choose the number and length of paths.
 final class FieldNames {
-    /// A path with what follows from it.
+    /// A path, and whether it is a name for search.
     private struct Known {
         let path: FieldPath
         let isNaming: Bool
@@ -12,20 +12,20 @@ final class FieldNames {
 
     /// Bytes of one generation of each of the two caches: some ten thousand paths.
     static let bytesMax = 1024 * 1024
-    /// The bytes that an entry takes beside its path, about.
+    /// Approximate bytes of an entry in addition to its path.
     private static let entryBytes = 96
 
     private var numbers = BoundedCache<FieldPath, FieldNumber>(weightMax: bytesMax)
     private var known = BoundedCache<FieldNumber, Known>(weightMax: bytesMax)
 
-    /// The most bytes kept: two caches of two generations each.
+    /// The maximum bytes kept: two caches of two generations each.
     static let keptBytesMax = 4 * bytesMax
-    /// Bytes kept, about; at most ``keptBytesMax``.
+    /// Approximate bytes kept; at most ``keptBytesMax``.
     var byteCount: Int { numbers.weight + known.weight }
 
     private static func weight(_ path: FieldPath) -> Int { entryBytes + path.text.utf8.count }
 
-    /// The path's number; nil where it has none.
+    /// The path's number; nil if it has none.
     func number(of path: FieldPath, _ session: Session) throws -> FieldNumber? {
         if path == .tombstone { return .tombstone }
         if path == .identity { return .identity }
@@ -36,7 +36,7 @@ final class FieldNames {
         return found
     }
 
-    /// Keeps the number that a path was just given.
+    /// Caches the number that was just assigned to a path.
     func keep(_ number: FieldNumber, for path: FieldPath) {
         numbers.insert(number, for: path, weight: Self.weight(path))
     }
@@ -44,7 +44,7 @@ final class FieldNames {
     /// The path of a number.
     func path(of number: FieldNumber, _ session: Session) throws -> FieldPath { try known(number, session).path }
 
-    /// True where values of the field belong in the index's column of names.
+    /// True if values of the field belong in the index's column of names.
     func isNaming(_ number: FieldNumber, _ session: Session) throws -> Bool { try known(number, session).isNaming }
 
     private func known(_ number: FieldNumber, _ session: Session) throws -> Known {
@@ -64,7 +64,7 @@ final class FieldNames {
         return result
     }
 
-    /// A number as table `field` holds it. Numbers end with 31 bits, as do those in records' states.
+    /// Converts a number of table `field`. Numbers have at most 31 bits, as in the states of records.
     static func number(_ number: Int64) throws -> FieldNumber {
         guard let number = Int32(exactly: number), number > FieldNumber.identity.rawValue else {
             throw StoreError.damaged("table field")

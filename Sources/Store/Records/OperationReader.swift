@@ -9,21 +9,21 @@ struct ArrivingDelta {
     let location: Int64
     let operations: [VerifiedOperation]
 
-    /// The index in the delta of the operation at a location; nil where it is another delta's.
+    /// The index in the delta of the operation at a location; nil if the operation belongs to another delta.
     func index(of location: Int64) -> Int? {
         let (index, overflow) = location.subtractingReportingOverflow(self.location)
         return !overflow && index >= 0 && index < Int64(operations.count) ? Int(index) : nil
     }
 }
 
-/// The operations of records as merging and the projections read them: those of the delta being merged are at hand, others
-/// come from the database and are kept until ``forget()``.
+/// Reads operations for merging and for the projections. Operations of the delta being merged are in memory. Others
+/// come from the database and are cached until ``forget()``.
 final class OperationReader {
     private let session: Session
     private let cache: WriterCache
     /// The delta that is being merged.
     private(set) var delta: ArrivingDelta?
-    /// The terms of its operations, where they were prepared.
+    /// The terms of its operations, if they were prepared.
     private var prepared: PreparedTerms?
     /// The operations read, by location.
     private var kept: [Int64: OperationBytes] = [:]
@@ -33,14 +33,14 @@ final class OperationReader {
         self.cache = cache
     }
 
-    /// Tells which delta is being merged; nil for none.
+    /// Sets the delta that is being merged; nil for none.
     func begin(_ delta: ArrivingDelta?, prepared: PreparedTerms? = nil) {
         self.delta = delta
         self.prepared = prepared
         kept = [:]
     }
 
-    /// Forgets the operations read. To be called when another record comes.
+    /// Drops the cached operations. Call it before work on another record.
     func forget() { kept.removeAll(keepingCapacity: true) }
 
     func operation(at location: Int64) throws -> OperationBytes {
@@ -52,7 +52,7 @@ final class OperationReader {
         return bytes
     }
 
-    /// The number of the kind that the live identity names; 0 where there is none.
+    /// The number of the kind in the live identity; 0 if there is none.
     func kind(of state: RecordState) throws -> Int64 {
         guard let (live, number) = state.identityWrite else { return 0 }
         if let delta, let index = delta.index(of: live.location),
@@ -66,16 +66,16 @@ final class OperationReader {
         return try cache.kindNumber(identity.kind, session)
     }
 
-    /// How many of a state's first operations search looks at.
+    /// The number of a state's first operations that search reads.
     func reach(of state: RecordState) throws -> Int {
-        // One operation is always within reach, and need not be read to know that.
+        // A single operation is always within reach, so it need not be read.
         if state.operations.count <= 1 { return state.operations.count }
         return try state.reach { try operation(at: $0.location).byteCount }.count
     }
 
     /// Appends the terms of an operation's live values.
     func appendTerms(of live: LiveOperation, to terms: inout SearchTerms) throws {
-        // What was prepared holds of operations all of whose values are live.
+        // Prepared terms are usable only if all values of the operation are live.
         if let delta, let index = delta.index(of: live.location), let prepared,
             prepared.append(index, of: delta.operations[index], valueCount: live.writes.count, to: &terms)
         {
@@ -93,6 +93,6 @@ final class OperationReader {
         }
     }
 
-    /// Counts terms that are entered in the index for search, or taken out of it.
+    /// Counts the terms that are added to the search index or removed from it.
     func noteWritten(_ terms: SearchTerms) { cache.work.termBytesWritten += terms.byteCount }
 }

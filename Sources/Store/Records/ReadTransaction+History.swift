@@ -2,15 +2,15 @@ package import Catalog
 package import DeltaLog
 
 extension ReadTransaction {
-    /// An operation on a record, and what became of it.
+    /// An operation on a record, and its standing.
     package struct HistoryEntry: Sendable {
-        /// What became of an operation.
+        /// The standing of an operation.
         package enum Standing: Hashable, Sendable {
-            /// The numbers of those of its writes that nothing supersedes.
+            /// Some writes are not superseded; the numbers of these writes.
             case live(writes: Set<UInt32>)
-            /// Everything that it wrote is superseded, or it only removed.
+            /// Everything that it wrote is superseded, or it only removed values.
             case dead
-            /// Stored, relayed and shown, but not merged: pending or void.
+            /// Stored, relayed and displayed, but not merged: pending or void.
             case excluded(DeltaLog.Standing)
         }
 
@@ -26,22 +26,22 @@ extension ReadTransaction {
     package struct History: Sendable {
         /// Ascending by clock, then dot.
         package let entries: [HistoryEntry]
-        /// True if there are no others.
+        /// True if these are all operations about the record.
         package let isWhole: Bool
     }
 
-    /// Operations of each standing that a history holds at most. A guess: what one may want to read of a record.
+    /// The maximum number of operations of each standing in a history. A guess: more than a user reads of one record.
     package static let historyEntriesMax = 2_048
 
-    /// The operations about a record that lie within the bounds of their logs: of those with live writes the latest by their clocks, of those without
-    /// and of those set aside the last to arrive; at most ``historyEntriesMax`` of each, and so many as take
-    /// ``pageBytesMax`` together with their headers.
+    /// The operations about a record within the bounds of their logs, at most ``historyEntriesMax`` of each standing.
+    /// It takes the live operations with the latest clocks, and the dead and excluded ones that arrived last. The
+    /// entries end when they exceed ``pageBytesMax`` together with their headers.
     ///
-    /// - Complexity: Linear in the live operations and in what is told; each entry reads its delta's header.
+    /// - Complexity: Linear in the live operations and in the returned entries; each entry reads its delta's header.
     package func recentHistory(of id: RecordID, hasher: some CatalogHasher) throws -> History {
         try require(.history)
         let countMax = Self.historyEntriesMax
-        // One more of each than is told, to know whether there are more.
+        // One more of each than is returned, to know whether there are more.
         var live: [LiveOperation] = []
         var dead: [Int64] = []
         if let row = try RecordRow.find(id, session) {
@@ -119,7 +119,7 @@ extension ReadTransaction {
         return Dot(log: delta.header.log, sequence: delta.header.sequence, index: index)
     }
 
-    /// The operations of a delta, in their order; nil where it is not held.
+    /// The operations of a delta, in their order; nil if the delta is not held.
     package func operations(log: LogID, sequence: UInt64) throws -> [(envelope: Envelope, content: Content)]? {
         guard let delta = try deltaInfo(log: log, sequence: sequence) else { return nil }
         let sql = try session("SELECT shape, envelope, content FROM operation WHERE id >= ? AND id < ? ORDER BY id")
@@ -157,7 +157,7 @@ extension ReadTransaction {
         }
     }
 
-    /// Citations that wait for their operation, at most so many.
+    /// Dangling references, at most `limit`.
     package func waiting(limit: Int) throws -> [DanglingReference] {
         let sql = try session("SELECT position, record, field, prefix, number, log, sequence FROM waiting LIMIT ?")
         return try sql.bind(1, Int64(limit)).all { sql in

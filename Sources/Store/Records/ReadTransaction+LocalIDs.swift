@@ -2,8 +2,8 @@ package import Catalog
 import DeltaLog
 
 extension ReadTransaction {
-    /// Calls `body` with the own id of each shown record of a kind and an owner, and with the number of its row, in the order
-    /// of arrival at this node. Records whose id is not held any more are left out.
+    /// Calls `body` with the local id and the row number of each visible record of a kind and an owner. The order is
+    /// that of arrival at this node. Records whose local id is no longer held are left out.
     ///
     /// - Complexity: Linear in those records; no other value of them is read.
     package func forEachLocalID(
@@ -31,13 +31,13 @@ extension ReadTransaction {
         }
     }
 
-    /// The own id of the shown record in a row; nil where there is none.
+    /// The local id of the visible record in a row; nil if there is none.
     package func localID(ofVisibleRow row: Int64) throws -> String? {
         guard let found = try RecordRow.at(row, session), try isVisible(found) else { return nil }
         return try localID(found)
     }
 
-    /// True if there is such a record, and it is shown.
+    /// True if the record exists and is visible.
     package func isVisible(_ id: RecordID) throws -> Bool {
         try RecordRow.find(id, session).map { try isVisible($0) } ?? false
     }
@@ -46,8 +46,8 @@ extension ReadTransaction {
         for live in try state(row).operations {
             guard let write = live.writes.first(where: { $0.field == .identity }) else { continue }
             if write.number == 0 {
-                // The first write's value is the content's first. So it is in nearly all records, and their envelopes need not
-                // be read.
+                // The value of the first write is the first of the content. In nearly all records this write is the
+                // identity, so their envelopes need not be read.
                 let found = try names.contents.find(session, isWanted: { $0.location == live.location }) {
                     (live.location, try OperationRow.existing(at: live.location, session).content)
                 }

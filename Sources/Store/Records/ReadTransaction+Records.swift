@@ -4,22 +4,23 @@ package import DeltaLog
 extension ReadTransaction {
     // MARK: - Single records
 
-    /// The record with its values, shown or not; nil where it never was. Of a wide record (``RecordReach``) it has a part.
+    /// The record with its values, visible or not; nil if it never existed. A wide record (``RecordReach``) is returned
+    /// in part.
     ///
     /// - Complexity: Linear in the live operations; their values are read within ``RecordReach`` only.
     package func view(of id: RecordID) throws -> RecordView? {
         try RecordRow.find(id, session).map { try view($0) }
     }
 
-    /// The record with all its values, however many there are; for planning what to write.
+    /// The record with all its values, without a bound; for planning writes.
     package func wholeView(of id: RecordID) throws -> RecordView? {
         try RecordRow.find(id, session).map { try view($0, nil) }
     }
 
-    /// - Parameter extent: How much of a wide record is read; nil for all of it.
+    /// - Parameter extent: The part of a wide record that is read; nil for all of it.
     func view(_ row: RecordRow, _ extent: RecordView.Extent? = .shown) throws -> RecordView {
         let state = try state(row)
-        // Those within reach, of which no wide record has many; others are read when they are asked for.
+        // The operations within reach, which are few in a wide record. Others are read on demand.
         var operations: [Int64: OperationBytes] = [:]
         let isWide = try state.isWide { live in
             let bytes = try operation(at: live.location)
@@ -67,20 +68,20 @@ extension ReadTransaction {
         )
     }
 
-    /// How a record stands to an operation that would create it.
+    /// The comparison of a record with an operation that would create it.
     package enum Likeness: Sendable {
         /// There is no such record.
         case absent
-        /// It is just what the operation would make of it.
+        /// The record equals the result of the operation.
         case same
-        /// It is something else, or came about in another way.
+        /// The record differs, or has another origin.
         case other
     }
 
-    /// Compares a record with an operation that would create it, byte for byte and without reading a value: most rows of a
-    /// file that is loaded again are as they were.
+    /// Compares a record with an operation that would create it, byte for byte and without decoding values. This is
+    /// fast for most rows of a file that is imported again.
     ///
-    /// - Parameter draft: Cites nothing.
+    /// - Parameter draft: An operation without citations.
     package func likeness(of id: RecordID, to draft: OperationDraft) throws -> Likeness {
         let found = try names.records.find(session, isWanted: { $0.id == id }) { try RecordRow.find(id, session) }
         guard let row = found else { return .absent }
@@ -106,7 +107,8 @@ extension ReadTransaction {
         return wanted.encoded() == stored ? .same : .other
     }
 
-    /// The paths of writes. Records of an import have the same, one after the other.
+    /// The paths of writes. The previous result is cached, because consecutive records of an import have the same
+    /// writes.
     private func fields(of writes: LiveWrites) throws -> [FieldPath] {
         if let last = names.lastWrites, last.writes == writes { return last.paths }
         let paths = try writes.map { try path(of: $0.field) }
@@ -114,7 +116,7 @@ extension ReadTransaction {
         return paths
     }
 
-    /// The record as merging knows it; nil where it never was.
+    /// The record in the form that merging uses; nil if it never existed.
     package func storedRecord(_ id: RecordID) throws -> StoredRecord? {
         guard let row = try RecordRow.find(id, session) else { return nil }
         return StoredRecord(id: id, owner: try organization(row.owner), key: try view(row).key, state: try state(row))
@@ -123,10 +125,10 @@ extension ReadTransaction {
     /// The path of a field's number.
     package func fieldPath(_ number: FieldNumber) throws -> FieldPath { try path(of: number) }
 
-    /// Ids of records that begin with these hexadecimal digits, of either case and any number; ascending.
+    /// The ids of records that begin with these hexadecimal digits (either case, odd numbers too), ascending.
     ///
-    /// - Parameter limit: At most so many; ask for one more than you show to know whether there are more.
-    /// - Returns: Nil where the text is not 1 to 64 hexadecimal digits.
+    /// - Parameter limit: The maximum number; ask for one more than needed to know whether there are more.
+    /// - Returns: Nil if the text is not 1 to 64 hexadecimal digits.
     package func records(withPrefix text: String, limit: Int) throws -> [RecordID]? {
         let digits = text.lowercased()
         guard (1...64).contains(digits.utf8.count),
@@ -136,13 +138,13 @@ extension ReadTransaction {
         return try ids(in: RecordID(lower)...RecordID(upper), after: nil, limit: limit).map(\.id)
     }
 
-    /// Rows of records whose ids lie in a range, ascending by id.
+    /// Rows of records with ids in a range, ascending by id.
     private func ids(
         in range: ClosedRange<RecordID>,
         after: RecordID?,
         limit: Int
     ) throws -> [(id: RecordID, row: Int64)] {
-        // The index orders by the first 4 bytes only; what shares them is few, and is put in order here.
+        // The index orders by the first 4 bytes only. The few ids that share them are sorted here.
         var found: [(id: RecordID, row: Int64)] = []
         var group: [(id: RecordID, row: Int64)] = []
         var groupShort: Int64 = -1
@@ -167,13 +169,13 @@ extension ReadTransaction {
 
     // MARK: - Lists
 
-    /// Where a list was left; opaque, and good on the same database only.
+    /// A position in a list; opaque, and valid only for the same database.
     package struct ListCursor: Hashable, Sendable {
         let kind: String
         let owner: OrganizationID
         let row: Int64
 
-        /// As text, for an address.
+        /// As text, for a URL.
         package var text: String { "\(row).\(owner.hex).\(kind)" }
 
         /// Reads ``text``.
@@ -184,7 +186,7 @@ extension ReadTransaction {
             self.init(kind: parts[2], owner: owner, row: row)
         }
 
-        /// Equal with equal bytes.
+        /// Equal if all bytes are equal.
         package static func == (left: ListCursor, right: ListCursor) -> Bool {
             left.kind.hasSameBytes(as: right.kind) && left.owner == right.owner && left.row == right.row
         }
@@ -202,12 +204,12 @@ extension ReadTransaction {
         }
     }
 
-    /// A page of shown records, ascending by kind, owner and arrival at this node. It ends early where its records take
+    /// A page of visible records, ascending by kind, owner and arrival at this node. It ends early if its records take
     /// more than ``pageBytesMax``.
     ///
-    /// - Parameter extent: How much of a wide record is read.
-    /// - Returns: The records, and where to go on; nil behind the last.
-    /// - Complexity: Linear in the page, wherever it lies.
+    /// - Parameter extent: The part of a wide record that is read.
+    /// - Returns: The records, and the cursor of the next page; nil after the last.
+    /// - Complexity: Linear in the page, independent of its position.
     package func records(
         kind: String? = nil,
         owner: OrganizationID? = nil,
@@ -243,7 +245,7 @@ extension ReadTransaction {
         return (records, next)
     }
 
-    /// Calls `body` with every shown record, in the order of ``records(kind:owner:after:limit:)``, in bounded memory.
+    /// Calls `body` with every visible record, in the order of ``records(kind:owner:after:limit:)``, in bounded memory.
     package func forEachRecord(
         kind: String? = nil,
         owner: OrganizationID? = nil,
@@ -257,7 +259,7 @@ extension ReadTransaction {
         } while cursor != nil
     }
 
-    /// Calls `body` with every shown record, ascending by the record's id: the order that all nodes share.
+    /// Calls `body` with every visible record, ascending by the record's id: the order that all nodes share.
     package func forEachRecordByID(_ body: (RecordView) throws -> Void) throws {
         var last: RecordID?
         let all = RecordID(.zero)...RecordID(Hash256(.max, .max, .max, .max))
@@ -272,8 +274,8 @@ extension ReadTransaction {
         }
     }
 
-    /// Records with something to settle: a register with different values, or one edited while it was deleted;
-    /// the first seen first. Fewer than asked for where they take more than ``pageBytesMax``.
+    /// Records with conflicts: a register has different values, or the record was edited while it was deleted.
+    /// Ascending by arrival. Returns fewer if they take more than ``pageBytesMax``.
     package func conflicts(after row: Int64 = 0, limit: Int) throws -> (records: [RecordView], next: Int64?) {
         try require(.conflicts)
         let rows = try session("SELECT id FROM record WHERE trouble > 0 AND id > ? ORDER BY id LIMIT ?")
@@ -288,7 +290,7 @@ extension ReadTransaction {
         return (records, rows.count == limit ? rows.last : nil)
     }
 
-    /// How many records have something to settle.
+    /// The number of records with conflicts.
     package func conflictCount() throws -> Int {
         try require(.conflicts)
         return try session("SELECT count(*) FROM record WHERE trouble > 0").first { Int($0.int(0)) } ?? 0
@@ -317,8 +319,8 @@ extension ReadTransaction {
         return sums
     }
 
-    /// Records whose id begins with a byte, ascending, each with its canonical hash; those with nothing live are left
-    /// out, so a page may be short, and the list ends where `next` is nil.
+    /// Records whose id begins with a byte, ascending, each with its canonical hash. Records without live writes are
+    /// left out, so a page may be short. The list ends when `next` is nil.
     package func bucket(
         _ byte: UInt8,
         after id: RecordID? = nil,

@@ -1,19 +1,18 @@
 package import Catalog
 package import DeltaLog
 
-/// Reads of one snapshot of the directory. Given to the body of ``Store/read(_:)``, and of no use after it.
+/// Reads of one snapshot of the directory. Valid only within the body of ``Store/read(_:)``.
 ///
-/// All methods throw ``StoreError``: `corrupt` where a row is not what this program wrote, `inputOutput` where the disk
+/// All methods throw ``StoreError``: `corrupt` if a row is not as this program writes it, `inputOutput` if the disk
 /// fails.
 package struct ReadTransaction {
-    /// What numbers stand for, as far as they were met lately (a snapshot's numbers do not change), and where reads in turn
-    /// stand.
+    /// Caches of recently used numbers (a snapshot's numbers do not change), and the cursors of sequential reads.
     final class Names {
         let fields: FieldNames
         var logs = BoundedCache<Int64, LogID>(weightMax: WriterCache.entriesMax)
         var organizations = BoundedCache<Int64, OrganizationID>(weightMax: WriterCache.entriesMax)
         var kinds = BoundedCache<Int64, String>(weightMax: WriterCache.kindBytesMax)
-        /// The live writes of the record that was compared last, with their paths.
+        /// The live writes of the last compared record, with their paths.
         var lastWrites: (writes: LiveWrites, paths: [FieldPath])?
         let records = RowsInTurn(following: RecordRow.byFollowing, read: RecordRow.init, number: { $0.row })
         let contents = RowsInTurn(
@@ -21,9 +20,9 @@ package struct ReadTransaction {
             read: { (location: $0.int(0), content: $0.bytes(1)) },
             number: { $0.location }
         )
-        /// Projections that are being rebuilt, with their cursors; nil until somebody asks.
+        /// Projections that are being rebuilt, with their cursors; nil until first used.
         var unfinished: [ProjectionName: Int64]?
-        /// Operations read for views and histories, and their bytes.
+        /// The number and bytes of operations read for views and histories.
         var operationsRead = 0
         var operationBytesRead = 0
 
@@ -33,7 +32,7 @@ package struct ReadTransaction {
     let session: Session
     let names: Names
 
-    /// - Parameter fields: Paths that are known already.
+    /// - Parameter fields: A cache of known paths.
     init(_ session: Session, fields: FieldNames = FieldNames()) {
         self.session = session
         names = Names(fields)
@@ -63,13 +62,13 @@ package struct ReadTransaction {
         }
     }
 
-    /// The bytes of operations that views and histories have read so far: by it those who read many records know when to
-    /// stop. For tests also how many operations there were.
+    /// The operations that views and histories have read so far. Readers of many records stop by their bytes; the count
+    /// is for tests.
     package var work: (operationsRead: Int, operationBytesRead: Int) {
         (names.operationsRead, names.operationBytesRead)
     }
 
-    /// The bytes of operations that a page of records, or of search hits, may take; one record's more, at most.
+    /// The maximum bytes of operations of a page of records or search hits. The last record may exceed it.
     package static let pageBytesMax = 16 * 1024 * 1024
 
     /// The bytes of an operation.
@@ -99,15 +98,15 @@ package struct ReadTransaction {
             .bind(2, Int64(bitPattern: log.incarnation)).first { $0.int(0) }
     }
 
-    /// The last delta held of a log; nil where none is.
+    /// The last delta held of a log; nil if none is held.
     package func head(of log: LogID) throws -> Head? {
         try session("SELECT sequence, hash FROM log WHERE author = ? AND incarnation = ? AND sequence != 0")
             .bind(1, log.author.hash).bind(2, Int64(bitPattern: log.incarnation))
             .first { Head(sequence: UInt64(bitPattern: $0.int(0)), hash: try $0.hash(1)) }
     }
 
-    /// Delta messages of a log, the exact bytes as received, from a sequence on: as many as fit in `bytesMax`, and at
-    /// least one where there is one.
+    /// The exact bytes of the Delta messages of a log from a sequence on: as many as fit in `bytesMax`, but at least
+    /// one if there is one.
     package func deltas(of log: LogID, from sequence: UInt64, bytesMax: Int) throws -> [(
         sequence: UInt64, bytes: [UInt8]
     )] {
@@ -148,7 +147,7 @@ package struct ReadTransaction {
             if number == 0 {
                 envelope = sql.bytes(1)
             } else if number == shape {
-                // As the one before, but for its key.
+                // The envelope differs from the previous one only by its key.
                 try sql.withBytes(1) { try Shapes.setKey($0, of: &envelope) }
             } else {
                 let bytes = try session.shape(number)
@@ -168,11 +167,11 @@ package struct ReadTransaction {
         package let sequence: UInt64
         package let header: [UInt8]
         package let signature: [UInt8]
-        /// The hash of both, which the next header names.
+        /// The hash of header and signature, which the next header names.
         package let hash: Hash256
     }
 
-    /// The headers of a log within a range of sequences, ascending; those not held are left out.
+    /// The headers of a log within a range of sequences, ascending; headers not held are left out.
     package func headers(of log: LogID, _ range: ClosedRange<UInt64>) throws -> [StoredHeader] {
         guard let number = try number(of: log) else { return [] }
         return try session(
@@ -194,19 +193,19 @@ package struct ReadTransaction {
 
     /// A delta without its operations.
     package struct DeltaInfo: Hashable, Sendable {
-        /// Ascending in the order in which deltas came to this node; for paging.
+        /// Ascending by arrival at this node; for paging.
         package let position: Int64
         package let header: Header
         /// The hash of the header with its signature.
         package let hash: Hash256
     }
 
-    /// Deltas, the last to arrive first.
+    /// Deltas, in reverse order of arrival.
     ///
     /// - Parameters:
     ///   - author: Only deltas by this node.
-    ///   - position: Only deltas that came before this one (``DeltaInfo/position``).
-    ///   - limit: At most so many.
+    ///   - position: Only deltas that arrived before this one (``DeltaInfo/position``).
+    ///   - limit: The maximum number.
     package func recentDeltas(
         author: NodeKey? = nil,
         before position: Int64? = nil,
@@ -217,7 +216,7 @@ package struct ReadTransaction {
             return try session("SELECT id, header, hash FROM whole WHERE id < ? ORDER BY id DESC LIMIT ?")
                 .bind(1, end).bind(2, Int64(limit)).all(Self.info)
         }
-        // Each log of the author's is read from its end. How many there are is for the author to choose.
+        // Each log of the author is read from its end. The author chooses the number of logs.
         let logs = try session("SELECT id FROM log WHERE author = ? AND sequence != 0").bind(1, author.hash)
             .all { $0.int(0) }
         var infos: [DeltaInfo] = []
@@ -241,7 +240,7 @@ package struct ReadTransaction {
         return DeltaInfo(position: sql.int(0), header: header, hash: try sql.hash(2))
     }
 
-    /// The delta that holds an operation; nil where it is not held.
+    /// The delta with this log and sequence; nil if it is not held.
     package func deltaInfo(log: LogID, sequence: UInt64) throws -> DeltaInfo? {
         guard let number = try number(of: log) else { return nil }
         return try session("SELECT id, header, hash FROM whole WHERE log = ? AND sequence = ?").bind(1, number)
@@ -258,17 +257,17 @@ package struct ReadTransaction {
 
     // MARK: - Totals
 
-    /// What the directory comes to.
+    /// The digest and counts of the directory.
     package struct Totals: Hashable, Sendable {
         /// The digest over all organizations.
         package let digest: CatalogDigest
-        /// Records shown.
+        /// Visible records.
         package let shown: Int
         /// By organization.
         package let organizations: [OrganizationID: OrganizationTotals]
     }
 
-    /// What one organization's records come to.
+    /// The digest and counts of one organization's records.
     package struct OrganizationTotals: Hashable, Sendable {
         package let digest: CatalogDigest
         package let shown: Int
@@ -290,14 +289,14 @@ package struct ReadTransaction {
         return Totals(digest: digest, shown: shown, organizations: organizations)
     }
 
-    /// Records shown of one kind and owner.
+    /// The number of visible records of one kind and owner.
     package struct Count: Hashable, Sendable {
         package let kind: String
         package let owner: OrganizationID
         package let shown: Int
     }
 
-    /// How many records are shown, by kind and owner; ascending by both. Linear in kinds times owners.
+    /// The number of visible records by kind and owner, ascending by both. Linear in kinds times owners.
     ///
     /// - Throws: ``StoreError`` with `projectionRebuilding`.
     package func counts() throws -> [Count] {
@@ -309,7 +308,7 @@ package struct ReadTransaction {
         return counts
     }
 
-    /// True if records of a kind are shown.
+    /// True if a kind has visible records.
     package func hasRecords(of kind: String) throws -> Bool {
         var isFound = false
         try forEachGroup(kind: kind) { _ in
@@ -327,13 +326,13 @@ package struct ReadTransaction {
         let shown: Int
     }
 
-    /// Calls `body` with kinds and owners that have shown records, ascending by the kind's bytes and the owner, until it
-    /// returns false.
+    /// Calls `body` with kinds and owners that have visible records, ascending by the kind's bytes and the owner, until
+    /// it returns false.
     ///
     /// - Parameters:
     ///   - kind: Only this kind.
     ///   - owner: Only this owner.
-    ///   - first: Only from this kind on. Peers choose how many kinds there are, so those before it are not read.
+    ///   - first: Only from this kind on. Earlier kinds are not read, because peers choose the number of kinds.
     func forEachGroup(
         kind: String? = nil,
         owner: OrganizationID? = nil,
@@ -351,7 +350,7 @@ package struct ReadTransaction {
                 """
             ).bind(1, Array(kind.utf8))
         } else {
-            // The order of blobs is that of their bytes. The inner order is made for each kind by itself.
+            // Blobs compare by their bytes. SQLite sorts the owners of each kind separately.
             sql = try session(
                 """
                 SELECT kind.number, kind.name, tally.owner, organization.id, tally.shown
@@ -375,7 +374,7 @@ package struct ReadTransaction {
         }
     }
 
-    /// Operations stored and not merged, and citations that wait for their operation.
+    /// The number of operations that are stored but not merged, and the number of dangling references.
     package func pendingCounts() throws -> (excluded: Int, waiting: Int) {
         (
             try session("SELECT count(*) FROM aside").first { Int($0.int(0)) } ?? 0,

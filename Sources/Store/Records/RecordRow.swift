@@ -1,7 +1,7 @@
 import Catalog
 import DeltaLog
 
-/// A record's row, without its state's decoding.
+/// A record's row with its undecoded state.
 struct RecordRow {
     let row: Int64
     let id: RecordID
@@ -10,10 +10,10 @@ struct RecordRow {
     let isVisible: Bool
     let conflictFlags: ConflictFlags
     let state: [UInt8]
-    /// Held only where no live operation holds it.
+    /// Nil if a live operation holds the key.
     let key: RecordKey?
 
-    /// What somebody has to settle.
+    /// The conflicts that users have to resolve.
     struct ConflictFlags: OptionSet {
         let rawValue: Int64
         /// A register has different live values.
@@ -43,7 +43,7 @@ struct RecordRow {
         key = sql.isNull(8) ? nil : RecordKey(try sql.hash(8))
     }
 
-    /// The row of a record; nil where it has none.
+    /// The row of a record; nil if it has none.
     static func find(_ id: RecordID, _ session: Session) throws -> RecordRow? {
         let sql = try session(bySelectingID)
         sql.bind(1, short(of: id))
@@ -59,7 +59,7 @@ struct RecordRow {
         try session(bySelectingRow).bind(1, row).first { try RecordRow($0) }
     }
 
-    /// The first 4 bytes of an id, as the number in column `short`; its order is that of the bytes.
+    /// The first 4 bytes of an id as the number in column `short`. Numbers have the order of the bytes.
     static func short(of id: RecordID) -> Int64 {
         Int64(id.hash.word0 >> 32)
     }
@@ -93,7 +93,7 @@ struct OperationRow {
         self = row
     }
 
-    /// Reads the columns `shape`, `envelope` and `content`, which a statement gives first.
+    /// Reads `shape`, `envelope` and `content`, which must be the first columns of the statement.
     init(_ sql: SQL, _ session: Session) throws {
         let shape = sql.int(0)
         if shape == 0 {
@@ -113,7 +113,7 @@ struct OperationRow {
 
 }
 
-/// The bytes of an operation, wherever they lie.
+/// The bytes of an operation, from the database or from a delta in memory.
 struct OperationBytes {
     let envelope: ArraySlice<UInt8>
     let content: ArraySlice<UInt8>
@@ -144,12 +144,12 @@ struct OperationBytes {
         }
     }
 
-    /// The bytes of the value that a write gave; nil where it gave none.
+    /// The bytes of a write's value; nil if it has none.
     func value(of number: UInt32, _ layout: OperationLayout) -> ArraySlice<UInt8>? {
         layout.value(of: number).map { content.bytes(in: $0) }
     }
 
-    /// As above, of one write.
+    /// As above, for a single write.
     func value(of number: UInt32) throws -> ArraySlice<UInt8>? { value(of: number, try layout) }
 
     /// The values of these writes, by their numbers.
@@ -165,7 +165,7 @@ struct OperationBytes {
 }
 
 extension ArraySlice<UInt8> {
-    /// The bytes at places that count from the slice's beginning.
+    /// The bytes in a range of offsets from the slice's beginning.
     fileprivate func bytes(in range: Range<Int>) -> ArraySlice<UInt8> {
         self[startIndex + range.lowerBound..<startIndex + range.upperBound]
     }

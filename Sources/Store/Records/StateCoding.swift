@@ -1,11 +1,11 @@
 import Catalog
 
-/// A record's state as its row holds it.
+/// The encoding of a record's state in its row.
 ///
-/// For each live operation, ascending by dot: row of the operation, number of the log, sequence, index (variable-length
-/// numbers), stamp (8 bytes), hash (32 bytes), number of live writes; for each write its field's number shifted by two
-/// bits, with the mode (set 0, add 1) in the second and, in the lowest, whether the write's number is not the one after
-/// the one before: then the distance follows. A write of a usual field so takes one byte.
+/// Live operations, ascending by dot. Each one: row of the operation, number of the log, sequence, index
+/// (variable-length numbers), stamp (8 bytes), hash (32 bytes), number of live writes. Each write: its field's number
+/// shifted left by two bits. Bit 1 is the mode (set 0, add 1). Bit 0 is set if the write's number does not follow the
+/// previous one; then the distance follows. So a write of a common field takes one byte.
 enum StateCoding {
     static func encode(_ state: RecordState, log: (LogID) throws -> Int64) rethrows -> [UInt8] {
         let byteCountMax = state.operations.reduce(0) {
@@ -23,7 +23,7 @@ enum StateCoding {
         log: (LogID) throws -> Int64,
         to writer: inout ByteWriter
     ) rethrows {
-        // Operations of one log lie side by side.
+        // Operations of one log are adjacent.
         var last: (id: LogID, number: Int64)?
         for operation in state.operations {
             let id = operation.dot.log
@@ -91,18 +91,18 @@ enum StateCoding {
     }
 }
 
-/// Where the values of a stored operation lie, found without decoding the operation.
+/// The positions of the values in a stored operation, found without decoding the operation.
 ///
-/// Only rows whose delta was verified are read by it, so the messages have the shape that verification demands.
+/// It reads only rows of verified deltas, so the messages have the form that verification demands.
 struct OperationLayout {
     /// The record's key, within the envelope.
     private(set) var key: Range<Int> = 0..<0
-    /// For each write in order, the place of its value among the content's, or nil where it has none.
+    /// For each write in order, the index of its value in the content, or nil if it has none.
     private(set) var valuePositions: [Int?] = []
     /// The values' bytes, within the content.
     private(set) var values: [Range<Int>] = []
 
-    /// - Throws: ``StoreError`` where the bytes are not an operation's.
+    /// - Throws: ``StoreError`` if the bytes are not those of an operation.
     init(_ envelope: ArraySlice<UInt8>, _ content: ArraySlice<UInt8>) throws {
         do {
             self = try envelope.withUnsafeBytes { envelope in
@@ -125,7 +125,7 @@ struct OperationLayout {
             var mode: UInt64 = 0
             while !write.isAtEnd {
                 let part = try write.field()
-                // Its field is written out or listed by the header; a mark's is neither.
+                // The field of an ordinary write is written out or listed in the header; a tombstone has neither.
                 if part.number == 1 || part.number == 4 { isTombstone = false }
                 if part.number == 2 { mode = part.value }
             }
@@ -140,7 +140,7 @@ struct OperationLayout {
         }
     }
 
-    /// The bytes of the value that a write gave; nil where it gave none.
+    /// The range of a write's value; nil if it has none.
     func value(of number: UInt32) -> Range<Int>? {
         guard Int(number) < valuePositions.count, let position = valuePositions[Int(number)], position < values.count
         else { return nil }

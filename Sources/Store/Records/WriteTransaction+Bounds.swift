@@ -1,7 +1,7 @@
 package import Catalog
 package import DeltaLog
 
-// Bounds of logs, and records that are derived again from all their operations.
+// Bounds of logs, and the re-derivation of records from all their operations.
 
 extension WriteTransaction {
     package func bound(of log: LogID) throws -> UInt64? { try cache.log(log, session)?.bound }
@@ -49,7 +49,7 @@ extension WriteTransaction {
         let reading = try reading
         var operations: [StoredOperation] = []
         var delta: ReadTransaction.DeltaInfo?
-        // Operations of one delta lie side by side.
+        // Operations of one delta are adjacent.
         for location in Set(state.operations.map(\.location) + touched).sorted() {
             let held: ReadTransaction.DeltaInfo
             if let delta, location &- delta.position < Int64(delta.header.count) {
@@ -64,7 +64,7 @@ extension WriteTransaction {
         return operations
     }
 
-    /// The operation at a location, which a delta holds.
+    /// The operation at a location within a delta.
     func stored(
         at location: Int64,
         in delta: ReadTransaction.DeltaInfo,
@@ -124,7 +124,7 @@ extension WriteTransaction {
             try session("DELETE FROM record WHERE id = ?").bind(1, row).run()
             return
         }
-        // A live operation has its entry in the state, unless its delta has others about the record.
+        // A live operation needs no history link, unless its delta has others about the record.
         let live = Set(state.operations.map(\.location))
         var counts: [LogID: [UInt64: Int]] = [:]
         for operation in operations { counts[operation.dot.log, default: [:]][operation.dot.sequence, default: 0] += 1 }

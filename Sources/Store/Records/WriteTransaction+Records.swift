@@ -1,7 +1,7 @@
 package import Catalog
 package import DeltaLog
 
-// Rows of records, with what is derived from them.
+// Rows of records, and the data derived from them.
 
 extension WriteTransaction {
     package func record(_ id: RecordID) throws -> StoredRecord? {
@@ -31,21 +31,22 @@ extension WriteTransaction {
         }
     }
 
-    /// Live operations of a record from which on its row is written once for all deltas of the transaction. A guess: what
-    /// hashing and writing them takes is some times what merging a delta takes.
+    /// A record with at least this number of live operations is written once for all deltas of the transaction. A
+    /// guess: hashing and writing them then costs several times as much as merging a delta.
     private static let deferredOperationsMin = 64
-    /// Live operations of all records that wait, beyond which they are written: some 60 MiB.
+    /// Deferred records are written when their live operations exceed this number: some 60 MiB.
     private static let deferredOperationsMax = 512 * 1024
 
     package mutating func save(_ change: MergedRecord, hasher: some CatalogHasher) throws {
         let id = change.record.id
-        // The only operation about a record is accounted for here; of several each gets an entry in the history.
+        // A single operation about a record is accounted for here. If there are several, each gets an entry in the
+        // history.
         let arrived = change.arrived.flatMap { index in operations.delta.map { $0.location + Int64(index) } }
         if let arrived { account(arrived) }
         let size = change.record.state.operations.count
         let sizeBefore = change.before?.state.operations.count ?? 0
         if scratch.deferred[id] == nil {
-            // What was not there when it was looked up is new.
+            // A record that the lookup did not find is new.
             var found: RecordRow?
             if change.before != nil {
                 found = scratch.found?.id == id ? scratch.found : try RecordRow.find(id, session)
@@ -81,7 +82,7 @@ extension WriteTransaction {
         scratch.deferredOperations = 0
         for entry in deferred {
             let row = try write(entry.record, over: entry.found, entry.before, hasher: entry.hasher)
-            // Most are live, and few are looked for: all live ones are gathered only for many.
+            // Most arrived operations are live, and usually few arrived: a set of all live ones pays only for many.
             let current = entry.record.state.operations
             let live = entry.arrived.count > 4 ? Set(current.map(\.location)) : nil
             for location in entry.arrived {
@@ -92,9 +93,9 @@ extension WriteTransaction {
         }
     }
 
-    /// Writes a record's row and all that is derived from it.
+    /// Writes a record's row and all data derived from it.
     ///
-    /// - Parameter found: Its row before, which held `before`.
+    /// - Parameter found: Its previous row, which holds `before`.
     /// - Returns: The row's number.
     func write(
         _ record: StoredRecord,
@@ -102,7 +103,7 @@ extension WriteTransaction {
         _ before: StoredRecord?,
         hasher: some CatalogHasher
     ) throws -> Int64 {
-        // What was read for it is not kept for the next one.
+        // The cached operations are of no use for the next record.
         defer { operations.forget() }
         let owner: Int64
         if let found { owner = found.owner } else { owner = try cache.organizationNumber(record.owner, session) }
@@ -139,7 +140,7 @@ extension WriteTransaction {
         return row
     }
 
-    /// What a row's state says of its record: as the row has it, where it does.
+    /// The properties of a record, from the columns of its row if these hold them, else from its state.
     private func facts(of row: RecordRow, _ state: RecordState) throws -> RecordChange.Facts {
         guard projections.listing.holds(row.row) else { return try RecordListing.facts(of: state, operations) }
         return RecordChange.Facts(state: state, isVisible: row.isVisible, kind: row.kind)
@@ -172,7 +173,7 @@ extension WriteTransaction {
     ) throws {
         let state = try encode(record)
         let key: RecordKey? = record.state.isEmpty ? record.key : nil
-        // Naming a column in an update rewrites the entries of its indexes, changed or not.
+        // An update that names a column rewrites its index entries even if the value is the same.
         if found.kind == facts.kind, found.isVisible == facts.isVisible, found.conflictFlags == conflictFlags,
             found.key == key
         {
@@ -193,7 +194,7 @@ extension WriteTransaction {
 
     // MARK: - The end of the transaction
 
-    /// Writes what waits for the end of the transaction: records with many live operations, digests and counts.
+    /// Writes the data deferred to the end of the transaction: records with many live operations, digests and counts.
     func flush() throws {
         try flushRecords()
         for (organization, change) in scratch.totals.sorted(by: { $0.key < $1.key }) {

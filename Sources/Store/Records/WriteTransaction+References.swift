@@ -1,7 +1,7 @@
 package import Catalog
 package import DeltaLog
 
-// Dangling references: citations of operations that have not come.
+// Dangling references: citations of operations that have not arrived.
 
 extension WriteTransaction {
     package mutating func addDangling(_ citation: DanglingReference) throws {

@@ -1,32 +1,32 @@
 package import Catalog
 package import DeltaLog
 
-/// One durable transaction on the directory. Given to the body of ``Store/write(_:)``, and of no use after it.
+/// One durable transaction on the directory. Valid only within the body of ``Store/write(_:)``.
 ///
-/// As a ``DeltaStorage`` it stores and merges deltas; beside that it holds what the node keeps of its own.
+/// As a ``DeltaStorage`` it stores and merges deltas; it also writes the node's own state.
 package struct WriteTransaction: DeltaStorage {
-    /// What changes while the transaction runs; a class, because lookups remember what they found.
+    /// The mutable state of the transaction; a class, because lookups also change it.
     final class Scratch {
-        /// The record looked up last: merging saves what it has just looked up.
+        /// The row of the last lookup, because merging looks up a record just before it saves it.
         var found: RecordRow?
-        /// Which operations of the delta being merged are accounted for: in their record, or as excluded.
+        /// For each operation of the delta being merged, true if it is accounted for: in its record, or as excluded.
         var isAccounted: [Bool] = []
         var totals: [OrganizationID: TotalsChange] = [:]
-        /// Records with many live operations, whose rows wait to be written.
+        /// Records with many live operations whose rows are not written yet.
         var deferred: [RecordID: Deferred] = [:]
         var deferredOperations = 0
     }
 
-    /// A record that was changed in this transaction and is not written yet: writing it, and hashing its state, takes time in
-    /// proportion to its live operations, so that is done once for all deltas of the transaction.
+    /// A record that was changed in this transaction and is not written yet. Hashing and writing it is linear in its
+    /// live operations, so this is done once for all deltas of the transaction.
     struct Deferred {
-        /// Its row before the transaction, and what that held.
+        /// Its row and record before the transaction.
         let found: RecordRow?
         let before: StoredRecord?
         var record: StoredRecord
-        /// Locations of operations that count for it and may be live.
+        /// Locations of operations that arrived for it and may be live.
         var arrived: [Int64] = []
-        /// Locations of operations for its history, live or not.
+        /// Locations of operations that need a history link, live or not.
         var touched: [Int64] = []
         let hasher: any CatalogHasher
     }
@@ -46,9 +46,9 @@ package struct WriteTransaction: DeltaStorage {
 
     var projections: Projections { cache.projections }
 
-    /// Reads of the directory as this transaction has made it so far.
+    /// Reads of the directory that include this transaction's changes so far.
     ///
-    /// - Throws: ``StoreError``, since what waited is written first.
+    /// - Throws: ``StoreError``, because deferred records are written first.
     package var reading: ReadTransaction {
         get throws {
             try flush()
@@ -56,15 +56,15 @@ package struct WriteTransaction: DeltaStorage {
         }
     }
 
-    /// The whole record with all its values, for planning; nil where it never was.
+    /// The whole record with all its values, for planning; nil if it never existed.
     package func view(of id: RecordID) throws -> RecordView? { try reading.wholeView(of: id) }
 
     // MARK: - Deltas
 
-    /// Stores a delta that continues its log, and merges it. Call this rather than the applier's own method: it also
-    /// notes operations that change nothing, so that a record's history has them.
+    /// Stores a delta that continues its log, and merges it. Call this instead of the applier's own method: it also
+    /// records operations that change nothing in the history of their record.
     ///
-    /// - Throws: ``StoreError``; the transaction must then be given up.
+    /// - Throws: ``StoreError``; the transaction must then be rolled back.
     /// - Complexity: Linear in the delta's operations and citations.
     package mutating func apply<Hasher>(
         _ delta: VerifiedDelta,
@@ -75,9 +75,9 @@ package struct WriteTransaction: DeltaStorage {
         return outcome
     }
 
-    /// Enters in the history those operations of the delta just merged that left no trace.
+    /// Adds to the history those operations of the merged delta that are not accounted for.
     func noteUnaccounted(in delta: VerifiedDelta) throws {
-        // A delta beyond its log's bound leaves no trace.
+        // A delta beyond its log's bound has no effect on derived data.
         if let bound = try bound(of: delta.log), delta.header.sequence > bound { return }
         guard let location = operations.delta?.location else { return }
         for (index, isAccounted) in scratch.isAccounted.enumerated() where !isAccounted {
@@ -132,7 +132,7 @@ package struct WriteTransaction: DeltaStorage {
         return location
     }
 
-    /// Tells which delta the calls that follow belong to.
+    /// Sets the delta for the calls that follow.
     func begin(_ delta: VerifiedDelta, at location: Int64) {
         let arriving = ArrivingDelta(
             log: delta.log,
@@ -157,7 +157,7 @@ package struct WriteTransaction: DeltaStorage {
             .bind(2, record.hash).bind(3, Int64(number)).run()
     }
 
-    /// Where an operation is kept.
+    /// The location of an operation.
     func location(of dot: Dot) throws -> Int64 {
         if let delta = operations.delta, delta.log == dot.log, delta.sequence == dot.sequence {
             return delta.location + Int64(dot.index)

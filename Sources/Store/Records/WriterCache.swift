@@ -1,45 +1,45 @@
 import Catalog
 import DeltaLog
 
-/// What the writer keeps in memory between transactions: numbers of fields, logs, organizations and kinds, and the
-/// heads of logs. It mirrors tables; after a transaction that fails it is thrown away and read anew.
+/// The writer's cache between transactions: numbers of fields, logs, organizations and kinds, and the heads of logs. It
+/// mirrors tables; after a failed transaction it is discarded and read again.
 ///
-/// All of it is bounded: peers choose how many of each there are.
+/// All parts are bounded, because peers choose the number of entries.
 final class WriterCache {
     /// A log's row.
     struct Log {
         let number: Int64
-        /// Nil for a log that was only cited so far.
+        /// Nil for a log that so far is only cited.
         var head: Head?
         /// The last sequence that counts; nil for all.
         var bound: UInt64?
-        /// How many first bytes of its headers, and which last ones, are kept once (see ``DatabaseSchema/log``).
+        /// The number of first bytes, and the last bytes, that its headers share (see ``DatabaseSchema/log``).
         var start = 0
         var finish: [UInt8] = []
     }
 
-    /// Where new rows get their numbers.
+    /// The source of numbers for new rows.
     enum Numbering {
-        /// The next ones.
+        /// The next free numbers.
         case own
-        /// Those of the same field, kind, organization or record in the attached database `source`, so that both can be
-        /// compared row by row; where it lacks one, a number that it does not have.
+        /// The numbers of the same field, kind, organization or record in the attached database `source`, so that both
+        /// can be compared row by row. A row that `source` lacks gets a number that `source` does not use.
         case source
     }
 
-    /// Entries of one map; beyond that it is emptied.
+    /// The maximum entries of one map; a full map is emptied.
     static let entriesMax = 16384
     /// Bytes of names of kinds in one generation.
     static let kindBytesMax = 256 * 1024
-    /// Live operations of a record from which on its canonical hash is kept.
+    /// The canonical hash of a record with at least this number of live operations is cached.
     private static let hashedOperationsMin = 64
-    /// Live operations of a record whose state is kept: at most some 9 MiB.
+    /// The state of a record with this number of live operations is cached: at most some 9 MiB.
     private static let wideOperations = 1024...65_536
 
     let numbering: Numbering
     let projections: Projections
     let fields = FieldNames()
-    /// What the transactions did so far, for tests.
+    /// The work of the transactions so far, for tests.
     var work = StoreWork()
     private var logs: [LogID: Log?] = [:]
     private var logIDs: [Int64: LogID] = [:]
@@ -47,12 +47,12 @@ final class WriterCache {
     private var organizationIDs: [Int64: OrganizationID] = [:]
     private var kinds = BoundedCache<ByteText, Int64>(weightMax: kindBytesMax)
     private var shapes = ShapeNumbers()
-    /// Canonical hashes of records with many live operations, as they were saved last.
+    /// Canonical hashes of records with many live operations, as last saved.
     private var hashes = BoundedCache<RecordID, Hash256>(weightMax: entriesMax)
-    /// The last state saved that has many operations, with the number of its bytes: a record that changes often is not decoded
-    /// for each change.
+    /// The last saved state with many operations, and its size in bytes. So a wide record that changes often is not
+    /// decoded for each change.
     private var wide: (id: RecordID, state: RecordState, byteCount: Int)?
-    /// Heads of the logs as merged so far, while what is derived is made anew; else nil.
+    /// During a rebuild, the heads of the logs as merged so far; else nil.
     var mergedHeads: [LogID: Head]?
     /// Finds rows of `source` by their records' ids.
     private let sourceRows = RowsInTurn(
@@ -60,7 +60,7 @@ final class WriterCache {
         read: { (row: $0.int(0), id: try RecordRow.id(short: $0.int(1), rest: $0, column: 2)) },
         number: { $0.row }
     )
-    /// The last number that a record got which `source` lacks.
+    /// The last number given to a record that `source` lacks.
     private var lastSurplusRow: Int64?
 
     init(_ session: Session, numbering: Numbering = .own) throws {
@@ -71,7 +71,7 @@ final class WriterCache {
 
     // MARK: - Shapes
 
-    /// The number of an envelope's shape, given now if it had none; 0 where the envelope is to be stored whole.
+    /// The number of an envelope's shape, assigned now if it had none; 0 if the envelope must be stored whole.
     func shapeNumber(_ operation: VerifiedOperation, _ session: Session) throws -> Int64 {
         try shapes.number(of: operation, session)
     }
@@ -121,14 +121,14 @@ final class WriterCache {
         return number
     }
 
-    /// A number that neither table has.
+    /// A number that neither database uses.
     private func surplus(_ maxima: SQL...) throws -> Int64 {
         try maxima.reduce(0) { try max($0, $1.first { $0.int(0) } ?? 0) } &+ 1
     }
 
     // MARK: - Logs
 
-    /// The log's row; nil where it has none.
+    /// The log's row; nil if it has none.
     func log(_ id: LogID, _ session: Session) throws -> Log? {
         if let known = logs[id] { return known }
         let row = try session(
@@ -146,7 +146,7 @@ final class WriterCache {
         return row
     }
 
-    /// The log's number, given now if it had none.
+    /// The log's number, assigned now if it had none.
     func logNumber(_ id: LogID, _ session: Session) throws -> Int64 {
         if let known = try log(id, session) { return known.number }
         try session("INSERT INTO log(author, incarnation, sequence) VALUES(?, ?, 0)")
@@ -174,8 +174,8 @@ final class WriterCache {
         logs[id] = log
     }
 
-    /// The part of a delta's header that its log's row does not hold, and whether its end was cut off. What the row holds is
-    /// entered there with the log's first delta.
+    /// The part of a delta's header that its log's row does not hold, and whether the end was cut off. The log's first
+    /// delta sets the shared bytes in the row.
     func rest(ofHeader delta: VerifiedDelta, _ session: Session) throws -> (bytes: [UInt8], isCut: Bool) {
         guard var log = try log(delta.log, session) else { return (delta.headerBytes, false) }
         if log.head == nil {
@@ -255,7 +255,7 @@ final class WriterCache {
         return lastSurplusRow
     }
 
-    /// Notes how a record was saved.
+    /// Caches the state of a record that was just saved, if it has many operations.
     func noteSaved(_ state: RecordState, of id: RecordID, byteCount: Int) {
         if Self.wideOperations.contains(state.operations.count) {
             wide = (id, state, byteCount)
@@ -264,13 +264,13 @@ final class WriterCache {
         }
     }
 
-    /// The state of a record as it was saved last, where it is kept, and has so many bytes.
+    /// The last saved state of a record, if it is cached and has this number of bytes.
     func savedState(of id: RecordID, byteCount: Int) -> RecordState? {
         guard let wide, wide.id == id, wide.byteCount == byteCount else { return nil }
         return wide.state
     }
 
-    /// The canonical hash of a record's state. Linear in its live writes, unless it is as it was saved.
+    /// The canonical hash of a record's state. Linear in its live writes, unless the hash of the saved state is cached.
     func canonicalHash(of id: RecordID, _ state: RecordState, isSaved: Bool, _ hasher: some CatalogHasher) -> Hash256? {
         guard state.operations.count >= Self.hashedOperationsMin else {
             if !isSaved, hashes.count > 0 { hashes.remove(id) }
@@ -283,19 +283,19 @@ final class WriterCache {
     }
 }
 
-/// What transactions did, for tests that assert how much work something is.
+/// The work of transactions, for tests that assert its amount.
 package struct StoreWork: Hashable, Sendable {
     /// Operations read from the database to merge others.
     package internal(set) var operationsRead = 0
     /// Bytes of records' states written.
     package internal(set) var stateBytesWritten = 0
-    /// Bytes of terms entered in the index for search, or taken out of it.
+    /// Bytes of terms added to the search index or removed from it.
     package internal(set) var termBytesWritten = 0
-    /// How often a record was saved.
+    /// The number of saved records.
     package internal(set) var recordsSaved = 0
 }
 
-/// What numbers stand for.
+/// Lookups of the values of numbers.
 enum Lookup {
     static func log(_ number: Int64, _ session: Session) throws -> LogID {
         let id = try session("SELECT author, incarnation FROM log WHERE id = ?").bind(1, number).first {

@@ -1,6 +1,6 @@
 import Catalog
 
-/// The records with something to settle: the column `conflictFlags` of table `record`.
+/// The records with conflicts: the column `trouble` of table `record`.
 struct RecordConflicts: Projection {
     static let name = ProjectionName.conflicts
     static let version = 1
@@ -24,7 +24,7 @@ struct RecordConflicts: Projection {
         return flags
     }
 
-    /// True if a register has different live values; in a wide record, if it has several.
+    /// True if a register has different live values. In a wide record, several live writes suffice.
     private static func hasConflict(_ state: RecordState, _ operations: OperationReader) throws -> Bool {
         let contested = state.contestedFields
         guard !contested.isEmpty else { return false }
@@ -34,7 +34,7 @@ struct RecordConflicts: Projection {
             let operation = try operations.operation(at: live.location)
             let layout = try operation.layout
             for write in live.writes where contested.contains(write.field) {
-                // Values are equal when their bytes are.
+                // Values are equal if their bytes are.
                 guard let value = operation.value(of: write.number, layout) else { continue }
                 if let other = values[write.field] {
                     if other != value { return true }
@@ -46,7 +46,7 @@ struct RecordConflicts: Projection {
         return false
     }
 
-    /// The row is overwritten when its time comes.
+    /// The rebuild overwrites each row in turn.
     mutating func empty(_ session: Session) {}
 
     /// The column was written with the row.

@@ -1,4 +1,4 @@
-/// How many records are visible, by kind and owner: table `tally`.
+/// The number of visible records, by kind and owner: table `tally`.
 struct RecordCounts: Projection {
     static let name = ProjectionName.counts
     static let version = 1
@@ -19,7 +19,7 @@ struct RecordCounts: Projection {
     }
 
     var cursor = wholeCursor
-    /// Visible records, more or fewer, that are written at the end of the transaction.
+    /// Changes of the numbers of visible records, written at the end of the transaction.
     private var changes: [Group: Int] = [:]
 
     mutating func update(_ change: RecordChange, _ session: Session) {
@@ -43,7 +43,7 @@ struct RecordCounts: Projection {
                 ON CONFLICT DO UPDATE SET shown = shown + ?3
                 """
             ).bind(1, group.kind).bind(2, group.owner).bind(3, Int64(change)).run()
-            // A group without records has no row, whether it once had any or not.
+            // A group without records must have no row, so that rows do not depend on the past.
             try session("DELETE FROM tally WHERE kind = ? AND owner = ? AND shown = 0").bind(1, group.kind)
                 .bind(2, group.owner).run()
         }

@@ -1,11 +1,11 @@
 import Catalog
 
-/// The operations about each record that its state does not name: table `touch`, by the record's row and the operation's
-/// location. An operation within its log's bound that counts has a link where it is not live, or where its delta has several
-/// about the record.
+/// The operations about each record that its state does not name: table `touch`, by the record's row and the
+/// operation's location. Only operations that count and are within their log's bound have links. Such an operation has
+/// one if it is not live, or if its delta has several about the record.
 ///
-/// Its positions are locations of operations: while it is rebuilt, it holds the links of the operations up to its cursor.
-/// A relimit needs all links, and so waits for the rebuild.
+/// Its positions are locations of operations. During its rebuild it holds the links of the operations up to its cursor.
+/// A relimit needs all links, so it waits for the rebuild.
 struct HistoryLinks: Projection {
     static let name = ProjectionName.history
     static let version = 1
@@ -29,7 +29,7 @@ struct HistoryLinks: Projection {
     /// Operations are entered delta by delta (``WriteTransaction/linkOperations(after:hasher:)``), never by record.
     mutating func enter(_ change: RecordChange, _ session: Session) {}
 
-    /// Links an operation to a record's row, if the operation's time has come.
+    /// Links an operation to a record's row if the operation is not after the cursor.
     func link(_ row: Int64, _ location: Int64, _ session: Session) throws {
         if holds(location) { try enter(row, location, session) }
     }

@@ -2,7 +2,8 @@ import Catalog
 
 /// The visible records by kind and owner: the columns `kind` and `shown` of table `record`.
 ///
-/// Counts and search are made by the same kind and visibility: a change of ``facts(of:_:)`` raises the versions of all three.
+/// Counts and search use the same kind and visibility. A change of ``facts(of:_:)`` must raise the versions of all
+/// three.
 struct RecordListing: Projection {
     static let name = ProjectionName.listing
     static let version = 1
@@ -18,8 +19,9 @@ struct RecordListing: Projection {
 
     var cursor = wholeCursor
 
-    /// What a state says of its record. The kind is the one that the live identity names: all identities of a record name the
-    /// same, since its key is made of it. A value of any other field that looks like an identity counts for nothing.
+    /// The properties of a record by its state. The kind is the one in the live identity. All identities of a record
+    /// name the same kind, since its key is derived from it. Values of other fields that look like an identity are
+    /// ignored.
     static func facts(of state: RecordState, _ operations: OperationReader) throws -> RecordChange.Facts {
         let isVisible = state.isVisible
         return RecordChange.Facts(
@@ -29,7 +31,7 @@ struct RecordListing: Projection {
         )
     }
 
-    /// The row is overwritten when its time comes.
+    /// The rebuild overwrites each row in turn.
     mutating func empty(_ session: Session) {}
 
     /// The columns were written with the row.

@@ -1,14 +1,14 @@
 package import Catalog
 import Schema
 
-/// What to look for.
+/// A search for records.
 package struct SearchQuery: Hashable, Sendable {
-    /// Words and characters; all of them must be found. Without any, everything matches, and nothing is ranked.
+    /// Words and characters; all of them must be found. If there are none, everything matches without ranking.
     package var text: String
     package var kind: String?
     package var owner: OrganizationID?
-    /// Hits returned at most, and how many better ones are left out. Fewer are returned where they take more than
-    /// ``ReadTransaction/pageBytesMax``.
+    /// The maximum number of hits, and the number of better hits to skip. Fewer hits are returned if they take more
+    /// than ``ReadTransaction/pageBytesMax``.
     package var limit: Int
     package var offset: Int
 
@@ -27,34 +27,34 @@ package struct SearchQuery: Hashable, Sendable {
     }
 }
 
-/// What was found.
+/// The result of a search.
 package struct SearchResult: Sendable {
     /// The best first.
     package let hits: [RecordView]
-    /// How many records match, if ``isTotalExact``; else more do.
+    /// The number of matching records, or a lower bound unless ``isTotalExact``.
     package let total: Int
     package let isTotalExact: Bool
 }
 
 extension ReadTransaction {
-    /// Matches that are looked at; of more, the first to arrive count, and the total is a lower bound. 2,000: some
-    /// milliseconds of reading the index.
+    /// The maximum number of matches considered. If there are more, the first to arrive are considered, and the total
+    /// is a lower bound. 2,000: some milliseconds of reading the index.
     package static let searchMatchesMax = 2_000
-    /// Matches in a name whose names are read and compared with the query; further ones follow in the order of their
-    /// arrival. 60: a few milliseconds, and three pages.
+    /// The maximum number of name matches that are ranked by their names; further ones follow in the order of arrival.
+    /// 60: a few milliseconds, and three pages.
     package static let searchRankedMax = 60
 
-    /// Searches the shown records.
+    /// Searches the visible records.
     ///
-    /// A record matches if every word of the query begins a word of its text, and every run of Han, Kana or Hangul
-    /// characters stands in it. Those that match by their names come first: of them those named exactly so, then those
-    /// whose words are the query's whole words, then shorter names; ties by arrival. Where ``searchRankedMax`` or more
-    /// have the query's whole words in their names, those that have only words beginning so come among the rest. So pages
-    /// are stable while the directory does not change.
+    /// A record matches if every word of the query begins a word of its text, and if its text contains every run of
+    /// Han, Kana or Hangul characters. Matches in names come first: exact names, then names with the query's whole
+    /// words, then shorter names; ties by arrival. If ``searchRankedMax`` or more records have the query's whole words
+    /// in their names, names that match only by beginnings rank with the rest. Pages are stable while the directory
+    /// does not change.
     ///
-    /// - Complexity: Words that begin so are gathered by FTS5 with all their places before the first is told, which takes
-    ///   most of the time at a million records; so that is done once where it can be, and not at all where names with the
-    ///   whole words are enough.
+    /// - Complexity: FTS5 collects all words with the same beginning, with all positions, before it returns the first
+    ///   match. This takes most of the time at a million records. So that query runs once if possible, and never if
+    ///   names with the whole words suffice.
     package func search(_ query: SearchQuery) throws -> SearchResult {
         guard let expression = SearchText.expression(for: query.text),
             let whole = SearchText.expression(for: query.text, areWhole: true)
@@ -77,12 +77,12 @@ extension ReadTransaction {
         }
 
         var named = try rows("({name} : (\(whole)))" + filters, limit: Self.searchMatchesMax + 1)
-        // Names alone give more than is looked at: nothing else could come before them.
+        // If matches in names alone exceed the maximum, no other match could precede them.
         var matches =
             named.count > Self.searchMatchesMax
             ? named : try rows("(\(expression))" + filters, limit: Self.searchMatchesMax + 1)
         let isExact = matches.count <= Self.searchMatchesMax
-        // Of those that are ranked, by their rows.
+        // The views of the ranked records, by their rows.
         var views = Ranked()
         let order: [Int64]
         if matches.count <= Self.searchRankedMax {
@@ -108,10 +108,10 @@ extension ReadTransaction {
         )
     }
 
-    /// Records that were read to be ranked, with the bytes of their operations.
+    /// Records that were read for ranking, with the bytes of their operations.
     private typealias Ranked = [Int64: (view: RecordView, byteCount: Int)]
 
-    /// The records of rows, up to the first that brings them to more than ``pageBytesMax``.
+    /// The records of rows, up to the one that brings them above ``pageBytesMax``.
     private func page(_ rows: some Sequence<Int64>, _ ranked: Ranked = [:]) throws -> [RecordView] {
         var records: [RecordView] = []
         var byteCount = 0
@@ -146,19 +146,19 @@ extension ReadTransaction {
         let ranked = try rows.map { row -> (row: Int64, score: Int) in
             let (view, size) = try sized(row)
             byteCount += size
-            // What is not kept is read again where it is a hit.
+            // A view that is not kept is read again if it is a hit.
             if byteCount <= Self.pageBytesMax { views[row] = (view, size) }
             return (row, score(view, for: wanted))
         }
         return ranked.sorted { $0.score != $1.score ? $0.score < $1.score : $0.row < $1.row }.map(\.row)
     }
 
-    /// The lower, the better; the same for all that do not match by their names.
+    /// The rank of a match; lower is better. All records that do not match by their names have the same score.
     private func score(_ view: RecordView, for wanted: [SearchText.Segment]) -> Int {
         var best = Int.max
-        // Of a long query the index was asked for the first words only.
+        // The index was queried for the first words of a long query only.
         var missing = Array(wanted.prefix(SearchText.queryTermsMax))
-        // As much as the index has of a record's names.
+        // The same bound as for the names in the index.
         var bytesLeft = SearchTerms.bytesMax
         for field in view.fields where CatalogSchema.isSearchName(field.path) {
             for case .text(let text)? in field.candidates.map(\.value) where bytesLeft > 0 {
@@ -173,7 +173,7 @@ extension ReadTransaction {
         return missing.isEmpty ? best : Int.max
     }
 
-    /// A query without words lists.
+    /// A query without words lists the records.
     private func list(_ query: SearchQuery) throws -> SearchResult {
         try require(.listing)
         var total = 0

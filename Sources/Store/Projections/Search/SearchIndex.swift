@@ -2,19 +2,19 @@ import Catalog
 import DeltaLog
 import GRDB
 
-/// The index for search: table `search` of FTS5, by rows of table `record`.
+/// The search index: table `search` of FTS5, by rows of table `record`.
 ///
-/// The terms of a record are a function of its state and its operations alone, so that what was entered can be taken out
-/// again. Every live value within reach counts, those too that lose a conflict. ``CatalogSchema/isSearchName(_:)``,
-/// ``SearchText`` and ``RecordReach`` belong to the rules that ``version`` stands for.
+/// The terms of a record are a function of its state and its operations only, so that the entered terms can be removed
+/// again. Every live value within reach is indexed, including values that lose a conflict.
+/// ``CatalogSchema/isSearchName(_:)``, ``SearchText`` and ``RecordReach`` belong to the rules that ``version`` numbers.
 struct SearchIndex: Projection {
     static let name = ProjectionName.search
     static let version = 1
 
-    /// The index gathers terms in 16 MiB of memory before it writes a segment, instead of 1 MiB: a transaction then gives
-    /// one segment, and merging them costs less (measured: 8 percent of an import, for 1.7 percent of the file). Eight of a
-    /// level are merged, instead of four (measured: another 8 percent). It keeps no lengths of documents (`columnsize`),
-    /// since its own ranking is not used.
+    /// The index gathers terms in 16 MiB of memory before it writes a segment, instead of 1 MiB. A transaction then
+    /// gives one segment, and merges cost less (measured: 8 percent of an import's time, for 1.7 percent of the file).
+    /// It merges eight segments of a level instead of four (measured: another 8 percent). It keeps no lengths of
+    /// documents (`columnsize`), since FTS5's ranking is not used.
     static func create(in database: Database) throws {
         try database.execute(
             sql: """
@@ -27,15 +27,15 @@ struct SearchIndex: Projection {
     }
 
     var cursor = wholeCursor
-    /// Where entries are only added up, to be compared; else nil.
+    /// The checksums, if entries are only summed for a comparison; else nil.
     var checksums: TermChecksums?
-    /// The terms by which searches are narrowed to a kind and an owner, of the record before.
+    /// The terms that restrict searches to a kind and an owner, cached from the previous record.
     private var filters: (kind: Int64, owner: Int64, terms: [UInt8])?
-    /// The terms of a record, and those it had before: kept for their memory.
+    /// The terms of a record, and those it had before; kept to reuse their memory.
     private var terms = SearchTerms()
     private var termsBefore = SearchTerms()
 
-    /// One statement, however long it takes: the index holds no texts, so it cannot be emptied record by record.
+    /// A single statement of unbounded duration: the index holds no texts, so it cannot be emptied record by record.
     mutating func empty(_ session: Session) throws {
         try session("INSERT INTO search(search) VALUES('delete-all')").run()
     }
@@ -44,7 +44,7 @@ struct SearchIndex: Projection {
         guard holds(change.row) else { return }
         let after = change.after
         guard let before = change.before, before.isVisible else { return try enter(change, session) }
-        // Search looks at the first operations alone, so of a record with more of them the terms seldom change.
+        // Search reads only the first operations, so the terms of a record with more operations seldom change.
         if after.isVisible, before.kind == after.kind, Self.haveSameBeginning(before.state, after.state) { return }
         let (filter, filterBefore) = (filterTerms(of: after, change), filterTerms(of: before, change))
         try terms.collect(after, filter, change.operations)
@@ -61,7 +61,7 @@ struct SearchIndex: Projection {
         try insert(terms, change, session)
     }
 
-    /// True if the operations that search looks at are the same in both states.
+    /// True if the operations that search reads are the same in both states.
     private static func haveSameBeginning(_ one: RecordState, _ other: RecordState) -> Bool {
         one.operations.prefix(RecordReach.operationsMax)
             .elementsEqual(other.operations.prefix(RecordReach.operationsMax)) {
@@ -87,7 +87,7 @@ struct SearchIndex: Projection {
             .bind(2, text: terms.rest).bind(3, text: terms.name).run()
     }
 
-    /// The index holds no text, so it must be told what it was given.
+    /// FTS5 needs the entered terms for a deletion, because the index holds no text.
     private mutating func remove(_ terms: SearchTerms, _ change: RecordChange, _ session: Session) throws {
         change.operations.noteWritten(terms)
         guard checksums == nil else {
@@ -98,7 +98,7 @@ struct SearchIndex: Projection {
             .bind(2, text: terms.rest).bind(3, text: terms.name).run()
     }
 
-    /// Compares the entries of the index with those that the log gives, by their checksums.
+    /// Compares the entries of the index with those derived from the log, by checksums.
     func compare(_ session: Session, _ report: inout VerifyReport) throws {
         guard let expected = checksums else { return }
         var found = expected

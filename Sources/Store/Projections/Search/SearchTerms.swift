@@ -1,12 +1,12 @@
 import Catalog
 import DeltaLog
 
-/// What the index for search holds of a record, by column: terms, each followed by a blank.
+/// The terms of a record in the search index, by column; each term is followed by a blank.
 struct SearchTerms: Equatable, Sendable {
     var rest: [UInt8] = []
     var name: [UInt8] = []
 
-    /// Bytes of terms in a column beyond which no further value is indexed. A guess: an average book chapter.
+    /// No further value is indexed after this number of bytes of terms in a column. A guess: an average book chapter.
     static let bytesMax = 64 * 1024
 
     /// True if no further value is indexed.
@@ -19,9 +19,9 @@ struct SearchTerms: Equatable, Sendable {
         name.removeAll(keepingCapacity: true)
     }
 
-    /// Takes in the terms of one value, given as its message: texts, JSON, and an identity's local id.
+    /// Adds the terms of one encoded value: texts, JSON, and an identity's local id.
     ///
-    /// - Parameter identity: What `value` is, where it is one.
+    /// - Parameter identity: The decoded value, if it is an identity.
     mutating func append(encoded value: ArraySlice<UInt8>, _ identity: RecordIdentity?, isNaming: Bool) {
         if let text = Value.textBytes(of: value) {
             if isNaming {
@@ -34,9 +34,9 @@ struct SearchTerms: Equatable, Sendable {
         }
     }
 
-    /// Takes in the terms of a state, and nothing else; none of a record that is not visible.
+    /// Replaces the content by the terms of a state; a record that is not visible has none.
     ///
-    /// - Parameter filter: The terms by which searches are narrowed to its kind and owner.
+    /// - Parameter filter: The terms that restrict searches to its kind and owner.
     mutating func collect(_ facts: RecordChange.Facts, _ filter: [UInt8], _ operations: OperationReader) throws {
         removeAll()
         guard facts.isVisible else { return }
@@ -47,7 +47,7 @@ struct SearchTerms: Equatable, Sendable {
         rest += filter
     }
 
-    /// A term that stands for a kind. It begins with a character for private use, which no text's terms hold.
+    /// A term that stands for a kind. It begins with a private-use character, which no terms of texts contain.
     static func filter(kind: Int64) -> String { "\u{E000}k\(kind)" }
     /// A term that stands for an owner.
     static func filter(owner: Int64) -> String { "\u{E000}o\(owner)" }

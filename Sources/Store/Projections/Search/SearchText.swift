@@ -1,17 +1,17 @@
 import Foundation
 
-/// Turns text into the terms that the index holds, and a query into the terms to look for.
+/// Converts text to the terms of the index, and a query to the terms to search for.
 ///
-/// Text is brought to Unicode's form NFKC (which makes full-width letters narrow) and its case is folded. Letters,
-/// digits and the marks on them make words; everything else separates. In scripts that are written without blanks (Han,
-/// Kana, Hangul, Bopomofo) each pair of neighbours is a term, and the last character of a run is one of its own: so any
-/// stretch of two or more characters is found as a phrase of pairs, and a single character as the beginning of a term.
-/// Text and queries pass through the same code; FTS5 itself only splits the result at blanks (its `ascii` tokenizer).
+/// Text is normalized to Unicode's form NFKC (which makes full-width letters narrow), and its case is folded. Letters,
+/// digits and their marks form words; everything else separates. In scripts that are written without blanks (Han, Kana,
+/// Hangul, Bopomofo), each pair of adjacent characters is a term, and so is the last character of a run. So a query of
+/// two or more characters is found as a phrase of pairs, and a single character as the beginning of a term. Text and
+/// queries pass through the same code; FTS5 only splits the result at blanks (its `ascii` tokenizer).
 package enum SearchText {
-    /// Bytes of one value that are indexed at most; what lies behind is not found. A guess: as long as a field may be.
+    /// The maximum bytes of one value that are indexed; later text is not found. A guess: as long as a field may be.
     static let valueBytesMax = 64 * 1024
 
-    /// How a character counts.
+    /// The role of a character.
     enum Role { case word, unspaced, separator, ignored }
 
     /// Appends the terms of a text, each followed by a blank.
@@ -27,7 +27,7 @@ package enum SearchText {
         }
     }
 
-    /// The part of a value that is indexed: whole characters of it.
+    /// The indexed part of a value, cut at a whole character.
     static func indexed(_ text: String) -> String {
         guard text.utf8.count > valueBytesMax else { return text }
         let scalars = text.unicodeScalars
@@ -58,7 +58,7 @@ package enum SearchText {
 
     // MARK: - The usual characters
 
-    /// For each byte of ASCII its lower case, or 0 for one that separates.
+    /// For each ASCII byte its lower case, or 0 for a separator.
     private static let narrow: [UInt8] = (0..<128).map { byte in
         switch UInt8(byte) {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): UInt8(byte)
@@ -67,13 +67,13 @@ package enum SearchText {
         }
     }
 
-    /// Does texts of ASCII, Han, Kana, Hangul, full-width forms and their punctuation, which NFKC leaves as they are or
-    /// narrows one by one: all but a few, and without a look into Unicode's tables. At anything else it returns false,
-    /// and has appended nothing.
+    /// Handles texts of ASCII, Han, Kana, Hangul, full-width forms and their punctuation. NFKC leaves these unchanged
+    /// or narrows them one by one, so no Unicode table is needed. For other characters it returns false and appends
+    /// nothing.
     private static func appendUsual(_ bytes: UnsafeBufferPointer<UInt8>, to terms: inout [UInt8]) -> Bool {
         let bytes = UnsafeBufferPointer(rebasing: bytes.prefix(valueBytesMax))
-        // A character of three bytes makes at most seven, the last of a run four more. Room for all of them is made
-        // first, so that no byte has to ask for it.
+        // A character of three bytes gives at most seven bytes, and the last of a run four more. Reserving the maximum
+        // here avoids a check per byte.
         let start = terms.count
         terms.append(contentsOf: repeatElement(0, count: 3 * bytes.count + 8))
         var end = start
@@ -95,7 +95,7 @@ package enum SearchText {
         var position = 0
         var next = end
         defer { end = next }
-        // The last character of a run in a script without blanks: where it lies among the bytes, or -1.
+        // The byte offset of the last character of a run in a script without blanks, or -1.
         var before = -1
         var isInWord = false
         func put(_ byte: UInt8) {
@@ -132,7 +132,7 @@ package enum SearchText {
                 continue
             }
             guard byte & 0xF0 == 0xE0 else { return false }
-            // Where the text was cut, the last character may lack its end.
+            // The last character may be incomplete if the text was cut.
             guard position + 3 <= bytes.count else { break }
             let scalar =
                 UInt32(byte & 0x0F) << 12 | UInt32(bytes[position + 1] & 0x3F) << 6
@@ -163,7 +163,7 @@ package enum SearchText {
 
     // MARK: - All characters
 
-    /// A stretch of text between separators.
+    /// A part of a text between separators.
     enum Segment: Equatable {
         case word(String)
         case unspaced([Unicode.Scalar])
@@ -192,7 +192,7 @@ package enum SearchText {
             word = String.UnicodeScalarView()
             run = []
         }
-        // NFKC in its two steps: Foundation's method for both at once leaves marks behind half-width Kana uncomposed.
+        // NFKC in two steps: Foundation's single method leaves marks after half-width Kana uncomposed.
         let normal =
             text.unicodeScalars.allSatisfy(isNormal)
             ? text : text.decomposedStringWithCompatibilityMapping.precomposedStringWithCanonicalMapping
@@ -216,8 +216,8 @@ package enum SearchText {
         return segments
     }
 
-    /// True for characters that NFKC leaves as they are, whatever of their like stands beside them: ASCII, Han, Kana,
-    /// Hangul syllables and their punctuation.
+    /// True for characters that NFKC leaves unchanged in any sequence of such characters: ASCII, Han, Kana, Hangul
+    /// syllables and their punctuation.
     private static func isNormal(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0..<0x80, 0x3001...0x3003, 0x3008...0x3011: true
@@ -225,7 +225,7 @@ package enum SearchText {
         }
     }
 
-    /// Han, Kana and Hangul syllables that NFKC leaves as they are.
+    /// Han, Kana and Hangul syllables that NFKC leaves unchanged.
     @inline(__always)
     private static func isUsualUnspaced(_ scalar: UInt32) -> Bool {
         switch scalar {
@@ -237,8 +237,8 @@ package enum SearchText {
     }
 
     private static func folded(_ scalar: Unicode.Scalar) -> String.UnicodeScalarView {
-        // Lower case of upper case: what has two lower cases (ς and σ) or a longer upper case (ß) folds to one text.
-        // Swift's standard library has no table of case folding proper.
+        // The lower case of the upper case: so letters with two lower cases (ς and σ) or a longer upper case (ß) fold
+        // to one text. Swift's standard library has no table of case folding.
         let upper = scalar.properties.uppercaseMapping
         var result = String.UnicodeScalarView()
         for scalar in upper.unicodeScalars {
@@ -267,13 +267,13 @@ package enum SearchText {
 
     // MARK: - Queries
 
-    /// Words and runs of a query that are looked for at most; the rest is left out.
+    /// The maximum number of words and runs of a query; the rest is ignored.
     static let queryTermsMax = 16
 
-    /// The expression for FTS5 that finds what holds every word of the query as the beginning of a word, and every run
-    /// of unspaced characters as it stands. Nil where the query has no words.
+    /// The FTS5 expression for texts that contain every word of the query as the beginning of a word, and every run of
+    /// unspaced characters exactly. Nil if the query has no words.
     ///
-    /// - Parameter areWhole: Whether only whole words count, which is found without reading all words that begin so.
+    /// - Parameter areWhole: True to match whole words only, which avoids reading all words with the same beginning.
     static func expression(for query: String, areWhole: Bool = false) -> String? {
         let beginning = areWhole ? "" : " *"
         let terms = segments(of: String(query.prefix(1000))).prefix(queryTermsMax).map { segment -> String in

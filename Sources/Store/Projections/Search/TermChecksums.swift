@@ -1,12 +1,13 @@
 import Catalog
 
-/// Sums over the entries of the index for search (term, record's row, column, position), by which two indexes are compared
-/// without building one of them: the sum does not depend on the order of its parts, and parts can be taken out again.
+/// Checksums over the entries of the search index (term, record's row, column, position). They compare two indexes
+/// without building one of them. A checksum does not depend on the order of its entries, and entries can be subtracted
+/// again.
 ///
-/// Two sums of 64 bits for each stretch of rows. It finds faults, and is no guard against somebody who makes two indexes
-/// agree: whoever can write to the file needs no such trick.
+/// Each range of rows has two checksums of 64 bits. They detect faults, not forgery: an attacker who can write to the
+/// file needs no collision.
 struct TermChecksums {
-    /// Stretches of rows, which tell where a difference lies.
+    /// The number of ranges of rows; ranges locate a difference.
     static let rangeCount = 1024
 
     private struct Sum: Equatable {
@@ -28,10 +29,10 @@ struct TermChecksums {
         entryCount = 0
     }
 
-    /// Adds one entry as the index tells it.
+    /// Adds one entry as the index reports it.
     ///
     /// - Parameters:
-    ///   - column: 0 for all texts but names, 1 for names.
+    ///   - column: 1 for names, 0 for all other texts.
     ///   - position: The term's number in the column, from 0.
     mutating func add(_ term: UnsafeRawBufferPointer, row: Int64, column: Int64, position: Int64) {
         change(Self.hash(term), row: row, column: column, position: position, isAdded: true)
@@ -40,10 +41,10 @@ struct TermChecksums {
     /// Adds all entries of a record.
     mutating func add(_ terms: SearchTerms, row: Int64) { change(terms, row: row, isAdded: true) }
 
-    /// Takes all entries of a record out again.
+    /// Subtracts all entries of a record.
     mutating func subtract(_ terms: SearchTerms, row: Int64) { change(terms, row: row, isAdded: false) }
 
-    /// Bytes of a term beyond which FTS5 cuts it off (`FTS5_MAX_TOKEN_SIZE`).
+    /// FTS5 truncates terms to this number of bytes (`FTS5_MAX_TOKEN_SIZE`).
     private static let termBytesMax = 32_768
 
     private mutating func change(_ terms: SearchTerms, row: Int64, isAdded: Bool) {
@@ -80,7 +81,7 @@ struct TermChecksums {
         }
     }
 
-    /// The rows of the stretches that differ.
+    /// The ranges of rows that differ.
     func differences(from other: TermChecksums) -> [ClosedRange<Int64>] {
         sums.indices.filter { sums[$0] != other.sums[$0] }.map { range in
             let first = Int64(range) * rowsPerRange

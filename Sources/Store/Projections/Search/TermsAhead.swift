@@ -3,32 +3,33 @@ package import DeltaLog
 import Schema
 import Synchronization
 
-/// The terms of a delta's operations, made before it is stored.
+/// The terms of a delta's operations, computed before the delta is stored.
 struct PreparedTerms: Sendable {
     private struct Entry {
         let restEnd: Int
         let nameEnd: Int
         let valueCount: Int
-        /// The kind that it says the record is of, if it writes the record's identity.
+        /// The record's kind, if the operation writes the record's identity.
         let kind: String?
-        /// The place of its writes among the forms.
+        /// The index of its writes in `forms`.
         let form: Int
     }
 
     private var rest: [UInt8] = []
     private var name: [UInt8] = []
     private var entries: [Entry] = []
-    /// What operations write: two deltas may have the same operations, and mean other fields by them.
+    /// The writes of the operations. They are compared, because two deltas may have the same operations with different
+    /// fields.
     private var forms: [[Write]] = []
     private var formBytes = 0
 
-    /// Bytes of memory, about.
+    /// Approximate bytes of memory.
     var size: Int { rest.count + name.count + entries.count * MemoryLayout<Entry>.stride + formBytes }
 
     init(_ operations: [VerifiedOperation]) {
         entries.reserveCapacity(operations.count)
         var terms = SearchTerms()
-        // Operations of an import share what they write.
+        // Operations of an import share their writes.
         var areNaming: [Bool] = []
         var identityIndex: Int?
         for operation in operations {
@@ -42,7 +43,7 @@ struct PreparedTerms: Sendable {
             }
             terms.removeAll()
             let content = operation.contentBytes
-            // What comes here was checked to be a content.
+            // Verification has checked these bytes, so decoding succeeds.
             let values = (try? ContentReader.values(of: content)) ?? []
             var kind: String?
             for (index, (value, isNaming)) in zip(values, areNaming).enumerated() {
@@ -64,7 +65,7 @@ struct PreparedTerms: Sendable {
         }
     }
 
-    /// What a form takes that no other one shares, about.
+    /// Approximate bytes of a form that no other form shares.
     private static func size(of writes: [Write]) -> Int {
         writes.reduce(32) { size, write in
             size + MemoryLayout<Write>.stride + write.field.text.utf8.count
@@ -72,20 +73,21 @@ struct PreparedTerms: Sendable {
         }
     }
 
-    /// True if the operation at an index is this one, as far as its terms go.
+    /// True if the operation at an index has the same writes as this one.
     private func isPrepared(_ index: Int, _ operation: VerifiedOperation) -> Bool {
         guard entries.indices.contains(index) else { return false }
         let form = forms[entries[index].form]
         return form.isSameStorage(as: operation.envelope.writes) || form == operation.envelope.writes
     }
 
-    /// The kind that the operation at an index says its record is of; nil where it is another operation, or says none.
+    /// The kind in the operation at an index; nil if the operation is a different one or names no kind.
     func kind(_ index: Int, of operation: VerifiedOperation) -> String? {
         isPrepared(index, operation) ? entries[index].kind : nil
     }
 
-    /// Appends the terms of all values of the operation at an index; false where it is another one, where it has another
-    /// number of values, or where there are terms already: how many a record may have depends on all together.
+    /// Appends the terms of all values of the operation at an index. False if the operation or its number of values
+    /// differs. Also false if `terms` is not empty, because the limit of a record's terms applies to all its
+    /// operations.
     func append(
         _ index: Int,
         of operation: VerifiedOperation,
@@ -101,19 +103,19 @@ struct PreparedTerms: Sendable {
     }
 }
 
-/// The terms of operations whose delta is yet to be stored, computed by whoever has it already: making them takes a good
-/// part of the time of storing a new record, and the writer has only one thread.
+/// The terms of deltas that are not stored yet, computed by the threads that hold those deltas. Computing them is a
+/// large part of the cost of a new record, and the writer has only one thread.
 final class TermsAhead: Sendable {
-    /// Bytes of one generation of what is kept; what is forgotten is made again when it is needed. Twice 8 MiB: what is
-    /// under way between the one who checks deltas and the one who stores them.
+    /// Bytes of one generation of the cache; dropped terms are computed again when needed. Two generations of 8 MiB
+    /// hold the deltas between their check and their storage.
     static let bytesMax = 8 * 1024 * 1024
-    /// Deltas with fewer operations are not worth it.
+    /// Smaller deltas are not prepared, because the gain is too small.
     private static let operationsMin = 8
 
     /// By the delta's Merkle root.
     private let kept = Mutex(BoundedCache<Hash256, PreparedTerms>(weightMax: bytesMax))
 
-    /// Bytes kept, about; at most twice ``bytesMax``.
+    /// Approximate bytes kept; at most twice ``bytesMax``.
     var byteCount: Int { kept.withLock { $0.weight } }
 
     func prepare(_ operations: [VerifiedOperation], root: Hash256) {
@@ -122,13 +124,13 @@ final class TermsAhead: Sendable {
         kept.withLock { $0.insert(prepared, for: root, weight: prepared.size) }
     }
 
-    /// Hands over what was prepared for the delta with that root.
+    /// Removes and returns the terms prepared for the delta with this root.
     func take(_ root: Hash256) -> PreparedTerms? { kept.withLock { $0.remove(root) } }
 }
 
 extension Store {
-    /// Does what can be done of storing a delta before its turn comes; on any thread. Whether it is called changes nothing
-    /// but the time that storing takes.
+    /// Does a part of the work of storing a delta in advance, on any thread. A call changes only the time that storing
+    /// takes.
     ///
     /// - Parameter root: The delta's Merkle root.
     package func prepare(_ operations: [VerifiedOperation], root: Hash256) {
