@@ -2,7 +2,7 @@ package import Catalog
 package import DeltaLog
 package import Governance
 
-/// A connection with a peer, numbered by the owner of the engine; never used twice.
+/// A connection with a peer, numbered by the owner of the engine. A number is never used twice.
 package struct LinkID: Hashable, Comparable, Sendable {
     package let number: UInt64
 
@@ -13,20 +13,20 @@ package struct LinkID: Hashable, Comparable, Sendable {
     package static func < (left: LinkID, right: LinkID) -> Bool { left.number < right.number }
 }
 
-/// A delta as it came from a peer, after its bytes were checked.
+/// A delta from a peer after its bytes were checked.
 package enum ReceivedDelta: Hashable, Sendable {
     case verified(VerifiedDelta)
-    /// Held already, as ``Engine/holds(_:_:)`` said: it was not checked.
+    /// The delta is held already according to ``Engine/holds(_:_:)``, so it was not checked.
     case known(log: LogID, sequence: UInt64)
-    /// It breaks a rule; its log and sequence where they could be read.
+    /// The delta breaks a rule. The log and sequence are given if they could be read.
     case refused(log: LogID?, sequence: UInt64, DeltaRefusal)
 }
 
-/// How deltas came.
+/// The way by which deltas came.
 package enum DeltaArrival: Hashable, Sendable {
-    /// In a Deltas message, whose frame had so many bytes: asked for.
+    /// In a Deltas message, whose frame had `byteCount` bytes: this node asked for them.
     case asked(byteCount: Int)
-    /// In a Push message, after so many hops from their author.
+    /// In a Push message, `hops` hops from their author.
     case pushed(hops: UInt32)
 }
 
@@ -41,20 +41,20 @@ package struct StoredDelta: Hashable, Sendable {
     }
 }
 
-/// What storing made of a delta.
+/// The outcome of storing a delta.
 package enum StoreOutcome: Hashable, Sendable {
     case applied
-    /// Held already, or deltas before it are missing.
+    /// The delta was held already, or deltas before it are missing.
     case skipped
     case refused(DeltaRefusal)
 }
 
-/// A node that this node had a session with before it was started.
+/// A node with which this node had a session before it was started.
 package struct KnownContact: Hashable, Sendable {
     package let node: NodeKey
-    /// When it was last heard of, by any clock that orders contacts.
+    /// The time of the last contact, by any clock that orders contacts.
     package let time: UInt64
-    /// The address that last answered; nil where none is known.
+    /// The address that last answered; nil if none is known.
     package let address: String?
 
     package init(node: NodeKey, time: UInt64, address: String?) {
@@ -64,29 +64,30 @@ package struct KnownContact: Hashable, Sendable {
     }
 }
 
-/// What can happen to an engine.
+/// An event for an engine.
 package enum EngineInput: Hashable, Sendable {
-    /// A connection with a node whose key TLS has proven. `dialled` is true where this node began it; `address` is then
-    /// the one that answered.
+    /// A connection with a node whose key TLS has proven. `dialled` is true if this node opened it; `address` is then
+    /// the address that answered.
     case linkUp(LinkID, node: NodeKey, dialled: Bool, address: String? = nil)
     case linkDown(LinkID)
     /// No address of the node answered in time; `reason` says why, for people.
     case dialFailed(NodeKey, reason: String = "")
-    /// A session with this node is wanted for a while, whether it is a neighbour or not.
+    /// Wants a session with this node for a while, neighbour or not.
     case contact(NodeKey)
     case message(LinkID, PeerMessage)
-    /// A peer's Deltas or Push message, checked, in its order.
+    /// The checked deltas of a peer's Deltas or Push message, in its order.
     case deltas(LinkID, [ReceivedDelta], DeltaArrival)
-    /// A peer's Deltas message that ``Engine/expectsDeltas(on:)`` says is not worth checking: the bytes of its frame.
+    /// A peer's Deltas message that ``Engine/expectsDeltas(on:)`` rejects before any check, with the bytes of its
+    /// frame.
     case unaskedDeltas(LinkID, byteCount: Int)
-    /// A frame that was no message.
+    /// A frame that holds no valid message.
     case malformed(LinkID, String)
-    /// Own deltas that are on disk.
+    /// Own deltas that are now on disk.
     case committed([VerifiedDelta], summary: StoredSummary)
-    /// The answer to ``EngineAction/store(token:_:from:)``, in the order of its deltas: they are on disk. `excess` is the
-    /// work, in microseconds of a processor, that storing them took beyond what so many operations and bytes usually take.
+    /// The answer to ``EngineAction/store(token:_:from:)``, in the order of its deltas: they are on disk. `excess` is
+    /// the work of storing them beyond the usual work for so many operations and bytes, in microseconds of a processor.
     case stored(token: UInt64, [StoreOutcome], summary: StoredSummary, excess: UInt64 = 0)
-    /// The answer to ``EngineAction/read(_:link:bytesMax:)``; empty where nothing is held of it.
+    /// The answer to ``EngineAction/read(_:link:bytesMax:)``; empty if nothing of the range is held.
     case deltasRead(LinkID, LogRange, [StoredDelta])
     /// The answer to ``EngineAction/readHeaders(_:purpose:)``.
     case headersRead(LogRange, purpose: HeaderPurpose, [SignedHeader])
@@ -94,7 +95,7 @@ package enum EngineInput: Hashable, Sendable {
     indirect case diffAnswered(LinkID, PeerMessage.DiffAnswer)
     /// A question of this node to a peer.
     indirect case askDiff(LinkID, PeerMessage.DiffQuestion)
-    /// Statements and announcements made by this node, stored already.
+    /// Statements and announcements that this node made and has stored.
     case stated([Statement])
     indirect case announced(Announcement)
     /// The deadline of ``EngineAction/setTimer(_:)`` has come. One too early or too late does no harm.
