@@ -102,7 +102,7 @@ package enum EngineInput: Hashable, Sendable {
     case timer
 }
 
-/// What storing has made of the directory.
+/// The directory after storing.
 package struct StoredSummary: Hashable, Sendable {
     package var digest: CatalogDigest
     /// Visible records.
@@ -114,49 +114,50 @@ package struct StoredSummary: Hashable, Sendable {
     }
 }
 
-/// What headers are read for.
+/// The purpose of reading headers.
 package enum HeaderPurpose: Hashable, Sendable {
-    /// A peer asked for them.
+    /// To answer a peer's question.
     case answer(LinkID)
-    /// To be compared with a peer's.
+    /// To compare them with a peer's headers.
     case compare(LinkID, with: [SignedHeader])
-    /// To learn which head comes before a fork.
+    /// To find the head before a fork.
     case cut
 }
 
-/// What an engine asks for. Actions are carried out in their order; what must be durable comes before the message
-/// that promises it: an ack follows the ``EngineInput/stored(token:_:summary:)`` of what it acknowledges.
+/// A request of an engine. The owner carries out actions in their order. Data that must be durable comes before the
+/// message that promises it: an ack follows the ``EngineInput/stored(token:_:summary:)`` of the acknowledged deltas.
 package enum EngineAction: Hashable, Sendable {
     case send(LinkID, PeerMessage)
-    /// Close the connection; where a refusal is given the peer is told first. Without one the peer has refused the session.
+    /// Close the connection. A refusal is sent to the peer first; nil means that the peer has refused the session.
     case disconnect(LinkID, SessionRefusal?)
     /// Connect to a node: the addresses are tried in their order, all within ``EngineSettings/dialDeadline``.
     case dial(NodeKey, addresses: [String])
-    /// Read nothing more from that link until then; another one takes the place of the one before. Messages that were read
-    /// already are handed over all the same.
+    /// Read nothing more from the link until then. A new hold replaces the one before. Messages that were already read
+    /// are still handed over.
     case hold(LinkID, until: Instant)
-    /// Store and merge these, in order, and answer with ``EngineInput/stored(token:_:summary:excess:)``. All are for one
-    /// organization; those of one organization are stored in the order of their actions, while others need not wait for them.
+    /// Store and merge these deltas in order, and answer with ``EngineInput/stored(token:_:summary:excess:)``. All are
+    /// for one organization. Deltas of one organization are stored in the order of their actions; those of different
+    /// organizations are independent.
     case store(token: UInt64, [VerifiedDelta], from: LinkID)
     indirect case storeStatement(Statement, replaced: Hash256?)
     indirect case storeAnnouncement(Announcement)
-    /// Read deltas from `range.from` on, at least one where it is held, and no more than about `bytesMax`.
+    /// Read deltas from `range.from` on: about `bytesMax` at most, but at least one if it is held.
     case read(LogRange, link: LinkID, bytesMax: UInt64)
     case readHeaders(LogRange, purpose: HeaderPurpose)
     indirect case answerDiff(PeerMessage.DiffQuestion, link: LinkID)
     indirect case deliverDiff(LinkID, PeerMessage.DiffAnswer)
-    /// Who may connect has changed.
+    /// The set of nodes that may connect has changed.
     indirect case rosterChanged(Roster)
-    /// A delta was refused: to be counted and shown.
+    /// Count and show a delta that this node refused.
     indirect case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
-    /// A peer refused one of this node's deltas: to be shown.
+    /// Show a delta of this node that a peer refused.
     indirect case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
-    /// An author writes more than is pushed on for it: its deltas are only announced for a while.
+    /// An author has used up its budget for pushes: its deltas are only announced for a while.
     case noteOverBudget(NodeKey)
-    /// A session with a peer is open; the program that it runs, in its own words.
+    /// A session with a peer is open; `program` is the peer's own text.
     case noteSession(NodeKey, program: String)
     /// A peer broke the protocol.
     case noteViolation(NodeKey, String)
-    /// Wake me at that moment with ``EngineInput/timer``; takes the place of the one before.
+    /// Wake the engine at that moment with ``EngineInput/timer``. It replaces the timer before.
     case setTimer(Instant)
 }

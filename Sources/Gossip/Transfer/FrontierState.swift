@@ -85,8 +85,7 @@ struct FrontierState {
         return cutHeads[log].flatMap { $0.sequence == limit ? $0 : nil }
     }
 
-    /// Advertises what is on disk. Linear in the number of logs, and their logarithm.
-    ///
+    /// Advertises everything on disk. Linear in the number of logs, times the logarithm of that number.
     mutating func advertiseAll(by membership: Membership, hasher: any CatalogHasher) {
         for log in durable.heads.keys.sorted() {
             if let head = advertisable(log, limit: membership.limit(of: log)) {
