@@ -16,7 +16,7 @@ package struct Engine: ~Copyable {
     let identity: Identity
     /// The statements and announcements held, and the membership that follows from them.
     var membership: Membership
-    /// What is on disk, on its way there, and advertised.
+    /// The heads on disk, on their way there, and advertised.
     var frontier: FrontierState
     var overlay: Overlay
     var broadcast: Broadcast
@@ -47,8 +47,8 @@ package struct Engine: ~Copyable {
 
     /// - Parameters:
     ///   - governance: All statements held, verified.
-    ///   - frontier: What is on disk, with its summary.
-    ///   The nodes with which this node had sessions before it was started.
+    ///   - frontier: The frontier on disk; `summary` belongs to it.
+    ///   - contacts: The nodes with which this node had sessions before it was started.
     ///   - random: Seeded by the owner; used for jitter, the choice of peers and the shape of trees.
     package init(
         settings: EngineSettings = EngineSettings(),
@@ -106,7 +106,7 @@ package struct Engine: ~Copyable {
     package var roster: Roster { membership.roster }
     /// Logs that are proven to be forked, with the lowest sequence proven.
     package var forks: [LogID: UInt64] { membership.forks }
-    /// What is on disk.
+    /// The frontier on disk.
     package var durable: Frontier { frontier.durable }
     /// The result of storing: the counts and digest of the directory.
     package var summary: StoredSummary { frontier.summary }
@@ -128,9 +128,9 @@ package struct Engine: ~Copyable {
     /// Takes one input.
     ///
     /// - Parameters:
-    ///   The present moment; never earlier than in the previous call.
-    ///   The wall clock; it is only sent to peers and compared with theirs.
-    /// The actions, to be carried out in this order.
+    ///   - now: The present moment; never earlier than in the previous call.
+    ///   - wallMilliseconds: The wall clock; it is only sent to peers and compared with theirs.
+    /// - Returns: The actions, to be carried out in this order.
     package mutating func step(_ input: EngineInput, now: Instant, wallMilliseconds: UInt64) -> [EngineAction] {
         timers.wallMilliseconds = wallMilliseconds
         actions.reserveCapacity(4)
