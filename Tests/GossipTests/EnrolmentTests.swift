@@ -172,7 +172,7 @@ struct EnrolmentTests {
             var rebuilt = MemoryStorage()
             for delta in node.taken.sorted(by: { ($1.log, $0.header.sequence) < ($0.log, $1.header.sequence) }) {
                 guard case .applied = try applier.apply(delta, to: &rebuilt) else {
-                    Issue.record("\(order): not merged anew")
+                    Issue.record("\(order): not merged again")
                     continue
                 }
             }

@@ -43,7 +43,7 @@ extension Engine {
                 ("logs that a peer has more of", perLink.ahead, settings.headsMax),
                 ("logs that a peer lacks deltas of", perLink.behind, settings.headsMax + logs),
                 ("logs pushed to a peer", perLink.pushed, logs),
-                ("stretches that a peer waits for", perLink.served, settings.servedWantsMax),
+                ("ranges that a peer waits for", perLink.served, settings.servedWantsMax),
                 ("statements of a peer that do not count", perLink.orphans, settings.orphansMax),
                 ("searches for forks", perLink.inquiries, settings.inquiriesMax),
                 ("deltas that could not be taken", parked, settings.parkedMax),
