@@ -5,12 +5,17 @@ package import Governance
 /// The gossip engine of one node. A step takes an input and the present moment, and returns actions. Equal histories
 /// give equal actions in equal order. The engine has no clock, socket, database or randomness of its own.
 ///
-/// The engine is composed of inner machines, each of which keeps its state and invariants to itself. These are the
-/// ``Membership`` of signed sets that peers make equal first, the ``Overlay`` of neighbours, the ``Broadcast`` of new
-/// deltas, the ``FrontierState``, the ``Transfer`` of missing deltas within byte credits, the ``Dialling`` and the
-/// ``Accounts``. The engine passes inputs to the machines and turns their decisions into actions. From time to time it
-/// asks a random peer whether both hold the same deltas (anti-entropy: Demers et al. 1987). ``RangeReconciliation``
-/// then finds the differences.
+/// The engine is composed of inner machines, each of which keeps its state and invariants to itself:
+/// - the ``Membership``: the signed sets, which peers make equal first;
+/// - the ``Overlay``: the neighbours;
+/// - the ``Broadcast``: the tree along which new deltas travel;
+/// - the ``FrontierState``: the logs held and advertised;
+/// - the ``Transfer``: missing deltas, within byte credits;
+/// - the ``Dialling`` and the ``Accounts``.
+///
+/// The engine passes inputs to the machines and turns their decisions into actions. From time to time it asks a random
+/// peer whether both hold the same deltas (anti-entropy: Demers et al. 1987). ``RangeReconciliation`` then finds the
+/// differences.
 package struct Engine: ~Copyable {
     package let settings: EngineSettings
     let identity: Identity

@@ -13,8 +13,8 @@ package struct EngineSettings: Hashable, Sendable {
     /// al. 1987, section 1.3). Jitter: half to one and a half times this.
     package var antiEntropy: Milliseconds = 10_000
     /// How often a node that is no neighbour is dialled to compare frontiers, so that no part of the alliance stays
-    /// isolated. Jitter: half to one and a half times this. A guess: a handshake a minute costs little, and if a
-    /// hundred nodes are split in halves, one of them finds the other side a second after the split ends.
+    /// isolated. Jitter: half to one and a half times this. A guess: a handshake a minute costs little. If a hundred
+    /// nodes are split in halves, one of them finds the other side a second after the split ends.
     package var nonNeighbour: Milliseconds = 60_000
     /// How long changes are gathered before they, or a new state, are announced to peers. A longer time saves messages
     /// during an import; a shorter one shows progress sooner.

@@ -433,8 +433,8 @@ extension LogHead {
 }
 
 extension FrontierRange {
-    /// Encodes ranges. A bound leaves out the bytes that it shares with the bound before it, and an entry its author if
-    /// that is the author of the entry before it.
+    /// Encodes ranges. A bound leaves out the bytes that it shares with the bound before it. An entry leaves out its
+    /// author if the entry before it has the same one.
     fileprivate static func messages(_ ranges: [FrontierRange]) -> [Hansa_V0_Range] {
         var before: [UInt8] = []
         return ranges.map { range in

@@ -360,8 +360,8 @@ struct Overlay: Sendable {
 
     // MARK: - Shuffling
 
-    /// Keeps the passive view fresh: a sample of both views goes on a random walk, and the node at its end sends back
-    /// one of its own views (the paper's section 4.4). The reply goes back along the walk, so no connection is opened
+    /// Keeps the passive view fresh (the paper's section 4.4). A sample of both views goes on a random walk, and the
+    /// node at its end sends back one of its own views. The reply goes back along the walk, so no connection is opened
     /// for it.
     private mutating func shuffle(
         now: Instant,

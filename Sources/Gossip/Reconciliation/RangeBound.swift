@@ -1,8 +1,8 @@
 package import Catalog
 
 /// The end of a range of logs and the start of the next one: the first bytes of a log's name (author, then
-/// incarnation), or the end of all logs. A bound has as many bytes as are needed to separate two logs; missing bytes
-/// count as zero.
+/// incarnation). One bound marks the end of all logs. A bound has as many bytes as are needed to separate two logs;
+/// missing bytes count as zero.
 package struct RangeBound: Hashable, Sendable {
     /// At most 40 bytes, of which the last one is not zero; nil for the end of all logs.
     package let bytes: [UInt8]?

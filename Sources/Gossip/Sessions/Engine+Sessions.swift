@@ -45,8 +45,8 @@ extension Engine {
     }
 
     /// Makes room for one more session of an organization. If all slots are taken, it ends a session of the
-    /// organization with the most sessions, if that has more than the newcomer's: the latest session that is not with a
-    /// neighbour.
+    /// organization with the most sessions, if that has more than the newcomer's. It ends the latest session that is
+    /// not with a neighbour.
     ///
     /// - Returns: False if there is no room.
     private mutating func makeRoom(for organization: OrganizationID, now: Instant) -> Bool {

@@ -61,7 +61,7 @@ struct Liveness {
     private(set) var openedAt: Instant?
     /// When anything was last received.
     private(set) var lastHeard: Instant
-    /// Until when this node reads nothing from the peer, since its organization has overdrawn its account.
+    /// The end of a pause in reading from the peer, whose organization has overdrawn its account; nil without a pause.
     var heldUntil: Instant?
     /// When this link last had a purpose, if its node is no neighbour.
     var lastUsed: Instant

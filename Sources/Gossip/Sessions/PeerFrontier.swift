@@ -20,7 +20,7 @@ struct PeerFrontier {
     private(set) var hasMoreAhead = false
     /// True once the peer announced logs whose authors this node does not know.
     var hasUnknownAuthors = false
-    /// Logs that are to be asked of the peer as soon as it is asked for fewer others.
+    /// Postponed logs: the peer is asked for them as soon as it is asked for fewer others.
     private(set) var backlog = Backlog()
     /// Logs of which the peer may lack advertised deltas, with the sequences up to which it holds them.
     private(set) var behind: [LogID: UInt64] = [:]

@@ -25,8 +25,8 @@ struct Membership: Sendable {
         forks = statements.forks
     }
 
-    /// The highest sequence of a log that this node takes and advertises: 0 for an author that is not enrolled, and the
-    /// last sequence before the fork for a forked log.
+    /// The highest sequence of a log that this node takes and advertises. It is 0 for an author that is not enrolled,
+    /// and the last sequence before the fork for a forked log.
     func limit(of log: LogID) -> UInt64 {
         guard roster.organization(of: log.author) != nil else { return 0 }
         return forks[log].map { $0 - min($0, 1) } ?? UInt64.max

@@ -41,8 +41,8 @@ protocol SignedCollection: Hashable, Sendable {
     func fingerprint(hasher: some CatalogHasher) -> Hash256
 }
 
-/// A set of signed elements that peers make equal. It caches what saves work: the bytes of held elements (so that they
-/// are not checked again), the order, the fingerprint, and the elements that wait to be passed on.
+/// A set of signed elements that peers make equal. It caches the bytes of held elements, so that they are not checked
+/// again, the order and the fingerprint. It also has the elements that wait to be passed on.
 ///
 /// The collection decides which elements are held: ``GovernanceSet`` keeps statements by their standing and the
 /// signers' bounds, ``AnnouncementSet`` the latest announcement of each node.

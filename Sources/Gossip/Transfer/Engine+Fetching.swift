@@ -158,8 +158,8 @@ extension Engine {
     /// Refuses a delta. The peer is told the reason, and is not asked for that log for a while.
     ///
     /// A refusal that is the peer's fault counts, and too many end the session. A fork or a wrong chain is the fault of
-    /// its author, not of a node that passes it on: two honest nodes must not part over it. The same holds for an
-    /// unknown author, since the two nodes may hold different statements. The peer is told once only.
+    /// its author, not of a node that passes it on. Two honest nodes must not part over it. The same holds for an
+    /// unknown author, since the two nodes may hold different statements. The node sends the peer the reason once only.
     mutating func refuse(
         _ log: LogID?,
         _ sequence: UInt64,

@@ -2,7 +2,7 @@ package import Catalog
 package import DeltaLog
 import Governance
 
-// Frontiers: what this node advertises of its own, what it knows of its peers', and their comparison.
+// Frontiers: the own one, the peers' ones as far as they are known, and their comparison.
 
 extension Engine {
     // MARK: - The own frontier

@@ -1,8 +1,8 @@
 import Catalog
 import DeltaLog
 
-/// The requests of this node to one peer: the ranges that it wants, the credit that it gave for them, and the logs for
-/// which it backs off.
+/// The requests of this node to one peer: the wanted ranges, the credit given for them, and the logs for which it backs
+/// off.
 ///
 /// The invariants, which ``violation(storing:settings:)`` checks:
 /// - A want's range is not empty, and every want has a number of its own, below the next one.
@@ -162,7 +162,7 @@ struct Fetching {
         return (late, overdue)
     }
 
-    /// Notes that the peer sent nothing of what it announced.
+    /// Notes that the peer announced deltas and sent none of them.
     mutating func notePromiseBroken() { brokenPromises = min(brokenPromises + 1, 100) }
 
     // MARK: - Credit
@@ -201,7 +201,7 @@ struct Fetching {
 
     // MARK: - Backing off
 
-    /// True while a log is not asked of the peer.
+    /// True while this node does not ask the peer for a log.
     func isBackingOff(_ log: LogID) -> Bool { backingOff[log] != nil }
 
     /// Stops asking the peer for a log until the given moment.

@@ -1,9 +1,8 @@
 package import Catalog
 package import DeltaLog
 
-/// The state of fetching and storing over all peers: logs to be planned, deltas that are being stored, organizations
-/// whose deltas are not taken at present, and deltas that could not be taken. ``Fetching`` and ``Serving`` have the
-/// state of one peer.
+/// The state of fetching and storing over all peers: logs to be planned, batches that are being stored, organizations
+/// that rest, and deltas that could not be taken. ``Fetching`` and ``Serving`` have the state of one peer.
 ///
 /// The invariants, which ``violation(settings:)`` checks: ``storingBytes`` is the sum of the batches that are being
 /// stored, no batch is empty, and every rest has a moment at which it is checked.
