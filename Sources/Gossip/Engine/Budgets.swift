@@ -96,7 +96,7 @@ enum Price {
     static let entry: UInt64 = 8
     /// A comparison that needs an answer.
     static let comparison: UInt64 = 500
-    /// A received statement or announcement, before the lookup whether it is held.
+    /// A received statement or announcement: the lookup whether it is held.
     static let arrival: UInt64 = 4
     /// A verified signature, with the hashes that it needs.
     static let signature: UInt64 = 250

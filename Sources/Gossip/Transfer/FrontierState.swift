@@ -21,7 +21,7 @@ struct FrontierState {
     private var cutHeads: [LogID: Head] = [:]
     /// The forks whose heads are being read.
     private var cutReads: [LogID: UInt64] = [:]
-    /// Forked logs for which the check is open whether they are held beyond the fork.
+    /// Forked logs for which it is still unknown whether they are held beyond the fork.
     private var uncut: Set<LogID>
     /// The logs of ``durable`` by author.
     private var incarnations: [NodeKey: [UInt64]] = [:]
