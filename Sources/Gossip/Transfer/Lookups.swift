@@ -3,8 +3,8 @@ import Governance
 
 /// Questions of peers that wait for a lookup, and those that are being looked up.
 ///
-/// One question of an organization is looked up at a time, and few in all, so that this node's own readers always find
-/// the disk free.
+/// One question of an organization is looked up at a time, and few in all, so that this node's own readers are never
+/// short of the disk.
 struct Lookups {
     private(set) var waiting: [(link: LinkID, action: EngineAction)] = []
     /// The links whose questions are being looked up, with their organizations.
