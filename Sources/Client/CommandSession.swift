@@ -1,9 +1,9 @@
 package import Commands
 package import Replica
 
-/// Runs commands on a data folder: in its node where that runs, else in this process.
+/// Runs commands on a data folder: in its node if that is running, otherwise in this process.
 ///
-/// Which of the two is decided once. A node that stops in the middle is an error, never a reason to open its folder.
+/// The choice is made once. A node that stops during a command is an error; the client never opens its folder instead.
 package struct CommandSession: Sendable {
     private let target: Target
 
@@ -12,7 +12,7 @@ package struct CommandSession: Sendable {
         case folder(Replica)
     }
 
-    /// How long a folder is waited for that is held by a node that is just starting, or by another command.
+    /// How long to wait for a folder that a starting node or another command holds.
     package static let patience: Duration = .seconds(5)
     private static let pause: Duration = .milliseconds(25)
 
@@ -20,10 +20,10 @@ package struct CommandSession: Sendable {
     ///
     /// A folder of an older program may have projections to rebuild; that is done first.
     ///
-    /// - Parameter prepare: Runs once before the folder is opened, where no node listens: for what takes long and needs no
+    /// - Parameter prepare: Runs once before the folder is opened, if no node listens: for long work that needs no
     ///   folder.
-    /// - Throws: ``Failure`` with ``Reason/folderInUse`` or ``Reason/databaseLocked`` where the folder stays held by a process that
-    ///   does not listen, and those of opening the folder.
+    /// - Throws: ``Failure`` with ``Reason/folderInUse`` or ``Reason/databaseLocked`` if a process that does not listen
+    ///   keeps the folder, and the failures of opening the folder.
     package init(_ folder: DataFolder, prepare: (() async throws -> Void)? = nil) async throws {
         var prepare = prepare
         var deadline = ContinuousClock.now + Self.patience
@@ -34,7 +34,7 @@ package struct CommandSession: Sendable {
             }
             if let task = prepare.take() {
                 try await task()
-                // A node may have been started meanwhile.
+                // A node may have started meanwhile.
                 deadline = ContinuousClock.now + Self.patience
                 continue
             }
@@ -70,10 +70,10 @@ package struct CommandSession: Sendable {
     /// Runs one command with a stream.
     ///
     /// - Parameters:
-    ///   - file: What goes with the command: its bytes are sent to the node, or read where they lie.
-    ///   - onSent: Called before the last of the request is sent. Until then the command does nothing but receive.
-    ///   - each: Takes each element, in order. The command waits while it does not return.
-    /// - Throws: ``Failure``; what `each` throws, which ends the command.
+    ///   - file: The file of the command: it is sent to the node, or read directly.
+    ///   - onSent: Called before the last part of the request is sent. Until then the command only receives.
+    ///   - each: Takes each element, in order. The command waits until it returns.
+    /// - Throws: ``Failure``; the errors of `each`, which end the command.
     package func run<C: StreamingCommand>(
         _ command: C,
         with file: ReadableFile? = nil,
@@ -98,12 +98,12 @@ package struct CommandSession: Sendable {
         }
     }
 
-    /// Lets go of the folder.
+    /// Closes the folder, if this process has opened it.
     package func close() {
         if case .folder(let replica) = target { replica.close() }
     }
 
-    /// Runs what needs a session, and closes it.
+    /// Runs a body with a session, and closes the session.
     package static func with<Result>(
         _ folder: DataFolder,
         prepare: (() async throws -> Void)? = nil,
@@ -115,7 +115,7 @@ package struct CommandSession: Sendable {
     }
 }
 
-/// A command's file that is read where it lies.
+/// A command's file that is read directly.
 private struct FileInPlace: CommandBody {
     let file: ReadableFile
 

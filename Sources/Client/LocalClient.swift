@@ -9,15 +9,15 @@ package import Replica
 import Synchronization
 import Transport
 
-/// Asks a running node over its socket.
+/// Sends commands to a running node over its socket.
 package struct LocalClient: Sendable {
-    /// The socket.
+    /// The path of the socket.
     package let path: String
     private let owner: uid_t
 
     /// The node of a folder, if one listens.
     ///
-    /// - Throws: ``Failure`` with ``Reason/otherUser`` where the socket is another user's.
+    /// - Throws: ``Failure`` with ``Reason/otherUser`` if the socket is another user's.
     package init?(folder: DataFolder) async throws {
         owner = RuntimeSocket.owner(of: folder)
         for path in RuntimeSocket.candidates(for: folder) where RuntimeSocket.isSocket(path) {
@@ -32,29 +32,29 @@ package struct LocalClient: Sendable {
 
     /// Runs a command in the node, over a connection of its own.
     ///
-    /// Where this task is cancelled the node is told that no answer is wanted any more, and gives one all the same: what it
-    /// did until then.
+    /// If this task is cancelled, the client tells the node that it wants no answer. The node still answers with the
+    /// work done until then.
     ///
-    /// - Throws: The command's ``Failure``; one with ``Reason/nodeStopped`` at once where the node stops meanwhile, and with
-    ///   ``Reason/nodeSilent`` after ``LocalProtocol/silenceMax`` without a sign of life.
+    /// - Throws: The command's ``Failure``; one with ``Reason/nodeStopped`` at once if the node stops meanwhile; one
+    ///   with ``Reason/nodeSilent`` after ``LocalProtocol/silenceMax`` without a sign of life.
     package func call<C: Command>(_ command: C) async throws -> C.Output {
         try await withCancellableSession(on: LocalLoop.executor) { try await $0.call(command) }
     }
 
-    /// Runs a command with a stream in the node, as ``call(_:)``.
+    /// Runs a command with a stream in the node, like ``call(_:)``.
     ///
     /// - Parameters:
-    ///   - file: Sent behind the command, with back-pressure.
-    ///   - onSent: Called before the last of the request is sent.
-    ///   - each: Takes each element, in order. The node waits while it does not return.
-    /// - Throws: As ``call(_:)``; what `each` throws.
+    ///   - file: Sent after the command, with back-pressure.
+    ///   - onSent: Called before the last part of the request is sent.
+    ///   - each: Takes each element, in order. The node waits until it returns.
+    /// - Throws: Like ``call(_:)``; the errors of `each`.
     package func call<C: StreamingCommand>(
         _ command: C,
         with file: ReadableFile? = nil,
         onSent: @escaping @Sendable () -> Void = {},
         each: @escaping @Sendable (C.Element) async throws -> Void
     ) async throws {
-        // `each` may block its thread. That must not be the event loop, whose timer detects a silent node.
+        // `each` may block its thread, so it must not run on the event loop, whose timer detects a silent node.
         try await withCancellableSession(on: nil) {
             try await $0.stream(command, with: file, onSent: onSent, each: each)
         }
@@ -65,7 +65,7 @@ package struct LocalClient: Sendable {
         _ body: @escaping @Sendable (Session) async throws -> Result
     ) async throws -> Result {
         let ending = Mutex<(channel: (any Channel)?, isWanted: Bool)>((nil, false))
-        // Its end is awaited here. A task of its own, since reading ends in one that is cancelled.
+        // The task's end is awaited below. It is unstructured, since a cancelled task cannot read the answer.
         let work = Task {
             try await withSession(isSingle: true, on: executor) { session in
                 let isWanted = ending.withLock { ending in
@@ -87,23 +87,24 @@ package struct LocalClient: Sendable {
         }
     }
 
-    /// Runs several commands, one after the other, over one connection: opening one takes longer than a small command.
+    /// Runs several commands, one after the other, over one connection: a new connection costs more than a small
+    /// command.
     ///
     /// - Parameter body: Runs on the event loop of all local connections, and should not block it.
-    /// - Throws: What `body` throws; as ``call(_:)``.
+    /// - Throws: The errors of `body`; like ``call(_:)``.
     package func withSession<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
         try await withSession(isSingle: false, on: LocalLoop.executor, body)
     }
 
-    /// A connection to the node, within ``LocalClient/withSession(_:)``. Sendable only as far as it makes one call at a time:
-    /// the next one begins when the one before has been answered.
+    /// A connection to the node, within ``LocalClient/withSession(_:)``. It may be sent between tasks, but makes one
+    /// call at a time: the next call begins after the answer of the one before.
     package final class Session: @unchecked Sendable {
         private let silence: SilenceHandler
         private let outbound: NIOAsyncChannelOutboundWriter<HTTPClientRequestPart>
         private var inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
         private let isSingle: Bool
         fileprivate let channel: any Channel
-        /// Of the last answer.
+        /// The status of the last answer.
         private var status = 0
 
         fileprivate init(
@@ -119,14 +120,14 @@ package struct LocalClient: Sendable {
             channel = connection.channel.channel
         }
 
-        /// As ``LocalClient/call(_:)``.
+        /// Like ``LocalClient/call(_:)``.
         package func call<C: Command>(_ command: C) async throws -> C.Output {
             let json = try CommandTable.encode(command)
             var head = head(C.endpoint)
             head.headers.add(name: "Content-Length", value: "\(json.count)")
             do {
-                // All at once: the node answers and closes as soon as it has the last byte, and a part that were written
-                // only then would fail for an answer that is on its way.
+                // All parts go in one write. The node answers and closes after the last byte, so a write of a later
+                // part could fail although an answer is on its way.
                 try await outbound.write(
                     contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: json))), .end(nil)]
                 )
@@ -145,7 +146,7 @@ package struct LocalClient: Sendable {
             }
         }
 
-        /// As ``LocalClient/call(_:with:onSent:each:)``.
+        /// Like ``LocalClient/call(_:with:onSent:each:)``.
         fileprivate func stream<C: StreamingCommand>(
             _ command: C,
             with file: ReadableFile?,
@@ -165,8 +166,8 @@ package struct LocalClient: Sendable {
                 outbound: outbound,
                 channel: channel
             )
-            // The node may answer before it has all: so the rest is sent while its answer is read. A failure to send closes the
-            // connection, which ends the reading.
+            // The node may answer before it has the whole request, so this task reads the answer while the rest is
+            // sent. A failure to send closes the connection, which ends the reading.
             async let _: Void = request.send(onSent)
             do {
                 try await readLines(of: C.self, each)
@@ -182,7 +183,7 @@ package struct LocalClient: Sendable {
             var bytes = Data()
             while let part = try await next() {
                 guard case .body(let buffer) = part else { continue }
-                // Only what is new is searched: a line may come in many parts.
+                // Only new bytes are searched: a line may come in many parts.
                 var searched = bytes.count
                 bytes.append(contentsOf: buffer.readableBytesView)
                 guard status == 200 else { continue }
@@ -204,7 +205,7 @@ package struct LocalClient: Sendable {
             guard status == 200 else {
                 throw try Self.understood { try JSONDecoder().decode(Failure.self, from: bytes) }
             }
-            // No line of its end: it was broken off.
+            // The stream has no end line: it was broken off.
             throw LocalProtocol.stopped
         }
 
@@ -225,7 +226,7 @@ package struct LocalClient: Sendable {
             do {
                 if let part = try await inbound.next() {
                     switch part {
-                    // A sign of life, unless it is the answer's.
+                    // A sign of life (status 102), or the head of the answer.
                     case .head(let head): status = Int(head.status.code)
                     case .body: break
                     case .end: return nil
@@ -235,12 +236,12 @@ package struct LocalClient: Sendable {
             } catch let error as CancellationError {
                 throw error
             } catch {
-                // As below.
+                // Reported as a broken connection below.
             }
             throw broken
         }
 
-        /// The node is gone. The client never continues on the folder by itself.
+        /// The failure of a connection whose node is gone. The client never opens the folder instead.
         private var broken: Failure {
             silence.hasEnded ? LocalClient.silent(silence.process) : LocalProtocol.stopped
         }
@@ -258,7 +259,7 @@ package struct LocalClient: Sendable {
         }
     }
 
-    /// A request with a file, as it is sent.
+    /// A request with a file, while it is sent.
     private final class Request: Sendable {
         private let parts: [HTTPClientRequestPart]
         private let file: ReadableFile?
@@ -266,7 +267,7 @@ package struct LocalClient: Sendable {
         private let channel: any Channel
         private let found = Mutex<Failure?>(nil)
 
-        /// Bytes that are read at a time.
+        /// The bytes read at a time.
         private static let blockBytes = 256 * 1024
 
         init(
@@ -284,7 +285,7 @@ package struct LocalClient: Sendable {
         /// The reason why the file could not be sent; nil if it could, or if the connection broke.
         var failure: Failure? { found.withLock { $0 } }
 
-        /// Sends all of it.
+        /// Sends the whole request.
         func send(_ onSent: @Sendable () -> Void) async {
             do {
                 try await outbound.write(contentsOf: parts)
@@ -295,7 +296,7 @@ package struct LocalClient: Sendable {
                 found.withLock { $0 = error }
                 channel.close(promise: nil)
             } catch {
-                // The connection is broken, or the answer is there already: reading tells.
+                // The connection is broken, or the answer is already there: the reader finds out.
             }
         }
 
@@ -337,7 +338,7 @@ package struct LocalClient: Sendable {
         _ body: (Session) async throws -> Result
     ) async throws -> Result {
         guard let connection = try await Self.connect(path, owner: owner) else { throw LocalProtocol.stopped }
-        // What the body came to counts, however the connection ends then.
+        // The result of the body counts, even if the connection then ends with an error.
         var result: Swift.Result<Result, any Error>?
         do {
             try await withTaskExecutorPreference(executor) {
@@ -356,9 +357,9 @@ package struct LocalClient: Sendable {
         return try result.get()
     }
 
-    /// What is said of a node that is there and says nothing.
+    /// The failure of a node that runs and sends nothing.
     ///
-    /// - Parameter process: Its number; 0 where that is not known.
+    /// - Parameter process: Its process number; 0 if unknown.
     private static func silent(_ process: pid_t) -> Failure {
         let which = process == 0 ? "" : " (process \(process))"
         return Failure(
@@ -373,7 +374,7 @@ package struct LocalClient: Sendable {
         let silence: SilenceHandler
     }
 
-    /// Nil where nobody listens.
+    /// Connects; nil if no process listens.
     private static func connect(_ path: String, owner: uid_t) async throws -> Connection? {
         let connection: Connection
         do {
@@ -386,7 +387,7 @@ package struct LocalClient: Sendable {
             return nil
         }
         let channel = connection.channel.channel
-        // A node that ends between the connection and this question has nothing to tell any more.
+        // A node that ends between the connection and this question has nothing more to report.
         guard let (user, process) = try? await PeerCredentials.userAndProcess(of: channel) else {
             try? await channel.close()
             return nil
@@ -399,8 +400,8 @@ package struct LocalClient: Sendable {
         return connection
     }
 
-    /// Connects. A node that accepts nothing has its queue of connections full at some time (`EAGAIN`); it has its time to
-    /// take some from it.
+    /// Opens a connection. A node that accepts nothing has a full queue of connections at some point (`EAGAIN`); the
+    /// client then retries for a while.
     private static func open(_ path: String) async throws -> Connection {
         let deadline = ContinuousClock.now + LocalProtocol.silenceMax
         while true {

@@ -4,26 +4,26 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// Closes a connection whose node has a request and says nothing for ``LocalProtocol/silenceMax``.
+/// Closes a connection if its node has a request and sends nothing for ``LocalProtocol/silenceMax``.
 ///
-/// `@unchecked Sendable`: the timer is used on the channel's event loop only, all else is behind a lock.
+/// `@unchecked Sendable`: the timer is used on the channel's event loop only; a lock protects all other state.
 final class SilenceHandler: ChannelDuplexHandler, @unchecked Sendable {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = HTTPClientRequestPart
 
     private var timer: Scheduled<Void>?
-    /// True from a request's head to its answer's end.
+    /// True from the head of a request to the end of its answer.
     private var isExpecting = false
     private let state = Mutex<(process: pid_t, hasEnded: Bool)>((0, false))
 
-    /// The node's process number; 0 where it is not known.
+    /// The node's process number; 0 if unknown.
     var process: pid_t {
         get { state.withLock { $0.process } }
         set { state.withLock { $0.process = newValue } }
     }
 
-    /// True once it has closed the connection.
+    /// True once this handler has closed the connection.
     var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -41,7 +41,7 @@ final class SilenceHandler: ChannelDuplexHandler, @unchecked Sendable {
         context.fireChannelRead(data)
     }
 
-    /// Something is read only while there is room for it: a node is not silent while this process does not listen.
+    /// The timer runs only while this process reads: a node does not count as silent while this process has no room.
     func read(context: ChannelHandlerContext) {
         wait(context)
         context.read()

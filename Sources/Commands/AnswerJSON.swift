@@ -1,10 +1,10 @@
 package import Foundation
 
-/// The JSON of an answer, as scripts get it: every key is always present, with null where a value is unknown.
+/// The JSON of an answer for scripts: every key is always present, with null for an unknown value.
 package enum AnswerJSON {
     /// Encodes an answer.
     ///
-    /// - Parameter formatting: How the text is laid out.
+    /// - Parameter formatting: The layout of the text.
     /// - Throws: `EncodingError` for a number that JSON lacks.
     package static func encode(
         _ answer: some Encodable,
@@ -16,14 +16,14 @@ package enum AnswerJSON {
     }
 }
 
-/// Encodes a value with a null for each optional member that has none: what Swift derives leaves such members out.
+/// Encodes a value with a null for each optional member without a value, which Swift's derived coding leaves out.
 private struct KeepingNulls<Value: Encodable>: Encodable {
     private let value: Value
 
     init(_ value: Value) { self.value = value }
 
     func encode(to encoder: any Encoder) throws {
-        // Foundation encodes these by rules of its own.
+        // Foundation encodes these types by its own rules.
         if value is Data || value is Date || value is URL {
             var container = encoder.singleValueContainer()
             try container.encode(value)
@@ -122,7 +122,7 @@ private struct NullKeepingValue: SingleValueEncodingContainer {
     var codingPath: [any CodingKey] { base.codingPath }
 
     mutating func encodeNil() throws { try base.encodeNil() }
-    /// Primitive values come here too. Foundation's own containers encode them, since wrapping them would have no end.
+    /// Primitive values come here too. Foundation's own containers encode them; a wrapper would recurse forever.
     mutating func encode<Value: Encodable>(_ value: Value) throws {
         switch value {
         case is any FixedWidthInteger, is any BinaryFloatingPoint, is String, is Bool: try base.encode(value)

@@ -1,12 +1,12 @@
 package import Replica
 
-/// Something a user asks of a node, with one answer. The same code runs it whether the node is running (asked over its
-/// socket) or stopped (the folder is opened by the asking process).
+/// A request of a user to a node, with one answer. The same code runs it in a running node (over its socket) and for a
+/// stopped one (in the asking process, which opens the folder).
 package protocol Command: Codable, Sendable {
     associatedtype Output: Codable & Sendable
-    /// How it is reached.
+    /// The command's name, access and shape.
     static var endpoint: Endpoint { get }
-    /// True if this one is brief, see ``Endpoint/Shape/brief``. By default all of a brief shape are.
+    /// True if this command is brief, see ``Endpoint/Shape/brief``. By default every command with that shape is.
     var isBrief: Bool { get }
     /// Runs it, for a caller whose access was checked.
     ///
@@ -18,18 +18,18 @@ extension Command {
     package var isBrief: Bool { Self.endpoint.shape == .brief }
 }
 
-/// Something a user asks of a node, answered by a stream of elements.
+/// A request of a user to a node, answered by a stream of elements.
 package protocol StreamingCommand: Codable, Sendable {
     associatedtype Element: Codable & Sendable
-    /// How it is reached.
+    /// The command's name, access and shape.
     static var endpoint: Endpoint { get }
-    /// Bytes of an element that a stream holds at most count by this; 0 for small ones.
+    /// The bytes by which an element counts against the stream's bound; 0 for small ones.
     static func size(of element: Element) -> Int
     /// Runs it, for a caller whose access was checked, and sends its elements. The stream ends when this returns.
     ///
-    /// Its task is cancelled when the caller wants no more. It may still send what it did until then.
+    /// Its task is cancelled when the caller wants no more. It may still send elements for the work done until then.
     ///
-    /// - Throws: ``Failure``, behind the elements sent; `CancellationError`.
+    /// - Throws: ``Failure``, after the elements sent; `CancellationError`.
     func run(in context: CommandContext, into stream: BoundedStream<Element>) async throws
 }
 
@@ -37,7 +37,7 @@ extension StreamingCommand {
     package static func size(of element: Element) -> Int { 0 }
 }
 
-/// An element of a command that tells its progress and answers once, at its end.
+/// An element of a command that reports its progress and gives one answer at its end.
 package enum Report<Answer: Codable & Sendable>: Codable, Sendable {
     case progress(WorkProgress)
     /// The last element.
@@ -66,7 +66,7 @@ package enum Report<Answer: Codable & Sendable>: Codable, Sendable {
 }
 
 extension BoundedStream {
-    /// Passes a command's progress on as elements. A report for which there is no room is dropped.
+    /// Passes a command's progress on as elements. A report that does not fit into the stream is dropped.
     package func progress<Answer>() -> ProgressReporter where Element == Report<Answer> {
         ProgressReporter { [self] in offer(.progress($0)) }
     }

@@ -1,26 +1,26 @@
 package import PeerService
 package import Replica
 
-/// Who runs a command.
+/// The user or process that runs a command.
 package struct Caller: Hashable, Sendable {
-    /// How a caller is known.
+    /// The way by which a caller is identified.
     package enum Identity: Hashable, Sendable {
-        /// The process that has the folder open is the user's own.
+        /// The process that has the folder open; it belongs to the user.
         case process
-        /// A user of this machine, by the system's word for the other end of the socket.
+        /// A user of this machine, as the system reports the other end of the socket.
         case user(UInt32)
     }
 
     package let identity: Identity
     package let access: Access
 
-    /// A caller with the access that the door it came through grants.
+    /// A caller with the access that its entry point grants.
     package init(_ identity: Identity, access: Access) {
         self.identity = identity
         self.access = access
     }
 
-    /// The process itself, which may do all.
+    /// The process itself, which has full access.
     package static let process = Caller(.process, access: .machine)
 }
 
@@ -31,17 +31,17 @@ package protocol CommandBody: Sendable {
     /// - Parameters:
     ///   - name: The file's name in messages.
     ///   - progress: Gets the number of received bytes, if the file must be received first.
-    /// - Throws: ``Failure``; `CancellationError` where the caller has given up.
+    /// - Throws: ``Failure``; `CancellationError` if the caller has given up.
     func file(named name: String, _ progress: ProgressReporter) async throws -> ReadableFile
 }
 
-/// What a command works on, and for whom.
+/// The data on which a command works, and its caller.
 package struct CommandContext: Sendable {
     package let replica: Replica
-    /// The running node; nil where it is stopped.
+    /// The running node; nil if it is stopped.
     package let service: NodeService?
     package let caller: Caller
-    /// The command's file; nil where the caller sent none.
+    /// The command's file; nil if the caller sent none.
     package let body: (any CommandBody)?
 
     /// A context for one command.
@@ -64,7 +64,7 @@ package struct CommandContext: Sendable {
 
     /// The command's file.
     ///
-    /// - Throws: ``Failure`` with ``Reason/badRequest`` where none was sent.
+    /// - Throws: ``Failure`` with ``Reason/badRequest`` if none was sent.
     package func requiredBody() throws -> any CommandBody {
         guard let body else { throw Failure(.badRequest, "this needs a file as the request's body") }
         return body

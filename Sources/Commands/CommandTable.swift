@@ -1,16 +1,16 @@
 package import Foundation
 package import Replica
 
-/// A command that came as bytes, of a caller who may run it.
+/// A command decoded from bytes, for a caller whose access was checked.
 package enum ReceivedCommand: Sendable {
     /// Runs a part of a stream's work, and cancels it when the caller wants no more.
     package typealias Guard = @Sendable (@escaping @Sendable () async throws -> Void) async throws -> Void
     /// Writes a line of a stream, with its line break; suspends while the caller does not read.
     package typealias Writer = (Data) async throws -> Void
 
-    /// A command with one answer: whether it is brief, and what runs it and encodes its answer.
+    /// A command with one answer: whether it is brief, and the function that runs it and encodes its answer.
     case answer(isBrief: Bool, run: @Sendable (CommandContext) async throws -> Data)
-    /// A command with a stream of elements, and what runs it and writes the stream's lines to the end.
+    /// A command with a stream of elements, and the function that runs it and writes all lines of the stream.
     case stream(run: @Sendable (CommandContext, @escaping Guard, Writer) async throws -> Void)
 }
 
@@ -32,9 +32,9 @@ package struct CommandEntry: Sendable {
     }
 }
 
-/// All commands by the operations of their endpoints, and the only door to running them: access is checked here.
+/// All commands by the operations of their endpoints. Every command runs through this table, which checks access.
 package enum CommandTable {
-    /// Elements and bytes that a stream holds.
+    /// The most elements that a stream holds; and the most bytes.
     private static let streamCountMax = 16
     private static let streamBytesMax = 8 * 1024 * 1024
 
@@ -79,7 +79,7 @@ package enum CommandTable {
         return entries
     }()
 
-    /// Refuses a caller who may not use an endpoint.
+    /// Refuses a caller without the access that an endpoint needs.
     ///
     /// - Throws: ``Failure`` with ``Reason/accessLacking``.
     package static func check(_ endpoint: Endpoint, _ caller: Caller) throws {
@@ -102,7 +102,7 @@ package enum CommandTable {
     /// Runs a command with a stream while `consume` takes its elements.
     ///
     /// - Parameter whileWanted: Runs the command's own work.
-    /// - Throws: What `consume` throws; it gets the command's ``Failure`` from the stream.
+    /// - Throws: Errors of `consume`, which gets the command's ``Failure`` from the stream.
     package static func run<C: StreamingCommand, Result>(
         _ command: C,
         in context: CommandContext,
@@ -132,13 +132,13 @@ package enum CommandTable {
             try await run(command, in: context, whileWanted: whileWanted) { stream in
                 async let _: Void = stream.wake(every: LocalProtocol.signOfLifeInterval)
                 while let elements = try await stream.take() {
-                    // Woken, with nothing to say: a sign of life.
+                    // A wake-up without elements: write a sign of life.
                     if elements.isEmpty { try await write(Data("\n".utf8)) }
                     for element in elements { try await write(try line(.element(element))) }
                 }
             }
         } catch {
-            // Where the caller is gone, this line cannot be written either.
+            // If the caller is gone, this line cannot be written either.
             let failure = error is CancellationError ? LocalProtocol.stopped : Failure(cause: error)
             return try await write(try line(.failure(failure)))
         }

@@ -13,7 +13,7 @@ package struct DiffCommand: Command {
     /// A member's name, or the beginning of a node's key.
     package let member: String
 
-    /// Differing records listed at most; all are counted.
+    /// The most differing records that are listed; all are counted.
     package static let shownMax = 1000
 
     package init(member: String) { self.member = member }
@@ -31,14 +31,14 @@ package struct DiffCommand: Command {
         package let identical: Bool
         package let digestHere: String
         package let digestThere: String
-        /// False where the digests may be equal, but one side holds deltas that the other does not.
+        /// False if one side holds deltas that the other does not, even if the digests are equal.
         package let frontiersEqual: Bool
         package let differing: Int
         package let records: [Record]
     }
 
     package struct Output: Codable, Sendable {
-        /// True if every node asked has answered, and all are identical.
+        /// True if every node asked has answered and all are identical.
         package let identical: Bool
         package let nodes: [NodeAnswer]
         /// Nodes of the member that could not be asked, each with the reason.

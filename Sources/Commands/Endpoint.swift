@@ -1,21 +1,21 @@
-/// How a command is reached, by whom and in which shape. A pure value: the table of commands is built from these.
+/// The name, access and shape of a command. A pure value: the table of commands is built from these.
 package struct Endpoint: Hashable, Sendable {
-    /// How a command's request and answer are shaped, and where it runs.
+    /// The form of a command's request and answer, and the place where it runs.
     package enum Shape: String, CaseIterable, Sendable {
-        /// One answer, where all but the directory's queues takes some hundred microseconds at most, the encoding of the
-        /// answer included. It runs where requests are read; a longer command would hold up others' requests there.
+        /// One answer that takes at most some hundred microseconds, its encoding included, not counting waits in the
+        /// directory's queues. It runs where requests are read; a longer command would delay other requests there.
         case brief
         /// One answer.
         case ordinary
         /// A stream of elements.
         case stream
-        /// A stream of elements, of a command with a file as its body.
+        /// A stream of elements; the request has a file as its body.
         case upload
     }
 
     /// The command's name on the socket; unique and stable.
     package let operation: String
-    /// What a caller must be allowed.
+    /// The access that a caller needs.
     package let access: Access
     package let shape: Shape
 
@@ -27,11 +27,11 @@ package struct Endpoint: Hashable, Sendable {
     }
 }
 
-/// What a caller may do. Each level includes those before it.
+/// The access levels of callers. Each level includes those before it.
 package enum Access: Int, CaseIterable, Comparable, Sendable {
-    /// Nothing that needs a name.
+    /// Commands for callers without an identity.
     case open
-    /// See how the node and its peers stand.
+    /// Read the state of the node and its peers.
     case monitor
     /// Read records, their history and the members.
     case reader
@@ -39,7 +39,7 @@ package enum Access: Int, CaseIterable, Comparable, Sendable {
     case editor
     /// Administer the node: invite, verify, rebuild.
     case admin
-    /// All of it, and name folders of the node's machine.
+    /// Everything above, and name folders of the node's machine.
     case machine
 
     package static func < (left: Access, right: Access) -> Bool { left.rawValue < right.rawValue }

@@ -4,7 +4,7 @@ import Interchange
 package import Replica
 import Store
 
-/// Exports all records of a kind, as text ready to be written out.
+/// Exports all records of a kind, as text ready to be written to a file.
 package struct ExportCommand: StreamingCommand {
     package static let endpoint = Endpoint("export", .reader, .stream)
 
@@ -15,14 +15,14 @@ package struct ExportCommand: StreamingCommand {
     package let kind: String
     package let owner: String?
     package let format: Format
-    /// True for a file that a spreadsheet will open: it begins with a byte order mark, and what a spreadsheet would compute
-    /// is made harmless.
+    /// True for a file that a spreadsheet will open: it begins with a byte order mark, and text that a spreadsheet
+    /// would compute is neutralized.
     package let isForSpreadsheet: Bool
 
-    /// A piece of text ends with the record that brings it to one of these.
+    /// A part of the text ends with the record that reaches one of these bounds.
     private static let recordsPerText = 1000
     private static let bytesPerText = 1024 * 1024
-    /// Records read at a time: each may be large.
+    /// The records read at a time; each may be large.
     private static let recordsAtOnce = 250
 
     package init(kind: String, owner: String?, format: Format, isForSpreadsheet: Bool) {
@@ -33,13 +33,13 @@ package struct ExportCommand: StreamingCommand {
     }
 
     package struct Output: Codable, Sendable {
-        /// Records exported.
+        /// The number of records exported.
         package let records: Int
     }
 
     package enum Element: Codable, Sendable {
         case progress(WorkProgress)
-        /// The next piece of the file.
+        /// The next part of the file.
         case text(String)
         /// The last element.
         case answer(Output)
@@ -68,8 +68,8 @@ package struct ExportCommand: StreamingCommand {
         try await stream.send(.answer(Output(records: count)))
     }
 
-    /// Where an export stands behind a page: the pages' snapshots are different ones, so that no reader of the output holds
-    /// one up.
+    /// The state of an export after a page. Each page has a snapshot of its own, so a slow reader of the output holds
+    /// none open.
     private struct Page: Sendable {
         var writer: any RecordWriter & Sendable
         var text = ""
@@ -114,7 +114,8 @@ package struct ExportCommand: StreamingCommand {
         )
     }
 
-    /// The writer of the format, which has written the header, and the number of records where it is known beforehand.
+    /// The writer of the format, which has already written the header, and the number of records if it is known
+    /// beforehand.
     private func begunWriter(
         in replica: Replica,
         owner: OrganizationID?,

@@ -6,7 +6,7 @@ import Replica
 import Schema
 import Store
 
-/// Who wrote something, and when.
+/// The author and time of a write.
 package struct Authorship: Codable, Hashable, Sendable {
     /// The author's organization.
     package let organization: String
@@ -37,23 +37,23 @@ package struct AuthoredValue: Codable, Hashable, Sendable {
     package let author: Authorship
 }
 
-/// Values that wait to be settled.
+/// A field with conflicting values that wait to be settled.
 package struct ConflictAnswer: Codable, Sendable {
     package let id: String
     package let name: String
     package let owner: String
     /// A field's path, or `deleted` for a record that was edited while it was deleted.
     package let field: String
-    /// The value shown.
+    /// The visible value.
     package let winner: AuthoredValue
     package let others: [AuthoredValue]
 }
 
-/// Lists conflicts, of one record or of all.
+/// Lists the conflicts of one record or of all records.
 package struct ConflictsCommand: Command {
     package static let endpoint = Endpoint("conflicts", .reader)
     package let id: String?
-    /// Records looked at, at most.
+    /// The most records that are checked.
     package let limit: Int
 
     package init(id: String?, limit: Int = 1000) {
@@ -63,11 +63,11 @@ package struct ConflictsCommand: Command {
 
     package struct Output: Codable, Sendable {
         package let conflicts: [ConflictAnswer]
-        /// Conflicts beyond those listed.
+        /// True if there are conflicts beyond those listed.
         package let more: Bool
     }
 
-    /// Values in an answer, beyond which no further record's conflicts are taken in. A guess: some megabytes.
+    /// The number of values in an answer after which no further record is added. A guess: some megabytes.
     private static let valuesMax = 10_000
 
     package func run(in context: CommandContext) async throws -> Output {
@@ -136,7 +136,7 @@ package struct ConflictsCommand: Command {
     }
 }
 
-/// Chooses the value of a field in conflict.
+/// Chooses the value of a field with a conflict.
 package struct SettleCommand: Command {
     package static let endpoint = Endpoint("settle", .editor)
     package let id: String
@@ -163,7 +163,7 @@ package struct SettleCommand: Command {
         guard let identity = view.identity else {
             throw Failure(.recordUnnamed, "what the record is called has not arrived here yet")
         }
-        // One of the values at hand is taken with its type.
+        // If one of the present values is meant, it keeps its type.
         let chosen = current.distinctValues.first { $0.displayText.hasSameBytes(as: value) } ?? .text(value)
         let deltas = try await replica.upsert(identity, changes: [(path, .set(chosen))], settling: .settles)
         let name = try await replica.existingView(id).displayName()
@@ -207,7 +207,7 @@ package struct SettleCommand: Command {
     }
 }
 
-/// Tells why a record shows what it shows.
+/// Explains the visible values of a record by their writes.
 package struct WhyCommand: Command {
     package static let endpoint = Endpoint("why", .reader)
     package let id: String
@@ -220,9 +220,10 @@ package struct WhyCommand: Command {
 
     /// A write of a field.
     package struct Entry: Codable, Sendable {
-        /// The value; nil for one that only removed, and for one whose content is no longer held.
+        /// The value; nil for a removal, and for a write whose content is no longer held.
         package let value: JSONValue?
-        /// `winner`, `loser` (live beside the winner), `element` (of a set), `superseded`, or why it does not count.
+        /// `winner`, `loser` (live beside the winner), `element` (of a set), `superseded`, or the reason why it is
+        /// excluded.
         package let standing: String
         package let author: Authorship
         /// The delta's hash.
@@ -234,7 +235,7 @@ package struct WhyCommand: Command {
 
     package struct FieldAnswer: Codable, Sendable {
         package let field: String
-        /// The winner first, then losers, then what was superseded, the latest first.
+        /// The winner first, then the losers, then the superseded writes, the latest first.
         package let entries: [Entry]
     }
 
@@ -243,10 +244,10 @@ package struct WhyCommand: Command {
         package let name: String
         package let owner: String
         package let deleted: Bool
-        /// How it was called, who deleted it, and when; nil for one that is not deleted.
+        /// The record's name, who deleted it, and when, as a sentence; nil if it is not deleted.
         package let deletion: String?
         package let fields: [FieldAnswer]
-        /// True if there are further operations, older ones, that are not told.
+        /// True if there are further, older operations beyond those listed.
         package let more: Bool
     }
 
@@ -351,7 +352,7 @@ package struct LogCommand: Command {
         package let excluded: [ExcludedEntry]
     }
 
-    /// A delta that was not taken.
+    /// A delta that was refused.
     package struct RefusedEntry: Codable, Sendable {
         package let organization: String
         package let node: String
@@ -362,7 +363,7 @@ package struct LogCommand: Command {
         package let count: Int
     }
 
-    /// An operation that is kept, but does not count.
+    /// An operation that is stored but excluded.
     package struct ExcludedEntry: Codable, Sendable {
         package let organization: String
         package let node: String

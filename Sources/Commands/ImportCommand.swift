@@ -4,19 +4,20 @@ import Interchange
 package import Replica
 import Schema
 
-/// Loads a file of records: checks all of it first, then writes what differs. The file comes with the request.
+/// Imports a file of records: checks the whole file first, then writes the differences. The file comes with the
+/// request.
 package struct ImportCommand: StreamingCommand {
     package typealias Element = Report<Output>
 
     package static let endpoint = Endpoint("import", .editor, .upload)
-    /// The file's name in messages. It names no file of the node's machine.
+    /// The file's name in messages. It does not refer to a file of the node's machine.
     package let displayName: String
     package let kind: String
     package let key: String
-    /// `FIELD=COLUMN` each.
+    /// Each is `FIELD=COLUMN`.
     package let columns: [String]
     package let isDryRun: Bool
-    /// `csv`, `tsv` or `jsonl`; nil to take it from the name.
+    /// `csv`, `tsv` or `jsonl`; nil to derive it from the name.
     package let format: String?
     package let encoding: String?
 
@@ -43,19 +44,19 @@ package struct ImportCommand: StreamingCommand {
         package var updated = 0
         package var unchanged = 0
         package var rejected = 0
-        /// Rows without any content, which are skipped.
+        /// Rows without content, which are skipped.
         package var blank = 0
         package var seconds = 0.0
-        /// The import's id, 32 hexadecimal digits; null where nothing was written.
+        /// The import's id, 32 hexadecimal digits; null if nothing was written.
         package var `import`: String?
         package var dryRun = false
         package var file = ""
-        /// The encoding that the file was read in, as in `GB18030`; empty where it did not come to that.
+        /// The encoding in which the file was read, as in `GB18030`; empty if the file was not read.
         package var encoding = ""
-        /// By what that is known: `mark`, `detected` or `given`.
+        /// The source of the encoding: `mark`, `detected` or `given`.
         package var encodingBy = ""
-        /// True if the import was stopped on request. What it has written until then is whole, and counted; the same command
-        /// goes on from there.
+        /// True if the import was stopped on request. Everything written until then is complete and counted; the same
+        /// command continues from there.
         package var interrupted = false
         /// The first rejects: `file:line:column: field: code: text (value)`.
         package var rejects: [String] = []
@@ -66,7 +67,7 @@ package struct ImportCommand: StreamingCommand {
         let body = try context.requiredBody()
         defer { FreedMemory.giveBack() }
         let progress = stream.progress()
-        // Counted from when the file is there: a pipe may take any time.
+        // The time counts from the arrival of the file: a pipe may take any time.
         var start = ContinuousClock.now
         let outcome = try await CancellationFlag.during { flag in
             do {
@@ -113,7 +114,7 @@ package struct ImportCommand: StreamingCommand {
         }
     }
 
-    /// The mapping of columns. A field that the kind does not have is a slip, as in an edit.
+    /// The mapping of columns. A field that the kind lacks is refused as a typing error, as in an edit.
     private func options(in replica: Replica) throws -> ImportOptions {
         guard CatalogSchema.kinds.contains(kind) else { throw Failure(noSuchKind: kind) }
         let map: ColumnMap

@@ -12,13 +12,13 @@ import Wire
 /// Makes an invitation.
 package struct InviteCommand: Command {
     package static let endpoint = Endpoint("invite", .admin)
-    /// A hundred years.
+    /// A hundred years, in seconds.
     private static let expiresSecondsMax: UInt64 = 36_525 * 86_400
-    /// Seconds until it expires.
+    /// The number of seconds until the invitation expires.
     package let expiresSeconds: UInt64
     package let expectedName: String?
-    /// The seed of the one-time key, and the bytes of a SignedVoucher for it: given for a further node of the own
-    /// organization, whose key only the asking process has.
+    /// The seed of the one-time key, and the bytes of a SignedVoucher for it. A caller gives them to invite a further
+    /// node of its own organization: only the asking process has the organization's key.
     package let ownSeed: Data?
     package let ownVoucher: Data?
 
@@ -31,7 +31,7 @@ package struct InviteCommand: Command {
 
     package struct Output: Codable, Sendable {
         package let ticket: String
-        /// ISO 8601.
+        /// The time at which the invitation expires, in ISO 8601.
         package let expires: String
     }
 
@@ -81,7 +81,7 @@ package struct InviteCommand: Command {
         )
     }
 
-    /// Where the newcomer finds this node: what it has announced, or what its settings say.
+    /// The addresses at which a newcomer can dial this node: the announced ones, or those of its settings.
     private func addresses(_ context: CommandContext) async throws -> [String] {
         let replica = context.replica
         let announced = try AnnouncementSet(
@@ -101,7 +101,7 @@ package struct InviteCommand: Command {
     }
 }
 
-/// Makes a voucher with the organization's key, in the process of whoever knows the passphrase.
+/// Signs a voucher with the organization's key. It runs in the asking process, which has the passphrase.
 package enum OwnInvitation {
     /// - Parameters:
     ///   - alliance: The alliance's id, 64 hexadecimal digits.

@@ -2,7 +2,7 @@ package import Catalog
 import Foundation
 import Interchange
 
-/// A piece of JSON whose shape is the data's.
+/// A JSON value whose shape depends on the data.
 package enum JSONValue: Codable, Hashable, Sendable {
     case null
     case boolean(Bool)
@@ -14,7 +14,7 @@ package enum JSONValue: Codable, Hashable, Sendable {
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        // Texts first: nearly all values are, and what is not the type asked for costs an error.
+        // Strings first: nearly all values are strings, and each wrong attempt costs an error.
         if let text = try? container.decode(String.self) {
             self = .string(text)
         } else if container.decodeNil() {
@@ -45,8 +45,8 @@ package enum JSONValue: Codable, Hashable, Sendable {
         }
     }
 
-    /// A catalog value. Decimal numbers are strings here, so that no digit is lost; so is JSON that programs would read
-    /// differently or not at all (``JSONDocument``).
+    /// The JSON of a catalog value. Decimal numbers become strings, so that no digit is lost. So does JSON that
+    /// programs read differently or not at all (``JSONDocument``).
     package init(_ value: Value) {
         switch value {
         case .integer(let number): self = .integer(number)
@@ -64,17 +64,17 @@ package enum JSONValue: Codable, Hashable, Sendable {
         case .text(let text): self = .string(text)
         case .array(let elements): self = .array(elements.map { JSONValue($0) })
         case .object(let members):
-            // Of members with one name the first stays.
+            // Of members with the same name the first one is kept.
             var names: Set<ByteText> = []
             let first = members.filter { names.insert(ByteText($0.name)).inserted }
             self = .object(NamedValues(first.map { ($0.name, JSONValue($0.value)) }))
         }
     }
 
-    /// Digits that every double keeps (IEEE 754, binary64).
+    /// The number of digits that every double keeps (IEEE 754, binary64).
     private static let exactDigits = 15
 
-    /// A number as it is written; a string where a double would not have all its digits, or nothing of it.
+    /// The number as it is written; a string if a double would lose some of its digits, or all of them.
     private static func number(_ text: String) -> JSONValue {
         if let number = Int64(text), text != "-0" { return .integer(number) }
         let mantissa = text.prefix { $0 != "e" && $0 != "E" }.filter(\.isNumber)

@@ -1,11 +1,11 @@
 import Catalog
 
-/// Values by name, as a part of an answer: names are told apart by their bytes, and ascend by them.
+/// Values by name, as a part of an answer. Names are compared and sorted by their bytes.
 ///
-/// An answer is encoded by Foundation, which gathers an object's members in a dictionary of Swift's strings: of two names that
-/// differ in their bytes and are canonically equivalent one would be lost. So where a name is not ASCII each name is encoded
-/// behind its number, in a form that no other name has; ``plainNames(in:)`` takes the numbers out of what people and scripts
-/// get. Names of ASCII alone differ as strings where their bytes do, and most answers have no others.
+/// Foundation encodes an answer and collects an object's members in a dictionary of Swift strings. Of two names with
+/// different bytes that are canonically equivalent, one would be lost. So if a name is not ASCII, each name is encoded
+/// after its number, in a form that no other name has. ``plainNames(in:)`` removes the numbers for people and scripts.
+/// Names of ASCII alone differ as strings if their bytes differ, and most answers have no others.
 package struct NamedValues: Hashable, Sendable {
     package struct Entry: Hashable, Sendable {
         private let key: ByteText
@@ -18,10 +18,10 @@ package struct NamedValues: Hashable, Sendable {
         }
     }
 
-    /// Ascending by the bytes of the names.
+    /// The entries, ascending by the bytes of their names.
     package let entries: [Entry]
 
-    /// - Parameter pairs: With different names, in any order.
+    /// - Parameter pairs: Pairs with different names, in any order.
     package init(_ pairs: some Sequence<(String, JSONValue)>) {
         entries = pairs.map { Entry($0.0, $0.1) }.sorted { $0.name.precedesByBytes($1.name) }
     }
@@ -29,13 +29,14 @@ package struct NamedValues: Hashable, Sendable {
     package var isEmpty: Bool { entries.isEmpty }
     package var values: [JSONValue] { entries.map(\.value) }
 
-    /// The value of a name with these bytes.
+    /// The value of the name with exactly these bytes.
     package subscript(name: String) -> JSONValue? {
         entries.first { $0.name.hasSameBytes(as: name) }?.value
     }
 }
 
-/// Coded as a dictionary of strings, which Foundation codes in one step: with a key for each member that takes half as long again.
+/// Coded as a dictionary of strings, which Foundation codes in one step: a key for each member would take half as long
+/// again.
 extension NamedValues: Codable {
     package func encode(to encoder: any Encoder) throws {
         let isPlain = entries.allSatisfy { NumberedName.isPlain($0.name) }
@@ -53,11 +54,11 @@ extension NamedValues: Codable {
     }
 }
 
-/// A name behind its number: a zero character, eight digits and a colon.
+/// A name after its number: a zero character, eight digits and a colon.
 private enum NumberedName {
     static let digitCount = 8
 
-    /// True for a name that needs no number: of ASCII alone, and without the character that marks numbers.
+    /// True for a name that needs no number: only ASCII, without the character that marks numbers.
     static func isPlain(_ name: String) -> Bool { name.utf8.allSatisfy { $0 > 0 && $0 < 0x80 } }
 
     static func text(_ number: Int, _ name: String) -> String {
@@ -72,9 +73,9 @@ private enum NumberedName {
     }
 }
 
-/// JSON with the names of ``NamedValues`` as they are.
+/// JSON with the names of ``NamedValues`` without numbers.
 ///
-/// - Parameter json: What an encoder wrote, indented.
+/// - Parameter json: The indented output of an encoder.
 package func plainNames(in json: [UInt8]) -> [UInt8] {
     let mark = Array("\"\\u0000".utf8)
     let quote = UInt8(ascii: "\"")
@@ -87,7 +88,7 @@ package func plainNames(in json: [UInt8]) -> [UInt8] {
         if json[start] == quote {
             while index < json.count, json[index] != quote { index += json[index] == UInt8(ascii: "\\") ? 2 : 1 }
             index = min(index + 1, json.count)
-            // A name is followed by a colon; a text that begins alike is not.
+            // A name is followed by a colon; a string value with the same start is not.
             let isName = json[index...].starts(with: " :".utf8)
             if isName, json[start..<index].starts(with: mark) {
                 plain.append(quote)

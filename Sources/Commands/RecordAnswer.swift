@@ -5,7 +5,7 @@ package import Replica
 import Schema
 import Store
 
-/// A record, as commands give it.
+/// A record in the answers of commands.
 package struct RecordAnswer: Codable, Sendable {
     /// The record's id, 64 hexadecimal digits.
     package let id: String
@@ -14,16 +14,16 @@ package struct RecordAnswer: Codable, Sendable {
     package let owner: String
     package let ownerId: String
     package let localId: String?
-    /// How it is called.
+    /// The record's name.
     package let name: String
     package let deleted: Bool
-    /// A value, or a list of elements, by path.
+    /// By path, a value or a list of elements.
     package let fields: NamedValues
-    /// Fields that are left out here, since the record has more live in it than is shown.
+    /// The number of fields left out here, since the record has more live values than an answer shows.
     package let furtherFields: Int
-    /// Paths of registers in which different values wait to be settled.
+    /// Paths of registers whose different values wait to be settled.
     package let conflicts: [String]
-    /// When any value shown was written, by its author's clock; ISO 8601.
+    /// The time of the latest visible value, by its author's clock; ISO 8601.
     package let updated: String?
 
     package init(_ view: RecordView, replica: Replica) {

@@ -39,12 +39,12 @@ package struct SearchCommand: Command {
     package struct Output: Codable, Sendable {
         package let hits: [RecordAnswer]
         package let total: Int
-        /// False where there are more than `total`.
+        /// False if there are more than `total`.
         package let exact: Bool
         package let milliseconds: Double
     }
 
-    /// Longest list that is encoded where requests are read.
+    /// The longest list that is encoded where requests are read.
     private static let hitsBriefMax = 20
 
     package var isBrief: Bool { limit <= Self.hitsBriefMax }
@@ -70,7 +70,7 @@ package struct SearchCommand: Command {
     }
 }
 
-/// One word of `edit`: `field=value`, `field+=element` or `field-=element`.
+/// One argument of `edit`: `field=value`, `field+=element` or `field-=element`.
 package struct EditWord: Codable, Hashable, Sendable {
     package enum Operation: String, Codable, Sendable {
         case set = "="
@@ -82,9 +82,9 @@ package struct EditWord: Codable, Hashable, Sendable {
     package let operation: Operation
     package let value: String
 
-    /// Reads a word; nil where it has no `=`.
+    /// Parses an argument; nil if it has no `=`.
     package init?(_ text: String) {
-        // By bytes: a value may begin with a mark that Swift would take for a part of the character before it.
+        // By bytes: a value may begin with a combining mark, which Swift would add to the character before it.
         let bytes = text.utf8
         guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")), equals > bytes.startIndex else { return nil }
         let before = bytes.index(before: equals)
@@ -99,13 +99,13 @@ package struct EditWord: Codable, Hashable, Sendable {
     }
 }
 
-/// What writing a record gives.
+/// The answer of a command that writes a record.
 package struct WrittenAnswer: Codable, Sendable {
     package let id: String
     package let name: String
-    /// `created`, `updated`, `unchanged` or `deleted`.
+    /// One of `created`, `updated`, `unchanged` or `deleted`.
     package let action: String
-    /// Author's log, incarnation and sequence of the delta; nil where nothing was written.
+    /// The sequence of the delta in the author's log; nil if nothing was written.
     package let sequence: UInt64?
     package let delta: String?
 
@@ -118,12 +118,12 @@ package struct WrittenAnswer: Codable, Sendable {
     }
 }
 
-/// Changes one own record.
+/// Changes one of the organization's own records.
 package struct EditCommand: Command {
     package static let endpoint = Endpoint("edit", .editor, .brief)
     package let id: String
     package let words: [EditWord]
-    /// True if a record that is not there shall be made.
+    /// True to create the record if it does not exist.
     package let create: Bool
 
     package init(id: String, words: [EditWord], create: Bool) {
@@ -174,7 +174,7 @@ package struct EditCommand: Command {
         return WrittenAnswer(id, name: written.name, action: written.action, deltas: deltas)
     }
 
-    /// A new record's own id does not only look like that of another one, by blanks or invisible characters in it.
+    /// Refuses the id of a new record that only looks like another record's id, through blanks or invisible characters.
     private static func checkLook(
         of identity: RecordIdentity,
         in replica: Replica,
@@ -192,7 +192,7 @@ package struct EditCommand: Command {
     }
 }
 
-/// Deletes one own record.
+/// Deletes one of the organization's own records.
 package struct DeleteCommand: Command {
     package static let endpoint = Endpoint("delete", .editor, .brief)
     package let id: String
@@ -215,7 +215,7 @@ package struct DeleteCommand: Command {
     }
 }
 
-/// Checks on what this node writes.
+/// Checks of the records that this node writes.
 enum CatalogChecks {
     static func check(_ identity: RecordIdentity) throws {
         guard CatalogSchema.kinds.contains(identity.kind) else {
@@ -226,7 +226,7 @@ enum CatalogChecks {
         }
     }
 
-    /// The path that a user means; `tag` is understood as `tags`.
+    /// The path that a user means; `tag` also stands for `tags`.
     static func path(named field: String) throws -> FieldPath {
         var name = field
         if !CatalogSchema.setFields.contains(name), CatalogSchema.setFields.contains(name + "s") { name += "s" }
@@ -236,7 +236,7 @@ enum CatalogChecks {
         return path
     }
 
-    /// A name that no field of the kind has is a slip, not a new field.
+    /// Refuses a name that is no field of the kind: it is a typing error, not a new field.
     ///
     /// - Parameter name: The field as the user wrote it.
     /// - Throws: ``Failure`` with ``Reason/noSuchField`` and the nearest field as the candidate.
@@ -251,7 +251,7 @@ enum CatalogChecks {
         )
     }
 
-    /// The path that a word of `edit` means.
+    /// The path that an argument of `edit` means.
     static func path(_ word: EditWord, kind: String) throws -> FieldPath {
         let path = try path(named: word.field)
         try requireField(path, named: word.field, kind: kind)
@@ -268,7 +268,7 @@ enum CatalogChecks {
         return path
     }
 
-    /// A record keeps a name or a description, as an import demands of it: without one it could not be loaded again.
+    /// Refuses an edit that leaves a record without a name and a description: an import could not load it again.
     static func checkNaming(_ changes: [(FieldPath, FieldChange)], over view: RecordView?) throws {
         var named = Set(
             (view?.isDeleted == false ? view?.fields ?? [] : []).map(\.path)
@@ -312,7 +312,7 @@ enum CatalogChecks {
             var elements = byPath[path]?.set ?? Set(field?.distinctValues ?? [])
             switch word.operation {
             case .set:
-                // As in an import: elements stand between semicolons, blanks around them do not count.
+                // Semicolons separate elements, and blanks around them do not count, as in an import.
                 let parts = word.value.split { $0 == ";" || $0 == "；" }
                 elements = Set(parts.map { $0.trimmed }.filter { !$0.isEmpty }.map { .text($0) })
             case .add: elements.insert(.text(word.value))
@@ -327,7 +327,7 @@ enum CatalogChecks {
         }
     }
 
-    /// A number stays a number and a flag a flag where the new text is one.
+    /// Keeps the type of the old value: a number or a flag stays one if the new text can be read as one.
     private static func typed(_ text: String, like old: Value?) -> Value {
         switch old {
         case .integer: Int64(text).map(Value.integer) ?? .text(text)
@@ -344,7 +344,7 @@ enum CatalogChecks {
 }
 
 extension Substring {
-    /// Without blanks at its ends.
+    /// The text without blanks at its ends.
     fileprivate var trimmed: String {
         let start = firstIndex { !$0.isWhitespace } ?? endIndex
         let end = lastIndex { !$0.isWhitespace }.map(index(after:)) ?? endIndex

@@ -7,7 +7,7 @@ package import PeerService
 import Replica
 import Store
 
-/// Tells how the node stands: the answer to "are we all in step, who is behind, why?".
+/// Reports the state of the node: are all nodes in step, which one is behind, and why?
 package struct StatusCommand: Command {
     package static let endpoint = Endpoint("status", .monitor)
 
@@ -29,13 +29,13 @@ package struct StatusCommand: Command {
 
     package struct InStep: Codable, Sendable {
         package let members: Int
-        /// The other members, less those in `throughOthers`.
+        /// The number of other members, without those in `throughOthers`.
         package let of: Int
-        /// Members that this node keeps no session with, since the alliance is too large for that: what they write
-        /// comes through others, and how they stand is for their neighbours to tell.
+        /// Members with which this node has no session, since the alliance is too large for that. Their deltas come
+        /// through others, and only their neighbours know their state.
         package let throughOthers: Int
 
-        /// True where there are others, and a session with none of them.
+        /// True if there are other members and this node has a session with none of them.
         package var isCutOff: Bool { of == 0 && throughOthers > 0 }
     }
 
@@ -44,13 +44,13 @@ package struct StatusCommand: Command {
         /// `self`, `in-step`, `behind`, `ahead`, `comparing`, `differs`, `silent`, `through-others`, `unreachable` or
         /// `unknown`.
         package let state: String
-        /// Deltas held here that it lacks; null where unknown.
+        /// Deltas held here that the node lacks; null if unknown.
         package let behindBy: UInt64?
-        /// Deltas that it holds and that are lacking here; null where unknown.
+        /// Deltas that the node holds and this node lacks; null if unknown.
         package let aheadBy: UInt64?
         package let lastContactSeconds: Double?
         package let clockAheadSeconds: Double?
-        /// Why it was not reached when it was last dialled; null since a connection came up.
+        /// The failure of the last dial; null since a connection came up.
         package let lastFailure: DialFailureAnswer?
     }
 
@@ -87,9 +87,9 @@ package struct StatusCommand: Command {
         package let members: [Member]
         package let frontier: [FrontierEntry]
         package let forks: [Fork]
-        /// Null while the list of conflicts is being rebuilt.
+        /// The number of conflicts; null while their list is being rebuilt.
         package let conflicts: Int?
-        /// Deltas refused, operations that do not count, and citations that wait for their operation.
+        /// The numbers of refused deltas, of excluded operations, and of dangling references.
         package let refused: Int
         package let excluded: Int
         package let waiting: Int
@@ -97,25 +97,25 @@ package struct StatusCommand: Command {
         package let parked: [ParkedEntry]
         package let databaseBytes: Int
         package let storage: Storage
-        /// What keeps this node from working as it should, a sentence each: nothing can be written, or soon not.
+        /// Faults that stop this node from working, or soon will, a sentence each.
         package let alarms: [String]
-        /// How this machine's clock is wrong; nil where nothing says that it is.
+        /// The error of this machine's clock; nil if there is no sign of one.
         package let ownClock: OwnClock?
 
-        /// True if the node runs, is in step with all whom it is connected with, and has no alarms.
+        /// True if the node runs, is in step with all connected nodes, and has no alarms.
         package var isWell: Bool {
             running && inStepWith.members >= inStepWith.of && !inStepWith.isCutOff && alarms.isEmpty
         }
     }
 
-    /// Whether the data folder can be written.
+    /// The state of the data folder for writes.
     package struct Storage: Codable, Sendable {
-        /// Bytes that may still be written to its file system; null where the system does not tell.
+        /// The free bytes of its file system; null if the system does not report them.
         package let freeBytes: Int?
         package let readOnly: Bool
-        /// How long another program's lock has been in the way; null where none is.
+        /// How long another program has held a lock; null if none does.
         package let lockedSeconds: Double?
-        /// The last write's failure, until one succeeds.
+        /// The failure of the last write; null once a write succeeds.
         package let writeFailure: String?
 
         init(_ health: StoreHealth) {
@@ -192,7 +192,7 @@ package struct StatusCommand: Command {
         )
     }
 
-    /// Locks that have been in the way for less are nobody's concern.
+    /// The shortest time of a lock for an alarm.
     private static let lockSecondsMin = Duration.seconds(1)
 
     private func alarms(_ health: StoreHealth, _ replica: Replica) -> [String] {
@@ -225,7 +225,7 @@ package struct StatusCommand: Command {
             + "commands that need it are refused until then"
     }
 
-    /// By how many seconds the last that this node has done is ahead of its clock; nil where it has done nothing.
+    /// The seconds by which this node's last action is ahead of its clock; nil if it has done nothing.
     private func past(contacts: [UInt64], _ replica: Replica) -> Double? {
         let latest = max(contacts.max() ?? 0, replica.ownLog.lastWriteMilliseconds)
         return latest == 0 ? nil : (Double(latest) - Double(WallClock.milliseconds)) / 1000
@@ -288,16 +288,16 @@ package struct StatusCommand: Command {
 }
 
 extension PeerStatus {
-    /// Deltas that the node lacks, and that are lacking here; nil where they say nothing. That none are lacking is worth
-    /// telling only of a node that is in step, since of others it is old news.
+    /// The deltas that the node lacks, and those that this node lacks; nil if they say nothing. Zero for both is
+    /// reported only for a node in step, since for other nodes it is outdated.
     fileprivate var difference: (behind: UInt64?, ahead: UInt64?)? {
         standing == .inStep || behindBy != 0 || aheadBy != 0 ? (behindBy, aheadBy) : nil
     }
 }
 
-/// Why a node was not reached when it was last dialled.
+/// The failure of the last dial of a node.
 package struct DialFailureAnswer: Codable, Sendable {
-    /// What each of its addresses gave.
+    /// The result for each of its addresses.
     package let reason: String
     package let secondsAgo: Double
 
@@ -308,13 +308,13 @@ package struct DialFailureAnswer: Codable, Sendable {
     }
 }
 
-/// A log whose next delta could not be taken. It is asked for again from time to time, never in a loop.
+/// A log whose next delta could not be taken. It is requested again from time to time, never in a loop.
 package struct ParkedEntry: Codable, Sendable {
     package let organization: String
     package let author: String
     package let sequence: UInt64
     package let reason: String
-    /// The organization of the peer that brought it.
+    /// The organization of the peer that sent it.
     package let from: String
     package let secondsAgo: Double
 
@@ -348,19 +348,20 @@ package struct PeersCommand: Command {
         package let id: String
         package let state: String
         package let connected: Bool
-        /// `out` where this node dialled, `in` where the other did.
+        /// `out` if this node dialled, `in` if the other one did.
         package let direction: String?
         package let addresses: [String]
         package let program: String?
-        /// Why it was not reached when it was last dialled; left out since a connection came up.
+        /// The failure of the last dial; left out since a connection came up.
         package let lastFailure: DialFailureAnswer?
-        /// Why it ended or refused the last session, in its own words; left out while one is open.
+        /// The reason for which the peer ended or refused the last session, in its own words; left out while one is
+        /// open.
         package let refusal: String?
         package let behindBy: UInt64?
         package let aheadBy: UInt64?
         package let lastContactSeconds: Double?
         package let clockAheadSeconds: Double?
-        /// Bytes of frames, with their lengths, since this node started.
+        /// Bytes of frames sent, with their length fields, since this node started.
         package let sentBytes: UInt64?
         package let receivedBytes: UInt64?
     }
@@ -369,7 +370,7 @@ package struct PeersCommand: Command {
         package let running: Bool
         package let peers: [Peer]
         package let counters: NodeService.Counters?
-        /// What all peers together were sent and sent, by kind of message; absent where the node does not run.
+        /// The messages that this node sent to and received from all peers, by kind; absent if the node does not run.
         package let traffic: TrafficCounts?
         package let parked: [ParkedEntry]
     }
@@ -377,7 +378,7 @@ package struct PeersCommand: Command {
     package func run(in context: CommandContext) async throws -> Output {
         let replica = context.replica
         guard let service = context.service else {
-            // Their signatures were checked before they were stored.
+            // The signatures were checked before the announcements were stored.
             let announcements = try await replica.read { try $0.announcements() }
             let addresses = Dictionary(
                 announcements.compactMap { Announcement.addresses(in: $0) },
@@ -448,13 +449,13 @@ package struct MembersCommand: Command {
         package let organization: String
         package let id: String
         package let founder: Bool
-        /// Who admitted it.
+        /// The members that admitted it.
         package let sponsors: [String]
         package let nodes: [String]
-        /// Records shown, by kind.
+        /// The numbers of visible records, by kind.
         package let records: NamedValues
 
-        /// Records shown, of all kinds.
+        /// The number of visible records of all kinds.
         package var recordCount: Int64 {
             records.values.reduce(0) { sum, count in
                 if case .integer(let count) = count { sum + count } else { sum }

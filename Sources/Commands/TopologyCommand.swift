@@ -4,7 +4,8 @@ import Governance
 import PeerService
 import Replica
 
-/// Tells the node's place in the overlay: its views, its edges of the broadcast tree, and what the broadcast costs.
+/// Reports the node's position in the overlay: its views, its edges of the broadcast tree, and the cost of the
+/// broadcast.
 package struct TopologyCommand: Command {
     package static let endpoint = Endpoint("topology", .monitor)
 
@@ -13,9 +14,9 @@ package struct TopologyCommand: Command {
     package struct Neighbour: Codable, Sendable {
         package let organization: String
         package let id: String
-        /// True where new deltas are pushed to it at once: an edge of the broadcast tree.
+        /// True if new deltas are pushed to it at once: an edge of the broadcast tree.
         package let eager: Bool
-        /// From a question to its answer, in milliseconds, last measured; null before the first answer.
+        /// The last measured time from a question to its answer, in milliseconds; null before the first answer.
         package let roundTripMilliseconds: Double?
     }
 
@@ -24,13 +25,13 @@ package struct TopologyCommand: Command {
         package let id: String
     }
 
-    /// What was sent, received and delivered since the node started.
+    /// The counts of deltas and messages sent, received and delivered since the node started.
     package struct Counts: Codable, Sendable {
-        /// Deltas that came by push, those held already included.
+        /// Deltas that came by push, including those that were held already.
         package let pushesReceived: UInt64
         package let duplicates: UInt64
         package let delivered: UInt64
-        /// Deltas that came because they were asked for.
+        /// Deltas that came because this node asked for them.
         package let fetched: UInt64
         package let pushesSent: UInt64
         package let headsAnnounced: UInt64
@@ -55,19 +56,19 @@ package struct TopologyCommand: Command {
     }
 
     package struct Output: Codable, Sendable {
-        /// True where everybody is everybody's neighbour.
+        /// True if every node is a neighbour of every other.
         package let mesh: Bool
-        /// How many neighbours the node looks for.
+        /// The number of neighbours that the node looks for.
         package let wanted: Int
         package let active: [Neighbour]
         package let passive: [Other]
-        /// Deltas received by push that were held already, for each one that was new; 0 where all were new.
+        /// Deltas received by push that were held already, for each new one; 0 if all were new.
         package let redundancy: Double
-        /// Links that a pushed delta has passed since its author, on average; null before the first.
+        /// The links that a pushed delta has passed since its author, on average; null before the first.
         package let hopsAverage: Double?
         package let hopsMax: UInt32
         package let counters: Counts
-        /// Authors who write more than is pushed on for them.
+        /// Authors over their budget for pushes.
         package let pullOnly: [Other]
     }
 

@@ -3,14 +3,14 @@ import Foundation
 package import Replica
 import Store
 
-/// Checks the data folder, and rebuilds what is derived from the log.
+/// Checks the data folder, and rebuilds the data derived from the log.
 package struct VerifyCommand: StreamingCommand {
     package typealias Element = Report<Output>
 
     package static let endpoint = Endpoint("verify", .admin, .stream)
     /// True to recompute every record and the digest from the log.
     package let isDeep: Bool
-    /// True to replace everything derived.
+    /// True to replace all derived data.
     package let rebuilds: Bool
 
     package init(isDeep: Bool, rebuilds: Bool) {
@@ -53,7 +53,7 @@ package struct VerifyCommand: StreamingCommand {
                     progress.report(.verifying, done: $0.done, total: $0.total)
                 }
             }
-            // An examination that was given up is no answer.
+            // A cancelled check has no answer.
             try flag.check()
             return report
         }

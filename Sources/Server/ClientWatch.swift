@@ -1,9 +1,9 @@
 import NIOCore
 import Synchronization
 
-/// Notices on a connection that the client wants no answer any more: it has closed its side to say so, or is gone.
+/// Detects on a connection that the client wants no more answers: it has closed its side, or is gone.
 ///
-/// `@unchecked Sendable`: all that it holds is behind a lock.
+/// `@unchecked Sendable`: a lock protects all state.
 final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = NIOAny
 
@@ -32,7 +32,7 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, @unchec
         action?()
     }
 
-    /// Has `action` called once the client has left, at once if it has already; nil to have nothing called any more.
+    /// Sets the action that runs once the client has left, or at once if it already has; nil to remove it.
     private func set(_ action: (@Sendable () -> Void)?) {
         let isLate = state.withLock { state in
             state.onLeaving = state.hasLeft ? nil : action
@@ -41,11 +41,11 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, @unchec
         if isLate { action?() }
     }
 
-    /// Runs a body in a task of its own, which is cancelled when the client of a connection leaves, or when this task is
+    /// Runs a body in its own task, which is cancelled when the client of a connection leaves, or when this task is
     /// cancelled.
     ///
     /// - Parameter channel: A connection with a watch among its handlers.
-    /// - Throws: What `body` throws.
+    /// - Throws: The errors of `body`.
     static func whileClientWaits<Result: Sendable>(
         on channel: any Channel,
         _ body: @escaping @Sendable () async throws -> Result
@@ -53,7 +53,7 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, @unchec
         let watch = try await channel.eventLoop.submit {
             try channel.pipeline.syncOperations.handler(type: ClientWatch.self)
         }.get()
-        // Its end is awaited here.
+        // The task's end is awaited below.
         let work = Task { try await body() }
         watch.set { work.cancel() }
         defer { watch.set(nil) }

@@ -8,7 +8,7 @@ package import Replica
 import ServiceLifecycle
 import Transport
 
-/// The running node's ear for its own user: commands over a Unix socket.
+/// The running node's server for its own user: commands over a Unix socket.
 package struct LocalServer: Service {
     private let replica: Replica
     private let service: NodeService
@@ -18,8 +18,8 @@ package struct LocalServer: Service {
     /// Prepares the socket; nothing listens yet.
     ///
     /// - Parameters:
-    ///   - replica: What commands work on. Its folder's lock is held, which proves that a socket file left behind
-    ///     belongs to nobody.
+    ///   - replica: The replica on which commands work. Its folder's lock is held, which proves that an old socket file
+    ///     belongs to no process.
     ///   - service: The node that runs on it.
     ///   - path: From ``RuntimeSocket/prepare(for:)``.
     package init(replica: Replica, service: NodeService, path: String, logger: Logger) {
@@ -27,15 +27,15 @@ package struct LocalServer: Service {
         self.service = service
         self.path = path
         var logger = logger
-        // What the server says of itself is of no use to an operator.
+        // The server's own messages are of no use to an operator.
         if logger.logLevel > .debug { logger.logLevel = .warning }
         self.logger = logger
     }
 
-    /// Listens once the node does, until cancelled or shut down gracefully: then it answers what was asked before.
-    /// The socket file is removed at the end.
+    /// Waits until the node listens, then listens until cancelled or shut down gracefully. It still answers the requests
+    /// that it already has, and removes the socket file at the end.
     ///
-    /// - Throws: ``Failure`` where the socket cannot be made.
+    /// - Throws: ``Failure`` if the socket cannot be made.
     package func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {
@@ -51,11 +51,11 @@ package struct LocalServer: Service {
             server: .http1(configuration: .init(additionalChannelHandlers: [ClientWatch()])),
             configuration: ApplicationConfiguration(
                 address: .unixDomainSocket(path: path),
-                // Whoever comes beyond it waits, and all the others keep their descriptors.
+                // Further connections wait; the accepted ones keep their descriptors.
                 availableConnectionsDelegate: MaximumAvailableConnections(ConnectionLimits.localMax)
             ),
             onServerRunning: { [path, logger] _ in
-                // The umask of a running node leaves this mode already.
+                // The umask of a running node already gives this mode.
                 guard chmod(path, 0o600) == 0 else {
                     logger.warning("cannot restrict the socket", metadata: ["path": "\(path)"])
                     return
@@ -72,7 +72,7 @@ package struct LocalServer: Service {
     }
 }
 
-/// A request with the connection it came over.
+/// A request with its connection.
 struct LocalRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let channel: any Channel

@@ -4,14 +4,14 @@ import Hummingbird
 import NIOCore
 import Replica
 
-/// A request's body: a command, and perhaps a file behind it.
+/// A request's body: a command, and a file after it in some requests.
 ///
 /// `@unchecked Sendable`: one task at a time reads it, first the command and then the file.
 final class RequestBytes: @unchecked Sendable {
     private var iterator: RequestBody.AsyncIterator
-    /// Bytes that have come behind the command.
+    /// Bytes received after the command.
     private var rest = ByteBuffer()
-    /// What the request says of its body's length.
+    /// The length of the body by the request's header.
     private let contentLength: Int?
     private var commandLength = 0
 
@@ -20,10 +20,10 @@ final class RequestBytes: @unchecked Sendable {
         contentLength = request.headers[.contentLength].flatMap(Int.init)
     }
 
-    /// The file's length, if the request gives it; asked for behind the command.
+    /// The file's length, if the request gives it. Valid once the command was read.
     var fileLength: Int? { contentLength.map { max(0, $0 - commandLength) } }
 
-    /// The command's JSON: the first line, or all there is.
+    /// The command's JSON: the first line, or the whole body.
     ///
     /// - Throws: ``Failure``: ``Reason/requestTooLong`` and ``Reason/badRequest``.
     func command(isLine: Bool) async throws -> Data {
@@ -57,7 +57,7 @@ final class RequestBytes: @unchecked Sendable {
     }
 }
 
-/// The file of a request. It is copied into the data folder while it comes, with back-pressure: memory holds one block.
+/// The file of a request. It is copied into the data folder as it arrives, with back-pressure: memory holds one block.
 struct UploadedBody: CommandBody {
     private let bytes: RequestBytes
     private let replica: Replica
@@ -81,13 +81,13 @@ struct UploadedBody: CommandBody {
                 // The client has gone away.
                 throw CancellationError()
             }
-            // What ends early by cancellation is no end of the file.
+            // A stream that ends early through cancellation is not the end of the file.
             try Task.checkCancellation()
             let isEnd = part == nil
             if var part { block.writeBuffer(&part) }
             if block.readableBytes >= SpoolFile.blockBytes || (isEnd && block.readableBytes > 0) {
                 let full = block
-                // The copy is written off the event loop and off Swift's threads.
+                // The copy is written neither on the event loop nor on Swift's threads.
                 try await replica.onReaders { try full.withUnsafeReadableBytes { try spool.file.write($0) } }
                 block.clear()
                 progress.report(.receiving, done: spool.file.byteCount, total: total)
@@ -97,7 +97,7 @@ struct UploadedBody: CommandBody {
     }
 }
 
-/// A copy on its way between threads; one call at a time uses it.
+/// A copy passed between threads; one call at a time uses it.
 private final class SpoolBox: @unchecked Sendable {
     let file: SpoolFile
     init(_ file: SpoolFile) { self.file = file }

@@ -7,7 +7,7 @@ import PeerService
 import Replica
 import Transport
 
-/// Finds a request's command, runs it for the user at the other end of the socket, and puts its answer into HTTP.
+/// Finds a request's command, runs it for the user at the other end of the socket, and sends its answer over HTTP.
 struct Responder: HTTPResponder {
     let replica: Replica
     let service: NodeService

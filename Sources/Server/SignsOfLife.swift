@@ -2,11 +2,11 @@ import Commands
 import NIOCore
 import NIOHTTP1
 
-/// Says on a connection, again and again, that the node is at work on its request: an interim response with status 102.
-/// None is sent for a command that is answered at once.
+/// Sends interim responses with status 102 on a connection at intervals, to show that the node is working on its
+/// request. A command with a quick answer gets none.
 ///
-/// They come from the connection's event loop, which does no command's work: they say that the process runs, whatever its
-/// command waits for.
+/// They come from the connection's event loop, which runs no command: they show that the process is alive, even if its
+/// command waits.
 ///
 /// `@unchecked Sendable`: the timer is used on the event loop only.
 final class SignsOfLife: @unchecked Sendable {
@@ -16,7 +16,7 @@ final class SignsOfLife: @unchecked Sendable {
     /// A whole interim response (RFC 9110, section 15.2; 102 of RFC 2518, section 10.1).
     private static let sign = ByteBuffer(string: "HTTP/1.1 102 Processing\r\n\r\n")
 
-    /// Begins.
+    /// Starts the interim responses.
     init(on channel: any Channel) {
         self.channel = channel
         onLoop { signs in
@@ -24,14 +24,14 @@ final class SignsOfLife: @unchecked Sendable {
                 initialDelay: TimeAmount(LocalProtocol.signOfLifeFirst),
                 delay: TimeAmount(LocalProtocol.signOfLifeInterval)
             ) { _ in
-                // From where the encoder's bytes go. Where nobody is there to be told, the answer finds out.
+                // Written from the encoder's position in the pipeline. If the client is gone, the answer detects it.
                 let encoder = try? channel.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
                 encoder?.writeAndFlush(NIOAny(Self.sign), promise: nil)
             }
         }
     }
 
-    /// Ends them. What is written to the connection afterwards comes behind all that were sent.
+    /// Stops the interim responses. Later writes on the connection come after all that were sent.
     func end() {
         onLoop { signs in
             signs.timer?.cancel()

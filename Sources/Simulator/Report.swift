@@ -59,7 +59,9 @@ package struct Report: Sendable, Codable {
 
     /// Adds a criterion with an exclusive upper bound.
     mutating func criterion(_ name: String, _ value: Double, below bound: Double) {
-        criteria.append(Criterion(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound))
+        criteria.append(
+            Criterion(name: name, value: value, bound: "below \(Self.text(bound))", isPassed: value < bound)
+        )
     }
 
     /// The reason of a failure in one line.

@@ -45,8 +45,8 @@ package struct ConnectionSlots {
     /// - Parameters:
     ///   - totalMax: The maximum number of connections. Reserve some for ending connections; the total may exceed it by
     ///     a sixteenth for a moment.
-    ///   - strangersMax: The maximum number of unauthenticated connections; at least 1.
-    ///   - strangersPerAddressMax: The same per address; at least 1.
+    ///   - unauthenticatedMax: The maximum number of unauthenticated connections; at least 1.
+    ///   - unauthenticatedPerAddressMax: The same per address; at least 1.
     package init(totalMax: Int, unauthenticatedMax: Int, unauthenticatedPerAddressMax: Int) {
         self.totalMax = totalMax
         self.unauthenticatedMax = unauthenticatedMax

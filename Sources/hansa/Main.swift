@@ -6,7 +6,7 @@ import Replica
 @main
 enum Main {
     static func main() async {
-        // A reader that goes away is met where something is written.
+        // A closed pipe is handled where the program writes.
         signal(SIGPIPE, SIG_IGN)
         Lifeline.watch()
         exit(await run(Array(CommandLine.arguments.dropFirst())))

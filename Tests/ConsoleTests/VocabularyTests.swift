@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// The vocabulary of sources and documents: `Docs/Glossary.md` defines the terms, this suite refuses the words that they
-/// replaced.
+/// The vocabulary of sources and documents: `Docs/Glossary.md` defines the terms, and this suite refuses the words that
+/// they replaced.
 struct VocabularyTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
@@ -71,7 +71,7 @@ struct VocabularyTests {
 
     @Test
     func `no source file is longer than 500 lines, but for scanners, codecs and transport`() throws {
-        // Generated code is not ours; a codec or a scanner is one table that is read as a whole.
+        // Generated code is exempt; a codec or a scanner is one table that is read as a whole.
         let exempt = ["Sources/Transport/", "+Codec.swift", "Scanner.swift", ".pb.swift"]
         for path in Self.files() where path.hasPrefix("Sources/") && path.hasSuffix(".swift") {
             guard !exempt.contains(where: path.contains) else { continue }

@@ -6,9 +6,9 @@ import Simulator
 import SwiftProtobuf
 import Testing
 
-/// What one member can make a node keep, plan, dial and hold open.
+/// Bounds on what one member can make a node keep, plan, dial and hold open.
 struct BoundsTests {
-    /// Five organizations; the one numbered 4 has all nodes from 5 on, as many as are asked for.
+    /// Five organizations; number 4 has all nodes from 5 on, `count` in all.
     private static func crowd(_ count: Int) -> (alliance: VirtualAlliance, statements: [Statement]) {
         let alliance = VirtualAlliance(founders: 5)
         return (alliance, (0..<count).map { alliance.enrolment(of: 5 + $0, at: 4) })
@@ -24,7 +24,7 @@ struct BoundsTests {
     }
 
     @Test
-    func `a hundred thousand heads of logs of nobody are not kept, and nothing is asked for`() {
+    func `a hundred thousand heads of unknown authors are not kept, and nothing is requested`() {
         var lone = LoneEngine()
         let link = lone.open(1)
         for start in stride(from: 0, to: 100_000, by: 10_000) {
@@ -41,7 +41,7 @@ struct BoundsTests {
     }
 
     @Test
-    func `heads of one author are bounded, and the others are asked for once those are here`() {
+    func `heads of one author are bounded, and the rest is requested once the first ones are here`() {
         var settings = EngineSettings()
         settings.headsPerAuthorMax = 10
         var lone = LoneEngine(settings: settings)
@@ -52,10 +52,10 @@ struct BoundsTests {
     }
 
     @Test
-    func `planning looks at logs whose situation changed only`() {
+    func `planning visits only logs whose situation changed`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 600))
         let link = lone.open(1)
-        // More than can be asked of one peer at a time: the rest is put off.
+        // More logs than this node may request from one peer at a time: the rest is postponed.
         for author in 2..<600 { lone.receive(.have(Self.heads(20, by: author)), on: link) }
         #expect(lone.engine.sizes.headsAhead > 10_000)
         let before = lone.engine.sizes.logsPlanned
@@ -84,7 +84,7 @@ struct BoundsTests {
         #expect(lone.engine.topology().active.count <= OverlaySettings().neighboursMax / 3)
         let honest = (1...3).map { lone.open($0) }
         #expect(Set(lone.engine.topology().active.map(\.node)).isSuperset(of: (1...3).map(VirtualAlliance.node)))
-        // Neither does one that has nobody push an honest neighbour out.
+        // Nor does a node without neighbours displace an honest neighbour.
         for link in links { lone.receive(.neighbour(isUrgent: true), on: link) }
         #expect(Set(lone.engine.topology().active.map(\.node)).isSuperset(of: (1...3).map(VirtualAlliance.node)))
         _ = honest
@@ -140,7 +140,7 @@ struct BoundsTests {
     }
 
     @Test
-    func `a neighbour that falls silent is dialled anew, and not in step meanwhile`() {
+    func `a neighbour that falls silent is dialled again, and is not in step meanwhile`() {
         var lone = LoneEngine()
         let peer = VirtualAlliance.node(1)
         lone.step(.announced(lone.alliance.announcement(of: 1)))
@@ -214,7 +214,7 @@ struct BoundsTests {
     }
 
     @Test
-    func `deltas that nobody asked for are not checked, and are paid for`() {
+    func `deltas that nobody asked for are not checked, and are charged`() {
         var lone = LoneEngine()
         let link = lone.open(1)
         let isUnexpected = !lone.engine.expectsDeltas(on: link)

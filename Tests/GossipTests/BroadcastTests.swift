@@ -5,11 +5,11 @@ import Simulator
 import TestSupport
 import Testing
 
-/// The broadcast tree and what mends it (Plumtree: Leitão, Pereira, Rodrigues 2007), and what an author may use of it.
+/// The broadcast tree and its repair (Plumtree: Leitão, Pereira, Rodrigues 2007), and the budgets of authors.
 struct BroadcastTests {
     private static let empty = StoredSummary(digest: CatalogDigest(), records: 0)
 
-    /// Stores what was asked to be stored; returns what follows.
+    /// Answers the store actions; returns the actions that follow.
     private static func store(_ actions: [EngineAction], _ lone: inout LoneEngine) -> [EngineAction] {
         actions.stores.flatMap { store in
             lone.step(.stored(token: store.token, store.deltas.map { _ in .applied }, summary: empty))
@@ -30,7 +30,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `who sends a duplicate is pruned, is told of heads instead, and confirms are gathered`() {
+    func `the sender of a duplicate is pruned and gets heads instead, and confirmations are gathered`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
         let links = (1...2).map { lone.open($0) }
         let deltas = lone.log(by: 4, count: 2)
@@ -45,14 +45,14 @@ struct BroadcastTests {
         #expect(told.sent(on: links[0]).contains(.have([head])), "the sender learns that it is stored")
     }
 
-    /// Two logs by nodes 4 and 5, in their order.
+    /// Two logs by nodes 4 and 5, the lower log first.
     private static func logs(_ lone: LoneEngine) -> (least: [VerifiedDelta], other: [VerifiedDelta]) {
         let logs = [lone.log(by: 4, count: 2), lone.log(by: 5, count: 2)].sorted { $0[0].log < $1[0].log }
         return (logs[0], logs[1])
     }
 
     @Test
-    func `of deltas that are under way at once only the least log's cuts the tree`() {
+    func `among deltas in flight only those of the lowest log prune the tree`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 6))
         let links = (1...3).map { lone.open($0) }
         let (least, other) = Self.logs(lone)
@@ -64,7 +64,7 @@ struct BroadcastTests {
         #expect(lone.receive(pushed: [least[0]], on: links[2]).sent(on: links[2]) == [.prune])
         #expect(lone.receive(pushed: [least[0]], on: links[1]).sent(on: links[1]) == [.prune])
         #expect(lone.receive(.prune, on: links[0]).sent(on: links[0]) == [.graft(nil, credit: 0)], "it is needed")
-        // When nothing of the least log has come for a while, another one takes its place.
+        // When nothing of the lowest log has come for a while, another log replaces it.
         _ = lone.wait(milliseconds: 2_000)
         lone.receive(.graft(nil, credit: 0), on: links[1])
         _ = Self.store(lone.receive(pushed: [other[1]], on: links[1]), &lone)
@@ -72,7 +72,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `a link beside the shape leaves the tree with any duplicate, unless it is the one that supplies`() {
+    func `a link without the reference delta is pruned by any duplicate, unless it supplies this node`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 6))
         let links = (1...3).map { lone.open($0) }
         let (least, other) = Self.logs(lone)
@@ -90,7 +90,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `what a lazy neighbour told of and does not come is grafted, from the next one where that gives nothing`() {
+    func `an announced delta that does not come is grafted, from the next announcer if the first gives nothing`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
         let links = (1...3).map { lone.open($0) }
         for link in links { lone.receive(.prune, on: link) }
@@ -106,14 +106,14 @@ struct BroadcastTests {
         #expect(lone.engine.topology().active.count(where: \.isEager) == 1)
         let next = lone.wait(milliseconds: 2_000)
         #expect(next.sent(on: links[0]).contains { if case .graft(range, _) = $0 { true } else { false } })
-        // It comes after all; the tree brought nothing, so nobody is pruned.
+        // The delta comes after all. The tree did not bring it, so no link is pruned.
         let arrived = lone.receive(deltas: [delta.encoded()], on: links[1])
         #expect(arrived.stores.count == 1)
         #expect(!arrived.sent.contains(.prune))
     }
 
     @Test
-    func `of several that are missed one link is grafted, and the others are only asked for`() {
+    func `of several missed deltas one grafts its link, and the others are only requested`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 6))
         let links = (1...3).map { lone.open($0) }
         for link in links.dropLast() { lone.receive(.prune, on: link) }
@@ -127,7 +127,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `a catch-up that is under way is left to go on, and what was told of meanwhile is asked for after it`() {
+    func `a catch-up under way goes on, and deltas announced meanwhile are requested after it`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
         let links = (1...2).map { lone.open($0) }
         let deltas = lone.log(by: 4, count: 41)
@@ -149,7 +149,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `a graft that brings something is not given to the next neighbour, one that stands still is`() {
+    func `a graft that makes progress stays with its neighbour, and a stalled one goes to the next`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
         let links = (1...2).map { lone.open($0) }
         for link in links { lone.receive(.prune, on: link) }
@@ -180,7 +180,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `a much shorter way takes the place of the one that a delta came by`() {
+    func `a much shorter way replaces the one that a delta came by`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 5))
         let links = (1...2).map { lone.open($0) }
         lone.receive(.prune, on: links[1])
@@ -194,7 +194,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `who is no neighbour is told so when it pushes`() {
+    func `a node that pushes and is no neighbour is told so`() {
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 20))
         let link = lone.open(1)
         lone.receive(.leave, on: link)
@@ -205,7 +205,7 @@ struct BroadcastTests {
     }
 
     @Test
-    func `an author over its budget is told of and not pushed, for a while`() {
+    func `deltas of an author over its budget are announced and not pushed, for a while`() {
         var settings = EngineSettings()
         settings.budget.authorBytesBurst = 1_000
         settings.budget.authorBytesPerSecond = 10
@@ -256,7 +256,7 @@ struct BroadcastTests {
         var holds: [(link: LinkID, until: Instant)] = []
         for _ in 0..<30_000 where holds.isEmpty { holds = lone.receive(pushed: [delta], on: link).holds }
         #expect(holds.first?.link == link)
-        // Time gives the share back; a held link is not taken for silent.
+        // The budget recovers with time. A held link does not count as silent.
         lone.milliseconds += EngineSettings().budget.holdMax.count
         #expect(lone.receive(.have([]), on: link).holds.isEmpty)
     }

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 import Wire
 
-/// Frames: every message reads as it was written, and no bytes do harm.
+/// Frames: every message decodes to what was encoded, and no bytes crash the decoder.
 struct CodecTests {
     private static var messages: [PeerMessage] {
         let alliance = VirtualAlliance(founders: 2)
@@ -116,7 +116,7 @@ struct CodecTests {
     }
 
     @Test
-    func `mutated and cut frames never crash, and an engine bears what they read as`() {
+    func `mutated and cut frames never crash, and neither does an engine that gets them`() {
         var random = SplitMix64(seed: 3)
         for message in Self.messages {
             let whole = message.encoded()
@@ -159,7 +159,7 @@ struct CodecTests {
     }
 
     @Test
-    func `heads beyond the highest sequence are no heads`() {
+    func `heads beyond the highest sequence are not decoded`() {
         let delta = VirtualAlliance(founders: 1).delta(by: 0, after: nil, names: [("a", "b")])
         let head = LogHead(log: delta.log, head: Head(sequence: Header.sequenceMax + 1, hash: delta.hash))
         #expect(throws: MalformedMessage.self) { try PeerMessage(decoding: PeerMessage.have([head]).encoded()) }

@@ -7,7 +7,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// Clusters of honest nodes: whatever the network does, they come to hold the same.
+/// Clusters of honest nodes: under all network faults, they converge.
 struct ConvergenceTests {
     @Test(arguments: [2, 3, 8])
     func `concurrent imports reach everybody`(count: Int) {
@@ -37,7 +37,7 @@ struct ConvergenceTests {
     }
 
     @Test
-    func `who comes late catches up with small credit, taking no more than it gave`() {
+    func `a late node catches up with small credit, and gets no more than it gave`() {
         var settings = Simulation.Settings()
         settings.engine.creditBytes = 4_000
         settings.engine.messageBytes = 1_500
@@ -70,7 +70,7 @@ struct ConvergenceTests {
     }
 
     @Test
-    func `what passes in one direction only is given up, and found again`() {
+    func `a link that works in one direction only is given up, and opened again after the fault`() {
         let cluster = Simulation(nodes: 2, seed: 7)
         cluster.startAll()
         cluster.run(milliseconds: 3_000)
@@ -108,7 +108,7 @@ struct ConvergenceTests {
         let cluster = Simulation(nodes: 2, seed: 9)
         cluster.startAll()
         cluster.run(milliseconds: 30_000)
-        // The lesser key's node keeps the dead link that it dialled; the other dials anew.
+        // The node with the lower key keeps the dead link that it dialled; the other node dials again.
         cluster.crash(1, isClean: false)
         cluster.start(1)
         cluster.write(1, [("a", "1")])
@@ -116,7 +116,7 @@ struct ConvergenceTests {
     }
 
     @Test
-    func `another serves where one stalls`() {
+    func `another peer serves when one stalls`() {
         let cluster = Simulation(nodes: 4, seed: 10)
         for node in 0..<3 { cluster.start(node) }
         for number in 0..<20 { cluster.write(0, [("r\(number)", "name")]) }
@@ -128,19 +128,19 @@ struct ConvergenceTests {
     }
 
     @Test
-    func `what a push lost is found`() {
+    func `deltas that a push lost are found`() {
         var settings = Simulation.Settings()
         settings.engine.storingBytesMax = 0
         let cluster = Simulation(nodes: 2, seed: 11, settings: settings)
         cluster.startAll()
         cluster.run(milliseconds: 3_000)
-        // No push finds room, and nothing follows that would betray the gap.
+        // No push finds room, and no later delta reveals the gap.
         cluster.write(0, [("a", "0")])
         #expect(cluster.run(atMost: 15_000) { $0.isConverged }, "\(cluster.summary)")
     }
 
     @Test
-    func `a slow disk is no reason to distrust a peer`() {
+    func `a slow disk is no reason to back off from a peer`() {
         var settings = Simulation.Settings()
         settings.engine.creditBytes = 3_000
         settings.engine.messageBytes = 1_500
@@ -171,7 +171,7 @@ struct ConvergenceTests {
     }
 
     @Test
-    func `an idle cluster says little`() {
+    func `an idle cluster sends little`() {
         let cluster = Simulation(nodes: 4, seed: 14)
         cluster.startAll()
         for node in 0..<4 { cluster.write(node, [("a", "\(node)")]) }
@@ -180,7 +180,7 @@ struct ConvergenceTests {
         let before = (0..<4).map { cluster.notes($0).bytesSent }
         cluster.run(milliseconds: 10 * 60_000)
         for node in 0..<4 {
-            // 12 heartbeats a minute of some 100 bytes to each of three peers, and a few questions.
+            // Each minute has 12 heartbeats of some 100 bytes to each of three peers, and a few questions.
             let perLinkAndMinute = (cluster.notes(node).bytesSent - before[node]) / 30
             #expect(perLinkAndMinute < 2_000, "\(perLinkAndMinute) bytes")
         }

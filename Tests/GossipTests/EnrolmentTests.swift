@@ -6,12 +6,13 @@ import Simulator
 import TestSupport
 import Testing
 
-/// A node whose key two organizations enrol: its deltas name the one that they are for, and are judged by that.
+/// A node whose key two organizations enrol: each of its deltas names one organization and is judged by that.
 struct EnrolmentTests {
-    /// The node that signed its possession twice: its own organization's from the start, later organization 1's too.
+    /// The node that signed two proofs of possession: for its own organization from the start, later for organization
+    /// 1.
     private static let node = 2
 
-    /// An alliance where the second enrolment changes whom the roster gives the node to, or does not: the lower id counts.
+    /// An alliance in which the second enrolment may change the node's organization in the roster: the lower id counts.
     private static func alliance(changes: Bool) -> (alliance: VirtualAlliance, second: Statement) {
         for number in 0... {
             let alliance = VirtualAlliance(founders: 3, name: "\(number)")
@@ -27,7 +28,7 @@ struct EnrolmentTests {
         preconditionFailure("no name of an alliance gives such ids")
     }
 
-    /// A log of deltas for an organization; both organizations' logs name the same records by kind and local id.
+    /// A log of deltas for an organization; the logs of both organizations name the same records by kind and local id.
     private static func log(_ alliance: VirtualAlliance, for organization: Int, count: Int) -> [VerifiedDelta] {
         (0..<count).reduce(into: []) { deltas, index in
             deltas.append(
@@ -48,7 +49,7 @@ struct EnrolmentTests {
         var storage = MemoryStorage()
         var taken: [VerifiedDelta] = []
 
-        /// Carries out what the engine asks of the disk. Returns its further actions.
+        /// Carries out the engine's store actions, and returns the actions that follow.
         mutating func perform(_ actions: [EngineAction]) throws -> [EngineAction] {
             var all = actions
             for store in actions.stores {
@@ -95,21 +96,21 @@ struct EnrolmentTests {
         #expect(node.storage.records.values.map(\.owner) == [alliance.organization(counted)])
     }
 
-    /// Whoever took them while the other organization counted passes them on in good faith.
-    @Test func `nobody falls out over deltas for the organization that does not count`() {
+    /// A node that took them while the other organization counted passes them on in good faith.
+    @Test func `no session ends over deltas for the organization that does not count`() {
         let (alliance, second) = Self.alliance(changes: true)
         var lone = LoneEngine(alliance: alliance)
         let link = lone.open(1)
         lone.receive(.governance(known: [], statements: [second.encoded], answer: false), on: link)
         let delta = Self.log(alliance, for: Self.node, count: 1)[0].encoded()
         for _ in 0..<300 { #expect(lone.receive(deltas: [delta], on: link).disconnects.isEmpty) }
-        // Nor over an unknown author's: the other side may hold a statement that this one lacks.
+        // Deltas of an unknown author are no fault either: the other side may hold a statement that this one lacks.
         let outsider = alliance.delta(by: 7, after: nil, names: [("a", "a")]).encoded()
         let disconnects = (0..<300).flatMap { _ in lone.receive(deltas: [outsider], on: link).disconnects }
         #expect(disconnects.isEmpty)
     }
 
-    @Test func `what was refused is asked for once the roster counts its organization`() throws {
+    @Test func `refused deltas are requested once the roster counts their organization`() throws {
         let (alliance, second) = Self.alliance(changes: true)
         var node = Node(lone: LoneEngine(alliance: alliance))
         let link = node.lone.open(1)
@@ -126,7 +127,7 @@ struct EnrolmentTests {
         #expect(node.storage.head(of: head.log) == head.head)
     }
 
-    /// Two deltas for each organization and the second enrolment, in all thirty orders: one node for each.
+    /// Two deltas for each organization and the second enrolment, in all thirty orders, with a new node for each order.
     @Test(arguments: [false, true])
     func `nodes that took the same deltas hold the same, whenever the second enrolment came`(changes: Bool) throws {
         let (alliance, second) = Self.alliance(changes: changes)
@@ -154,7 +155,7 @@ struct EnrolmentTests {
                 }
             }
             #expect(changes || !node.taken.isEmpty, "\(order)")
-            // Every write is on the record of the organization that it was signed for.
+            // Every write belongs to the record of the organization for which it was signed.
             for delta in node.taken {
                 let key = delta.operations[0].envelope.key
                 let id = RecordID(
@@ -166,12 +167,12 @@ struct EnrolmentTests {
                 #expect(node.storage.records[id]?.owner == delta.header.organization, "\(order)")
             }
             #expect(node.storage.excluded.isEmpty, "\(order)")
-            // Merging anew needs the deltas alone; a node with no statement but these bytes gets the same.
+            // A new merge needs the deltas alone; a node with no statement but these bytes gets the same state.
             let applier = DeltaApplier(alliance: alliance.id, hasher: alliance.cryptography)
             var rebuilt = MemoryStorage()
             for delta in node.taken.sorted(by: { ($1.log, $0.header.sequence) < ($0.log, $1.header.sequence) }) {
                 guard case .applied = try applier.apply(delta, to: &rebuilt) else {
-                    Issue.record("\(order): not merged anew")
+                    Issue.record("\(order): not merged again")
                     continue
                 }
             }
@@ -180,7 +181,8 @@ struct EnrolmentTests {
             agreements[node.storage.frontier, default: []].insert(agreement)
         }
         #expect(agreements.values.allSatisfy { $0.count == 1 })
-        // Where the roster never changes its mind all nodes take the same; where it does, what came before counts too.
+        // If the roster never changes the organization, all nodes take the same deltas. If it does, earlier deltas
+        // count too.
         #expect(changes ? agreements.count > 1 : agreements.count == 1)
     }
 }

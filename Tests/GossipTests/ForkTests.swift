@@ -7,9 +7,9 @@ import SwiftProtobuf
 import TestSupport
 import Testing
 
-/// Logs with two continuations: proven, told to everybody, and nothing beyond the fork taken.
+/// Logs with two continuations: they are proven and announced, and nothing beyond the fork is taken.
 struct ForkTests {
-    /// Two branches of one log of node 3: the same up to `common`, then different.
+    /// Two branches of one log of node 3: equal up to `common`, then different.
     private static func branches(common: Int, first: Int, second: Int) -> ([VerifiedDelta], [VerifiedDelta]) {
         let alliance = VirtualAlliance(founders: 4)
         func extend(_ deltas: [VerifiedDelta], by count: Int, tag: String) -> [VerifiedDelta] {
@@ -33,7 +33,7 @@ struct ForkTests {
         let cluster = Simulation(nodes: 4, seed: seed, settings: settings)
         for delta in one { cluster.put(delta, into: 1) }
         for delta in two { cluster.put(delta, into: 2) }
-        // The author stays away; the nodes between whom it told two stories find out by themselves.
+        // The author stays offline; the nodes that got different branches find the fork without it.
         for node in 0..<3 { cluster.start(node) }
         return cluster
     }
@@ -48,22 +48,23 @@ struct ForkTests {
         for node in 0..<3 {
             #expect(cluster.box(node)?.engine.forks == [log: UInt64(common) + 1])
             #expect(cluster.notes(node).violations.isEmpty)
-            // Other logs go on undisturbed.
+            // Other logs are not affected.
             for other in 0..<3 {
                 #expect(cluster.storage(node).frontier.heads.contains { $0.key.author == VirtualAlliance.node(other) })
             }
         }
-        // All show the same, and say so to each other, although two of them hold more on disk.
+        // All nodes advertise the same frontier and report each other as in step, although two of them hold more on
+        // disk.
         #expect(Set((0..<3).map { cluster.box($0)?.engine.fingerprint }).count == 1, "\(cluster.summary)")
         #expect(cluster.box(0)?.engine.advertised[log]?.sequence ?? 0 == UInt64(common))
         #expect(cluster.storage(1).head(of: log)?.sequence == UInt64(common + first))
         #expect(cluster.storage(2).head(of: log)?.sequence == UInt64(common + second))
         #expect(cluster.violations.isEmpty, "\(cluster.violations)")
-        // And it costs nothing to go on like that.
+        // This state causes no further traffic.
         let before = cluster.notes(1).bytesSent
         cluster.run(milliseconds: 600_000)
         #expect(cluster.notes(1).bytesSent - before < 10 * 2 * 2_000)
-        // Who comes late learns of the fork, and takes what lies before it.
+        // A late node learns of the fork, and takes the deltas before it.
         cluster.start(3)
         cluster.run(milliseconds: 60_000)
         #expect(cluster.box(3)?.engine.forks == [log: UInt64(common) + 1])
@@ -71,7 +72,7 @@ struct ForkTests {
     }
 
     @Test
-    func `a restart shows no more than before`() {
+    func `a restart advertises no more than before`() {
         let (one, two) = Self.branches(common: 3, first: 4, second: 2)
         let cluster = Self.cluster(seed: 1, one, two)
         cluster.run(milliseconds: 60_000)
@@ -85,7 +86,7 @@ struct ForkTests {
     }
 
     @Test
-    func `what waits to be stored when the fork is proven does not leave the shown frontier behind`() {
+    func `deltas that are being stored when the fork is proven do not hold back the advertised frontier`() {
         let (one, two) = Self.branches(common: 2, first: 2, second: 2)
         var lone = LoneEngine(alliance: VirtualAlliance(founders: 4))
         let link = lone.open(1)
@@ -110,13 +111,13 @@ struct ForkTests {
         let header = SignedHeader(header: one[2].headerBytes, signature: one[2].signature)
         lone.step(.headersRead(LogRange(log: one[0].log, from: 3, to: 3), purpose: .cut, [header]))
         #expect(lone.engine.advertised[one[0].log] == one[1].head)
-        // Nothing beyond the fork is given to anybody.
+        // Nothing beyond the fork is sent.
         let reads = lone.receive(.want(LogRange(log: one[0].log, from: 1, to: 4), credit: 10_000), on: link).reads
         #expect(reads == [LogRange(log: one[0].log, from: 1, to: 2)])
     }
 
     @Test
-    func `headers that prove nothing end the session with who sent them`() {
+    func `headers that prove nothing end the session with their sender`() {
         let alliance = VirtualAlliance(founders: 3)
         let own = alliance.delta(by: 1, after: nil, names: [("a", "own")])
         let other = alliance.delta(by: 1, after: nil, names: [("a", "other")])

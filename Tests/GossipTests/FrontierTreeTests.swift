@@ -5,7 +5,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// The ordered frontier against a plain list, and the comparison of two of them.
+/// The ordered frontier compared with a plain list, and the comparison of two frontiers.
 struct FrontierTreeTests {
     private static let hasher = KeyedHashCryptography()
 
@@ -67,7 +67,7 @@ struct FrontierTreeTests {
     }
 
     @Test
-    func `a bound lies behind the one log and not behind the other, and has one way to be written`() {
+    func `a bound separates two logs, and has one encoding`() {
         var random = SplitMix64(seed: 9)
         for _ in 0..<500 {
             let logs = (0..<2).map { _ in Self.randomLog(&random, authors: 3) }.sorted()
@@ -83,11 +83,11 @@ struct FrontierTreeTests {
 
     // MARK: - Comparing
 
-    /// What two sides come to know, and what it took.
+    /// The result of an exchange for both sides, and its cost.
     private struct Exchange {
         var messages = 0
         var bytes = 0
-        /// By side: heads that the other has more, and logs that the other lacks.
+        /// By side: heads of which the other side has more, and logs of which it has less.
         var theirs: [[LogID: FrontierEntry]] = [[:], [:]]
         var lacking: [[LogID: UInt64]] = [[:], [:]]
         var isFinished = [false, false]
@@ -124,7 +124,7 @@ struct FrontierTreeTests {
     }
 
     @Test(arguments: 0..<60 as Range<UInt64>)
-    func `both sides come to know just what differs`(seed: UInt64) throws {
+    func `both sides find exactly the differences`(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         var frontiers = [Frontier(), Frontier()]
         let count = [0, 1, 5, 9, 40, 300, 1200][Int(seed % 7)]
@@ -151,7 +151,7 @@ struct FrontierTreeTests {
             }
             let entries = theirs.reduce(into: [:]) { $0[$1.key] = Self.entry($1.key, $1.value) }
             #expect(exchange.theirs[side] == entries, "seed \(seed), side \(side)")
-            // What the other lacks altogether only one side need be told: the other side asks for it.
+            // If one side lacks a log altogether, only that side learns of it, and asks for it.
             for (log, sequence) in exchange.lacking[side] {
                 #expect(own[log]?.sequence ?? 0 > sequence && sequence == other[log]?.sequence ?? 0)
             }
@@ -176,7 +176,7 @@ struct FrontierTreeTests {
     }
 
     @Test
-    func `a large difference is told in parts, and nothing that is told is wrong`() throws {
+    func `a large difference is sent in parts, and no part is wrong`() throws {
         var random = SplitMix64(seed: 5)
         var whole = Frontier()
         for _ in 0..<25_000 { whole[.random(using: &random)] = Self.randomHead(&random) }

@@ -6,7 +6,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// Members whose nodes lie, flood or break the protocol: bounded, told why, and no trouble to others.
+/// Members whose nodes lie, flood or break the protocol: they are bounded, told the reason, and do not affect others.
 struct HostilePeerTests {
     private static let log = LogID(author: VirtualAlliance.node(1), incarnation: 1)
 
@@ -29,13 +29,13 @@ struct HostilePeerTests {
         #expect(all.refusals.count <= 100)
         #expect(all.disconnects == [.tooManyRefusals])
         #expect(all.sent(on: hostile).isEmpty, "told once")
-        // It is not let in again at once; the honest node's own delta is taken.
+        // It is not admitted again at once. The honest node's own delta is taken.
         #expect(lone.connect(1).actions.disconnects == [.banned])
         #expect(lone.receive(deltas: [delta.encoded()], on: honest).stores.count == 1)
     }
 
     @Test
-    func `a foreign alliance's deltas and a stranger's are refused`() {
+    func `deltas of a foreign alliance and of an unknown author are refused`() {
         var lone = LoneEngine()
         let link = lone.open(1)
         let foreign = VirtualAlliance(founders: 3, name: "foreign").delta(by: 1, after: nil, names: [("a", "a")])
@@ -54,7 +54,7 @@ struct HostilePeerTests {
         let refused = lone.receive(deltas: [two[2].encoded()], on: link)
         #expect(refused.refusals == [.wrongChain])
         #expect(refused.wants.isEmpty)
-        // Passing on what an author did is no fault: the session stays, however often.
+        // A node is not at fault for an author's act that it passes on: the session stays, even after many such deltas.
         var all: [EngineAction] = []
         for _ in 0..<500 { all += lone.receive(deltas: [two[2].encoded()], on: link) }
         #expect(all.disconnects.isEmpty && all.refusals.isEmpty)
@@ -91,7 +91,7 @@ struct HostilePeerTests {
     }
 
     @Test
-    func `other formats and other alliances are refused with a sentence, and dialled ever more seldom`() {
+    func `other formats and other alliances are refused with a sentence, and dialled less and less often`() {
         var lone = LoneEngine()
         lone.step(.announced(lone.alliance.announcement(of: 1)))
         var hello = lone.hello()
@@ -137,7 +137,7 @@ struct HostilePeerTests {
         let isEmpty = from == 0 || from > to
         let wanted = lone.receive(.want(range, credit: .max), on: link)
         #expect(wanted.violations == (isEmpty ? ["a want of no deltas"] : []))
-        // Only what is held is read: two deltas.
+        // Only held deltas are read: two.
         #expect(wanted.reads.map(\.from) == (!isEmpty && from <= 2 ? [from] : []))
         for range in wanted.reads { lone.step(.deltasRead(link, range, [])) }
         #expect(lone.engine.checkInvariants() == nil)
@@ -172,7 +172,7 @@ struct HostilePeerTests {
         )
         actions += lone.receive(.iHave([HopHead(head: head, hops: PeerMessage.hopsMax)]), on: link)
         actions += lone.wait(milliseconds: 3_000)
-        // No log has so many deltas: nothing is asked for, and the peer is not believed to have more.
+        // No log has so many deltas: nothing is requested, and the peer is not believed to have more.
         #expect(actions.wants.isEmpty && actions.violations.isEmpty)
         #expect(lone.engine.sizes.headsAhead == 0)
         lone.step(.committed(own, summary: StoredSummary(digest: CatalogDigest(), records: 1)))
@@ -204,7 +204,7 @@ struct HostilePeerTests {
         var reads = lone.receive(.want(LogRange(log: Self.log, from: 1, to: 2), credit: .max), on: link).reads
         for _ in 0..<200 { lone.receive(.ack(LogHead(log: Self.log, head: deltas[0].head), credit: .max), on: link) }
         while let range = reads.first, sent < 100_000_000 {
-            // A log without end, as far as the peer's credit goes.
+            // A log without an end, within the peer's credit.
             let bytes = [UInt8](repeating: 0, count: 1_000_000)
             sent += UInt64(bytes.count)
             let next = lone.step(.deltasRead(link, range, [StoredDelta(sequence: range.from, bytes: bytes)]))
@@ -230,7 +230,7 @@ struct HostilePeerTests {
     }
 
     @Test
-    func `asking for all statements again and again is answered now and then`() {
+    func `repeated requests for all statements are answered at a bounded rate`() {
         var lone = LoneEngine()
         let link = lone.open(1)
         var all: [EngineAction] = []
@@ -239,14 +239,14 @@ struct HostilePeerTests {
     }
 
     @Test
-    func `only so many connections with one node`() {
+    func `connections with one node are bounded`() {
         var lone = LoneEngine()
         let refused = (0..<20).map { _ in lone.connect(1).actions.disconnects }.filter { !$0.isEmpty }
         #expect(refused.count == 16)
     }
 
     @Test
-    func `a stranger's announcement is kept, told on, and bounded`() {
+    func `announcements of unknown nodes are kept, passed on, and bounded`() {
         var settings = EngineSettings()
         settings.orphansMax = 2
         var lone = LoneEngine(settings: settings)
@@ -268,13 +268,13 @@ struct HostilePeerTests {
         let have = lone.receive(.have([LogHead(log: deltas[0].log, head: deltas[2].head)]), on: link)
         #expect(have.wants.isEmpty)
         #expect(lone.receive(deltas: [deltas[0].encoded()], on: link).stores.isEmpty)
-        // The enrolment first, then the admission without which it says nothing.
+        // The enrolment comes first; it has no effect before the admission.
         let enrolment = lone.alliance.enrolment(of: 5)
         let admission = lone.alliance.admission(of: 5, by: 1)
         lone.receive(.governance(known: [], statements: [enrolment.encoded], answer: false), on: link)
         let admitted = lone.receive(.governance(known: [], statements: [admission.encoded], answer: false), on: link)
         #expect(admitted.contains { if case .rosterChanged = $0 { true } else { false } })
-        // Heads of strangers are not kept; frontiers are compared instead, which brings them again.
+        // Heads of unknown authors are not kept; a comparison of frontiers brings them again.
         #expect(admitted.sent(on: link).contains { if case .ranges = $0 { true } else { false } })
         let wants = lone.receive(.have([LogHead(log: deltas[0].log, head: deltas[2].head)]), on: link).wants
         #expect(wants.map(\.range) == [LogRange(log: deltas[0].log, from: 1, to: 3)])

@@ -24,7 +24,7 @@ struct LinkTests {
     }
 
     @Test
-    func `beside a connection of long standing the newer one is kept`() {
+    func `a newer connection is kept if the older one has been open for long`() {
         var lone = LoneEngine()
         let isLesser = VirtualAlliance.node(0) < VirtualAlliance.node(1)
         let old = lone.open(1, dialled: isLesser)
@@ -37,7 +37,7 @@ struct LinkTests {
     }
 
     @Test
-    func `a batch that is not stored is asked for again, and what came after it is not taken for held`() {
+    func `a batch that is not stored is requested again, and later deltas do not count as held`() {
         var lone = LoneEngine()
         let link = lone.open(1)
         let deltas = lone.log(by: 1, count: 6)
@@ -51,14 +51,14 @@ struct LinkTests {
         actions = lone.step(.stored(token: second[0].token, [.skipped, .skipped], summary: Self.empty))
         #expect(!actions.sent.contains { if case .ack = $0 { true } else { false } })
         #expect(lone.engine.durable[log] == deltas[0].head)
-        // Another peer has it too; it is asked at once.
+        // Another peer has the log too; it is asked at once.
         let other = lone.open(2)
         let wants = lone.receive(.have([head]), on: other).wants
         #expect(wants.map(\.range) == [LogRange(log: log, from: 2, to: 6)])
     }
 
     @Test
-    func `credit given back equals what came, also when it came late or as a push`() {
+    func `returned credit equals the received bytes, also for late deltas and pushes`() {
         var settings = EngineSettings()
         settings.creditBytes = 1_000
         var lone = LoneEngine(settings: settings)
@@ -75,7 +75,7 @@ struct LinkTests {
         }
         take(lone.receive(.have([LogHead(log: deltas[0].log, head: deltas[99].head)]), on: link))
         for delta in deltas {
-            // Every now and then the want has been given up before the delta comes.
+            // From time to time the want has been given up before the delta comes.
             if delta.header.sequence.isMultiple(of: 7) { take(lone.wait(milliseconds: 21_000, hearing: [link])) }
             lone.receive(.have([]), on: link)
             let message = PeerMessage.deltas([delta.encoded()])
@@ -87,7 +87,7 @@ struct LinkTests {
             }
             #expect(outstanding <= 1_000)
             if delta.header.sequence < 100, outstanding <= 0 {
-                // The want was given up; the log is asked for again soon, with credit.
+                // The want was given up; the log is soon requested again, with credit.
                 take(lone.wait(milliseconds: 30_000, hearing: [link]))
                 #expect(outstanding > 0)
             }
@@ -96,7 +96,7 @@ struct LinkTests {
     }
 
     @Test
-    func `answers of the disk that overtake each other do not take back what is held`() {
+    func `answers of the disk that overtake each other do not lower the durable frontier`() {
         var lone = LoneEngine()
         let link = lone.open(1)
         let deltas = lone.log(by: 1, count: 2)
@@ -108,7 +108,7 @@ struct LinkTests {
     }
 
     @Test
-    func `a peer that waits for credit is not taken for a stalled one`() {
+    func `a peer that waits for credit does not count as stalled`() {
         var settings = EngineSettings()
         settings.creditBytes = 100
         var lone = LoneEngine(settings: settings)
@@ -117,7 +117,7 @@ struct LinkTests {
         let head = LogHead(log: deltas[0].log, head: deltas[9].head)
         #expect(lone.receive(.have([head]), on: link).wants.count == 1)
         #expect(lone.receive(deltas: [deltas[0].encoded()], on: link).stores.count == 1)
-        // This node's disk takes its time; nobody else need be asked.
+        // This node's disk is slow; no other peer need be asked.
         let other = lone.open(2)
         lone.receive(.have([head]), on: other)
         #expect(lone.wait(milliseconds: 45_000, hearing: [link, other]).wants.isEmpty)

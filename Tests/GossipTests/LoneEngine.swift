@@ -6,7 +6,7 @@ import Simulator
 import TestSupport
 import Testing
 
-/// One engine, node 0 of an alliance, with a hand-made peer at the other end of each link.
+/// One engine, node 0 of an alliance, with a simulated peer at the other end of each link.
 struct LoneEngine {
     let alliance: VirtualAlliance
     private let box: EngineBox
@@ -47,7 +47,8 @@ struct LoneEngine {
         return actions
     }
 
-    /// Lets time pass, waking the engine every second as timers would. The peers at `hearing` say something meanwhile.
+    /// Lets time pass, and wakes the engine every second as timers would. Meanwhile the peers on `hearing` send
+    /// messages.
     mutating func wait(milliseconds time: UInt64, hearing: [LinkID] = []) -> [EngineAction] {
         var actions: [EngineAction] = []
         for _ in 0..<(time / 1000) {
@@ -80,7 +81,7 @@ struct LoneEngine {
         return (link, step(.linkUp(link, node: VirtualAlliance.node(number), dialled: dialled)))
     }
 
-    /// A link on which both have said Hello.
+    /// A link on which both sides have sent Hello.
     mutating func open(_ number: Int, dialled: Bool = false) -> LinkID {
         let link = connect(number, dialled: dialled).link
         step(.message(link, .hello(hello())))
@@ -99,12 +100,12 @@ struct LoneEngine {
         return step(.deltas(link, checked, .asked(byteCount: PeerMessage.deltas(deltas).encoded().count)))
     }
 
-    /// Deltas that the peer pushes.
+    /// Deltas that come by a push.
     mutating func receive(pushed deltas: [VerifiedDelta], hops: UInt32 = 1, on link: LinkID) -> [EngineAction] {
         step(.deltas(link, deltas.map(ReceivedDelta.verified), .pushed(hops: hops)))
     }
 
-    /// A log of so many deltas.
+    /// A log of `count` deltas.
     func log(by number: Int, incarnation: UInt64 = 1, count: Int, tag: String = "x") -> [VerifiedDelta] {
         alliance.log(by: number, incarnation: incarnation, count: count, tag: tag)
     }

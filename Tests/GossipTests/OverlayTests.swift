@@ -4,13 +4,13 @@ import Simulator
 import TestSupport
 import Testing
 
-/// With whom a node keeps links, in an alliance too large for a full mesh (HyParView: Leitão, Pereira, Rodrigues 2007).
+/// The choice of neighbours in an alliance too large for a full mesh (HyParView: Leitão, Pereira, Rodrigues 2007).
 struct OverlayTests {
     private static let alliance = VirtualAlliance(founders: 40)
 
     private static func lone() -> LoneEngine { start().lone }
 
-    /// A node that knows where to find all others, and what it did when it learnt of them.
+    /// A node that knows the addresses of all others, and its actions when it learned them.
     private static func start() -> (lone: LoneEngine, actions: [EngineAction]) {
         var lone = LoneEngine(alliance: alliance)
         let actions = (1..<40).flatMap { lone.step(.announced(alliance.announcement(of: $0))) }
@@ -25,7 +25,7 @@ struct OverlayTests {
         (0..<40).first { VirtualAlliance.node($0) == node } ?? -1
     }
 
-    /// Answers dials as nodes would that take in everybody.
+    /// Answers dials like nodes that accept every neighbour.
     private static func welcome(_ actions: [EngineAction], _ lone: inout LoneEngine) -> [LinkID] {
         dials(actions).map { node in
             let link = lone.connect(number(of: node), dialled: true).link
@@ -37,7 +37,7 @@ struct OverlayTests {
     }
 
     @Test
-    func `a node looks for as many neighbours as it wants, and for another where one refuses or is gone`() {
+    func `a node looks for as many neighbours as it wants, and for another if one refuses or is gone`() {
         let (made, started) = Self.start()
         var lone = made
         let settings = OverlaySettings()
@@ -49,7 +49,7 @@ struct OverlayTests {
         let again = lone.step(.linkDown(lost)) + lone.wait(milliseconds: 1_000, hearing: links)
         let dialled = Self.dials(again)
         #expect(dialled.count == 1)
-        // That one refuses: somebody else is asked, and not it again.
+        // That node refuses: another one is asked, and the first not again.
         let refusing = lone.connect(Self.number(of: dialled[0]), dialled: true).link
         lone.receive(.hello(lone.hello()), on: refusing)
         let refused = lone.receive(.neighbourAnswer(isAccepted: false), on: refusing)
@@ -59,7 +59,7 @@ struct OverlayTests {
     }
 
     @Test
-    func `a full view takes in only who has no neighbour, and then parts with one`() {
+    func `a full view accepts only a node without neighbours, and evicts one for it`() {
         var lone = Self.lone()
         let settings = OverlaySettings()
         for number in 1...settings.neighboursMax { _ = lone.open(number) }
@@ -90,7 +90,7 @@ struct OverlayTests {
     }
 
     @Test
-    func `a session with nobody's neighbour ends when nothing is to be had from it`() {
+    func `a session with a node that is no neighbour ends when it has no purpose`() {
         var lone = Self.lone()
         let link = lone.connect(9).link
         lone.receive(.hello(lone.hello()), on: link)
@@ -109,17 +109,17 @@ struct OverlayTests {
         let back = lone.receive(.shuffleReply(token: 7, nodes: [VirtualAlliance.node(33)]), on: second)
         #expect(back.sent(on: first) == [.shuffleReply(token: 7, nodes: [VirtualAlliance.node(33)])])
         #expect(lone.engine.topology().passive.isEmpty, "it was not for this node")
-        // The last one of the walk answers, and keeps what it was told; strangers' keys are of no use.
+        // The last node of the walk answers and keeps the nodes that it got; unknown nodes' keys are dropped.
         let outsider = VirtualAlliance.node(77)
         let answer = lone.receive(.shuffle(token: 8, hops: 1, nodes: sent + [outsider]), on: first)
         #expect(answer.sent(on: first).contains { if case .shuffleReply(8, _) = $0 { true } else { false } })
         #expect(Set(lone.engine.topology().passive) == Set(sent))
-        // Nobody is told twice, and a reply that nobody waits for changes nothing.
+        // No node is sent twice, and an unexpected reply changes nothing.
         #expect(lone.receive(.shuffleReply(token: 7, nodes: sent), on: second).sent.isEmpty)
     }
 
     @Test
-    func `views full of strangers, of this node and of one node again and again stay bounded`() {
+    func `views full of unknown nodes, of this node and of one node again and again stay bounded`() {
         var lone = Self.lone()
         let link = lone.open(1)
         _ = lone.open(2)
@@ -143,7 +143,7 @@ struct OverlayTests {
     }
 
     @Test
-    func `in a large alliance views are small, links are agreed on by both sides, and the whole hangs together`() {
+    func `in a large alliance views are small, both sides agree on links, and the overlay is connected`() {
         let cluster = Simulation(nodes: 60, seed: 4)
         cluster.startAll()
         cluster.run(milliseconds: 60_000)

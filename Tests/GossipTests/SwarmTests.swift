@@ -4,9 +4,9 @@ import Simulator
 import TestSupport
 import Testing
 
-/// Mixed faults drawn from seeds; then they stop, and all nodes come to hold the same.
+/// Mixed faults drawn from seeds. After the faults stop, all nodes converge.
 struct SwarmTests {
-    /// Blocks of ten seeds; those that once failed come first.
+    /// Blocks of ten seeds; blocks that once failed come first.
     private static let blocks = [84] + Array(0..<30)
 
     @Test(arguments: blocks)

@@ -6,16 +6,16 @@ import Governance
 import Simulator
 import Testing
 
-/// Whole conversations of nodes, byte for byte, for whoever writes another node: Tests/Vectors/transcripts.txt.
+/// Whole conversations of nodes, byte for byte, for authors of other implementations: Tests/Vectors/transcripts.txt.
 ///
-/// Keys, salts, clocks and all that is drawn are fixed. After a change of the protocol HANSA_WRITE_VECTORS=1 writes the file
-/// anew; read the difference before committing it.
+/// Keys, salts, clocks and all random values are fixed. After a change of the protocol, HANSA_WRITE_VECTORS=1 writes
+/// the file again; read the difference before a commit.
 struct TranscriptTests {
     private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Vectors/transcripts.txt")
 
     @Test
-    func `conversations are byte for byte those written down`() throws {
+    func `conversations are byte for byte those of the vector file`() throws {
         let text = (Self.catchUp() + [""] + Self.broadcast()).joined(separator: "\n") + "\n"
         if ProcessInfo.processInfo.environment["HANSA_WRITE_VECTORS"] != nil {
             try text.write(to: Self.file, atomically: true, encoding: .utf8)
@@ -39,7 +39,7 @@ struct TranscriptTests {
         return talk.lines
     }
 
-    /// Three neighbours: a delta that comes twice, one that is told of, and one that is lost on its way and grafted.
+    /// Three neighbours: a delta that comes twice, one that is announced, and one that is lost on its way and grafted.
     private static func broadcast() -> [String] {
         var talk = Conversation(nodes: 3)
         talk.say("# three nodes, each connected with both others, meet")
@@ -68,7 +68,7 @@ private struct Conversation {
     private var queue: [(from: Int, to: Int, frame: [UInt8])] = []
     private var milliseconds: UInt64 = 1_000
     private(set) var lines: [String] = []
-    /// The next push from the one to the other does not arrive.
+    /// The next push from one node to another one is lost.
     var lost: (from: Int, to: Int)?
 
     init(nodes count: Int) {
@@ -108,7 +108,7 @@ private struct Conversation {
         drain()
     }
 
-    /// Puts a delta on a node's disk. Returns it.
+    /// Puts a delta on a node's disk, and returns it.
     @discardableResult
     mutating func put(_ name: String, by number: Int) -> VerifiedDelta {
         let storage = storages[number]

@@ -6,7 +6,7 @@ import Testing
 struct BoundedStreamTests {
     private struct Enough: Error {}
 
-    @Test("A producer suspends while as many elements are held as may be", arguments: [1, 3])
+    @Test("A producer suspends while the stream holds its maximum of elements", arguments: [1, 3])
     func elementsAreBounded(countMax: Int) async throws {
         let sent = Mutex(0)
         let stream = BoundedStream<Int>(countMax: countMax)
@@ -30,7 +30,7 @@ struct BoundedStreamTests {
         #expect(taken == Array(0..<1_000))
     }
 
-    @Test("A producer suspends while as many bytes are held as may be")
+    @Test("A producer suspends while the stream holds its maximum of bytes")
     func bytesAreBounded() async throws {
         let sent = Mutex(0)
         let stream = BoundedStream<[UInt8]>(countMax: 1_000, bytesMax: 100) { $0.count }
@@ -53,7 +53,7 @@ struct BoundedStreamTests {
         )
     }
 
-    @Test("A consumer that ends early ends a producer without an end")
+    @Test("A consumer that stops early stops an endless producer")
     func consumerEndsProducer() async throws {
         let wasCancelled = Mutex(false)
         let stream = BoundedStream<Int>(countMax: 2)
@@ -76,7 +76,7 @@ struct BoundedStreamTests {
         #expect(wasCancelled.withLock { $0 })
     }
 
-    @Test("A producer's error comes behind its last element")
+    @Test("A producer's error comes after its last element")
     func errorComesLast() async throws {
         let stream = BoundedStream<Int>(countMax: 4)
         let taken = Mutex<[Int]>([])
@@ -95,7 +95,7 @@ struct BoundedStreamTests {
         #expect(taken.withLock { $0 } == [1, 2])
     }
 
-    @Test("What is offered to a full stream is dropped, and a woken consumer gets nothing")
+    @Test("A full stream drops offered elements, and a woken consumer gets nothing")
     func offersAndWaking() async throws {
         let stream = BoundedStream<Int>(countMax: 1)
         stream.offer(1)

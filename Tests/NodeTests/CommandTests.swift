@@ -68,13 +68,13 @@ struct CommandTests {
         }
     }
 
-    @Test("A reader cannot write, and the command that is refused does nothing")
+    @Test("A reader cannot write, and a refused command does nothing")
     func readerCannotWrite() async throws {
         defer { close() }
         let edit = EditCommand(id: "O/need/x", words: [EditWord("name=x")!], create: true)
         let refused = try await failure { _ = try await InProcess(replica, access: .reader).answer(edit) }
         #expect(refused.reason == .accessLacking)
-        // The same check where no bytes come in between.
+        // The same check without JSON in between.
         let caller = Caller(.user(1), access: .reader)
         let direct = try await failure {
             _ = try await CommandTable.run(edit, in: CommandContext(replica: replica, service: nil, caller: caller))
@@ -90,7 +90,7 @@ struct CommandTests {
 
     // MARK: - Imports
 
-    @Test("An import tells its progress in order, and answers last")
+    @Test("An import reports its progress in order, and answers last")
     func progressIsInOrder() async throws {
         defer { close() }
         let rows = (1...5_000).map { "R\($0),name \($0)\n" }.joined()
@@ -113,7 +113,7 @@ struct CommandTests {
     func requestNamesNoFile() async throws {
         defer { close() }
         let secret = try scratch.file("secret.csv", "id,name\nS,secret\n")
-        // Whatever a request says beside the known members, there is no file without a body.
+        // Unknown members of a request name no file: without a body there is none.
         let json =
             #"{"displayName":"\#(secret)","file":"\#(secret)","path":"\#(secret)","kind":"need","key":"id","#
             + #""columns":[],"isDryRun":false}"#
@@ -148,14 +148,14 @@ struct CommandTests {
         }
     }
 
-    @Test("A cancelled import answers with what it has written")
+    @Test("A cancelled import answers with the number of rows written")
     func cancelledImportAnswers() async throws {
         defer { close() }
         let rows = 60_000
         let file = try scratch.file("t.csv", "id,name\n" + (1...rows).map { "R\($0),name \($0)\n" }.joined())
         let context = CommandContext(replica: replica, service: nil, caller: .process, body: FileBody(path: file))
         let command = load()
-        // Its end is awaited here.
+        // The task's end is awaited below.
         let work = Task {
             try await CommandTable.run(command, in: context) { stream in
                 var answer: ImportCommand.Output?
@@ -195,7 +195,7 @@ struct CommandTests {
 
     // MARK: - Names
 
-    @Test("A mistyped kind is told with the nearest one")
+    @Test("A mistyped kind is refused with the nearest one")
     func mistypedKind() async throws {
         defer { close() }
         let error = try await failure { _ = try await InProcess(replica).answer(GetCommand(id: "O/capabilty/1")) }

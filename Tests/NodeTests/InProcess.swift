@@ -8,8 +8,8 @@ struct InProcess {
     private let context: CommandContext
 
     /// - Parameters:
-    ///   - access: What the caller may do.
-    ///   - file: The file that comes with the commands.
+    ///   - access: The caller's access.
+    ///   - file: The file of the commands.
     init(_ replica: Replica, access: Access = .machine, file: (any CommandBody)? = nil) {
         context = CommandContext(
             replica: replica,
@@ -19,12 +19,12 @@ struct InProcess {
         )
     }
 
-    /// The command as it comes in: from its JSON, by the table.
+    /// The command as a server receives it: decoded from its JSON by the table.
     func received(_ operation: String, json: Data) throws -> ReceivedCommand {
         try #require(CommandTable.entries[operation]).command(json, for: context.caller)
     }
 
-    /// The answer, from its JSON.
+    /// The answer, decoded from its JSON.
     func answer<C: Command>(_ command: C) async throws -> C.Output {
         let json = try CommandTable.encode(command)
         guard case .answer(_, let run) = try received(C.endpoint.operation, json: json) else {
@@ -33,7 +33,7 @@ struct InProcess {
         return try JSONDecoder().decode(C.Output.self, from: try await run(context))
     }
 
-    /// All elements of a stream, from its lines.
+    /// All elements of a stream, decoded from its lines.
     ///
     /// - Throws: The ``Failure`` of the stream's last line.
     func elements<C: StreamingCommand>(of command: C) async throws -> [C.Element] {
@@ -60,7 +60,7 @@ struct InProcess {
     }
 }
 
-/// A file of a test, as a command's body.
+/// A file of a test, as the body of a command.
 struct FileBody: CommandBody {
     let path: String
 

@@ -76,7 +76,7 @@ extension ProcessTests {
             let count = Mutex(0)
             let attack = DispatchGroup()
             for address in 1...6 {
-                DispatchQueue(label: "stranger-\(address)").async(group: attack) { [port = node.port] in
+                DispatchQueue(label: "outsider-\(address)").async(group: attack) { [port = node.port] in
                     // Some 120 connections per second; the oldest ones are dropped for new ones.
                     var held: [HostilePeer] = []
                     while !isOver.withLock({ $0 }) {

@@ -13,7 +13,7 @@ extension ProcessTests {
             let first = cluster.node("first")
             #expect(try first.join(ticket, organization: "Bolt").code == 0)
             let identity = try first.status().node.id.string
-            let outsider = cluster.node("stranger")
+            let outsider = cluster.node("outsider")
             let refused = try outsider.join(ticket, organization: "Crow")
             #expect(refused.code == 4, "\(refused)")
             #expect(try outsider.command("status").code == 2)

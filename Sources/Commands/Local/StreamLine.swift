@@ -1,11 +1,11 @@
 package import Replica
 
-/// A line of a stream on the socket: JSON without line breaks. A stream without a line of its end was broken off.
+/// A line of a stream on the socket: JSON without line breaks. A stream without an end line was broken off.
 package enum StreamLine<Element: Codable & Sendable>: Codable, Sendable {
     case element(Element)
     /// The last line of a command that failed.
     case failure(Failure)
-    /// The last line of a command that was done.
+    /// The last line of a command that succeeded.
     case end
 
     private enum CodingKeys: String, CodingKey {

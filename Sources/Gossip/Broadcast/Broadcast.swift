@@ -1,56 +1,57 @@
 import Catalog
 import DeltaLog
 
-/// Which neighbours new deltas are pushed to, and which announced deltas have not come: Plumtree (Leitão, Pereira, Rodrigues
-/// 2007, "Epidemic Broadcast Trees"), as a pure value.
+/// The neighbours to which new deltas are pushed, and the announced deltas that have not come: Plumtree (Leitão,
+/// Pereira, Rodrigues 2007, "Epidemic Broadcast Trees"), as a pure value.
 ///
-/// Neighbours are **eager**, and get new deltas at once, or **lazy**, and get their heads announced (I-have). A node that
-/// gets a delta that it has makes the link lazy (prune). A node that misses an announced one makes the link eager and asks
-/// for it (graft). So the eager links become a tree, and the lazy ones repair it. The differences from the paper:
+/// Neighbours are **eager** and get new deltas at once, or **lazy** and get their heads announced (I-have). A node that
+/// receives a duplicate makes the link lazy (prune). A node that misses an announced delta makes the link eager and
+/// asks for the delta (graft). So the eager links become a tree, and the lazy links repair it. The differences from the
+/// paper:
 ///
-/// - An I-have names heads of logs, so a single one stands for all that comes before it.
-/// - A graft carries no message id: what is missing is asked for as in catch-up, by a range of the log, within credit.
-/// - One tree for all authors, as in the paper; it is repaired towards short ways by its section 3.8.
-/// - Of the deltas that are under way at once one alone gives the tree its shape (``seen(_:from:now:)``), so that the tree
-///   stays whole while many write.
-/// - A node waits for an announced delta for a while drawn at random: of those that a lost push cuts off one asks first,
-///   and gives it to the others.
+/// - An I-have names heads of logs, so a single one stands for all deltas before it.
+/// - A graft carries no message id: it asks for a range of the log within credit, as catch-up does.
+/// - One tree serves all authors, as in the paper. The rule of its section 3.8 shortens the tree's ways.
+/// - Among deltas in flight, only one is the reference that shapes the tree (``seen(_:from:now:)``). So the tree stays
+///   connected while many authors write.
+/// - A node waits for an announced delta for a random time. Of the nodes that a lost push cuts off, one asks first and
+///   passes the delta on to the others.
 struct Broadcast: Sendable {
     private let settings: BroadcastSettings
 
     private(set) var eager: Set<NodeKey> = []
     private(set) var lazy: Set<NodeKey> = []
-    /// Heads that neighbours have announced, and whose deltas have not come.
+    /// Heads that neighbours have announced and whose deltas have not come.
     private var missing: [LogID: Missing] = [:]
-    /// How many of them each neighbour announced first.
+    /// The number of those that each neighbour announced first.
     private var announcedFirst: [NodeKey: Int] = [:]
     /// A lower bound of the deadlines in ``missing``.
     private(set) var deadline: Instant?
-    /// Per log, how the last delta came.
+    /// For each log, the way of its last delta.
     private var arrivals: [LogID: Arrival] = [:]
-    /// What gives the tree its shape.
+    /// The way of the reference delta.
     private var shape: Shape?
-    /// When a link was last grafted for something overdue.
+    /// When a link was last grafted for an overdue delta.
     private var repairedAt: Instant?
-    /// The hops that deltas asked for by a graft would have come by.
+    /// The hops of the announced ways of deltas that were requested by a graft.
     private var grafted: [LogID: UInt32] = [:]
 
     private struct Missing: Sendable {
         var head: Head
         var deadline: Instant
-        /// Who announced it first, whose share it counts against.
+        /// The neighbour that announced it first; it counts against that neighbour's share.
         let first: NodeKey
-        /// Who announced it, in order, with the hops that it would have come by.
+        /// The neighbours that announced it, in order, with the hops that it would have come by.
         var announcers: [(node: NodeKey, hops: UInt32)]
     }
 
-    /// The way of one delta, which nothing that is under way at the same time may cut.
+    /// The way of the reference delta. No other delta in flight may prune its links.
     private struct Shape: Sendable {
         let log: LogID
         let at: Instant
-        /// Who brought it; nil where nobody did.
+        /// The neighbour that brought it; nil if none did.
         var parent: NodeKey?
-        /// The neighbours that it came by or went to.
+        /// The neighbours that it came from or went to.
         var links: Set<NodeKey>
     }
 
@@ -60,11 +61,11 @@ struct Broadcast: Sendable {
         let from: NodeKey
     }
 
-    /// A delta to be asked of a neighbour.
+    /// A delta to be requested from a neighbour.
     struct Graft: Hashable, Sendable {
         let head: LogHead
         let node: NodeKey
-        /// Whether the link is to become eager.
+        /// True if the link should become eager.
         let isRepairing: Bool
     }
 
@@ -74,15 +75,15 @@ struct Broadcast: Sendable {
 
     // MARK: - Neighbours
 
-    /// New neighbours are eager: the next duplicate tells whether they need be.
+    /// Adds a neighbour. It starts as eager; the next duplicate shows whether the tree needs the link.
     mutating func up(_ node: NodeKey) {
         eager.insert(node)
         lazy.remove(node)
     }
 
-    /// A neighbour is gone. Where its link was eager another one has to take its place: what it stood for is cut off.
+    /// Removes a neighbour. If its link was eager, another link must replace it, since its part of the tree is cut off.
     ///
-    /// - Returns: The neighbour to graft.
+    /// - Returns: The neighbour to graft; nil if none is needed, or none is lazy.
     mutating func down(_ node: NodeKey, random: inout any RandomNumberGenerator & Sendable) -> NodeKey? {
         lazy.remove(node)
         shape?.links.remove(node)
@@ -90,20 +91,21 @@ struct Broadcast: Sendable {
         return lazy.sorted().randomElement(using: &random)
     }
 
-    /// A delta of a log is on its way. Of all that are under way at once the one of the least log gives the tree its
-    /// shape: the link that brought it stays. Were all to cut whatever link they need not, the nodes of a circle would each
-    /// cut another one, and fall apart. Everybody sees the same deltas, so all agree on the log without a word.
+    /// Notes a delta in flight. Among deltas in flight, the one with the lowest log id is the reference: the link that
+    /// brought it stays in the tree. If every delta could prune links, the nodes of a cycle would each prune another
+    /// link and disconnect the cycle. All nodes see the same deltas, so they agree on the log without a message.
     ///
-    /// - Parameter node: Who brought it; nil where nobody did.
+    /// - Parameter node: The neighbour that brought it; nil if none did.
     mutating func seen(_ log: LogID, from node: NodeKey?, now: Instant) {
         if let shape, shape.log < log, now < shape.at + settings.shapeHold { return }
         shape = Shape(log: log, at: now, parent: node, links: eager)
     }
 
-    /// True if a link that brought this delta once more may leave the tree: it is not the one that gives the tree its
-    /// shape, and the first copy came by a link that is in the tree still.
+    /// True if a link that brought a duplicate of this delta may leave the tree. The reference delta protects its links
+    /// from other logs' duplicates, and the link that brought it from all. The first copy must have come by a link that
+    /// is still in the tree.
     ///
-    /// - Parameter isOwn: Whether the log is this node's own, which no link brings.
+    /// - Parameter isOwn: True if the log is this node's own, which no link brings.
     func isDispensable(_ node: NodeKey, _ log: LogID, _ sequence: UInt64, isOwn: Bool) -> Bool {
         if let shape {
             guard shape.parent != node, shape.log == log || !shape.links.contains(node) else { return false }
@@ -113,10 +115,10 @@ struct Broadcast: Sendable {
         return eager.contains(arrival.from)
     }
 
-    /// True if that neighbour's link brought the delta that gives the tree its shape.
+    /// True if the neighbour's link brought the reference delta.
     func isParent(_ node: NodeKey) -> Bool { shape?.parent == node }
 
-    /// The neighbour wants no pushes, or sent one that was not needed.
+    /// Makes a link lazy: the neighbour wants no pushes, or sent a redundant one.
     ///
     /// - Returns: True if the link was eager.
     @discardableResult
@@ -127,7 +129,7 @@ struct Broadcast: Sendable {
         return true
     }
 
-    /// The neighbour wants pushes, or is wanted to push.
+    /// Makes a link eager: the neighbour wants pushes, or should push.
     ///
     /// - Returns: True if the link was lazy.
     @discardableResult
@@ -139,9 +141,9 @@ struct Broadcast: Sendable {
 
     // MARK: - Deltas
 
-    /// A delta has come, by a push after so many hops, or because it was asked for (nil).
+    /// Notes a received delta: by a push after `hops` hops, or because this node asked for it (nil).
     ///
-    /// - Returns: Its hops; nil where it was not the broadcast that brought it.
+    /// - Returns: Its hops; nil if the broadcast did not bring it.
     mutating func arrived(
         _ log: LogID,
         _ sequence: UInt64,
@@ -156,25 +158,26 @@ struct Broadcast: Sendable {
             arrivals[log] = nil
             return nil
         }
-        // What is forgotten only costs a chance to shorten the tree.
+        // A forgotten arrival only costs a chance to shorten the tree.
         if arrivals.count >= settings.arrivalsMax { arrivals.removeAll(keepingCapacity: true) }
         arrivals[log] = Arrival(sequence: sequence, hops: hops, from: node)
         return hops
     }
 
-    /// An announced delta comes because two frontiers were compared, before it was missed for long: the tree did not bring
+    /// Checks an announced delta that came by a comparison of frontiers before it was overdue. The tree did not bring
     /// it, and would not bring the next one either.
     ///
-    /// - Returns: The neighbour to graft: the one that announced it by the shortest way.
+    /// - Returns: The neighbour to graft: the one that announced it by the shortest way. Nil if the tree needs no
+    ///   repair.
     func unbrought(_ log: LogID, _ sequence: UInt64, now: Instant) -> NodeKey? {
-        // A push may be on its way still, unless the time to a graft is nearly over.
+        // A push may still be on its way, unless the time to a graft is nearly over.
         guard let entry = missing[log], entry.head.sequence <= sequence, grafted[log] == nil,
             entry.deadline <= now + Milliseconds(settings.graftDelay.count / 2)
         else { return nil }
         return entry.announcers.filter { lazy.contains($0.node) }.min { $0.hops < $1.hops }?.node
     }
 
-    /// The log is no longer waited for: it was stored by other ways, or does not count.
+    /// Stops waiting for a log: it was stored in other ways, or does not count.
     mutating func settle(_ log: LogID) {
         forget(log)
         grafted[log] = nil
@@ -185,7 +188,7 @@ struct Broadcast: Sendable {
         announcedFirst[entry.first] = count > 1 ? count - 1 : nil
     }
 
-    /// A neighbour announces a head that is not here, and should come from somebody else.
+    /// Notes that a neighbour announced a head that is not here and should come from another neighbour.
     mutating func announced(
         _ head: LogHead,
         hops: UInt32,
@@ -205,7 +208,7 @@ struct Broadcast: Sendable {
             return
         }
         announcedFirst[node, default: 0] += 1
-        // In steps, so that however much is missing is looked at a few times a second.
+        // The deadline is rounded to steps, so that the missing heads are checked only a few times a second.
         let jitter = UInt64.random(in: 0...settings.graftDelay.count, using: &random)
         let step = settings.graftStep.count * 1_000_000
         let exact = now + Milliseconds(settings.graftDelay.count + jitter)
@@ -214,11 +217,11 @@ struct Broadcast: Sendable {
         deadline = min(deadline ?? due, due)
     }
 
-    /// A neighbour announces a head that has come already. Where its way would have been much shorter, its link takes the
-    /// place of the one that the delta came by (the paper's section 3.8); where that gives the tree its shape, only a delta
-    /// of the same log moves it.
+    /// Checks a head that a neighbour announced and that has already come. If its way would have been much shorter, its
+    /// link replaces the one that the delta came by (the paper's section 3.8). The reference's link is replaced only by
+    /// a delta of the same log.
     ///
-    /// - Returns: The neighbour to graft, and the one to prune.
+    /// - Returns: The neighbour to graft, and the one to prune; nil if the tree stays as it is.
     mutating func shortcut(
         _ log: LogID,
         _ sequence: UInt64,
@@ -236,12 +239,12 @@ struct Broadcast: Sendable {
         return (node, arrival.from)
     }
 
-    /// The deltas that were waited for long enough. Each is asked of the neighbour that announced it by the shortest way.
-    /// The next announcer has its turn later.
+    /// The overdue deltas. Each is requested from the neighbour that announced it by the shortest way; the next
+    /// announcer follows later.
     ///
     /// - Parameters:
-    ///   - isComing: Whether a log is being fetched: then it is waited for a while longer.
-    ///   - mayAsk: Whether a node can be asked for a log.
+    ///   - isComing: True if a log is being fetched: this node then waits a while longer.
+    ///   - mayAsk: True if a node can be asked for a log.
     mutating func overdue(
         now: Instant,
         isComing: (LogID) -> Bool,
@@ -260,12 +263,13 @@ struct Broadcast: Sendable {
             entry.announcers.removeAll { !mayAsk($0.node, log) }
             guard let next = entry.announcers.indices.min(by: { entry.announcers[$0].hops < entry.announcers[$1].hops })
             else {
-                // Nobody is left to ask; comparing frontiers finds it.
+                // No neighbour is left to ask; a comparison of frontiers finds the delta.
                 settle(log)
                 continue
             }
             let announcer = entry.announcers.remove(at: next)
-            // One link at a time: while it is not known whether that repairs the tree, others would only bring duplicates.
+            // One link at a time: as long as the result of this repair is unknown, further links would only bring
+            // duplicates.
             let isRepairing = eager.isEmpty || repairedAt.map { $0 + settings.graftRetry <= now } ?? true
             if isRepairing { repairedAt = now }
             grafts.append(
@@ -279,33 +283,35 @@ struct Broadcast: Sendable {
         return grafts
     }
 
-    /// How many heads are waited for.
+    /// The number of missing heads.
     var missingCount: Int { missing.count }
 }
 
 /// The broadcast's bounds and delays.
 package struct BroadcastSettings: Hashable, Sendable {
-    /// How long a delta that a lazy neighbour has announced may take to come by the tree: this, and up to as much again by
-    /// chance. Shorter repairs sooner; too short asks for what is on its way. A guess: two round trips to the far side of the
-    /// earth.
+    /// How long a delta that a lazy neighbour has announced may take to come by the tree; a random time of the same
+    /// length at most is added. A shorter time repairs sooner; too short a time requests deltas that are on their way.
+    /// A guess: two round trips to the far side of the earth.
     package var graftDelay: Milliseconds = 500
-    /// How exactly that is kept.
+    /// The precision with which that time is kept.
     package var graftStep: Milliseconds = 50
-    /// How long until the next neighbour is asked, where the first does not give it, and until another link is grafted.
+    /// How long until the next neighbour is asked if the first one does not send the delta, and until another link is
+    /// grafted.
     package var graftRetry: Milliseconds = 1_000
-    /// How long after a delta of the least log those of greater ones leave the tree as it is. Longer costs duplicates where
-    /// few write; shorter lets deltas that are under way at once cut it. As long as a delta takes through a large alliance.
+    /// How long a reference delta protects the tree from prunes by deltas of higher logs. A longer time costs
+    /// duplicates if few authors write; a shorter one lets deltas in flight cut the tree. The value is the time that a
+    /// delta takes through a large alliance.
     package var shapeHold: Milliseconds = 1_000
-    /// How many hops shorter another way must be for the tree to be changed. The paper's optimization threshold, which
-    /// leaves its value open; 3 keeps the tree from swinging between ways of like length.
+    /// How many hops shorter another way must be to change the tree. The paper has this optimization threshold and
+    /// leaves its value open; 3 prevents changes back and forth between ways of similar length.
     package var shortcutHops: UInt32 = 3
-    /// Logs waited for at a time; of more a comparison of frontiers tells.
+    /// The most missing heads at a time. A comparison of frontiers finds the rest.
     package var missingMax = 4096
-    /// Of them, logs that one neighbour announced first: no neighbour keeps others from being heard.
+    /// The most of these that one neighbour announced first, so that no neighbour displaces the others.
     package var missingPerAnnouncerMax = 512
-    /// Neighbours remembered for each of them.
+    /// The most neighbours remembered for each missing head.
     package var announcersMax = 8
-    /// Logs whose last delta's way is remembered.
+    /// The most logs for which the way of the last delta is remembered.
     package var arrivalsMax = 4096
 
     package init() {}

@@ -1,7 +1,7 @@
 import Catalog
 import DeltaLog
 
-// New deltas on their way along the tree: pushing, telling of heads, grafting and pruning.
+// New deltas along the tree: pushes, announcements, grafts and prunes.
 
 extension Engine {
     // MARK: - Own deltas
@@ -16,9 +16,9 @@ extension Engine {
 
     // MARK: - Pushing
 
-    /// Sends deltas that are on disk to the eager neighbours; the next announcement names them to the lazy ones.
+    /// Pushes durable deltas to the eager neighbours; the next announcement names them to the lazy ones.
     ///
-    /// - Parameter hops: Links that they will have passed when they arrive.
+    /// - Parameter hops: The number of links that they will have passed on arrival.
     mutating func push(_ deltas: [VerifiedDelta], hops: UInt32, except source: LinkID?, now: Instant) {
         // A delta that has come this far is only announced.
         guard hops <= PeerMessage.hopsMax else { return }
@@ -44,7 +44,7 @@ extension Engine {
         }
     }
 
-    /// True if the peer, by all that is known, lacks these deltas and has just what comes before them, and keeps up with
+    /// True if the peer is known to lack these deltas, to hold the deltas directly before them, and to keep up with
     /// pushes.
     private func fits(_ deltas: [VerifiedDelta], size: Int, on link: Link) -> Bool {
         guard link.frontier.isSynced, !link.isSuspect, link.pushing.hasRoom(for: size, settings: settings) else {
@@ -62,8 +62,8 @@ extension Engine {
         return true
     }
 
-    /// False for deltas of authors who have used up their share of pushing. They are only announced: a peer that has room
-    /// fetches them.
+    /// False for deltas of authors that have used up their budget for pushes. They are only announced, and a peer that
+    /// has room fetches them.
     private mutating func isWithinBudget(_ deltas: [VerifiedDelta], now: Instant) -> Bool {
         var isWithin = true
         for delta in deltas {
@@ -78,22 +78,22 @@ extension Engine {
         return isWithin
     }
 
-    // MARK: - Telling
+    // MARK: - Announcing
 
-    /// Peers are to know of new heads: at once where it is the first for a while, else together with what follows.
+    /// Schedules the announcement of new heads to peers: heads that follow soon are announced together.
     mutating func tell(_ logs: [LogID], now: Instant) {
         guard !logs.isEmpty else { return }
         announcing.add(logs)
         announcing.schedule(at: now + settings.announceDelay)
-        // In a full mesh the verdict is to be there at once. Elsewhere a state a change would cost more than the change:
-        // the heartbeat will do.
+        // In a full mesh a changed state is sent soon. In a large alliance the states would cost more than the
+        // changes, and the heartbeat is enough.
         if timers.stateChangedAt == nil, overlay.isMesh {
             timers.stateChangedAt = now + Milliseconds(settings.announceDelay.count * 2)
         }
     }
 
-    /// Tells neighbours of heads that they are not known to have: lazy ones of what was pushed (I-have), all of what was
-    /// not; and confirms what a neighbour pushed.
+    /// Announces heads that neighbours may lack: pushed ones to lazy neighbours (I-have), all others to every
+    /// neighbour. It also confirms deltas that a neighbour pushed.
     mutating func announce(now: Instant) {
         let (logs, pushed) = announcing.take()
         let heads = logs.map { frontier.advertised[$0] }
@@ -134,7 +134,7 @@ extension Engine {
 
     // MARK: - The tree
 
-    /// A push has come. One that brought nothing new takes its link out of the tree, unless that keeps it whole.
+    /// Notes a received push. A push of redundant deltas prunes its link, unless the link keeps the tree connected.
     mutating func notePushes(
         _ deltas: [ReceivedDelta],
         duplicates: Int,
@@ -169,13 +169,15 @@ extension Engine {
         broadcast.isDispensable(peer, log, sequence, isOwn: log.author == node)
     }
 
-    /// The peer has had a duplicate from here. Where the link gives the tree its shape it is told to push on.
+    /// The peer received a duplicate from this node. If the link brought the reference delta, the peer is asked to push
+    /// on.
     mutating func receivedPrune(on id: LinkID) {
         guard let peer = links[id]?.node else { return }
         if broadcast.isParent(peer) { graft(peer) } else { broadcast.prune(peer) }
     }
 
-    /// False for a peer that takes this node for a neighbour and is none: it is told so, and looks for another.
+    /// False for a peer that wrongly takes this node for its neighbour. This node tells it, and the peer looks for
+    /// another.
     private mutating func isNeighbour(_ link: Link) -> Bool {
         if link.isNeighbour { return true }
         send(link.id, .leave)
@@ -205,7 +207,7 @@ extension Engine {
         compareHeads(others, on: id)
     }
 
-    /// Takes the link with a neighbour into the tree.
+    /// Adds the link with a neighbour to the tree.
     mutating func graft(_ peer: NodeKey) {
         guard let link = links.open(to: peer) else { return }
         broadcast.graft(peer)
@@ -254,8 +256,8 @@ extension Engine {
         }
     }
 
-    /// Logs that are being fetched: those asked of peers that lately gave something, or were asked a moment ago. What is
-    /// late does not count, where nothing of it has come and it is little enough to be asked twice.
+    /// Logs that are being fetched: their peers lately sent something, or were asked a moment ago. A late want does not
+    /// count if nothing of it has come and its range is small enough to be requested twice.
     private func logsComing(now: Instant) -> Set<LogID> {
         var coming: Set<LogID> = []
         for link in links.values {
@@ -268,8 +270,8 @@ extension Engine {
         return coming
     }
 
-    /// A peer that announced a log and does not give it is not asked for it again for a while, however
-    /// often it tells.
+    /// Stops asking peers for a log that they announced and did not send. They are not asked for it again for a while,
+    /// even if they announce it again.
     private mutating func dropGraft(of log: LogID, now: Instant) {
         for id in links.keys {
             guard let want = links[id]?.fetching.drop(log) else { continue }

@@ -1,20 +1,22 @@
 import Catalog
 import Governance
 
-/// What organizations and authors may have this node do: their token buckets.
+/// The token buckets that bound the work which organizations and authors may cause on this node.
 struct Accounts {
-    /// Work for each organization's nodes, in microseconds.
+    /// The work for each organization's nodes, in microseconds.
     private var work: [OrganizationID: TokenBucket] = [:]
-    /// What may be passed on for each organization; for those that nobody has enrolled yet, together.
+    /// The statements and announcements passed on for each organization. The key nil stands for all unknown
+    /// organizations together.
     private var relays: [OrganizationID?: TokenBucket] = [:]
-    /// How much of each author's deltas may be pushed on, in bytes.
+    /// The bytes of each author's deltas that may be pushed on.
     private var pushes: [NodeKey: TokenBucket] = [:]
-    /// Authors over that budget: their deltas are only announced until then.
+    /// Authors over that budget: until the given moment their deltas are only announced.
     private(set) var pullOnly: [NodeKey: Instant] = [:]
 
     /// Takes work from an organization's account.
     ///
-    /// - Returns: Until when the account is overdrawn, at most ``BudgetSettings/holdMax`` from now; nil where it is not.
+    /// - Returns: The moment until which the account is overdrawn, at most ``BudgetSettings/holdMax`` from now; nil if
+    /// it is not overdrawn.
     mutating func charge(_ count: UInt64, to organization: OrganizationID, now: Instant, settings: BudgetSettings)
         -> Instant?
     {
@@ -26,21 +28,21 @@ struct Accounts {
     /// Closes the accounts of organizations that are no members any more.
     mutating func keep(_ isMember: (OrganizationID) -> Bool) { work = work.filter { isMember($0.key) } }
 
-    /// Takes the passing on of one statement or announcement; false where an organization has used up its pace.
+    /// Takes one statement or announcement that is to be passed on; false if its organization has used up its rate.
     mutating func takeRelay(of organization: OrganizationID?, now: Instant, settings: EngineSettings) -> Bool {
         let new = TokenBucket(perSecond: settings.relaysPerSecond, burst: settings.relaysBurst, now: now)
         return relays[organization, default: new].take(1, now: now)
     }
 
-    /// What becomes of a delta that might be pushed on.
+    /// The decision about a delta that might be pushed on.
     enum PushVerdict {
         case isWithinBudget
         case isOverBudget
-        /// Likewise; the author's budget has just been used up.
+        /// As above; the author's budget has just been used up.
         case hasOverdrawn
     }
 
-    /// Takes the pushing of one delta from its author's budget.
+    /// Takes one delta from its author's budget for pushes.
     mutating func takePush(of author: NodeKey, byteCount: Int, now: Instant, settings: BudgetSettings) -> PushVerdict {
         if let until = pullOnly[author] {
             guard until <= now else { return .isOverBudget }
@@ -52,7 +54,7 @@ struct Accounts {
         return .hasOverdrawn
     }
 
-    /// The first bucket that holds more than it may, in words; nil where none does.
+    /// A message about the first bucket that holds more than its capacity; nil if there is none.
     var violation: String? {
         let buckets = [
             ("work", Array(work.values)), ("relays", Array(relays.values)), ("pushes", Array(pushes.values)),

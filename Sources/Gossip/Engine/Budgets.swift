@@ -1,18 +1,18 @@
-/// What the nodes of one organization, or one author, may make this node do: rates with room for bursts.
+/// The rates of work that the nodes of one organization, or one author, may cause on this node, with room for bursts.
 ///
 /// Work is counted in microseconds of one processor, by the prices in ``Price``.
 package struct BudgetSettings: Hashable, Sendable {
-    /// Work for one organization's messages, in microseconds a second. A quarter of a processor by prices that lie above
-    /// what was measured: some tenth of one in truth.
+    /// The work for one organization's messages, in microseconds a second: a quarter of a processor. The prices are
+    /// higher than the measured costs, so the true share is about a tenth.
     package var workPerSecond: UInt64 = 250_000
-    /// Work that an organization may save up, in microseconds. Two seconds: a newcomer's first exchange of a large
+    /// The work that an organization may save up, in microseconds. Two seconds: a newcomer's first exchange of a large
     /// alliance's statements costs less.
     package var workBurst: UInt64 = 2_000_000
-    /// The longest pause in reading from a link whose organization has overdrawn its account. A guess: shorter than
-    /// ``EngineSettings/suspectAfter``, so that a peer which only asks too much stays in contact.
+    /// The longest pause in reading from a link whose organization has overdrawn its account. A guess: it is shorter
+    /// than ``EngineSettings/suspectAfter``, so a peer that only asks too much stays in contact.
     package var holdMax: Milliseconds = 10_000
-    /// Bytes of one author's deltas that this node pushes on, a second; beyond it they are only announced, so that a peer that
-    /// has room fetches them (pull only).
+    /// The bytes of one author's deltas that this node pushes on, a second. Beyond it deltas are only announced, and a
+    /// peer that has room fetches them (pull only).
     package var authorBytesPerSecond: UInt64 = 256 * 1024
     package var authorBytesBurst: UInt64 = 8 * 1024 * 1024
     /// How long an author stays pull-only once over its budget.
@@ -21,17 +21,17 @@ package struct BudgetSettings: Hashable, Sendable {
     package init() {}
 }
 
-/// A token bucket: tokens that are not used are saved up to a bound.
+/// A token bucket: it saves unused tokens up to a bound.
 struct TokenBucket: Sendable {
     private let perSecond: UInt64
     private let burst: UInt64
-    /// In millionths of a token, so that nothing is lost between steps that are close together. Negative: overdrawn.
+    /// The balance in millionths of a token, so that short intervals between steps lose nothing. Negative: overdrawn.
     private var tokens: Int64
     private var filledAt: Instant
 
     /// - Parameters:
-    ///   - perSecond: Tokens gained in a second, at least 1.
-    ///   - burst: Tokens saved at most, up to 10^12.
+    ///   - perSecond: The tokens gained in a second, at least 1.
+    ///   - burst: The most tokens saved, up to 10^12.
     init(perSecond: UInt64, burst: UInt64, now: Instant) {
         self.perSecond = max(1, perSecond)
         self.burst = min(burst, 1_000_000_000_000)
@@ -50,10 +50,10 @@ struct TokenBucket: Sendable {
         tokens = isOverflow || gained >= missing ? full : tokens + Int64(gained)
     }
 
-    /// True if no more is saved up than may be.
+    /// True if the balance is within the capacity.
     var isWithinCapacity: Bool { tokens <= Int64(burst) * 1_000_000 }
 
-    /// Takes so many tokens; false, and nothing taken, where there are fewer.
+    /// Takes tokens; takes nothing and returns false if there are fewer.
     mutating func take(_ count: UInt64, now: Instant) -> Bool {
         fill(now: now)
         let (cost, isOverflow) = count.multipliedReportingOverflow(by: 1_000_000)
@@ -62,9 +62,9 @@ struct TokenBucket: Sendable {
         return true
     }
 
-    /// Takes so many tokens, also where there are fewer: the bucket is then overdrawn, by an hour's gain at most.
+    /// Takes tokens even if there are fewer. The bucket is then overdrawn, by an hour's gain at most.
     ///
-    /// - Returns: Milliseconds until it is no longer overdrawn; 0 where it is not.
+    /// - Returns: The milliseconds until it is no longer overdrawn; 0 if it is not.
     mutating func charge(_ count: UInt64, now: Instant) -> UInt64 {
         fill(now: now)
         let floor = -Int64(clamping: perSecond.multipliedReportingOverflow(by: 3_600_000_000).partialValue)
@@ -77,61 +77,63 @@ struct TokenBucket: Sendable {
     }
 }
 
-/// What handling a peer's message costs this node, in microseconds of one processor: the prices that an organization's
-/// account is charged. They lie above what was measured (Docs/Decisions.md has the table, and a test runs it).
+/// The cost of handling a peer's message, in microseconds of one processor. These prices are charged to the
+/// organization's account. They are higher than the measured costs (Docs/Decisions.md has the table, and a test runs
+/// it).
 ///
-/// What depends on the message alone is charged before it is handled; what its handling turns out to need, after it.
+/// Costs that depend on the message alone are charged before the message is handled; all other costs are charged
+/// afterwards.
 enum Price {
     /// Any message: its frame, its decryption, a step of the engine.
     static let message: UInt64 = 20
     /// A new session: the TLS handshake, and the first messages.
     static let session: UInt64 = 12_000
-    /// A head told by Have or IHave: looked up, kept, and planned.
+    /// A head in Have or IHave: lookup, storage and planning.
     static let head: UInt64 = 6
-    /// A range's fingerprint that is compared.
+    /// A comparison of a range's fingerprint.
     static let fingerprint: UInt64 = 60
     /// An entry of a range, or an id or key in any list.
     static let entry: UInt64 = 8
-    /// A comparison that is to be answered.
+    /// A comparison that needs an answer.
     static let comparison: UInt64 = 500
-    /// A statement or announcement that came, before it is known whether it is held.
+    /// A received statement or announcement: the lookup whether it is held.
     static let arrival: UInt64 = 4
-    /// A signature that was checked, with the hashes that it needs.
+    /// A verified signature, with the hashes that it needs.
     static let signature: UInt64 = 250
-    /// A statement that was checked: up to three signatures.
+    /// A verified statement: up to three signatures.
     static let statement: UInt64 = 700
-    /// For each statement held: deriving the roster, or finding which statements a peer lacks.
+    /// For each statement held: deriving the roster, or finding the statements that a peer lacks.
     static let statementHeld: UInt64 = 6
-    /// For each announcement held: the fingerprint.
+    /// For each announcement held: its part of the fingerprint.
     static let announcementHeld: UInt64 = 1
-    /// 1,024 bytes that are read from the disk or sent in an answer, or hashed.
+    /// 1,024 bytes that are read from the disk, sent in an answer, or hashed.
     static let kibibyte: UInt64 = 12
-    /// A delta that was held already, found by its header's hash.
+    /// A delta that is held already, found by its header's hash.
     static let knownDelta: UInt64 = 40
     /// A lookup on the disk for a peer.
     static let lookup: UInt64 = 500
     /// A header that is read, sent or compared.
     static let header: UInt64 = 15
-    /// A thousand records whose hashes are summed up for a comparison of records.
+    /// A thousand records whose hashes are added for a comparison of records.
     static let thousandRecords: UInt64 = 2_500
-    /// A change of who is a neighbour.
+    /// A change of the set of neighbours.
     static let neighbour: UInt64 = 100
-    /// A graft that was not answered: the wait, and a second question.
+    /// A graft without an answer: the wait, and a second question.
     static let unansweredGraft: UInt64 = 2_000
 
-    /// 1,024 bytes of an answer to a question: beside the processor it takes a share of this node's line, which others
-    /// need too. So one organization can have 2 MB a second of answers.
+    /// 1,024 bytes of an answer to a question. Beside the processor, an answer takes a share of this node's line, which
+    /// others need too. So one organization can have 2 MB of answers a second.
     static let sentKibibyte: UInt64 = 120
 
-    /// The cost of so many bytes of an answer, a begun KiB counting whole.
+    /// The cost of an answer of `count` bytes; a part of a KiB counts as a whole one.
     static func sent(_ count: Int) -> UInt64 { (UInt64(max(0, count)) + 1023) / 1024 * sentKibibyte }
 
-    /// The cost of so many bytes, a begun KiB counting whole.
+    /// The cost of `count` bytes; a part of a KiB counts as a whole one.
     static func bytes(_ count: Int) -> UInt64 { (UInt64(max(0, count)) + 1023) / 1024 * kibibyte }
 
-    /// What a message costs by its own size and kind.
+    /// The cost of a message by its size and kind.
     ///
-    /// - Parameter records: Records held, which a comparison of records looks at.
+    /// - Parameter records: The number of records held, all of which a comparison of records reads.
     static func price(of message: PeerMessage, records: UInt64) -> UInt64 {
         Self.message + content(of: message, records: records)
     }

@@ -1,13 +1,13 @@
 import Catalog
 import Governance
 
-// What peers' messages cost, charged to their organizations here alone.
+// Charges for peers' messages. No other code charges an organization.
 
 extension Engine {
-    /// Charges work that was or will be done for a peer to the account of its organization. Where that is overdrawn, nothing
-    /// more is read from the organization's nodes for a while: they are slowed down, and nobody is blamed.
+    /// Charges work for a peer to the account of its organization. If the account is overdrawn, this node reads nothing
+    /// more from the organization's nodes for a while. This slows them down; it is no violation.
     ///
-    /// - Parameter work: Microseconds, by ``Price``.
+    /// - Parameter work: The work done or to be done, in microseconds by ``Price``.
     mutating func charge(_ work: UInt64, to id: LinkID, now: Instant) {
         guard work > 0, let link = links[id], let organization = membership.roster.organization(of: link.node) else {
             return
@@ -22,8 +22,8 @@ extension Engine {
         }
     }
 
-    /// Charges the excess work of storing an organization's deltas to its account. Where that is overdrawn no more of them are
-    /// taken for a while: this node asks for them afterwards.
+    /// Charges the excess work of storing an organization's deltas to its account. If the account is overdrawn, this
+    /// node takes no more of them for a while and asks for them afterwards.
     mutating func chargeStoring(_ work: UInt64, of organization: OrganizationID, now: Instant) {
         guard work > 0,
             let until = accounts.charge(work, to: organization, now: now, settings: settings.budget)
@@ -31,8 +31,8 @@ extension Engine {
         if transfer.rest(organization, until: until) { counters.rests += 1 }
     }
 
-    /// True while nothing more is taken of an author, since storing its deltas costs too much. Its log is planned again
-    /// afterwards.
+    /// True while this node takes nothing more of an author, since storing its deltas costs too much. Its log is
+    /// planned again afterwards.
     mutating func isResting(_ log: LogID, now: Instant) -> Bool {
         guard !transfer.isNobodyResting, let organization = membership.roster.organization(of: log.author) else {
             return false
@@ -40,12 +40,12 @@ extension Engine {
         return transfer.isResting(log, of: organization, now: now, settings: settings)
     }
 
-    /// What was charged for a link's messages so far, in microseconds of work; nil where there is no such link.
+    /// The work charged for a link's messages so far, in microseconds; nil if there is no such link.
     package func charged(on id: LinkID) -> UInt64? { links[id]?.account.charged }
 
     // MARK: - Lookups
 
-    /// Looks up something for a peer, which may ask only so much at once.
+    /// Queues a lookup for a peer. Too many at once are a violation.
     mutating func lookUp(_ action: EngineAction, for id: LinkID, now: Instant) {
         guard let link = links[id], link.account.lookups < settings.lookupsMax else {
             violate(id, "too many questions at once", now: now)

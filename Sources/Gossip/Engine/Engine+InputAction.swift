@@ -2,7 +2,7 @@ package import Catalog
 package import DeltaLog
 package import Governance
 
-/// A connection with a peer, numbered by the owner of the engine; never used twice.
+/// A connection with a peer, numbered by the owner of the engine. A number is never used twice.
 package struct LinkID: Hashable, Comparable, Sendable {
     package let number: UInt64
 
@@ -13,20 +13,20 @@ package struct LinkID: Hashable, Comparable, Sendable {
     package static func < (left: LinkID, right: LinkID) -> Bool { left.number < right.number }
 }
 
-/// A delta as it came from a peer, after its bytes were checked.
+/// A delta from a peer after its bytes were checked.
 package enum ReceivedDelta: Hashable, Sendable {
     case verified(VerifiedDelta)
-    /// Held already, as ``Engine/holds(_:_:)`` said: it was not checked.
+    /// The delta is held already according to ``Engine/holds(_:_:)``, so it was not checked.
     case known(log: LogID, sequence: UInt64)
-    /// It breaks a rule; its log and sequence where they could be read.
+    /// The delta breaks a rule. The log and sequence are given if they could be read.
     case refused(log: LogID?, sequence: UInt64, DeltaRefusal)
 }
 
-/// How deltas came.
+/// The way by which deltas came.
 package enum DeltaArrival: Hashable, Sendable {
-    /// In a Deltas message, whose frame had so many bytes: asked for.
+    /// In a Deltas message, whose frame had `byteCount` bytes: this node asked for them.
     case asked(byteCount: Int)
-    /// In a Push message, after so many hops from their author.
+    /// In a Push message, `hops` hops from their author.
     case pushed(hops: UInt32)
 }
 
@@ -41,20 +41,20 @@ package struct StoredDelta: Hashable, Sendable {
     }
 }
 
-/// What storing made of a delta.
+/// The outcome of storing a delta.
 package enum StoreOutcome: Hashable, Sendable {
     case applied
-    /// Held already, or deltas before it are missing.
+    /// The delta was held already, or deltas before it are missing.
     case skipped
     case refused(DeltaRefusal)
 }
 
-/// A node that this node had a session with before it was started.
+/// A node with which this node had a session before it was started.
 package struct KnownContact: Hashable, Sendable {
     package let node: NodeKey
-    /// When it was last heard of, by any clock that orders contacts.
+    /// The time of the last contact, by any clock that orders contacts.
     package let time: UInt64
-    /// The address that last answered; nil where none is known.
+    /// The address that last answered; nil if none is known.
     package let address: String?
 
     package init(node: NodeKey, time: UInt64, address: String?) {
@@ -64,29 +64,30 @@ package struct KnownContact: Hashable, Sendable {
     }
 }
 
-/// What can happen to an engine.
+/// An event for an engine.
 package enum EngineInput: Hashable, Sendable {
-    /// A connection with a node whose key TLS has proven. `dialled` is true where this node began it; `address` is then
-    /// the one that answered.
+    /// A connection with a node whose key TLS has proven. `dialled` is true if this node opened it; `address` is then
+    /// the address that answered.
     case linkUp(LinkID, node: NodeKey, dialled: Bool, address: String? = nil)
     case linkDown(LinkID)
     /// No address of the node answered in time; `reason` says why, for people.
     case dialFailed(NodeKey, reason: String = "")
-    /// A session with this node is wanted for a while, whether it is a neighbour or not.
+    /// Wants a session with this node for a while, neighbour or not.
     case contact(NodeKey)
     case message(LinkID, PeerMessage)
-    /// A peer's Deltas or Push message, checked, in its order.
+    /// The checked deltas of a peer's Deltas or Push message, in its order.
     case deltas(LinkID, [ReceivedDelta], DeltaArrival)
-    /// A peer's Deltas message that ``Engine/expectsDeltas(on:)`` says is not worth checking: the bytes of its frame.
+    /// A peer's Deltas message that ``Engine/expectsDeltas(on:)`` rejects before any check, with the bytes of its
+    /// frame.
     case unaskedDeltas(LinkID, byteCount: Int)
-    /// A frame that was no message.
+    /// A frame that holds no valid message.
     case malformed(LinkID, String)
-    /// Own deltas that are on disk.
+    /// Own deltas that are now on disk.
     case committed([VerifiedDelta], summary: StoredSummary)
-    /// The answer to ``EngineAction/store(token:_:from:)``, in the order of its deltas: they are on disk. `excess` is the
-    /// work, in microseconds of a processor, that storing them took beyond what so many operations and bytes usually take.
+    /// The answer to ``EngineAction/store(token:_:from:)``, in the order of its deltas: they are on disk. `excess` is
+    /// the work of storing them beyond the usual work for so many operations and bytes, in microseconds of a processor.
     case stored(token: UInt64, [StoreOutcome], summary: StoredSummary, excess: UInt64 = 0)
-    /// The answer to ``EngineAction/read(_:link:bytesMax:)``; empty where nothing is held of it.
+    /// The answer to ``EngineAction/read(_:link:bytesMax:)``; empty if nothing of the range is held.
     case deltasRead(LinkID, LogRange, [StoredDelta])
     /// The answer to ``EngineAction/readHeaders(_:purpose:)``.
     case headersRead(LogRange, purpose: HeaderPurpose, [SignedHeader])
@@ -94,14 +95,14 @@ package enum EngineInput: Hashable, Sendable {
     indirect case diffAnswered(LinkID, PeerMessage.DiffAnswer)
     /// A question of this node to a peer.
     indirect case askDiff(LinkID, PeerMessage.DiffQuestion)
-    /// Statements and announcements made by this node, stored already.
+    /// Statements and announcements that this node made and has stored.
     case stated([Statement])
     indirect case announced(Announcement)
     /// The deadline of ``EngineAction/setTimer(_:)`` has come. One too early or too late does no harm.
     case timer
 }
 
-/// What storing has made of the directory.
+/// The directory after storing.
 package struct StoredSummary: Hashable, Sendable {
     package var digest: CatalogDigest
     /// Visible records.
@@ -113,49 +114,50 @@ package struct StoredSummary: Hashable, Sendable {
     }
 }
 
-/// What headers are read for.
+/// The purpose of reading headers.
 package enum HeaderPurpose: Hashable, Sendable {
-    /// A peer asked for them.
+    /// To answer a peer's question.
     case answer(LinkID)
-    /// To be compared with a peer's.
+    /// To compare them with a peer's headers.
     case compare(LinkID, with: [SignedHeader])
-    /// To learn which head comes before a fork.
+    /// To find the head before a fork.
     case cut
 }
 
-/// What an engine asks for. Actions are carried out in their order; what must be durable comes before the message
-/// that promises it: an ack follows the ``EngineInput/stored(token:_:summary:)`` of what it acknowledges.
+/// A request of an engine. The owner carries out actions in their order. Data that must be durable comes before the
+/// message that promises it: an ack follows the ``EngineInput/stored(token:_:summary:)`` of the acknowledged deltas.
 package enum EngineAction: Hashable, Sendable {
     case send(LinkID, PeerMessage)
-    /// Close the connection; where a refusal is given the peer is told first. Without one the peer has refused the session.
+    /// Close the connection. A refusal is sent to the peer first; nil means that the peer has refused the session.
     case disconnect(LinkID, SessionRefusal?)
     /// Connect to a node: the addresses are tried in their order, all within ``EngineSettings/dialDeadline``.
     case dial(NodeKey, addresses: [String])
-    /// Read nothing more from that link until then; another one takes the place of the one before. Messages that were read
-    /// already are handed over all the same.
+    /// Read nothing more from the link until then. A new hold replaces the one before. Messages that were already read
+    /// are still handed over.
     case hold(LinkID, until: Instant)
-    /// Store and merge these, in order, and answer with ``EngineInput/stored(token:_:summary:excess:)``. All are for one
-    /// organization; those of one organization are stored in the order of their actions, while others need not wait for them.
+    /// Store and merge these deltas in order, and answer with ``EngineInput/stored(token:_:summary:excess:)``. All are
+    /// for one organization. Deltas of one organization are stored in the order of their actions; those of different
+    /// organizations are independent.
     case store(token: UInt64, [VerifiedDelta], from: LinkID)
     indirect case storeStatement(Statement, replaced: Hash256?)
     indirect case storeAnnouncement(Announcement)
-    /// Read deltas from `range.from` on, at least one where it is held, and no more than about `bytesMax`.
+    /// Read deltas from `range.from` on: about `bytesMax` at most, but at least one if it is held.
     case read(LogRange, link: LinkID, bytesMax: UInt64)
     case readHeaders(LogRange, purpose: HeaderPurpose)
     indirect case answerDiff(PeerMessage.DiffQuestion, link: LinkID)
     indirect case deliverDiff(LinkID, PeerMessage.DiffAnswer)
-    /// Who may connect has changed.
+    /// The set of nodes that may connect has changed.
     indirect case rosterChanged(Roster)
-    /// A delta was refused: to be counted and shown.
+    /// Count and show a delta that this node refused.
     indirect case noteRefusal(log: LogID?, sequence: UInt64, DeltaRefusal, from: NodeKey)
-    /// A peer refused one of this node's deltas: to be shown.
+    /// Show a delta of this node that a peer refused.
     indirect case noteRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String, by: NodeKey)
-    /// An author writes more than is pushed on for it: its deltas are only announced for a while.
+    /// An author has used up its budget for pushes: its deltas are only announced for a while.
     case noteOverBudget(NodeKey)
-    /// A session with a peer is open; the program that it runs, in its own words.
+    /// A session with a peer is open; `program` is the peer's own text.
     case noteSession(NodeKey, program: String)
     /// A peer broke the protocol.
     case noteViolation(NodeKey, String)
-    /// Wake me at that moment with ``EngineInput/timer``; takes the place of the one before.
+    /// Wake the engine at that moment with ``EngineInput/timer``. It replaces the timer before.
     case setTimer(Instant)
 }

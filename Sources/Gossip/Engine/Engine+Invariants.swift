@@ -2,11 +2,11 @@ import Catalog
 import DeltaLog
 
 extension Engine {
-    /// Looks for an invariant of the engine's queues, credit and budgets that does not hold after a step. No input of a peer
-    /// may break one. Meant for simulations and tests: a node in use does not look.
+    /// Searches the engine's queues, credit and budgets for a violated invariant after a step. No input of a peer may
+    /// violate one. Simulations and tests call this; a node in use does not.
     ///
-    /// - Returns: The first one that does not hold, in words; nil where all hold.
-    /// - Complexity: Linear in all that is held for peers, and in the logs.
+    /// - Returns: A message about the first violated invariant; nil if all hold.
+    /// - Complexity: Linear in everything that is held for peers, and in the logs.
     package func checkInvariants() -> String? {
         sizes.excess(over: settings) ?? violationOfSets ?? transfer.violation(settings: settings) ?? accounts.violation
             ?? frontier.violation ?? violationOfLinks ?? violationOfWants
@@ -44,7 +44,7 @@ extension Engine {
             ?? link.frontier.violation(settings: settings)
     }
 
-    /// A log is asked of one peer, and of a second one while the first is late.
+    /// The invariant of wants: one peer is asked for a log, and a second one only while the first is late.
     private var violationOfWants: String? {
         var counts: [LogID: Int] = [:]
         for link in links.values {

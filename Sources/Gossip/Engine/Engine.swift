@@ -2,52 +2,58 @@ package import Catalog
 package import DeltaLog
 package import Governance
 
-/// The gossip engine of one node. Inputs and the present moment go in, actions come out, in one order
-/// for one history; it has no clock, socket, database or randomness of its own.
+/// The gossip engine of one node. A step takes an input and the present moment, and returns actions. Equal histories
+/// give equal actions in equal order. The engine has no clock, socket, database or randomness of its own.
 ///
-/// It is composed of inner machines, each of which keeps its state and invariants to itself: the ``Membership`` of signed
-/// sets that peers make equal first, the ``Overlay`` of neighbours, the ``Broadcast`` of new deltas, the
-/// ``FrontierState``, the ``Transfer`` of what is lacking within byte credits, the ``Dialling`` and the ``Accounts``. The
-/// engine takes inputs, asks the machines, and turns what they decide into actions. Now and then it asks a random peer
-/// whether both still hold the same (anti-entropy: Demers et al. 1987), and ``RangeReconciliation`` finds where they differ.
+/// The engine is composed of inner machines, each of which keeps its state and invariants to itself:
+/// - the ``Membership``: the signed sets, which peers make equal first;
+/// - the ``Overlay``: the neighbours;
+/// - the ``Broadcast``: the tree along which new deltas travel;
+/// - the ``FrontierState``: the logs held and advertised;
+/// - the ``Transfer``: missing deltas, within byte credits;
+/// - the ``Dialling`` and the ``Accounts``.
+///
+/// The engine passes inputs to the machines and turns their decisions into actions. From time to time it asks a random
+/// peer whether both hold the same deltas (anti-entropy: Demers et al. 1987). ``RangeReconciliation`` then finds the
+/// differences.
 package struct Engine: ~Copyable {
     package let settings: EngineSettings
     let identity: Identity
-    /// Statements and announcements, and who belongs to the alliance by them.
+    /// The statements and announcements held, and the membership that follows from them.
     var membership: Membership
-    /// What is on disk, on its way there, and advertised.
+    /// The heads on disk, on their way there, and advertised.
     var frontier: FrontierState
     var overlay: Overlay
     var broadcast: Broadcast
-    /// Heads that wait to be announced.
+    /// The heads that wait to be announced.
     var announcing = Announcing()
     var links = LinkTable()
-    /// What is fetched, stored and read, over all links.
+    /// The deltas that are fetched, stored and read, over all links.
     var transfer = Transfer()
-    /// What organizations and authors may have this node do.
+    /// The token buckets of organizations and authors.
     var accounts = Accounts()
-    /// Who is dialled when, and what is remembered of each node.
+    /// The state of dialling, and the record of each node.
     var dialling = Dialling()
     var timers = Timers()
-    /// What was sent, received and delivered since this engine was made.
+    /// The counts of deltas sent, received and delivered since this engine was made.
     package internal(set) var counters = GossipCounters()
     var random: any RandomNumberGenerator & Sendable
-    /// What the step under way asks for.
+    /// The actions of the present step.
     var actions: [EngineAction] = []
 
-    /// Whose engine it is.
+    /// The identity of the node that owns the engine.
     struct Identity: Sendable {
         let node: NodeKey
         let alliance: AllianceID
-        /// The program, as peers are told.
+        /// The program's name and version, as sent to peers.
         let program: String
         let cryptography: any Cryptography
     }
 
     /// - Parameters:
     ///   - governance: All statements held, verified.
-    ///   - frontier: What is on disk, with its summary.
-    ///   - contacts: The nodes that this node had sessions with before it was started.
+    ///   - frontier: The frontier on disk; `summary` belongs to it.
+    ///   - contacts: The nodes with which this node had sessions before it was started.
     ///   - random: Seeded by the owner; used for jitter, the choice of peers and the shape of trees.
     package init(
         settings: EngineSettings = EngineSettings(),
@@ -95,7 +101,7 @@ package struct Engine: ~Copyable {
         self.frontier.advertiseAll(by: membership, hasher: cryptography)
     }
 
-    // MARK: - Looking
+    // MARK: - Queries
 
     package var node: NodeKey { identity.node }
     var cryptography: any Cryptography { identity.cryptography }
@@ -105,18 +111,19 @@ package struct Engine: ~Copyable {
     package var roster: Roster { membership.roster }
     /// Logs that are proven to be forked, with the lowest sequence proven.
     package var forks: [LogID: UInt64] { membership.forks }
-    /// What is on disk.
+    /// The frontier on disk.
     package var durable: Frontier { frontier.durable }
-    /// What storing has made of the directory.
+    /// The result of storing: the counts and digest of the directory.
     package var summary: StoredSummary { frontier.summary }
     /// The fingerprint of ``advertised``.
     package var fingerprint: Hash256 { frontier.fingerprint }
-    /// Deltas that could not be taken, with the reason, as they are shown to people.
+    /// Deltas that could not be taken, with the reason for people.
     package var parked: [LogID: ParkedDelta] { transfer.parked }
-    /// Authors whose deltas are only announced until then, since they are over their budget.
+    /// Authors over their budget, each with the moment until which their deltas are only announced.
     package var pullOnly: [NodeKey: Instant] { accounts.pullOnly }
 
-    /// What peers are told of what is on disk. Linear in the number of logs.
+    /// The frontier that is announced to peers: of the durable logs, the part that counts. Linear in the number of
+    /// logs.
     package var advertised: Frontier {
         Frontier(Dictionary(uniqueKeysWithValues: frontier.advertised.sorted.map { ($0.log, $0.head) }))
     }
@@ -126,9 +133,9 @@ package struct Engine: ~Copyable {
     /// Takes one input.
     ///
     /// - Parameters:
-    ///   - now: Never earlier than at the call before.
-    ///   - wallMilliseconds: The wall clock; only told to peers and compared with theirs.
-    /// - Returns: What to do, in this order.
+    ///   - now: The present moment; never earlier than in the previous call.
+    ///   - wallMilliseconds: The wall clock; it is only sent to peers and compared with theirs.
+    /// - Returns: The actions, to be carried out in this order.
     package mutating func step(_ input: EngineInput, now: Instant, wallMilliseconds: UInt64) -> [EngineAction] {
         timers.wallMilliseconds = wallMilliseconds
         actions.reserveCapacity(4)
@@ -181,8 +188,8 @@ package struct Engine: ~Copyable {
         )
     }
 
-    /// Ends a session: a peer's violation is told, counted and shown, and disturbs nobody else. The peer is banned for
-    /// a while.
+    /// Ends a session after a violation by the peer. The violation is sent to the peer, counted and shown. The peer is
+    /// banned for a while; other sessions are not affected.
     mutating func violate(_ id: LinkID, _ what: String, refusal: SessionRefusal? = nil, now: Instant) {
         guard let link = links[id] else { return }
         actions.append(.noteViolation(link.node, what))
@@ -227,7 +234,8 @@ package struct Engine: ~Copyable {
         }
     }
 
-    /// Ends what has lasted too long: sessions without a first message, silent ones, and those without a purpose.
+    /// Ends a link that has exceeded a limit: a session without a first message, a silent one, or one without a
+    /// purpose.
     private mutating func checkLink(_ id: LinkID, now: Instant) {
         guard let link = links[id], link.deadline(settings) <= now else { return }
         if let hello = link.liveness.helloDeadline {
@@ -256,12 +264,13 @@ package struct Engine: ~Copyable {
         return earliest
     }
 
-    /// A timer that is set already and comes earlier does no harm: it only looks.
+    /// Sets the timer. An earlier timer that is already set does no harm: when it fires, the engine only checks the
+    /// deadlines.
     private mutating func setTimer(now: Instant) {
         if let next = timers.set(to: earliestDeadline(now: now), now: now) { actions.append(.setTimer(next)) }
     }
 
-    /// Half to one and a half times as long.
+    /// A random length of time, from half to one and a half times the given one.
     mutating func jittered(_ time: Milliseconds) -> Milliseconds { time.jittered(using: &random) }
 
     private mutating func sendStates(now: Instant) {

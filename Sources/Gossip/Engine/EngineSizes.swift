@@ -3,13 +3,13 @@ import DeltaLog
 import Governance
 
 extension Engine {
-    /// How much an engine keeps for its peers, to be held against its bounds.
+    /// The sizes of the state that an engine keeps for its peers, to be compared with its bounds.
     package struct Sizes: Hashable, Sendable {
-        /// Logs of which peers told that they hold more, over all links.
+        /// Logs of which peers announced more than is held here, over all links.
         package let headsAhead: Int
         /// Heads that neighbours announced and whose deltas have not come.
         package let headsMissing: Int
-        /// Logs for which it was planned whom they are asked of, since the engine was made.
+        /// The number of times that a log was planned since the engine was made.
         package let logsPlanned: UInt64
         package let links: Int
         package let waitingLookups: Int
@@ -17,16 +17,16 @@ extension Engine {
         package let announcements: Int
         /// Logs held.
         package let logs: Int
-        /// Nodes that something is remembered of.
+        /// Nodes with a peer record.
         package let peerRecords: Int
         /// Deltas that could not be taken.
         package let parked: Int
         /// Nodes of the passive view.
         package let passive: Int
-        /// The most of each kind that is kept for one link.
+        /// The most of each kind that is kept for any one link.
         package let perLink: PerLink
 
-        /// What is kept for one link; of several, the most of each.
+        /// The sizes for one link; of several links, the most of each.
         package struct PerLink: Hashable, Sendable {
             package fileprivate(set) var ahead = 0
             package fileprivate(set) var behind = 0
@@ -36,14 +36,14 @@ extension Engine {
             package fileprivate(set) var inquiries = 0
         }
 
-        /// The first bound of the settings that is exceeded, in words; nil where none is.
+        /// A message about the first bound of the settings that is exceeded; nil if there is none.
         package func excess(over settings: EngineSettings) -> String? {
             let bounds = [
                 ("links", links, settings.linksMax),
                 ("logs that a peer has more of", perLink.ahead, settings.headsMax),
                 ("logs that a peer lacks deltas of", perLink.behind, settings.headsMax + logs),
                 ("logs pushed to a peer", perLink.pushed, logs),
-                ("stretches that a peer waits for", perLink.served, settings.servedWantsMax),
+                ("ranges that a peer waits for", perLink.served, settings.servedWantsMax),
                 ("statements of a peer that do not count", perLink.orphans, settings.orphansMax),
                 ("searches for forks", perLink.inquiries, settings.inquiriesMax),
                 ("deltas that could not be taken", parked, settings.parkedMax),
@@ -54,7 +54,7 @@ extension Engine {
         }
     }
 
-    /// How much the engine keeps for its peers. Linear in the links.
+    /// The sizes of the present state. Linear in the links.
     package var sizes: Sizes {
         var perLink = Sizes.PerLink()
         for link in links.values {

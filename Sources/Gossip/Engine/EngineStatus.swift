@@ -2,30 +2,30 @@ package import Catalog
 import DeltaLog
 import Governance
 
-/// What an engine can tell of the alliance's nodes.
+/// The state of one of the alliance's nodes, as this engine knows it.
 package struct PeerStatus: Hashable, Sendable {
-    /// How a node stands against this one. The raw values are the tokens that scripts get.
+    /// A node's standing compared with this one. The raw values are the tokens that scripts get.
     package enum Standing: String, Hashable, Sendable {
         case own = "self"
-        /// A neighbour that holds the same, by what it said within ``EngineSettings/suspectAfter``.
+        /// A neighbour that holds the same by its state of at most ``EngineSettings/suspectAfter`` ago.
         case inStep = "in-step"
         case behind
         case ahead
-        /// It holds something else than this node; what differs is being found out.
+        /// The node holds something else than this node; a comparison of frontiers is under way.
         case comparing
-        /// It has the same deltas and another digest: one of the two nodes is at fault.
+        /// The node has the same deltas and another digest: one of the two nodes is at fault.
         case differs
-        /// A session is open, and nothing came on it for ``EngineSettings/suspectAfter``.
+        /// A session is open, and nothing has come on it for ``EngineSettings/suspectAfter``.
         case silent
-        /// No neighbour: what it has comes through others.
+        /// No neighbour: its deltas come through others.
         case indirect = "through-others"
         case unreachable
         case unknown
     }
 
-    /// A dial that came to nothing.
+    /// A failed dial.
     package struct DialFailure: Hashable, Sendable {
-        /// Why, for people.
+        /// The reason, for people.
         package let reason: String
         package let at: Instant
 
@@ -38,24 +38,25 @@ package struct PeerStatus: Hashable, Sendable {
     package let node: NodeKey
     package let organization: OrganizationID
     package let standing: Standing
-    /// Deltas held here that the node lacks, as far as is known.
+    /// The deltas held here that the node is known to lack.
     package let behindBy: UInt64?
-    /// Deltas the node holds that are lacking here.
+    /// The deltas that the node is known to hold and this node lacks.
     package let aheadBy: UInt64?
     package let lastContact: Instant?
     package let isConnected: Bool
     package let dialled: Bool
     package let addresses: [String]
     package let program: String?
-    /// Why the node last ended or refused a session, in its own words; nil once a session is open again.
+    /// The reason for which the node last ended or refused a session, in its own words; nil once a session is open
+    /// again.
     package let refusal: SessionRefusal?
-    /// The address that last answered a dial; nil where none is known to have.
+    /// The address that last answered a dial; nil if none is known.
     package let answeredAddress: String?
-    /// Why the last dial came to nothing, and when; nil since a connection came up.
+    /// The last failed dial; nil since a connection came up.
     package let dialFailure: DialFailure?
-    /// The node's clock less this one's, in milliseconds, when it was last told.
+    /// The node's clock less this one's, in milliseconds, at its last message with a time.
     package let clockAheadMilliseconds: Int64?
-    /// Logs and deltas that this node waits for from it.
+    /// The number of logs that this node waits for from it.
     package let fetching: Int
 }
 
@@ -71,7 +72,7 @@ extension Engine {
         let peerRecord = dialling.records[peer]
         let link = links.open(to: peer)
         let state = link?.frontier.state ?? peerRecord?.state
-        // Counts of an ended session tell nothing once this node holds other deltas than then.
+        // Counts of an ended session say nothing once this node holds other deltas than then.
         let difference = peerRecord?.difference.flatMap { $0.frontier == fingerprint ? $0 : nil }
         var behind = difference?.behindBy
         var ahead = difference?.aheadBy
@@ -86,7 +87,7 @@ extension Engine {
             } else if let link {
                 standing(of: link, state: state, behind: behind, ahead: ahead, now: now)
             } else if peerRecord?.hasFailed == true, overlay.isMesh || peerRecord?.dial.pause != nil {
-                // Not to be connected is nothing unusual where not everybody is everybody's neighbour.
+                // Outside a full mesh, a node without a connection is nothing unusual.
                 .unreachable
             } else {
                 overlay.isMesh ? .unknown : .indirect
@@ -110,7 +111,7 @@ extension Engine {
         )
     }
 
-    /// True where a link is gone, or nothing was heard on it for ``EngineSettings/suspectAfter``.
+    /// True if the link is gone, or nothing was received on it for ``EngineSettings/suspectAfter``.
     package func isSilent(_ id: LinkID, now: Instant) -> Bool {
         guard let link = links[id] else { return true }
         return link.isSuspect || link.liveness.lastHeard + settings.suspectAfter <= now
@@ -137,7 +138,7 @@ extension Engine {
         }
     }
 
-    /// Deltas that a peer lacks, and those that it has more, as far as is known.
+    /// The deltas that a peer lacks, and those that it has more, as far as is known.
     func difference(_ link: Link) -> (behind: UInt64, ahead: UInt64) {
         var behind: UInt64 = 0
         var ahead: UInt64 = 0
@@ -160,12 +161,12 @@ extension Engine {
         dialling.current.contains(peer) || links.values.contains { $0.node == peer }
     }
 
-    /// The announcements and statements that a newcomer is told.
+    /// The announcements and statements that a newcomer is sent.
     package var everything: (statements: [[UInt8]], announcements: [[UInt8]]) {
         (governance.sorted.map(\.encoded), announcements.sorted.map(\.encoded))
     }
 
-    /// The node's neighbours and those that could take their place.
+    /// The node's neighbours and those that could replace them.
     package func topology() -> Topology {
         Topology(
             active: overlay.active.sorted().map { peer in

@@ -1,10 +1,10 @@
-/// What an engine has sent, received and delivered since it started: the figures of overlay and broadcast.
+/// The counts of deltas and messages that an engine has sent, received and delivered since it started.
 ///
-/// Only deltas and messages of the live broadcast count here; what catch-up fetches has ``fetched``.
+/// Deltas and messages of the live broadcast alone count here; ``fetched`` counts the deltas of catch-up.
 package struct GossipCounters: Hashable, Sendable {
     /// Deltas that came by eager push, duplicates included.
     package var pushesReceived: UInt64 = 0
-    /// Of those, the ones that were held already or on their way to the disk.
+    /// Of those, deltas that were held already or on their way to the disk.
     package var duplicates: UInt64 = 0
     /// Deltas that came by eager push and were new.
     package var delivered: UInt64 = 0
@@ -23,11 +23,12 @@ package struct GossipCounters: Hashable, Sendable {
     /// Messages of range reconciliation.
     package var rangeMessagesSent: UInt64 = 0
     package var shufflesSent: UInt64 = 0
-    /// Logs for which it was planned whom they are asked of.
+    /// The number of times that the peer to ask for a log was chosen.
     package var logsPlanned: UInt64 = 0
-    /// How often an organization's deltas were not taken for a while, since storing them cost more than it may.
+    /// The number of times that an organization's deltas were not taken for a while, since storing them exceeded its
+    /// account.
     package var rests: UInt64 = 0
-    /// How often a link was read no further for a while, since its organization had overdrawn its account.
+    /// The number of times that reading from a link paused, since its organization had overdrawn its account.
     package var holds: UInt64 = 0
 
     package init() {}

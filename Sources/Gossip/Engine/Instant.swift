@@ -1,5 +1,5 @@
-/// A moment, in nanoseconds from an arbitrary start. The engine gets it as an argument, from a monotonic clock in the
-/// node and from a number in tests.
+/// A moment, in nanoseconds from an arbitrary start. The engine gets it as an argument: from a monotonic clock in the
+/// node, from a number in tests.
 package struct Instant: Hashable, Comparable, Sendable {
     package let nanoseconds: UInt64
 
@@ -11,7 +11,7 @@ package struct Instant: Hashable, Comparable, Sendable {
         Instant(nanoseconds: instant.nanoseconds &+ milliseconds.count * 1_000_000)
     }
 
-    /// Whole milliseconds since `earlier`; 0 where that is later.
+    /// Whole milliseconds since `earlier`; 0 if that is later.
     package func milliseconds(since earlier: Instant) -> UInt64 {
         nanoseconds > earlier.nanoseconds ? (nanoseconds - earlier.nanoseconds) / 1_000_000 : 0
     }

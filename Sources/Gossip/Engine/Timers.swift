@@ -1,23 +1,23 @@
-/// When what recurs is due, and for when the engine's timer is set.
+/// The due times of recurring work, and the moment to which the engine's timer is set.
 struct Timers: Sendable {
-    /// When neighbours are told of a changed state.
+    /// When a changed state is sent to neighbours.
     var stateChangedAt: Instant?
-    /// When neighbours are told the state though nothing changes; nil before the first step.
+    /// When the unchanged state is sent to neighbours; nil before the first step.
     var heartbeatAt: Instant?
     /// When a random neighbour is asked for its state; nil before the first step.
     var antiEntropyAt: Instant?
     /// When a node that is no neighbour is dialled; nil before the first step.
     var nonNeighbourAt: Instant?
-    /// When statements and announcements that wait are passed on; nil while none waits.
+    /// When waiting statements and announcements are passed on; nil while none waits.
     var relayAt: Instant?
-    /// What the timer is set to; nil while it is not set.
+    /// The moment to which the timer is set; nil while it is not set.
     private var setTo: Instant?
-    /// The wall clock at this step; only told to peers and compared with theirs.
+    /// The wall clock at this step; it is only sent to peers and compared with theirs.
     var wallMilliseconds: UInt64 = 0
 
     func isDue(_ instant: Instant?, now: Instant) -> Bool { instant.map { $0 <= now } ?? false }
 
-    /// The earliest of them; nil before the first step.
+    /// The earliest of the due times; nil before the first step.
     var earliest: Instant? {
         guard let heartbeatAt, let antiEntropyAt, let nonNeighbourAt else { return nil }
         var earliest = min(heartbeatAt, antiEntropyAt, nonNeighbourAt)
@@ -26,14 +26,14 @@ struct Timers: Sendable {
         return earliest
     }
 
-    /// Notes that the timer has fired, where it has.
+    /// Notes that the timer has fired, if it has.
     mutating func fired(now: Instant) {
         if isDue(setTo, now: now) { setTo = nil }
     }
 
     /// Sets the timer.
     ///
-    /// - Returns: What it is to be set to; nil where it is set to an earlier moment.
+    /// - Returns: The moment to set it to; nil if it is already set to an earlier one.
     mutating func set(to next: Instant, now: Instant) -> Instant? {
         if let setTo, setTo > now, setTo <= next { return nil }
         setTo = next

@@ -3,11 +3,11 @@ import DeltaLog
 import Governance
 import SwiftProtobuf
 
-// Forks: finding the first two headers of a log that differ, and proving it.
+// Forks: the search for the first two headers of a log that differ, and their proof.
 
 extension Engine {
-    /// Asks a peer whose log differs for its headers, so that they can be compared with those held here. Also below a
-    /// fork that is proven already: it may not be the first.
+    /// Asks a peer whose log differs for its headers, to compare them with those held here. It also searches below a
+    /// fork that is already proven: that fork may not be the first.
     mutating func inquire(_ log: LogID, upTo sequence: UInt64, on id: LinkID) {
         guard sequence > 0, sequence < forks[log] ?? UInt64.max, let link = links[id], link.inquiries[log] == nil,
             link.inquiries.count < settings.inquiriesMax
@@ -65,7 +65,7 @@ extension Engine {
         switch purpose {
         case .answer(let id):
             lookedUp(for: id)
-            // Headers that cite many logs are long; what does not fit is asked for again.
+            // Headers that cite many logs are long; headers beyond the size are requested again.
             var size: UInt64 = 0
             let fitting = own.prefix { header in
                 defer { size += UInt64(header.header.count + header.signature.count + 16) }
@@ -101,7 +101,8 @@ extension Engine {
             settle(suspects, of: range.log, on: id, now: now)
             return
         }
-        // The branches part here or further back. What is known is proven at once, the rest when it is found.
+        // The branches part here or further back. The known difference is proven at once, the first one when it is
+        // found.
         if forks[range.log] == nil, !prove(suspects, of: range.log, on: id, now: now) { return }
         askHeaders(headerRange(of: range.log, upTo: range.from - 1), suspects: suspects, on: id)
     }
@@ -119,11 +120,12 @@ extension Engine {
 
     private mutating func endInquiry(_ log: LogID, on id: LinkID, now: Instant) {
         links[id]?.inquiries[log] = nil
-        // A peer whose heads differ and whose headers do not contradicts itself; it is not asked in a loop.
+        // A peer whose heads differ and whose headers do not contradicts itself; the back-off prevents a loop of
+        // requests.
         if forks[log] == nil { backOff(log, on: id, for: settings.backOffTime, now: now) }
     }
 
-    /// False where the peer's headers prove nothing.
+    /// False if the peer's headers prove nothing.
     private mutating func prove(
         _ suspects: (own: SignedHeader, theirs: SignedHeader),
         of log: LogID,
@@ -143,7 +145,7 @@ extension Engine {
             adopt([proof], except: nil, store: true, now: now)
             return true
         } catch {
-            // The peer's header was not validly signed: its word against the log's.
+            // The signature of the peer's header was not valid.
             violate(id, "headers that prove nothing", now: now)
             return false
         }

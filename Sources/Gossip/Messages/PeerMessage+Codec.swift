@@ -4,7 +4,7 @@ import Foundation
 import SwiftProtobuf
 package import Wire
 
-/// A frame that is no message of the protocol.
+/// A frame that holds no valid message.
 package struct MalformedMessage: Error, Hashable, Sendable {
     package let what: String
 }
@@ -19,7 +19,7 @@ extension PeerMessage {
         }
         var frame = Hansa_V0_Frame()
         frame.message = message
-        // Serializing fails only for required fields and broken Any messages, of which proto3 here has none.
+        // Serialization fails only for required fields and broken Any messages; the proto3 messages here have neither.
         return (try? frame.serializedBytes()) ?? []
     }
 
@@ -27,8 +27,7 @@ extension PeerMessage {
     private static let pushField: UInt32 = 45
     private static let rangesField: UInt32 = 30
 
-    /// A Deltas or Push message, which are most of all that is ever sent, without copying them through the generated
-    /// code.
+    /// Encodes a Deltas or Push message, which are most of the traffic, without a copy through the generated code.
     private static func encodeDeltas(
         _ deltas: [[UInt8]],
         field: UInt32 = deltasField,
@@ -45,27 +44,28 @@ extension PeerMessage {
         return writer.bytes
     }
 
-    /// The bytes of the frame of a Deltas message; 0 for any other. Both sides of a link reckon credit by it.
+    /// The bytes of the frame of a Deltas message; 0 for any other. Both sides of a link count credit by it.
     var encodedDeltasByteCount: Int {
         guard case .deltas(let deltas) = self else { return 0 }
         return wireSize(of: deltas.reduce(0) { $0 + wireSize(of: $1.count) })
     }
 
-    /// The most links that a delta passes by pushes, and the highest `hops` of Push and IHave. A tree over 10,000 nodes with
-    /// 6 neighbours each has some 6 levels, and a chain of repaired links a few times as many.
+    /// The most links that pushes of a delta pass, and the highest `hops` of Push and IHave. A tree over 10,000 nodes
+    /// with 6 neighbours each has some 6 levels, and a chain of repaired links a few times as many.
     package static let hopsMax: UInt32 = 255
-    /// The most deltas of a message. A delta has some 300 bytes at least, so 256 KiB hold fewer.
+    /// The most deltas of a message. A delta has at least some 300 bytes, so 256 KiB hold fewer.
     package static let deltasMax = 1_024
 
-    /// The most statements and the most announcements of a message: checking them takes some tens of milliseconds, in which
-    /// the node's engine does nothing else.
+    /// The most statements and the most announcements of a message. Their checks take some tens of milliseconds, in
+    /// which the node's engine does nothing else.
     package static let statementsMax = 256
     package static let announcementsMax = 512
 
-    /// The longest frame of a message, and the most elements in it. A peer that keeps to the protocol sends less of each. A
-    /// frame beyond it is refused before it is decoded, since decoding takes more room than its bytes.
+    /// The most bytes of a message's frame, and the most elements in it. A peer that keeps to the protocol sends less
+    /// of each. A frame beyond a bound is refused before it is decoded, since decoding needs more memory than the
+    /// frame.
     ///
-    /// - Parameter field: The message's number in the frame; nil for a message that is not known.
+    /// - Parameter field: The message's number in the frame; nil for an unknown message.
     private static func bounds(of field: UInt32) -> (bytes: Int, elements: Int)? {
         let (small, KiB) = (256, 1024)
         switch field {
@@ -121,10 +121,10 @@ extension PeerMessage {
         self = decoded
     }
 
-    /// The fields of the message in a frame, which hold nothing but numbers, bytes and messages; of ranges also the fields
-    /// within.
+    /// The number of fields of the message in a frame. All of these are numbers, bytes and messages. For ranges, the
+    /// fields within them count too.
     ///
-    /// - Throws: ``WireError`` for what is no frame with one message.
+    /// - Throws: ``WireError`` for bytes that are no frame with one message.
     package static func countElements(_ bytes: [UInt8]) throws(WireError) -> Int {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
@@ -135,7 +135,7 @@ extension PeerMessage {
         return try countElements(of: inner, nesting: field == rangesField ? [1, 5] : [])
     }
 
-    /// - Parameter nesting: The numbers of the fields to look into, from outside inward.
+    /// - Parameter nesting: The numbers of the fields whose contents count too, from outside to inside.
     private static func countElements(of message: WireReader, nesting: [UInt32]) throws(WireError) -> Int {
         var message = message
         var count = 0
@@ -154,7 +154,7 @@ extension PeerMessage {
         return count
     }
 
-    /// Nil for a message of another kind.
+    /// Decodes a Deltas or Push message; nil for another kind.
     private static func decodeDeltas(_ bytes: [UInt8]) throws(WireError) -> PeerMessage? {
         var reader = WireReader(bytes)
         var last: UInt32 = 0
@@ -372,7 +372,7 @@ extension PeerMessage {
         }
     }
 
-    /// Keys of nodes in a shuffle at most.
+    /// The most keys of nodes in a shuffle.
     package static let shuffleNodesMax = 64
 
     private static func nodes(_ keys: [Data]) -> [NodeKey]? {
@@ -383,7 +383,7 @@ extension PeerMessage {
         NodeKey(bytes: author).map { LogID(author: $0, incarnation: incarnation) }
     }
 
-    /// Every element converted, or nil where one cannot be.
+    /// Every element converted; nil if one cannot be.
     private static func all<Source, Target>(_ source: [Source], _ convert: (Source) -> Target?) -> [Target]? {
         let target = source.compactMap(convert)
         return target.count == source.count ? target : nil
@@ -433,8 +433,8 @@ extension LogHead {
 }
 
 extension FrontierRange {
-    /// Ranges as they are written: what a bound has in common with the one before, and an author with the one of the
-    /// entry before, is left out.
+    /// Encodes ranges. A bound leaves out the bytes that it shares with the bound before it. An entry leaves out its
+    /// author if the entry before it has the same one.
     fileprivate static func messages(_ ranges: [FrontierRange]) -> [Hansa_V0_Range] {
         var before: [UInt8] = []
         return ranges.map { range in
@@ -473,7 +473,7 @@ extension FrontierRange {
         }
     }
 
-    /// Nil where a range is malformed.
+    /// Decodes ranges; nil if one is malformed.
     fileprivate static func ranges(_ messages: [Hansa_V0_Range]) -> [FrontierRange]? {
         var before: [UInt8] = []
         var ranges: [FrontierRange] = []

@@ -1,6 +1,6 @@
 extension PeerMessage {
-    /// The kinds of messages, in the order of their declaration. What is counted or priced by kind is kept in a table
-    /// of ``count`` places, at ``rawValue``.
+    /// The kinds of messages, in the order of their declaration. A table by kind has ``count`` slots; ``rawValue`` is
+    /// the index.
     package enum Kind: UInt8, CaseIterable, Hashable, Sendable {
         case hello
         case refusal
@@ -27,14 +27,14 @@ extension PeerMessage {
         case graft
         case prune
 
-        /// How many kinds there are.
+        /// The number of kinds.
         package static let count = allCases.count
 
         /// The name of the case: `hello`, `iHave`.
         package var name: String { "\(self)" }
     }
 
-    /// Which kind of message it is. Constant time.
+    /// The kind of the message. Constant time.
     package var kind: Kind {
         switch self {
         case .hello: .hello

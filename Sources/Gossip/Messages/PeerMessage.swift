@@ -1,12 +1,12 @@
 package import Catalog
 package import DeltaLog
 
-/// A summary of what a node holds durably.
+/// A summary of a node's durable data.
 package struct StateSummary: Hashable, Sendable {
     /// Fingerprint of the frontier.
     package var frontier: Hash256
     package var digest: CatalogDigest
-    /// Visible records.
+    /// The number of visible records.
     package var records: UInt64
     /// The node's wall clock, Unix milliseconds.
     package var wallMilliseconds: UInt64
@@ -30,7 +30,8 @@ package struct LogHead: Hashable, Sendable {
     }
 }
 
-/// A head whose delta the receiver should get from somebody else, with the links that a push of it would have passed.
+/// A head whose delta the receiver should get from another neighbour, with the links that a push of it would have
+/// passed.
 package struct HopHead: Hashable, Sendable {
     package let head: LogHead
     package let hops: UInt32
@@ -65,7 +66,7 @@ package struct SignedHeader: Hashable, Sendable {
     }
 }
 
-/// Why a session ends, in a number and a sentence.
+/// The reason for which a session ends: a number and a sentence.
 package struct SessionRefusal: Hashable, Sendable {
     package let code: UInt32
     package let reason: String
@@ -75,7 +76,7 @@ package struct SessionRefusal: Hashable, Sendable {
         self.reason = reason
     }
 
-    /// True where the session ends because it is not needed, and nobody is to blame.
+    /// True if the session ends because it is not needed: this is not a fault.
     package var isOrderly: Bool { code == Self.duplicate.code || code == Self.idle.code }
 
     package static let foreignAlliance = SessionRefusal(code: 1, reason: "this node belongs to another alliance")
@@ -104,19 +105,20 @@ package struct SessionRefusal: Hashable, Sendable {
     )
 }
 
-/// A message between two nodes, decoded. Deltas are bytes here: they are checked before the engine sees them.
+/// A decoded message between two nodes. Deltas are bytes here: they are checked before the engine sees them.
 package enum PeerMessage: Hashable, Sendable {
     indirect case hello(Hello)
     case refusal(SessionRefusal)
     case governance(known: [Hash256], statements: [[UInt8]], answer: Bool)
     case announcements([[UInt8]])
-    /// Compares frontiers; no range where nothing differs.
+    /// Compares frontiers; without ranges if nothing differs.
     case ranges([FrontierRange])
     case want(LogRange, credit: UInt64)
     case deltas([[UInt8]])
     case ack(LogHead, credit: UInt64)
     case have([LogHead])
-    /// `question` is not 0 where the peer's is wanted in return; `answered` is the question that this answers, or 0.
+    /// `question` is not 0 if the sender asks for the receiver's state. `answered` is the question that this answers,
+    /// or 0.
     indirect case state(StateSummary, question: UInt64, answered: UInt64)
     indirect case deltaRefused(log: LogID, sequence: UInt64, code: UInt32, reason: String)
     case headersWanted(LogRange)
@@ -130,10 +132,10 @@ package enum PeerMessage: Hashable, Sendable {
     case shuffle(token: UInt64, hops: UInt32, nodes: [NodeKey])
     case shuffleReply(token: UInt64, nodes: [NodeKey])
     // Broadcast.
-    /// New deltas, with the links passed since their author.
+    /// New deltas, with the number of links passed since their author.
     case push([[UInt8]], hops: UInt32)
     case iHave([HopHead])
-    /// An edge of the tree, and what is missing; nil where only the edge is wanted.
+    /// Makes the link an edge of the tree, and asks for the missing range; nil if only the edge is wanted.
     case graft(LogRange?, credit: UInt64)
     case prune
 

@@ -1,10 +1,10 @@
 import Catalog
 import Governance
 
-// The overlay's wishes carried out, and what it has to know; sessions with nodes that are no neighbours.
+// The overlay: its actions, the facts that it needs, and sessions with nodes that are no neighbours.
 
 extension Engine {
-    /// Carries out what the overlay asks for.
+    /// Carries out the overlay's actions.
     mutating func perform(_ wishes: [Overlay.Action], now: Instant) {
         for wish in wishes {
             switch wish {
@@ -21,7 +21,7 @@ extension Engine {
             case .up(let node):
                 broadcast.up(node)
                 setNeighbour(node, true)
-                // What has happened since the session was opened.
+                // The state has changed since the session was opened.
                 tell(node, .state(ownState, question: 0, answered: 0))
             case .down(let node):
                 setNeighbour(node, false)
@@ -50,7 +50,7 @@ extension Engine {
         perform(overlay.wake(now: now, surroundings: surroundings, random: &random), now: now)
     }
 
-    /// Enrolled nodes with an address, without a link on which anything is heard, whose pause is over.
+    /// Nodes that may be dialled now: enrolled, with an address, without a live link, and not in a pause.
     ///
     /// - Complexity: Linear in the roster.
     private func dialable(now: Instant) -> [NodeKey] {
@@ -67,8 +67,8 @@ extension Engine {
 
     /// Dials a node.
     ///
-    /// - Parameter isOrdered: Whether a person waits for it: then it is dialled beside as many others as there are.
-    /// - Returns: False where it is not dialled.
+    /// - Parameter isOrdered: True if a person waits for the dial: the bound of parallel dials then does not apply.
+    /// - Returns: False if it is not dialled.
     @discardableResult
     private mutating func dial(_ peer: NodeKey, isOrdered: Bool = false) -> Bool {
         guard let addresses = membership.announcements.held[peer]?.addresses, !addresses.isEmpty,
@@ -79,8 +79,8 @@ extension Engine {
         return true
     }
 
-    /// A neighbour has fallen silent. Others take its place in the overlay and in what was asked of it; the session
-    /// lasts, since it may only be slow.
+    /// Replaces a silent neighbour in the overlay and in the wants. The session stays, since the neighbour may only be
+    /// slow.
     mutating func suspect(_ id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         replanAll(of: link)
@@ -100,7 +100,7 @@ extension Engine {
         }
     }
 
-    /// Compares frontiers with somebody who is no neighbour, drawn at random.
+    /// Compares frontiers with a random node that is no neighbour.
     mutating func contactNonNeighbour(now: Instant) {
         guard !overlay.isMesh else { return }
         let others = dialable(now: now).filter { !overlay.sought.contains($0) }.sorted()

@@ -1,22 +1,22 @@
 import Catalog
 
-/// Which nodes this one keeps links with: HyParView (Leitão, Pereira, Rodrigues 2007, "HyParView: a membership protocol
-/// for reliable gossip-based broadcast"), as a pure value.
+/// The nodes with which this one keeps links: HyParView (Leitão, Pereira, Rodrigues 2007, "HyParView: a membership
+/// protocol for reliable gossip-based broadcast"), as a pure value.
 ///
-/// The **active view** holds the neighbours, with whom a link is open and who agree to be neighbours; the **passive
-/// view** holds nodes to turn to when one is lost. What differs from the paper, and why:
+/// The **active view** holds the neighbours: a link with each is open, and both sides agreed to it. The **passive
+/// view** holds nodes that can replace a lost neighbour. The differences from the paper:
 ///
-/// - Everybody knows all members and their signed addresses, so a newcomer picks whom it asks by itself, at random
-///   among all. That replaces the paper's Join and its forwarded random walks, which serve to make such a choice where
-///   nobody knows everybody.
-/// - Views hold keys of nodes, never addresses: nobody can point others to false addresses.
-/// - In an alliance of at most ``OverlaySettings/meshNodesMax`` nodes the active view holds everybody: a full mesh.
-/// - No organization beside this node's own takes more than a third of the neighbours' slots, unless it is a larger share
-///   of the organizations: a member with many nodes cannot be everybody's whole neighbourhood.
-/// - Two sizes instead of one: a node looks for ``OverlaySettings/neighboursWanted`` neighbours, and takes in up to
-///   ``OverlaySettings/neighboursMax``. So most requests find room, and fewer neighbours are evicted.
+/// - Every node knows all members and their signed addresses, so a newcomer itself picks random nodes to ask. That
+///   replaces the paper's Join and its forwarded random walks, which make such a choice without that knowledge.
+/// - Views hold keys of nodes, never addresses: no node can direct others to false addresses.
+/// - In an alliance of at most ``OverlaySettings/meshNodesMax`` nodes the active view holds all other nodes: a full
+///   mesh.
+/// - No organization but this node's own takes more than a third of the neighbours' slots, unless it is a larger share
+///   of the organizations. So a member with many nodes cannot surround a node.
+/// - There are two sizes instead of one: a node looks for ``OverlaySettings/neighboursWanted`` neighbours, and accepts
+///   up to ``OverlaySettings/neighboursMax``. So most requests find room, and fewer neighbours are evicted.
 struct Overlay: Sendable {
-    /// What the overlay asks for, in this order.
+    /// A request of the overlay, to be carried out in order.
     enum Action: Hashable, Sendable {
         /// Open a connection.
         case dial(NodeKey)
@@ -31,14 +31,14 @@ struct Overlay: Sendable {
         case down(NodeKey)
     }
 
-    /// What an overlay has to know of the rest of the engine when it looks for neighbours.
+    /// The facts about the rest of the engine that an overlay needs to look for neighbours.
     struct Surroundings {
-        /// Enrolled nodes other than this one, whether they can be dialled or not.
+        /// The number of enrolled nodes other than this one, with an address or without.
         let nodeCount: Int
-        /// Nodes with an open link on which something was heard lately, ascending.
+        /// Nodes with an open link that is not silent, ascending.
         let open: [NodeKey]
-        /// Nodes that may be dialled now: with an address, not linked, not being dialled, and whose pause is over. Only
-        /// needed where ``isSeeking(now:)``.
+        /// Nodes that may be dialled now: with an address, not linked, not being dialled, and not in a pause. Only
+        /// needed while ``isSeeking(now:)``.
         let dialable: [NodeKey]
     }
 
@@ -46,25 +46,25 @@ struct Overlay: Sendable {
     private let settings: OverlaySettings
     /// The organization of every enrolled node.
     private var organizations: [NodeKey: OrganizationID] = [:]
-    /// How many nodes beside this one each organization has.
+    /// The number of nodes of each organization, without this one.
     private var sizes: [OrganizationID: Int] = [:]
 
     /// The neighbours.
     private(set) var active: Set<NodeKey> = []
-    /// Nodes heard of, the latest last.
+    /// Known nodes, the latest last.
     private(set) var passive: [NodeKey] = []
-    /// Nodes that were asked to be neighbours, and until when an answer counts.
+    /// Nodes that were asked to be neighbours, and the moment until which an answer counts.
     private var asked: [NodeKey: Instant] = [:]
-    /// Nodes that refused to be neighbours, and until when they are not asked again.
+    /// Nodes that refused to be neighbours, and the moment until which they are not asked again.
     private var reluctant: [NodeKey: Instant] = [:]
     /// Nodes dialled in order to be asked.
     private(set) var sought: Set<NodeKey> = []
-    /// Shuffles under way: from whom they came, nil for own ones, and the nodes told.
+    /// Shuffles under way: the neighbour that each came from, nil for own ones, and the nodes sent.
     private var walks: [UInt64: Walk] = [:]
-    /// Enrolled nodes beside this one.
+    /// The number of enrolled nodes other than this one.
     private(set) var nodeCount = 0
 
-    /// When to look for neighbours, and when to shuffle. No neighbour is lacking where there is no time for it.
+    /// When to look for neighbours next, and when to shuffle. A nil time to look means that no neighbour is lacking.
     private var seekAt: Instant? = Instant(nanoseconds: 0)
     private var shuffleAt: Instant?
 
@@ -79,33 +79,33 @@ struct Overlay: Sendable {
         self.settings = settings
     }
 
-    /// True where every node is to be a neighbour of every other.
+    /// True if every node should be a neighbour of every other.
     var isMesh: Bool { nodeCount + 1 <= settings.meshNodesMax }
 
-    /// How many neighbours this node looks for: no more than organizations may give.
+    /// The number of neighbours that this node looks for, within the organizations' shares.
     var wanted: Int { isMesh ? nodeCount : min(settings.neighboursWanted, available) }
 
-    /// The neighbours that there can be at most, with every organization's share.
+    /// The most neighbours that the organizations' shares allow.
     private var available: Int { sizes.reduce(0) { $0 + min($1.value, share(of: $1.key)) } }
 
-    /// How many neighbours an organization's nodes may be.
+    /// The most neighbours that one organization's nodes may be.
     private func share(of organization: OrganizationID?) -> Int {
         guard !isMesh else { return Int.max }
         let (slots, parts) = (settings.neighboursMax, settings.organizationParts)
         let isOwn = organization == organizations[node]
         let others = sizes.keys.count { $0 != organizations[node] }
         guard others > 0, parts > 1 else { return slots }
-        // One part is for others at least.
+        // At least one part is for other organizations.
         if isOwn { return max(1, slots - slots / parts) }
         return others < parts ? (slots + others - 1) / others : max(1, slots / parts)
     }
 
-    /// How many of some nodes belong to an organization.
+    /// The number of nodes in `nodes` that belong to an organization.
     private func count(_ organization: OrganizationID?, in nodes: some Sequence<NodeKey>) -> Int {
         nodes.count { organizations[$0] == organization }
     }
 
-    /// Takes over who belongs to which organization.
+    /// Replaces the map of nodes to organizations.
     mutating func adopt(_ organizations: [NodeKey: OrganizationID]) {
         self.organizations = organizations
         sizes = [:]
@@ -135,7 +135,7 @@ struct Overlay: Sendable {
 
     // MARK: - Time
 
-    /// Looks for neighbours and shuffles, where it is time to.
+    /// Looks for neighbours and shuffles, if either is due.
     mutating func wake(
         now: Instant,
         surroundings: Surroundings,
@@ -159,7 +159,7 @@ struct Overlay: Sendable {
         Milliseconds(time.count / 2 + UInt64.random(in: 0...max(1, time.count), using: &random))
     }
 
-    /// Asks as many nodes as neighbours are lacking: those of the passive view first, since they were alive a while ago,
+    /// Asks as many nodes as neighbours are lacking: first those of the passive view, which were alive a while ago,
     /// then any.
     private mutating func seek(
         now: Instant,
@@ -178,7 +178,7 @@ struct Overlay: Sendable {
         func isFree(_ node: NodeKey) -> Bool {
             !active.contains(node) && asked[node] == nil && reluctant[node] == nil && !sought.contains(node)
         }
-        // Those that are connected for another reason need no dialling.
+        // Nodes that are connected for another reason need no dial.
         for node in surroundings.open where lacking > 0 && isFree(node) && hasRoom(for: node) {
             ask(node, now: now, into: &actions)
             lacking -= 1
@@ -204,7 +204,7 @@ struct Overlay: Sendable {
         }
     }
 
-    /// The same nodes, so that organizations take turns.
+    /// The same nodes in an order in which organizations take turns.
     private func takingTurns(_ nodes: [NodeKey]) -> [NodeKey] {
         var turns: [OrganizationID: Int] = [:]
         var keyed: [(turn: Int, node: NodeKey)] = []
@@ -219,7 +219,7 @@ struct Overlay: Sendable {
             .map(\.element.node)
     }
 
-    /// True if the node's organization may have one more neighbour, those that are asked for included.
+    /// True if the node's organization may have one more neighbour; nodes that are being asked count too.
     private func hasRoom(for node: NodeKey) -> Bool {
         let organization = organizations[node]
         let taken =
@@ -227,7 +227,7 @@ struct Overlay: Sendable {
         return taken < share(of: organization)
     }
 
-    /// A neighbour that is one too many: of its organization, or of all.
+    /// A neighbour beyond a bound: its organization's share, or the size of the view.
     private func surplus(_ random: inout any RandomNumberGenerator & Sendable) -> NodeKey? {
         let crowded = active.filter { node in
             let organization = organizations[node]
@@ -250,7 +250,7 @@ struct Overlay: Sendable {
 
     // MARK: - Links
 
-    /// A session with the node is open. It is asked to be a neighbour where this node dialled it for that.
+    /// Notes an open session. The node is asked to be a neighbour if it was dialled for that.
     mutating func opened(_ node: NodeKey, now: Instant) -> [Action] {
         var actions: [Action] = []
         guard sought.remove(node) != nil, !active.contains(node) else { return [] }
@@ -258,7 +258,7 @@ struct Overlay: Sendable {
         return actions
     }
 
-    /// The node could not be dialled, or its last link is gone.
+    /// Notes that a dial of the node failed, or that its last link is gone.
     mutating func closed(_ node: NodeKey, now: Instant) -> [Action] {
         var actions: [Action] = []
         sought.remove(node)
@@ -269,13 +269,14 @@ struct Overlay: Sendable {
         return actions
     }
 
-    /// A neighbour has been silent for too long: another one is to take its place, or it itself over a new connection.
+    /// Drops a neighbour that has been silent for too long. Another node may replace it, or itself over a new
+    /// connection.
     mutating func suspect(_ node: NodeKey, now: Instant) -> [Action] {
         passive.removeAll { $0 == node }
         return closed(node, now: now)
     }
 
-    /// The node is no longer a member.
+    /// Forgets a node that is no longer a member.
     mutating func forget(_ node: NodeKey) {
         passive.removeAll { $0 == node }
         reluctant[node] = nil
@@ -296,8 +297,8 @@ struct Overlay: Sendable {
 
     // MARK: - Messages
 
-    /// The node asks to be a neighbour. One that has none is let in at the cost of another (the paper's priority): of its own
-    /// organization, where that has its share already.
+    /// Answers a node that asks to be a neighbour. A node without neighbours is accepted at the cost of another
+    /// neighbour (the paper's priority). The evicted one is of its own organization, if that already has its share.
     mutating func receivedAsk(
         _ peer: NodeKey,
         isUrgent: Bool,
@@ -326,7 +327,7 @@ struct Overlay: Sendable {
     mutating func receivedAnswer(_ peer: NodeKey, isAccepted: Bool, now: Instant) -> [Action] {
         var actions: [Action] = []
         guard asked.removeValue(forKey: peer) != nil else {
-            // It took this node in after the time to answer was over: it has to know that this is no longer wanted.
+            // It accepted after the deadline of the answer, so it must learn that this node no longer wants it.
             if isAccepted, !active.contains(peer) { actions.append(.leave(peer)) }
             return actions
         }
@@ -335,7 +336,7 @@ struct Overlay: Sendable {
         if isAccepted, !isFull || active.contains(peer) {
             take(peer, into: &actions)
         } else if isAccepted {
-            // Meanwhile others have come.
+            // Other neighbours have come meanwhile.
             actions.append(.leave(peer))
             keepPassive(peer)
         } else {
@@ -350,7 +351,7 @@ struct Overlay: Sendable {
         var actions: [Action] = []
         guard active.contains(peer) else { return [] }
         drop(peer, into: &actions)
-        // Asked at once it would have to evict somebody else.
+        // If it were asked at once, it would have to evict another neighbour.
         reluctant[peer] = now + settings.reluctance
         keepPassive(peer)
         seekAt = now
@@ -359,8 +360,9 @@ struct Overlay: Sendable {
 
     // MARK: - Shuffling
 
-    /// Keeps the passive view fresh: a sample of both views goes on a random walk, and whomever it ends at sends back one
-    /// of its own (the paper's section 4.4). The reply goes back along the walk, so no connection is opened for it.
+    /// Keeps the passive view fresh (the paper's section 4.4). A sample of both views goes on a random walk, and the
+    /// node at its end sends back one of its own views. The reply goes back along the walk, so no connection is opened
+    /// for it.
     private mutating func shuffle(
         now: Instant,
         _ random: inout any RandomNumberGenerator & Sendable,
@@ -383,7 +385,7 @@ struct Overlay: Sendable {
         Array(nodes.shuffled(using: &random).prefix(count))
     }
 
-    /// - Parameter isMember: Whether a node is enrolled; keys of others are of no use.
+    /// - Parameter isMember: True for an enrolled node; keys of other nodes are dropped.
     mutating func receivedShuffle(
         from peer: NodeKey,
         token: UInt64,
@@ -417,7 +419,7 @@ struct Overlay: Sendable {
         return []
     }
 
-    /// Takes nodes into the passive view. Where it is full, those that were told to the other side go first.
+    /// Adds nodes to the passive view. If it is full, nodes that were sent to the other side are removed first.
     private mutating func takeIn(_ nodes: [NodeKey], insteadOf sent: [NodeKey], isMember: (NodeKey) -> Bool) {
         var given = sent
         for fresh in nodes where fresh != node && !active.contains(fresh) && isMember(fresh) {
@@ -431,7 +433,7 @@ struct Overlay: Sendable {
         }
     }
 
-    /// False where a third of the passive view is the node's organization's.
+    /// False if the node's organization already has a third of the passive view.
     private func hasPassiveRoom(for node: NodeKey) -> Bool {
         guard let organization = organizations[node], sizes.count > 2 else { return true }
         return count(organization, in: passive) < max(1, settings.passiveMax / settings.organizationParts)

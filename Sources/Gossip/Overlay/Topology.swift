@@ -5,7 +5,7 @@ package struct Topology: Hashable, Sendable {
     /// A peer of the active view.
     package struct Neighbour: Hashable, Sendable {
         package let node: NodeKey
-        /// True where new deltas are pushed to it at once: an edge of the broadcast tree.
+        /// True if new deltas are pushed to it at once: an edge of the broadcast tree.
         package let isEager: Bool
         /// The time from a question to its answer, last measured; nil before the first answer.
         package let roundTripMicroseconds: UInt64?
@@ -19,11 +19,11 @@ package struct Topology: Hashable, Sendable {
 
     /// The active view, ascending by node.
     package let active: [Neighbour]
-    /// The passive view, ascending: nodes to turn to when a neighbour is lost.
+    /// The passive view, ascending: nodes that can replace a lost neighbour.
     package let passive: [NodeKey]
-    /// How many neighbours this node wants.
+    /// The number of neighbours that this node wants.
     package let activeWanted: Int
-    /// True where everybody is everybody's neighbour.
+    /// True if every node is a neighbour of every other.
     package let isMesh: Bool
 
     package init(active: [Neighbour], passive: [NodeKey], activeWanted: Int, isMesh: Bool) {

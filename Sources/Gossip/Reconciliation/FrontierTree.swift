@@ -1,19 +1,19 @@
 package import Catalog
 package import DeltaLog
 
-/// A frontier in order of its logs that tells the sum and number of entries of any range in logarithmic time.
+/// A frontier in the order of its logs that gives the sum and number of entries of any range in logarithmic time.
 ///
-/// A treap (Seidel, Aragon 1996, "Randomized Search Trees") in one array: ordered by log, heaped by priorities drawn
-/// from a seed, so that nobody who chooses names of logs can make it deep. Each node keeps the sum and the number of its
+/// A treap (Seidel, Aragon 1996, "Randomized Search Trees") in one array. It is ordered by log; its priorities come
+/// from a seed, so nobody can make it deep by a choice of log names. Each node keeps the sum and the number of its
 /// subtree; both are maintained along the path of a change and never recomputed by a scan. A single head is looked up
-/// by its log's hash: in the tree that would be a cache miss for each level.
+/// in a hash table: in the tree each level would cost a cache miss.
 package struct FrontierTree: Sendable {
     private struct Node: Sendable {
         let log: LogID
         var head: Head
-        /// What the head adds to sums.
+        /// The head's part of the sums.
         var fingerprint: Hash256
-        /// Of the subtree.
+        /// The sum of the subtree.
         var sum: HashSum
         var count: Int32 = 1
         var left: Int32 = -1
@@ -22,18 +22,18 @@ package struct FrontierTree: Sendable {
     }
 
     private var nodes: [Node] = []
-    /// Where each log's node is.
+    /// The index of each log's node.
     private var slots: [LogID: Int32] = [:]
     private var free: [Int32] = []
     private var root: Int32 = -1
     private var seed: UInt64
 
-    /// - Parameter seed: Drawn by the owner; peers must not be able to guess it.
+    /// - Parameter seed: A number drawn by the owner; peers must not be able to guess it.
     package init(seed: UInt64) {
         self.seed = seed
     }
 
-    /// How many logs there are.
+    /// The number of logs.
     package var count: Int { root < 0 ? 0 : Int(nodes[Int(root)].count) }
 
     /// The sum of all entries.
@@ -44,7 +44,7 @@ package struct FrontierTree: Sendable {
 
     // MARK: - Changing
 
-    /// Sets a log's head, or takes the log out. Logarithmic expected time.
+    /// Sets or, with nil, removes a log's head. Logarithmic expected time.
     package mutating func set(_ head: Head?, of log: LogID, hasher: some CatalogHasher) {
         guard let head else {
             slots[log] = nil
@@ -123,7 +123,7 @@ package struct FrontierTree: Sendable {
         return position
     }
 
-    /// The left child takes its parent's place.
+    /// Rotates right: the left child replaces its parent.
     private mutating func rotatingRight(_ position: Int32) -> Int32 {
         let up = nodes[Int(position)].left
         nodes[Int(position)].left = nodes[Int(up)].right
@@ -155,7 +155,7 @@ package struct FrontierTree: Sendable {
         return updated(position)
     }
 
-    /// One tree of two, all of whose logs are in order.
+    /// Joins two trees, of which all logs of the left one are lower.
     private mutating func merging(_ left: Int32, _ right: Int32) -> Int32 {
         guard left >= 0 else { return right }
         guard right >= 0 else { return left }
@@ -201,7 +201,7 @@ package struct FrontierTree: Sendable {
         return (sum, high.count - low.count)
     }
 
-    /// How many entries lie before a bound. Logarithmic expected time.
+    /// The number of entries before a bound. Logarithmic expected time.
     package func rank(of bound: RangeBound) -> Int { prefix(before: bound).count }
 
     /// The entry at a position in order. Logarithmic expected time.
@@ -223,7 +223,7 @@ package struct FrontierTree: Sendable {
         return nil
     }
 
-    /// The entries at slots, ascending. Linear in their number, beside a logarithm.
+    /// The entries at a range of positions, ascending. Linear in their number, plus a logarithm.
     package func entries(_ ranks: Range<Int>) -> [LogHead] {
         var found: [LogHead] = []
         collect(ranks.clamped(to: 0..<count), below: root, offset: 0, into: &found)

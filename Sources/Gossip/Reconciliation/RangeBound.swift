@@ -1,27 +1,28 @@
 package import Catalog
 
-/// Where a range of logs ends and the next one begins: the first bytes of a log's name (author, then incarnation), so
-/// many as are needed to lie between two logs; what is missing counts as zero bytes. Or the end of all.
+/// The end of a range of logs and the start of the next one: the first bytes of a log's name (author, then
+/// incarnation). One bound marks the end of all logs. A bound has as many bytes as are needed to separate two logs;
+/// missing bytes count as zero.
 package struct RangeBound: Hashable, Sendable {
-    /// At most 40 bytes, the last one not zero; nil for the end of all.
+    /// At most 40 bytes, of which the last one is not zero; nil for the end of all logs.
     package let bytes: [UInt8]?
 
-    /// Before all logs.
+    /// The bound before all logs.
     package static let start = RangeBound(unchecked: [])
-    /// Behind all logs.
+    /// The bound behind all logs.
     package static let end = RangeBound(unchecked: nil)
 
     private init(unchecked bytes: [UInt8]?) {
         self.bytes = bytes
     }
 
-    /// Nil for more than 40 bytes, or where the last byte is zero: there is one way to write a bound.
+    /// Nil for more than 40 bytes, or if the last byte is zero: each bound has one encoding.
     package init?(bytes: [UInt8]) {
         guard bytes.count <= LogID.byteCount, bytes.last != 0 else { return nil }
         self.bytes = bytes
     }
 
-    /// The shortest bound behind `before` and not behind `log`, where `before` is less than `log`.
+    /// The shortest bound behind `before` and not behind `log`, which must be greater than `before`.
     package init(between before: LogID, and log: LogID) {
         let (low, high) = (before.bytes, log.bytes)
         let common = zip(low, high).prefix { $0 == $1 }.count
@@ -29,7 +30,7 @@ package struct RangeBound: Hashable, Sendable {
         bytes = Array(high.prefix(common + 1))
     }
 
-    /// True if the log lies before this bound.
+    /// True if the log is before this bound.
     package func isAfter(_ log: LogID) -> Bool {
         guard let bytes else { return true }
         let words = log.author.hash
@@ -48,11 +49,11 @@ package struct RangeBound: Hashable, Sendable {
         return false
     }
 
-    /// True if this bound lies behind the other one.
+    /// True if this bound is behind the other one.
     package func isAfter(_ other: RangeBound) -> Bool {
         guard let bytes else { return other.bytes != nil }
         guard let others = other.bytes else { return false }
-        // No bound ends with a zero byte, so a longer one of the same beginning is the greater.
+        // No bound ends with a zero byte, so of two bounds with the same start the longer one is the greater.
         return others.lexicographicallyPrecedes(bytes)
     }
 }

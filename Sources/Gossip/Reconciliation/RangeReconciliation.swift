@@ -1,20 +1,20 @@
 package import Catalog
 import DeltaLog
 
-/// A range of logs, as one side of a comparison sees it. It begins where the one before it in its message ends.
+/// A range of logs in a comparison, as one side sees it. It begins at the end of the range before it in its message.
 package struct FrontierRange: Hashable, Sendable {
-    /// What is said of the range.
+    /// The statement about the range.
     package enum Content: Hashable, Sendable {
-        /// Nothing: both sides are known to hold the same, or it is of no interest.
+        /// Nothing: both sides are known to hold the same, or the range does not matter.
         case skip
         /// The first 16 bytes of the range's fingerprint. The receiver compares it.
         case fingerprint(RangeFingerprint)
-        /// Entries of the range: where `answer` is set all that there are, and the receiver tells those of its own that
-        /// differ; else those that differ from what the receiver has told.
+        /// Entries of the range. If `answer` is true, they are all entries, and the receiver answers with those of its
+        /// own that differ. If it is false, they are the entries that differ from those that the receiver sent.
         case entries([FrontierEntry], answer: Bool)
     }
 
-    /// Where the range ends; not included.
+    /// The end of the range, not included.
     package let upper: RangeBound
     package let content: Content
 
@@ -24,7 +24,7 @@ package struct FrontierRange: Hashable, Sendable {
     }
 }
 
-/// A log with its head's sequence and the first 8 bytes of its hash: enough to see whether two heads are the same.
+/// A log with its head's sequence and the first 8 bytes of its hash, enough to compare two heads.
 package struct FrontierEntry: Hashable, Sendable {
     package let log: LogID
     package let sequence: UInt64
@@ -70,34 +70,34 @@ package struct RangeFingerprint: Hashable, Sendable {
     }
 }
 
-/// Finding out where two frontiers differ, by comparing fingerprints of ever smaller ranges (Meyer 2022, "Range-Based Set
-/// Reconciliation", section 3).
+/// The search for the differences of two frontiers, by comparing fingerprints of ever smaller ranges (Meyer 2022,
+/// "Range-Based Set Reconciliation", section 3).
 ///
-/// Neither side keeps anything between messages: each message says all that the answer needs. A range whose
-/// fingerprints differ is split by the receiver into ``branching`` ranges of about as many of its own entries, or, where
-/// it holds few, answered with them. So it takes a number of messages logarithmic in the frontier's size, and bytes
-/// in proportion to the differences and that logarithm.
+/// Neither side keeps state between messages: each message contains everything that the answer needs. The receiver
+/// splits a range whose fingerprints differ into ``branching`` ranges with similar numbers of its own entries. If it
+/// holds few entries, it answers with them. So the number of messages is logarithmic in the frontier's size. The bytes
+/// are in proportion to the differences times that logarithm.
 package struct RangeReconciliation: Sendable {
-    /// Into how many ranges one that differs is split, and with how many entries or fewer it is told whole. Larger:
-    /// fewer messages and more bytes. With 32 a difference among a thousand logs is found by the second message.
+    /// The number of ranges into which a range is split, and the most entries of a range that is sent whole. A larger
+    /// value means fewer messages and more bytes. With 32, the second message finds a difference among a thousand logs.
     package static let branching = 32
-    /// Ranges in one message at most; where more differ, the rest is left to the next comparison.
+    /// The most ranges in one message. If more differ, the rest is left to the next comparison.
     package static let rangesMax = 4096
-    /// Entries in one message at most.
+    /// The most entries in one message.
     package static let entriesMax = 10_000
 
-    /// What a message comes to.
+    /// The result of a message.
     package struct Outcome: Sendable {
-        /// What to answer. None where nothing differs, which is said too where the message asked for an answer.
+        /// The ranges to answer. Empty if nothing differs; this is sent too if the message asked for an answer.
         package var answer: [FrontierRange] = []
-        /// Entries of the peer that are beyond those held here, or differ from them at the same sequence.
+        /// Entries of the peer beyond those held here, or different from them at the same sequence.
         package var theirs: [FrontierEntry] = []
-        /// Logs of which this side holds more, with what the peer has.
+        /// Logs of which this side holds more, with the sequences that the peer has.
         package var lacking: [(log: LogID, sequence: UInt64)] = []
-        /// True where nothing remains to be compared: all that differs was told, by one side or the other.
+        /// True if nothing remains to be compared: one side or the other has sent everything that differs.
         package var isFinished = true
 
-        /// Adds a range to the answer; two that say nothing become one.
+        /// Adds a range to the answer; two adjacent empty ones become one.
         fileprivate mutating func add(_ content: FrontierRange.Content, to upper: RangeBound) {
             if content == .skip, answer.last?.content == .skip { answer.removeLast() }
             answer.append(FrontierRange(upper: upper, content: content))
@@ -110,7 +110,7 @@ package struct RangeReconciliation: Sendable {
         }
     }
 
-    /// Why a message is no sensible one.
+    /// A message that makes no sense.
     package struct Nonsense: Error {}
 
     /// The first message: the fingerprints of the whole frontier's parts.
@@ -118,10 +118,10 @@ package struct RangeReconciliation: Sendable {
         split(tree, from: .start, to: .end, hasher: hasher)
     }
 
-    /// Compares what the peer says with what is held here.
+    /// Compares the peer's ranges with the frontier held here.
     ///
-    /// - Throws: ``Nonsense`` where ranges overlap or run backwards, or entries lie outside their range.
-    /// - Complexity: A logarithm for each range, and linear in the entries told.
+    /// - Throws: ``Nonsense`` if ranges overlap or run backwards, or entries are outside their range.
+    /// - Complexity: Logarithmic for each range, and linear in the entries sent.
     package static func compare(
         _ ranges: [FrontierRange],
         with tree: FrontierTree,
@@ -162,12 +162,13 @@ package struct RangeReconciliation: Sendable {
             }
             lower = range.upper
         }
-        // What says nothing at the end is left out.
+        // Empty ranges at the end are left out.
         while case .skip? = outcome.answer.last?.content { outcome.answer.removeLast() }
         return outcome
     }
 
-    /// The parts of a range: its entries where there are few, else fingerprints of parts with about as many each.
+    /// The parts of a range: its entries if they are few, otherwise fingerprints of parts with similar numbers of
+    /// entries.
     private static func split(
         _ tree: FrontierTree,
         from lower: RangeBound,
@@ -212,7 +213,7 @@ package struct RangeReconciliation: Sendable {
         }
     }
 
-    /// Takes note of how an entry of the peer stands against one's own.
+    /// Notes how an entry of the peer compares with the own head.
     private static func judge(_ entry: FrontierEntry, own: Head?, into outcome: inout Outcome) {
         guard own?.sequence != entry.sequence || own?.hash.prefix != entry.prefix else { return }
         if entry.sequence >= own?.sequence ?? 0 {
@@ -222,9 +223,9 @@ package struct RangeReconciliation: Sendable {
         }
     }
 
-    /// Answers all entries that the peer has in a range with those of one's own that differ.
+    /// Answers all entries of the peer in a range with the own entries that differ.
     ///
-    /// - Returns: How many were told.
+    /// - Returns: The number of entries sent.
     private static func answer(
         _ theirs: [FrontierEntry],
         of tree: FrontierTree,

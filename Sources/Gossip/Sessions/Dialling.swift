@@ -1,21 +1,21 @@
 import Catalog
 import Governance
 
-/// Which nodes are being dialled, which may be dialled when, and what is remembered of each node.
+/// The nodes that are being dialled, the pauses before the next dials, and the record of each node.
 ///
-/// Each dial of a node that fails doubles its pause. Nodes that never answered share pauses by organization besides, so that
-/// no organization's dead addresses use up the dials.
+/// Each failed dial of a node doubles its pause. Nodes that never answered also share a pause by organization, so that
+/// one organization's dead addresses cannot use up the dials.
 struct Dialling {
-    /// What is remembered of nodes beyond their connections.
+    /// The peer records.
     private(set) var records: [NodeKey: PeerRecord] = [:]
     /// Nodes that are being dialled.
     private(set) var current: Set<NodeKey> = []
-    /// By organization, after a dial of a node that never answered: how long the next such dial waits.
+    /// By organization, after a failed dial of a node that never answered: the pause before the next such dial.
     private var unprovenPauses: [OrganizationID: (pause: Milliseconds, until: Instant)] = [:]
-    /// In a full mesh, nodes with lesser keys are not dialled before; nil before the first step.
+    /// In a full mesh, nodes with lesser keys are not dialled before this moment; nil before the first step.
     private var courtesyUntil: Instant?
 
-    /// What is remembered of a node, from now on.
+    /// The record of a node; created if there is none.
     mutating func record(of peer: NodeKey) -> PeerRecord {
         if let known = records[peer] { return known }
         let new = PeerRecord()
@@ -63,7 +63,7 @@ struct Dialling {
 
     /// Notes that a session with a node has begun.
     ///
-    /// - Parameter address: The one that answered, where this node dialled.
+    /// - Parameter address: The address that answered, if this node dialled.
     mutating func connected(_ peer: NodeKey, of organization: OrganizationID, address: String?) {
         let record = record(of: peer)
         record.dial.isProven = true
@@ -93,7 +93,7 @@ struct Dialling {
         schedule(record, now: now, settings: settings, random: &random)
     }
 
-    /// Sets when a node is dialled again.
+    /// Sets the time of the next dial of a node.
     func schedule(
         _ record: PeerRecord,
         now: Instant,
@@ -109,10 +109,10 @@ struct Dialling {
         pause.map { min(Milliseconds($0.count * 2), settings.dialPauseMax) } ?? settings.dialPauseMin
     }
 
-    /// A node has announced a new address: it is worth a try soon, though not as often as somebody signs one.
+    /// Shortens a node's pause after it has announced a new address, but not as often as it signs a new one.
     ///
-    /// - Parameter next: When it may be dialled.
-    /// - Returns: False where its pause was cut short lately.
+    /// - Parameter next: The moment from which it may be dialled.
+    /// - Returns: False if its pause was shortened lately.
     mutating func hasten(_ peer: NodeKey, to next: Instant, now: Instant, settings: EngineSettings) -> Bool {
         let record = record(of: peer)
         if let last = record.dial.hastenedAt, now < last + settings.dialPauseMax { return false }
@@ -123,55 +123,55 @@ struct Dialling {
     }
 }
 
-/// What is remembered of a node beyond its connections. Only the engine that made it has it.
+/// The record of a node that outlives its connections. It never leaves the engine that made it.
 final class PeerRecord {
     var state: StateSummary?
-    /// What differed when the last session ended.
+    /// The difference when the last session ended.
     var difference: Difference?
     var lastContact: Instant?
-    /// The peer's clock less this node's when it was last told, in milliseconds.
+    /// The peer's clock less this node's at the last message with a time, in milliseconds.
     var clockAheadMilliseconds: Int64?
     var program: String?
-    /// Why the peer ended or refused the last session, in its own words.
+    /// The reason for which the peer ended or refused the last session, in its own words.
     var refusal: SessionRefusal?
-    /// True since a dial or a session failed, until something is heard again.
+    /// True since a dial or a session failed, until something is received again.
     var hasFailed = false
-    /// No session with it before then, since it broke the protocol.
+    /// This node has no session with the peer before then, since the peer broke the protocol.
     var bannedUntil: Instant?
-    /// Deltas that were served to it.
+    /// The number of deltas that were served to it.
     var served: UInt64 = 0
     var dial = Dial()
 
-    /// Deltas that a node lacked, and had more.
+    /// The numbers of deltas that a node lacked, and had more.
     struct Difference {
         let behindBy: UInt64
         let aheadBy: UInt64
-        /// The fingerprint of this node's frontier then.
+        /// The fingerprint of this node's frontier at that time.
         let frontier: Hash256
     }
 
-    /// What is remembered of dialling a node.
+    /// The state of dialling a node.
     struct Dial {
-        /// True once a session with it was open, in this run of the node or, as far as the node remembers, in one before.
+        /// True once a session with it was open, in this run of the node or in an earlier one that the node remembers.
         var isProven = false
         /// The address that answered last.
         var address: String?
-        /// When an announcement last cut a pause short.
+        /// When an announcement last shortened a pause.
         var hastenedAt: Instant?
-        /// Why the last dial failed; nil since a connection came up.
+        /// The last failed dial; nil since a connection came up.
         var failure: PeerStatus.DialFailure?
-        /// When it may be dialled next; nil for any time.
+        /// The earliest time of the next dial; nil for any time.
         var next: Instant?
         /// The pause after the last failure.
         var pause: Milliseconds?
     }
 
-    /// True while no session with it is to be.
+    /// True while the peer is banned.
     func isBanned(now: Instant) -> Bool { bannedUntil.map { $0 > now } ?? false }
 }
 
 extension Milliseconds {
-    /// Half to one and a half times as long.
+    /// A random length of time, from half to one and a half times this one.
     func jittered(using random: inout any RandomNumberGenerator & Sendable) -> Milliseconds {
         Milliseconds(count / 2 + UInt64.random(in: 0...max(1, count), using: &random))
     }

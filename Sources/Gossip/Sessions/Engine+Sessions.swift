@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Governance
 
-// Connections: who is dialled, the first messages, and what ends them.
+// Connections: dialling, the first messages, and the reasons to end a session.
 
 extension Engine {
     mutating func linkUp(_ id: LinkID, node peer: NodeKey, dialled: Bool, address: String?, now: Instant) {
@@ -44,10 +44,11 @@ extension Engine {
         )
     }
 
-    /// Sees that one more session of an organization fits. Where all are taken, one of the organization that has most ends,
-    /// if that has more than the newcomer's: the latest that is no neighbour's.
+    /// Makes room for one more session of an organization. If all slots are taken, it ends a session of the
+    /// organization with the most sessions, if that has more than the newcomer's. It ends the latest session that is
+    /// not with a neighbour.
     ///
-    /// - Returns: False where there is no room.
+    /// - Returns: False if there is no room.
     private mutating func makeRoom(for organization: OrganizationID, now: Instant) -> Bool {
         let counts = Dictionary(
             links.values.compactMap { roster.organization(of: $0.node) }.map { ($0, 1) },
@@ -85,8 +86,8 @@ extension Engine {
         peerRecord.hasFailed = true
         let isLast = !links.values.contains { $0.node == peer && !$0.isSuspect }
         if isLast {
-            // Only a session that lasted is a reason to come back soon: one that is refused or broken off at once, by
-            // either side, would be again.
+            // The short pause applies only after a session that lasted. A session that was refused or broken off at
+            // once, by either side, would fail again.
             if let openedAt = link.liveness.openedAt, openedAt + settings.dialPauseMax <= now {
                 peerRecord.dial.pause = nil
             }
@@ -96,7 +97,7 @@ extension Engine {
         replanAll(of: link)
     }
 
-    /// The peer broke the protocol: no session with it for a while.
+    /// Bans a peer that broke the protocol: no session with it for a while.
     mutating func ban(_ peer: NodeKey, now: Instant) {
         dialling.record(of: peer).bannedUntil = now + settings.banTime
     }
@@ -104,7 +105,7 @@ extension Engine {
     /// Notes that something came on a link.
     mutating func heard(_ link: Link, now: Instant) {
         if link.liveness.heard(now: now) {
-            // It is no neighbour until one side asks again.
+            // It is no neighbour until one of the two sides asks again.
             replanAll(of: link)
             links.due(now + settings.idleMax)
         }
@@ -160,7 +161,7 @@ extension Engine {
             link.roundTrip.answered(answered, now: now)
             receivedState(state, question: question, on: id, now: now)
         case .deltaRefused(let log, let sequence, let code, let reason):
-            // About others' deltas it is for their authors to know.
+            // Refusals of others' deltas concern their authors.
             guard log.author == node, link.account.refusedByPeer < settings.notedRefusalsMax else { break }
             link.account.refusedByPeer += 1
             actions.append(.noteRefused(log: log, sequence: sequence, code: code, reason: reason, by: link.node))
@@ -222,15 +223,16 @@ extension Engine {
             charge(Price.sent(held.reduce(0) { $0 + $1.encoded.count }), to: id, now: now)
             sendElements(held, to: id)
         }
-        // Of the two sides, which both see at once whether they differ, one begins to compare.
+        // Both sides see at once whether they differ; only one of them begins to compare.
         if hello.state.frontier != frontier.fingerprint, link.node < node { link.frontier.comparedAt = now }
         receivedState(hello.state, question: 0, on: id, now: now)
         perform(overlay.opened(link.node, now: now), now: now)
     }
 
-    /// Of two connections between the same nodes both sides keep the same one: that which the lesser key dialled, and
-    /// of two dialled by one side the newer, since the older may be dead without knowing it. A node dials only where it
-    /// knows of no connection; so beside one that has been open for longer than dialling takes, the newer is kept too.
+    /// Decides which of two connections between the same nodes to keep; both sides decide alike. The one that the
+    /// lesser key dialled is kept. Of two dialled by one side the newer is kept, since the older may be dead without
+    /// notice. A node dials only if it knows of no connection. So if the older connection has been open for longer than
+    /// a dial takes, the newer is kept too.
     private mutating func keepsLink(_ id: LinkID, now: Instant) -> Bool {
         guard let link = links[id] else { return false }
         func isPreferred(_ link: Link) -> Bool { link.dialled == (node < link.node) }

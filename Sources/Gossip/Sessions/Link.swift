@@ -1,39 +1,39 @@
 import Catalog
 import Governance
 
-/// What the engine knows of one connection. Only the engine that made it has it.
+/// The engine's state of one connection. It never leaves the engine that made it.
 final class Link {
     let id: LinkID
     let node: NodeKey
-    /// What is remembered of that node.
+    /// The record of the peer's node.
     let peerRecord: PeerRecord
     let dialled: Bool
-    /// When something came last, and until when something must come.
+    /// When something was last received, and when something must be received.
     var liveness: Liveness
-    /// Whether its node is in the overlay's active view.
+    /// True if the peer is in the overlay's active view.
     var isNeighbour = false
     var roundTrip = RoundTrip()
     /// How the peer's frontier differs from this node's.
     var frontier = PeerFrontier()
-    /// What this node pushed to the peer.
+    /// The deltas that this node pushed to the peer.
     var pushing = Pushing()
-    /// What this node asks of the peer.
+    /// The requests of this node to the peer.
     var fetching = Fetching()
-    /// What the peer asks of this node.
+    /// The requests of the peer to this node.
     var serving = Serving()
     /// Searches for the position at which a log forks.
     var inquiries: [LogID: Inquiry] = [:]
-    /// Statements that have no standing before others have come: by somebody whom the roster does not know yet.
+    /// Statements that have no standing yet: their signer is unknown to the roster so far.
     var orphans: [Statement] = []
-    /// What was done for the peer.
+    /// The work done for the peer.
     var account = Account()
 
     /// True once this node's own Hello was answered by the peer's.
     var isOpen: Bool { liveness.helloDeadline == nil }
-    /// True once the peer has been silent for so long that another neighbour was looked for.
+    /// True once the peer has been silent for so long that another neighbour was sought.
     var isSuspect: Bool { liveness.isSuspect }
 
-    /// True while something is to be had from the peer, or given to it.
+    /// True while this node needs something from the peer, or the peer from this node.
     var isBusy: Bool {
         !fetching.wants.isEmpty || !serving.ranges.isEmpty || serving.isReading || account.lookups > 0
             || !inquiries.isEmpty || fetching.bytesPending > 0
@@ -47,35 +47,35 @@ final class Link {
         liveness = Liveness(now: now, settings: settings)
     }
 
-    /// When something is to be done about the connection unless something comes before.
+    /// The moment at which the connection needs a check, if nothing is received before.
     func deadline(_ settings: EngineSettings) -> Instant {
         liveness.deadline(isNeighbour: isNeighbour, settings: settings)
     }
 }
 
-/// When something last came on a link, and when it must have come.
+/// When something was last received on a link, and when something must be received.
 struct Liveness {
-    /// When the first message must have come; nil once it has.
+    /// The deadline of the first message; nil once it was received.
     private(set) var helloDeadline: Instant?
-    /// When the first message came.
+    /// When the first message was received.
     private(set) var openedAt: Instant?
-    /// When anything last came.
+    /// When anything was last received.
     private(set) var lastHeard: Instant
-    /// Until when nothing more is read from the peer, since its organization has overdrawn its account.
+    /// The end of a pause in reading from the peer, whose organization has overdrawn its account; nil without a pause.
     var heldUntil: Instant?
-    /// When this link last had a purpose, where its node is no neighbour.
+    /// When this link last had a purpose, if its node is no neighbour.
     var lastUsed: Instant
-    /// True once the peer has been silent for so long that another neighbour was looked for.
+    /// True once the peer has been silent for so long that another neighbour was sought.
     var isSuspect = false
 
-    /// Nothing has come yet.
+    /// The state of a link before its first message.
     init(now: Instant, settings: EngineSettings) {
         helloDeadline = now + settings.helloDeadline
         lastHeard = now
         lastUsed = now
     }
 
-    /// From when on the peer may be called silent: while nothing is read from it, it cannot be heard.
+    /// The start of a silence: while nothing is read from the peer, it cannot be heard.
     var listenedSince: Instant { max(lastHeard, heldUntil ?? lastHeard) }
 
     /// Notes that the first message has come.
@@ -87,7 +87,7 @@ struct Liveness {
 
     /// Notes that something has come.
     ///
-    /// - Returns: True where the peer was under suspicion: it was only slow.
+    /// - Returns: True if the peer was suspected: it was only slow.
     mutating func heard(now: Instant) -> Bool {
         lastHeard = now
         guard isSuspect else { return false }
@@ -96,7 +96,7 @@ struct Liveness {
         return true
     }
 
-    /// When something is to be done about the connection unless something comes before.
+    /// The moment at which the connection needs a check, if nothing is received before.
     func deadline(isNeighbour: Bool, settings: EngineSettings) -> Instant {
         if let helloDeadline { return helloDeadline }
         if isSuspect { return listenedSince + settings.silenceMax }
@@ -105,14 +105,14 @@ struct Liveness {
     }
 }
 
-/// How long a peer takes to answer.
+/// The time that a peer takes to answer.
 struct RoundTrip {
-    /// A question for the peer's state that waits for its answer, and since when.
+    /// A question for the peer's state without an answer so far, and its time.
     private var asked: (question: UInt64, at: Instant)?
     /// The last measurement; nil before the first.
     private(set) var microseconds: UInt64?
 
-    /// Notes that the peer is asked. A question before it is given up.
+    /// Notes that the peer is asked. An earlier question without an answer is given up.
     mutating func ask(_ question: UInt64, now: Instant) { asked = (question, now) }
 
     /// Notes that an answer has come.
@@ -124,26 +124,26 @@ struct RoundTrip {
 }
 
 extension Link {
-    /// What was done for a peer in one session.
+    /// The work done for a peer in one session.
     struct Account {
         /// Work charged for its messages so far, in microseconds.
         var charged: UInt64 = 0
-        /// Its questions that wait to be looked up, or are being looked up.
+        /// The number of its questions that wait for a lookup, or are being looked up.
         var lookups = 0
-        /// Deltas of this node that the peer refused, noted.
+        /// The number of this node's deltas that the peer refused, as noted.
         var refusedByPeer = 0
-        /// When the peer was last sent all ids of statements, because it asked.
+        /// When this node last sent the peer all ids of statements, because it asked.
         var governanceAnswered: Instant?
     }
 }
 
-/// The links of one engine, ascending by their ids. There are few of them, and they are looked up all the time.
+/// The links of one engine, ascending by their ids. They are few, and nearly every step looks one up.
 struct LinkTable {
     /// Ascending.
     private(set) var values: [Link] = []
     /// Links on which both sides have said Hello, ascending.
     private(set) var open: [Link] = []
-    /// A lower bound of all deadlines that links have. A deadline that is put off need not be noted.
+    /// A lower bound of the deadlines of all links. A deadline that moves to a later moment need not be noted.
     private(set) var dueAt: Instant?
 
     /// Ascending.
@@ -173,22 +173,22 @@ struct LinkTable {
         open.sort { $0.id < $1.id }
     }
 
-    /// The open link with a node, the newest of several.
+    /// The open link with a node; of several, the newest.
     func open(to node: NodeKey) -> Link? { open.last { $0.node == node } }
 
-    /// Something about a link is due at that moment.
+    /// Notes that a link needs a check at that moment.
     mutating func due(_ instant: Instant) {
         if dueAt.map({ instant < $0 }) ?? true { dueAt = instant }
     }
 
-    /// True if a deadline of a link may have come. From then on ``due(_:)`` starts again.
+    /// True if a deadline of a link may have come. It resets the bound: ``due(_:)`` sets the next one.
     mutating func takeDue(now: Instant) -> Bool {
         guard let dueAt, dueAt <= now else { return false }
         self.dueAt = nil
         return true
     }
 
-    /// Where a link is, or would be.
+    /// The index of a link, or the index at which it would be inserted.
     private func index(of id: LinkID) -> Int {
         var range = 0..<values.count
         while !range.isEmpty {
@@ -201,9 +201,9 @@ struct LinkTable {
 
 /// A search for the first headers of a log that differ.
 struct Inquiry {
-    /// What the peer was asked for.
+    /// The range that the peer was asked for.
     var asked: LogRange
-    /// True while its answer is compared with what is held here.
+    /// True while its answer is compared with the headers held here.
     var isComparing = false
     /// The lowest headers found to differ so far.
     var suspects: (own: SignedHeader, theirs: SignedHeader)?

@@ -1,40 +1,40 @@
 import Catalog
 import DeltaLog
 
-/// How the frontier of one peer differs from this node's, as far as is known, and when both are compared.
+/// The known differences between one peer's frontier and this node's, and the times of comparisons.
 ///
 /// The invariants, which ``violation(settings:)`` checks: logs ahead are counted by author and by organization, within
 /// ``EngineSettings/headsMax``, ``EngineSettings/headsPerAuthorMax`` and ``EngineSettings/headsPerOrganizationMax``.
 struct PeerFrontier {
     /// True once both frontiers were found equal, or all that differs is in ``ahead`` and ``behind``.
     var isSynced = false
-    /// What the peer said of its state last.
+    /// The peer's last state.
     var state: StateSummary?
-    /// Logs of which the peer holds more than this node has accepted, and how far.
+    /// Logs of which the peer holds more than this node has accepted, with the peer's highest sequences.
     private(set) var ahead: [LogID: UInt64] = [:]
-    /// How many of them each author has, with the organization that they count for.
+    /// The number of these logs by author, with the organization that they count for.
     private var aheadAuthors: [NodeKey: (count: Int, organization: OrganizationID)] = [:]
-    /// How many of them count for each organization.
+    /// The number of these logs by organization.
     private var aheadTotals: [OrganizationID: Int] = [:]
     /// True once the peer announced logs for which ``ahead`` had no room: a comparison brings them again.
     private(set) var hasMoreAhead = false
     /// True once the peer announced logs whose authors this node does not know.
     var hasUnknownAuthors = false
-    /// Logs that are to be asked of the peer as soon as it is asked for fewer others.
+    /// Postponed logs: the peer is asked for them as soon as it is asked for fewer others.
     private(set) var backlog = Backlog()
-    /// Logs of which the peer is not known to hold all that is advertised here, and what it holds.
+    /// Logs of which the peer may lack advertised deltas, with the sequences up to which it holds them.
     private(set) var behind: [LogID: UInt64] = [:]
     /// When frontiers were last compared on this node's initiative.
     var comparedAt: Instant?
-    /// How long to wait before the next comparison, so that frontiers are not compared in a loop.
+    /// The pause before the next comparison, which prevents comparisons in a loop.
     private var comparePause: Milliseconds?
 
     // MARK: - Ahead
 
-    /// Notes how far the peer holds a log that it holds further than this node.
+    /// Notes the sequence up to which the peer holds a log that it holds further than this node.
     ///
-    /// - Parameter organization: The author's.
-    /// - Returns: False where there is no room for it.
+    /// - Parameter organization: The organization of the author.
+    /// - Returns: False if there is no room for it.
     mutating func setAhead(
         _ log: LogID,
         _ sequence: UInt64,
@@ -67,13 +67,13 @@ struct PeerFrontier {
         aheadTotals[organization] = total > 1 ? total - 1 : nil
     }
 
-    /// Puts a log off until the peer is asked for fewer others.
+    /// Postpones a log until the peer is asked for fewer others.
     mutating func postpone(_ log: LogID) { backlog.append(log) }
 
-    /// The next log that was put off.
+    /// Removes the next postponed log and returns it.
     mutating func takePostponed() -> LogID? { backlog.popFirst() }
 
-    /// True if frontiers are to be compared, since there is room again for logs that had none. Resets that.
+    /// True if frontiers should be compared, since logs without room have room again. It resets that.
     mutating func takeMoreAhead() -> Bool {
         guard hasMoreAhead, ahead.isEmpty else { return false }
         hasMoreAhead = false
@@ -97,7 +97,7 @@ struct PeerFrontier {
     /// Notes that the peer holds less of a log than is advertised here.
     mutating func setBehind(_ log: LogID, _ sequence: UInt64) { behind[log] = sequence }
 
-    /// This node advertises more of a log. A peer in step is behind by that, until it says otherwise.
+    /// Notes that this node advertises more of a log. A peer in step is behind by that, until it says otherwise.
     mutating func advertised(_ log: LogID, from before: UInt64, to sequence: UInt64) {
         if let theirs = ahead[log] {
             guard theirs <= sequence else { return }
@@ -110,7 +110,7 @@ struct PeerFrontier {
 
     // MARK: - Comparing
 
-    /// Both frontiers are equal.
+    /// Notes that both frontiers are equal.
     mutating func becameEqual() {
         isSynced = true
         ahead = [:]
@@ -122,10 +122,10 @@ struct PeerFrontier {
         comparePause = nil
     }
 
-    /// True if frontiers that differ are to be compared now. The pauses grow while comparing does not make both equal.
+    /// True if frontiers that differ should be compared now. The pauses grow while comparisons do not make them equal.
     ///
-    /// - Parameter isBusy: Whether deltas are under way. Then frontiers differ anyhow, and what is pushed or asked for
-    ///   comes; but a node that is always busy compares at last.
+    /// - Parameter isBusy: True while deltas are under way. Frontiers then differ in any case, so the pause is longer;
+    ///   but a node that is always busy compares too.
     mutating func mayCompare(isBusy: Bool, now: Instant, settings: EngineSettings) -> Bool {
         let pause = max(comparePause ?? settings.comparePauseMin, isBusy ? settings.antiEntropy : 0)
         if let comparedAt, now.milliseconds(since: comparedAt) < pause.count { return false }
@@ -133,7 +133,7 @@ struct PeerFrontier {
         return true
     }
 
-    /// The first invariant that does not hold, in words; nil where all hold.
+    /// A message about the first violated invariant; nil if all hold.
     func violation(settings: EngineSettings) -> String? {
         var authors: [NodeKey: Int] = [:]
         for log in ahead.keys { authors[log.author, default: 0] += 1 }
@@ -152,7 +152,7 @@ struct PeerFrontier {
     }
 }
 
-/// Logs in the order in which they were put off, each once.
+/// Logs in the order in which they were postponed, each once.
 struct Backlog {
     private var logs: [LogID] = []
     private var start = 0
@@ -160,7 +160,7 @@ struct Backlog {
 
     var isEmpty: Bool { start == logs.count }
 
-    /// How many logs wait.
+    /// The number of waiting logs.
     var count: Int { logs.count - start }
 
     mutating func append(_ log: LogID) {
@@ -181,7 +181,7 @@ struct Backlog {
         return log
     }
 
-    /// What is wrong with it, in words; nil where each log waits once.
+    /// A message about a violated invariant; nil if each log waits once.
     var violation: String? { Set(logs[start...]) == members && count == members.count ? nil : "a log waits twice" }
 }
 

@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Governance
 
-// Governance statements and announcements: small sets that peers bring to equality before any log.
+// Governance statements and announcements: small sets that peers make equal before any log.
 
 extension Engine {
     mutating func receivedGovernance(
@@ -22,13 +22,14 @@ extension Engine {
             return
         }
         if !fresh.isEmpty {
-            // What does not count yet may count with what comes in the next message.
+            // Statements without standing may gain it through the statements of the next message.
             let all = link.orphans + fresh
             adopt(all, except: id, store: true, now: now)
             link.orphans = Array(all.filter { !roster.hasStanding($0) }.suffix(settings.orphansMax))
             price += UInt64(membership.statements.held.count) * Price.statementHeld
         }
-        // A peer may honestly hold what has no standing here: whatever it brings only costs its organization's account.
+        // A peer may honestly hold statements that have no standing here, so they are only charged to its
+        // organization's account.
         charge(price, to: id, now: now)
         guard answer || !known.isEmpty, links[id] != nil else { return }
         if answer {
@@ -44,10 +45,10 @@ extension Engine {
         sendElements(missing, to: id)
     }
 
-    /// Checks the elements of a message that are not held: checking a signature costs far more than finding that.
+    /// Checks those elements of a message that are not held: a signature check costs far more than a lookup.
     ///
-    /// - Returns: Those that are valid, and the price of checking. A kind that only newer nodes know is left out, and does
-    ///   not stop the others.
+    /// - Returns: The valid elements, and the price of the checks. A kind that only newer nodes know is left out, and
+    ///   does not stop the others.
     private func check<Element: SignedElement>(
         _ encoded: [[UInt8]],
         notIn set: SignedSet<Element>
@@ -65,17 +66,17 @@ extension Engine {
         return (fresh, price)
     }
 
-    /// Asks for what is lacking here, and tells what is held, where both sides' sets differ.
+    /// Sends the ids of the statements held, and asks the peer for the missing ones.
     mutating func askGovernance(_ id: LinkID) { sendKnown(membership.statements.sorted(), answer: true, to: id) }
 
-    /// Tells the ids of statements held: as many as fit into a message. Of those left out the peer sends statements that
-    /// are held already.
+    /// Sends the ids of statements held, as many as fit into a message. For ids left out the peer sends statements that
+    /// are already held.
     private mutating func sendKnown(_ held: [Statement], answer: Bool, to id: LinkID) {
         let known = held.prefix(65_536).map(\.id)
         if answer || !known.isEmpty { send(id, .governance(known: known, statements: [], answer: answer)) }
     }
 
-    /// Sends signed elements, in as many messages as they take.
+    /// Sends signed elements, in as many messages as needed.
     mutating func sendElements<Element: SignedElement>(_ elements: [Element], to id: LinkID) {
         let bytesMax = Int(settings.messageBytes)
         for part in Parts(elements.map(\.encoded), bytesMax: bytesMax, countMax: Element.countMax) {
@@ -83,7 +84,7 @@ extension Engine {
         }
     }
 
-    /// Takes in statements; new ones are stored, told to the other peers, and may change the roster.
+    /// Takes in statements. New ones are stored and passed on to the other peers, and may change the roster.
     mutating func adopt(_ statements: [Statement], except source: LinkID?, store: Bool, now: Instant) {
         guard let adoption = membership.adopt(statements, hasher: cryptography) else { return }
         for (statement, replaced) in adoption.taken where store || replaced != nil {
@@ -109,7 +110,7 @@ extension Engine {
         advertise(concerned.flatMap(frontier.logs).sorted(), now: now)
     }
 
-    /// Carries out what follows from a changed roster.
+    /// Carries out the consequences of a changed roster.
     ///
     /// - Returns: The nodes whose organization has changed.
     private mutating func enrolled(since before: Roster, now: Instant) -> Set<NodeKey> {
@@ -129,13 +130,14 @@ extension Engine {
                 close(link.id, .notAMember, now: now)
                 continue
             }
-            // Deltas refused for want of a statement, or for another organization than the roster then gave.
+            // The cause of the refusal may be gone: a statement was missing, or the roster gave the node to another
+            // organization.
             for log in link.fetching.backingOff.keys where concerned.contains(log.author) {
                 guard roster.organization(of: log.author) != nil else { continue }
                 link.fetching.endBackOff(log)
                 transfer.replan(log)
             }
-            // Heads of authors that were unknown were not kept.
+            // Heads of unknown authors were not kept.
             guard link.frontier.hasUnknownAuthors, link.isOpen else { continue }
             link.frontier.hasUnknownAuthors = false
             compare(link.id, now: now)
@@ -157,7 +159,7 @@ extension Engine {
         adopt(fresh, except: id, store: true, now: now)
     }
 
-    /// Takes in announcements; new ones are stored and told to the other peers.
+    /// Takes in announcements. New ones are stored and passed on to the other peers.
     mutating func adopt(_ fresh: [Announcement], except source: LinkID?, store: Bool, now: Instant) {
         let adopted = membership.adopt(fresh, orphansMax: settings.orphansMax)
         for (announcement, replaced) in adopted {
@@ -167,7 +169,7 @@ extension Engine {
         relay(adopted.map(\.added), of: \.announcements, except: source, now: now)
     }
 
-    /// A node that announces a new address is dialled soon; in a full mesh the node with the lesser key goes first.
+    /// Dials a node soon after it announced a new address; in a full mesh the node with the lesser key goes first.
     private mutating func hasten(_ peer: NodeKey, now: Instant) {
         let next = !overlay.isMesh || node < peer ? now : now + settings.dialCourtesy
         if dialling.hasten(peer, to: next, now: now, settings: settings) { overlay.seekSoon(now: now) }

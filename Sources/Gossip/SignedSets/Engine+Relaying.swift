@@ -1,14 +1,14 @@
 import Catalog
 import Governance
 
-// Statements and announcements passed on to peers, at a pace for each organization that made them: nobody who signs new
-// ones without end has the others send them to each other without end.
+// Relaying of statements and announcements to peers, at a bounded rate for each organization that made them. So an
+// organization that signs new ones without end causes bounded traffic.
 
 extension Engine {
-    /// Passes elements that were taken in on to the peers, but for the one that brought them. What is beyond its
-    /// organization's pace waits.
+    /// Passes new elements on to all peers except the one that brought them. Elements beyond their organization's rate
+    /// wait.
     ///
-    /// - Parameter before: The roster that tells who made them; nil for the present one.
+    /// - Parameter before: The roster that names their makers; nil for the present one.
     mutating func relay<Element: SignedElement>(
         _ elements: [Element],
         of set: WritableKeyPath<Membership, SignedSet<Element>>,
@@ -29,12 +29,12 @@ extension Engine {
         for link in links.open where link.id != source { sendElements(prompt, to: link.id) }
     }
 
-    /// Passes on what has waited for long enough and is still held.
+    /// Passes on the elements that have waited for long enough and are still held.
     mutating func relayWaiting(now: Instant) {
         guard timers.isDue(timers.relayAt, now: now) else { return }
         timers.relayAt = nil
-        let statements = membership.statements.takeDangling()
-        let announcements = membership.announcements.takeDangling().sorted { $0.key < $1.key }
+        let statements = membership.statements.takeWaiting()
+        let announcements = membership.announcements.takeWaiting().sorted { $0.key < $1.key }
         relay(statements, of: \.statements, except: nil, now: now)
         relay(announcements, of: \.announcements, except: nil, now: now)
     }

@@ -2,12 +2,12 @@ import Catalog
 import DeltaLog
 import Governance
 
-/// What of governance the engine holds, and what follows from it.
+/// The signed sets that the engine holds, and the facts derived from them.
 struct Membership: Sendable {
     let charter: Charter
     var statements: SignedSet<Statement>
     var announcements: SignedSet<Announcement>
-    /// Who belongs to the alliance, by the statements held.
+    /// The members of the alliance, by the statements held.
     private(set) var roster: Roster
     /// Logs that are proven to be forked, with the lowest sequence proven.
     private(set) var forks: [LogID: UInt64]
@@ -25,26 +25,26 @@ struct Membership: Sendable {
         forks = statements.forks
     }
 
-    /// The highest sequence that this node takes and advertises of a log: none of an author that is not enrolled, and of a
-    /// forked log only up to before the fork.
+    /// The highest sequence of a log that this node takes and advertises. It is 0 for an author that is not enrolled,
+    /// and the last sequence before the fork for a forked log.
     func limit(of log: LogID) -> UInt64 {
         guard roster.organization(of: log.author) != nil else { return 0 }
         return forks[log].map { $0 - min($0, 1) } ?? UInt64.max
     }
 
-    /// What statements have changed.
+    /// The changes by adopted statements.
     struct Adoption {
-        /// The statements that were taken in, with the ids of what they replaced.
+        /// The adopted statements, with the ids of those that they replaced.
         let taken: [(statement: Statement, replaced: Hash256?)]
         /// Forks that are proven now, or at a lower sequence than before.
         let forks: [LogID: UInt64]
-        /// The roster before, where it has changed.
+        /// The roster before the change; nil if it has not changed.
         let rosterBefore: Roster?
     }
 
     /// Takes in statements that have standing.
     ///
-    /// - Returns: Nil where that changes nothing.
+    /// - Returns: Nil if nothing changes.
     mutating func adopt(_ others: [Statement], hasher: some CatalogHasher) -> Adoption? {
         let unheld = others.filter { statements.held[$0.id] == nil }
         guard !unheld.isEmpty else { return nil }
@@ -54,7 +54,7 @@ struct Membership: Sendable {
         statements.change { [charter] held in
             (taken, changed) = held.merge(unheld, charter: charter, hasher: hasher)
             return taken.map { entry in
-                // What is replaced may have come with the same statements.
+                // The replaced statement may have come with the same statements.
                 let replaced = entry.replaced.flatMap { id in
                     before[id] ?? taken.first { $0.statement.id == id }?.statement
                 }
@@ -75,9 +75,9 @@ struct Membership: Sendable {
 
     /// Takes in announcements that are newer than those held.
     ///
-    /// - Parameter orphansMax: How many are kept of nodes that are not enrolled: an announcement may be ahead of the
-    ///   statement that enrols its node.
-    /// - Returns: Those that were taken in, with what they replaced.
+    /// - Parameter orphansMax: The most announcements kept of nodes that are not enrolled: an announcement may come before
+    ///   the statement that enrols its node.
+    /// - Returns: The adopted announcements, with those that they replaced.
     mutating func adopt(_ fresh: [Announcement], orphansMax: Int) -> [(added: Announcement, replaced: Announcement?)] {
         var adopted: [(added: Announcement, replaced: Announcement?)] = []
         announcements.change { [roster] held in

@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Governance
 
-/// A signed statement of somebody about the alliance, which every member is to hold.
+/// A signed statement about the alliance, which every member should hold.
 protocol SignedElement: Hashable, Sendable {
     associatedtype Key: Hashable & Comparable & Sendable
     /// The set that decides which elements are held.
@@ -16,20 +16,20 @@ protocol SignedElement: Hashable, Sendable {
     /// Checks signed bytes.
     init(verifying encoded: [UInt8], alliance: AllianceID, cryptography: some Cryptography) throws(StatementRefusal)
 
-    /// The organization that made it; nil for one that the roster does not know.
+    /// The organization that made it; nil if the roster does not know it.
     func maker(in roster: Roster) -> OrganizationID?
 
-    /// One of them, with its article, for people.
+    /// The name of an element with its article, for people.
     static var name: String { get }
-    /// The most in one message.
+    /// The most elements in one message.
     static var countMax: Int { get }
-    /// A message that brings some.
+    /// A message with elements.
     static func message(_ encoded: [[UInt8]]) -> PeerMessage
-    /// What checking one costs, by ``Price``.
+    /// The cost of a check of one element, by ``Price``.
     static func price(byteCount: Int) -> UInt64
 }
 
-/// A set of signed elements that is the same in whatever order they come.
+/// A set of signed elements that does not depend on the order of arrival.
 protocol SignedCollection: Hashable, Sendable {
     associatedtype Element: SignedElement
 
@@ -37,24 +37,24 @@ protocol SignedCollection: Hashable, Sendable {
     var count: Int { get }
     /// Ascending by key.
     var sorted: [Element] { get }
-    /// Equal for equal sets.
+    /// The fingerprint; equal sets have equal ones.
     func fingerprint(hasher: some CatalogHasher) -> Hash256
 }
 
-/// A set of signed elements that peers bring to equality, with what saves work: the bytes of what is held, so that it is
-/// not checked again, the order, the fingerprint, and the elements that wait to be passed on.
+/// A set of signed elements that peers make equal. It caches the bytes of held elements, so that they are not checked
+/// again, the order and the fingerprint. It also has the elements that wait to be passed on.
 ///
-/// Which elements are held is for the collection to decide: ``GovernanceSet`` keeps statements by their standing and the
-/// signers' bounds, ``AnnouncementSet`` the latest of each node.
+/// The collection decides which elements are held: ``GovernanceSet`` keeps statements by their standing and the
+/// signers' bounds, ``AnnouncementSet`` the latest announcement of each node.
 struct SignedSet<Element: SignedElement>: Sendable {
     private(set) var held: Element.Held
-    /// The elements held, as they are encoded.
+    /// The encoded elements held.
     private var encoded: Set<[UInt8]>
-    /// Ascending by key; nil where the set has changed since the order was last needed.
+    /// The elements, ascending by key; nil if the set has changed since the order was last needed.
     private var order: [Element]?
-    /// Likewise.
+    /// The fingerprint; nil if the set has changed since it was last needed.
     private var fingerprint: Hash256?
-    /// Keys of elements that wait to be passed on, in the order in which they came, each once.
+    /// Keys of elements that wait to be passed on, in order of arrival, each once.
     private var waiting: [Element.Key] = []
     private var waitingKeys: Set<Element.Key> = []
 
@@ -63,12 +63,12 @@ struct SignedSet<Element: SignedElement>: Sendable {
         encoded = Set(held.sorted.map(\.encoded))
     }
 
-    /// True if an element of exactly these bytes is held: checking it would be redundant.
+    /// True if an element with exactly these bytes is held: a check would be redundant.
     func holds(_ bytes: [UInt8]) -> Bool { encoded.contains(bytes) }
 
     /// Changes the collection.
     ///
-    /// - Parameter changes: Makes the change; returns the elements added, each with the one that it replaced.
+    /// - Parameter changes: Makes the change, and returns the added elements, each with the one that it replaced.
     mutating func change(_ changes: (inout Element.Held) -> [(added: Element, replaced: Element?)]) {
         let made = changes(&held)
         guard !made.isEmpty else { return }
@@ -80,7 +80,7 @@ struct SignedSet<Element: SignedElement>: Sendable {
         }
     }
 
-    /// Ascending by key.
+    /// The elements, ascending by key.
     mutating func sorted() -> [Element] {
         if let order { return order }
         let sorted = held.sorted
@@ -96,18 +96,18 @@ struct SignedSet<Element: SignedElement>: Sendable {
         return current
     }
 
-    /// Has an element wait to be passed on. Of several that replace each other only the last one is passed on.
+    /// Adds an element to those that wait to be passed on. If it is replaced before, only its successor is passed on.
     mutating func wait(_ key: Element.Key) {
         if waitingKeys.insert(key).inserted { waiting.append(key) }
     }
 
-    /// The elements that waited and are still held, in the order in which they came. None waits from then on.
-    mutating func takeDangling() -> [Element] {
+    /// Removes and returns the elements that waited and are still held, in order of arrival.
+    mutating func takeWaiting() -> [Element] {
         defer { (waiting, waitingKeys) = ([], []) }
         return waiting.compactMap { held[$0] }
     }
 
-    /// The first invariant that does not hold, in words; nil where all hold.
+    /// A message about the first violated invariant; nil if all hold.
     var violation: String? {
         if encoded.count != held.count {
             return "\(held.count) elements are held, and \(encoded.count) known by their bytes"

@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Governance
 
-// Judging what arrives, and storing it.
+// Received deltas: judgement and storage.
 
 extension Engine {
     // MARK: - Arrivals
@@ -20,7 +20,8 @@ extension Engine {
         case .asked(let byteCount):
             let size = UInt64(max(0, byteCount))
             link.fetching.noteFrame(byteCount: size)
-            // What is too much is not stored: that it exists is known now, so it is asked for when there is room.
+            // Deltas beyond the room are not stored. This node now knows that they exist, and asks for them when there
+            // is room.
             room = link.fetching.hasRoom(for: size, isPushed: false, settings: settings)
         case .pushed:
             let size = deltas.reduce(0) { $0 + $1.byteCount }
@@ -75,7 +76,7 @@ extension Engine {
             }
             if links[id] == nil { break }
         }
-        // What brings something new is bounded by credit and by the room for pushes; the rest is paid for.
+        // New deltas are bounded by credit and by the room for pushes; redundant work is charged.
         charge(redundant, to: id, now: now)
         if let hops = arrival.hops {
             notePushes(deltas, duplicates: duplicates, delivered: batch.count, hops: hops, from: id, now: now)
@@ -89,7 +90,7 @@ extension Engine {
         }
     }
 
-    /// Has deltas stored, those of each organization by themselves: none waits for what another one's cost.
+    /// Stores deltas, those of each organization in a batch of their own, so that no organization waits for another.
     private mutating func store(_ batch: [VerifiedDelta], _ arrival: DeltaArrival, hops: UInt32?, from id: LinkID) {
         var rest = batch[...]
         while let first = rest.first {
@@ -104,13 +105,13 @@ extension Engine {
         }
     }
 
-    /// True if a peer's Deltas message is worth checking: it was promised that so much would be received. Else it is told by
-    /// ``EngineInput/unaskedDeltas(_:byteCount:)``.
+    /// True if a peer's Deltas message is worth a check: the peer has credit for it, or was asked for deltas. If it is
+    /// not, the owner passes ``EngineInput/unaskedDeltas(_:byteCount:)`` instead.
     package func expectsDeltas(on id: LinkID) -> Bool {
         links[id]?.fetching.expectsDeltas ?? false
     }
 
-    /// Deltas that nobody asked for: they are not looked at.
+    /// Charges deltas that this node did not ask for, without a look at them.
     mutating func receivedUnasked(byteCount: Int, on id: LinkID, now: Instant) {
         guard let link = links[id] else { return }
         heard(link, now: now)
@@ -118,7 +119,7 @@ extension Engine {
         charge(Price.message + Price.bytes(byteCount), to: id, now: now)
     }
 
-    /// True if the delta continues its log here, and is to be stored.
+    /// True if the delta continues its log here and should be stored.
     private mutating func accept(_ delta: VerifiedDelta, hasRoom: Bool, from id: LinkID, now: Instant) -> Bool {
         let log = delta.log
         let sequence = delta.header.sequence
@@ -141,7 +142,7 @@ extension Engine {
             }
             return false
         }
-        // A gap: something pushed before it was lost, or dropped. Wants fill it.
+        // A gap: an earlier push was lost or dropped. Wants fill it.
         guard sequence == heldSequence + 1, hasRoom, !isResting(log, now: now) else { return false }
         guard delta.header.previous == held?.hash else {
             refuse(log, sequence, .wrongChain, from: id, now: now)
@@ -154,11 +155,11 @@ extension Engine {
         return true
     }
 
-    /// Does not take a delta: the peer is told the reason, and not asked for that log for a while.
+    /// Refuses a delta. The peer is told the reason, and is not asked for that log for a while.
     ///
-    /// Where the peer is to blame it counts, and too many end the session. A fork or a wrong chain is its author's
-    /// doing, not that of a node that passes it on: two honest nodes must not part over it. The same holds for an unknown
-    /// author: the two may hold different statements. The peer is told once, not each time.
+    /// A refusal that is the peer's fault counts, and too many end the session. A fork or a wrong chain is the fault of
+    /// its author, not of a node that passes it on. Two honest nodes must not part over it. The same holds for an
+    /// unknown author, since the two nodes may hold different statements. The node sends the peer the reason once only.
     mutating func refuse(
         _ log: LogID?,
         _ sequence: UInt64,
@@ -180,7 +181,7 @@ extension Engine {
             if !isKnown {
                 send(id, .deltaRefused(log: log, sequence: sequence, code: refusal.code, reason: refusal.reason))
             }
-            // What only waits for a statement is asked for as soon as that has come.
+            // A log that only waits for a statement is requested as soon as that has come.
             if isSendersFault || !isKnown { backOff(log, on: id, for: settings.backOffTime, now: now) }
             broadcast.settle(log)
             if !isSendersFault {
@@ -215,14 +216,14 @@ extension Engine {
         for (delta, outcome) in zip(batch.deltas, outcomes) {
             switch outcome {
             case .applied:
-                // Answers may overtake each other; what is on disk never gets less.
+                // Answers may overtake each other; the durable frontier never goes back.
                 if frontier.stored(delta, isOwn: false, isForked: membership.forks[delta.log] != nil) {
                     advanced.append(delta.log)
                 }
             case .skipped:
                 failed.insert(delta.log)
                 if delta.header.sequence > frontier.durable[delta.log]?.sequence ?? 0 {
-                    // Not what the disk thinks comes next: not to be asked for in a loop.
+                    // The disk expects another delta next. The pause prevents a loop of requests.
                     backOff(delta.log, on: id, for: settings.wantDeadline, now: now)
                 }
             case .refused(let refusal):
@@ -257,21 +258,21 @@ extension Engine {
 }
 
 extension DeltaArrival {
-    /// Links passed since the author, of a push.
+    /// The links that a push has passed since the author.
     var hops: UInt32? {
         if case .pushed(let hops) = self { hops } else { nil }
     }
 }
 
 extension ReceivedDelta {
-    /// The bytes of a delta that is to be stored.
+    /// The bytes of a delta to be stored; 0 for other deltas.
     var byteCount: UInt64 {
         if case .verified(let delta) = self { UInt64(delta.byteCount) } else { 0 }
     }
 }
 
 extension DeltaRefusal {
-    /// True for what no honest node passes on, since it can be judged from the delta alone.
+    /// True for a violation that no honest node passes on, since the delta alone shows it.
     var isSendersFault: Bool {
         switch self {
         case .malformed, .tooLarge, .foreignAlliance, .badSignature, .badRoot, .badCount: true

@@ -2,15 +2,15 @@ package import Catalog
 package import DeltaLog
 import Governance
 
-// Frontiers: what this node shows of its own, what it knows of its peers', and comparing both.
+// Frontiers: the own one, the peers' ones as far as they are known, and their comparison.
 
 extension Engine {
     // MARK: - The own frontier
 
-    /// Advertises what is new on disk, and announces it to peers.
+    /// Advertises new durable deltas, and announces them to peers.
     ///
     /// - Parameter logs: Ascending, each once.
-    /// - Complexity: A logarithm for each log.
+    /// - Complexity: Logarithmic for each log.
     mutating func advertise(_ logs: [LogID], now: Instant) {
         let changes = frontier.advertise(logs, by: membership, hasher: cryptography)
         for change in changes {
@@ -22,7 +22,7 @@ extension Engine {
         tell(changes.map(\.log), now: now)
     }
 
-    /// The header at a fork was read: it names the head before it.
+    /// Takes the header at a fork, which names the head before it.
     mutating func cutRead(_ range: LogRange, _ headers: [SignedHeader], now: Instant) {
         guard let bytes = headers.first?.header, let header = try? Header(decoding: bytes[...]),
             header.sequence == range.from, range.from == forks[range.log], let previous = header.previous
@@ -42,13 +42,13 @@ extension Engine {
         return head.sequence < held.sequence || head == held
     }
 
-    /// Takes in that the peer holds a log up to there.
+    /// Notes that the peer holds a log up to a sequence.
     mutating func learn(_ log: LogID, _ sequence: UInt64, on id: LinkID) {
         guard let link = links[id] else { return }
         learn(log, sequence, held: accepted(log)?.sequence ?? 0, on: link)
     }
 
-    /// - Parameter held: What is on disk here or on its way there.
+    /// - Parameter held: The sequence up to which the log is on disk here or on its way there.
     mutating func learn(_ log: LogID, _ sequence: UInt64, held: UInt64, on link: Link) {
         guard (1...Header.sequenceMax).contains(sequence) else { return }
         link.pushing.confirm(log, sequence)
@@ -57,7 +57,8 @@ extension Engine {
         }
         guard sequence > held else { return }
         guard let organization = membership.roster.organization(of: log.author) else {
-            // Not kept: anybody can make any number of them. When the author is enrolled, frontiers are compared.
+            // Not kept: anybody can make any number of such authors. Frontiers are compared once the author is
+            // enrolled.
             link.frontier.hasUnknownAuthors = true
             return
         }
@@ -66,7 +67,7 @@ extension Engine {
 
     // MARK: - Comparing
 
-    /// Begins to compare frontiers with a peer: constant bytes where they are equal, logarithmic where they are not.
+    /// Begins to compare frontiers with a peer: constant bytes if they are equal, logarithmic bytes otherwise.
     mutating func compare(_ id: LinkID, now: Instant) {
         links[id]?.frontier.comparedAt = now
         sendRanges(RangeReconciliation.opening(frontier.advertised, hasher: cryptography), to: id)
@@ -107,7 +108,7 @@ extension Engine {
         compareHeads(outcome.theirs, on: id)
     }
 
-    /// True if what the peer asks for is due again: honest peers ask once a session, or at least a second apart.
+    /// True if a repeated request of the peer is due: honest peers ask once a session, or at least a second apart.
     func isAllowed(_ last: Instant?, now: Instant) -> Bool {
         last.map { now.milliseconds(since: $0) >= 250 } ?? true
     }
@@ -117,7 +118,7 @@ extension Engine {
         compareHeads(heads.map(FrontierEntry.init), on: id)
     }
 
-    /// Two different heads with one sequence betray a fork.
+    /// True if the entry shows a fork: another head than the one held, at the same sequence.
     private func isFork(_ entry: FrontierEntry) -> Bool {
         guard let own = frontier.advertised[entry.log] else { return false }
         return own.sequence == entry.sequence && own.hash.prefix != entry.prefix

@@ -2,7 +2,7 @@ import Catalog
 import DeltaLog
 import Governance
 
-// Giving peers what they ask for.
+// Service: answers to the requests of peers.
 
 extension Engine {
     mutating func receivedAck(_ head: LogHead, credit: UInt64, on id: LinkID) {
@@ -26,8 +26,8 @@ extension Engine {
         serve(id)
     }
 
-    /// Reads the next range for a peer, if it waits for one and has credit. Nothing beyond a fork is given. Peers of one
-    /// organization wait for each other beyond ``EngineSettings/readsPerOrganizationMax``.
+    /// Reads the next range for a peer that waits for one and has credit. Nothing beyond a fork is sent. At most
+    /// ``EngineSettings/readsPerOrganizationMax`` peers of one organization are served at a time; the others wait.
     mutating func serve(_ id: LinkID) {
         guard let link = links[id],
             let range = link.serving.next(held: { log in
@@ -63,7 +63,7 @@ extension Engine {
             link.serving.take(byteCount: message.encodedDeltasByteCount)
             send(id, message)
         }
-        // Everything once is every member's due, and once more where it was lost; beyond that it is paid for.
+        // Every member may have each delta once for free, and once more after a loss; further deltas are charged.
         link.peerRecord.served &+= UInt64(wanted.count)
         let due = frontier.heldDeltas.multipliedReportingOverflow(by: settings.servedTimesFree)
         if !due.overflow, link.peerRecord.served > due.partialValue &+ settings.servedFree {
@@ -73,7 +73,7 @@ extension Engine {
     }
 }
 
-/// Cuts what is to be sent into parts of about so many bytes, so that each fits into a frame.
+/// Splits elements into parts of about `bytesMax` bytes, so that each part fits into a frame.
 struct Parts: Sequence, IteratorProtocol {
     private let items: [[UInt8]]
     private let bytesMax: Int

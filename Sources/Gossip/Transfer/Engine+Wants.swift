@@ -2,10 +2,10 @@ import Catalog
 import DeltaLog
 import Governance
 
-// Which log is asked of which peer: planned for the logs whose situation has changed, never by a pass over all.
+// Wants: which peer is asked for which log. Only logs whose situation has changed are planned; no pass visits all.
 
 extension Engine {
-    /// Plans the logs that were marked since the last step, and those that were put off where there is room again.
+    /// Plans the logs that were marked since the last step, and the postponed ones if there is room again.
     ///
     /// - Complexity: For each marked log, linear in the links.
     mutating func planWants(now: Instant) {
@@ -19,14 +19,14 @@ extension Engine {
         }
     }
 
-    /// Asks for a log that a peer holds further than this node, where nobody is asked for it: of those that have it, the
-    /// one that kept its promises best and has least to do.
+    /// Asks for a log of which a peer holds more, unless a peer is already asked for it. Of the peers that hold it, it
+    /// prefers the one with the fewest broken promises, and then the one with the fewest wants.
     private mutating func plan(_ log: LogID, now: Instant) {
         counters.logsPlanned += 1
         let held = frontier.accepted(log)?.sequence ?? 0
         let limit = membership.limit(of: log)
         guard limit > held, !isResting(log, now: now) else { return }
-        // While one peer is late another organization's may be asked too, for little.
+        // While one peer is late, a peer of another organization may be asked too, for a small range.
         var late: Link?
         for link in links.values {
             guard let want = link.fetching.wants[log] else { continue }
@@ -63,7 +63,8 @@ extension Engine {
         roster.organization(of: one.node) == roster.organization(of: other.node)
     }
 
-    /// Marks all logs that a peer has more of, or was asked for, where what can be asked of it has changed.
+    /// Marks all logs of which a peer holds more, or for which it was asked, after the peer has become more or less
+    /// able to answer.
     mutating func replanAll(of link: Link) {
         transfer.replan(link.frontier.ahead.keys)
         transfer.replan(link.fetching.wants.keys)
@@ -72,8 +73,8 @@ extension Engine {
     /// Asks a peer for a range of a log.
     ///
     /// - Parameters:
-    ///   - isGraft: Whether it is one that the broadcast has missed.
-    ///   - isMending: Whether the link becomes eager by that.
+    ///   - isGraft: True if the broadcast has missed the range.
+    ///   - isRepairing: True if the request also makes the link eager.
     mutating func want(
         _ range: LogRange,
         of id: LinkID,
@@ -89,7 +90,7 @@ extension Engine {
         send(id, isRepairing ? .graft(range, credit: credit) : .want(range, credit: credit))
     }
 
-    /// Gives the peer the credit that is free, where it still has something to send.
+    /// Gives the peer all free credit, if it still has something to send.
     mutating func grant(_ id: LinkID) {
         guard let link = links[id], let log = link.fetching.wants.keys.min() else { return }
         let credit = link.fetching.takeCredit(settings)
@@ -98,7 +99,8 @@ extension Engine {
         send(id, .ack(LogHead(log: log, head: head), credit: credit))
     }
 
-    /// Has ranges that make no progress asked of another peer; the peer that did not give them is asked again later.
+    /// Drops ranges that make no progress, so that another peer is asked for them. The peer that did not send them is
+    /// asked again later.
     mutating func dropStalledWants(now: Instant) {
         for link in links.values {
             transfer.replan(link.fetching.endBackOffs(now: now, settings: settings))
@@ -113,7 +115,7 @@ extension Engine {
         }
     }
 
-    /// Does not ask a peer for a log for a while.
+    /// Stops asking a peer for a log for a while.
     mutating func backOff(_ log: LogID, on id: LinkID, for time: Milliseconds, now: Instant) {
         guard let link = links[id] else { return }
         if let check = link.fetching.backOff(log, until: now + time, now: now, settings: settings) { links.due(check) }
@@ -122,7 +124,7 @@ extension Engine {
         }
     }
 
-    /// What was asked for has come up to there.
+    /// Notes that a requested log has come up to a sequence.
     mutating func progress(_ log: LogID, _ sequence: UInt64, on id: LinkID, now: Instant) {
         guard let link = links[id],
             let progress = link.fetching.progress(log, sequence, now: now, settings: settings)

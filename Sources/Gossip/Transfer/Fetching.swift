@@ -1,48 +1,48 @@
 import Catalog
 import DeltaLog
 
-/// What this node asks of one peer: the ranges that it wants, the credit that it gave for them, and the logs that it does
-/// not ask for at present.
+/// The requests of this node to one peer: the wanted ranges, the credit given for them, and the logs for which it backs
+/// off.
 ///
 /// The invariants, which ``violation(storing:settings:)`` checks:
 /// - A want's range is not empty, and every want has a number of its own, below the next one.
-/// - Beside grafts, whose number the ``Broadcast`` bounds by their rate, there are at most
+/// - Apart from grafts, whose number the ``Broadcast`` bounds by their rate, there are at most
 ///   ``EngineSettings/wantsPerLinkMax`` wants.
 /// - ``checkAt`` is no later than the first moment at which a want becomes late or overdue.
-/// - Credit given and the bytes of requested deltas that are being stored are together at most
-///   ``EngineSettings/creditBytes``. Credit given may be negative: the peer sent more than it was given.
+/// - The sum of the credit given and the bytes of requested deltas that are being stored is at most
+///   ``EngineSettings/creditBytes``. The credit given may be negative: the peer then sent more than it was given.
 /// - ``bytesPending`` is the sum of the peer's batches that are being stored.
 struct Fetching {
     /// The ranges that the peer was asked for, one for each log.
     private(set) var wants: [LogID: Want] = [:]
-    /// When something that was asked for last came.
+    /// When a requested delta last came.
     private(set) var movedAt: Instant?
     /// A lower bound of the moments at which a want becomes late or overdue.
     private(set) var checkAt: Instant?
     /// The number of the next want.
     private var nextOrder: UInt64 = 0
-    /// Bytes that the peer may still send, as far as it was told. Every Deltas message counts by the bytes of its frame,
-    /// so both sides reckon alike, whatever crosses on the way.
+    /// The bytes that the peer may still send, as far as this node has told it. Every Deltas message counts by the
+    /// bytes of its frame, so both sides reckon alike even if messages cross.
     private(set) var creditGiven: Int64 = 0
     /// Bytes received from the peer that are not durable yet.
     private(set) var bytesPending: UInt64 = 0
-    /// How often the peer announced something and did not give it, less how often it gave something; 0 to 100.
+    /// The number of announcements that the peer did not keep, less the number that it kept; 0 to 100.
     private(set) var brokenPromises = 0
-    /// Logs that are not asked of the peer until then: it sent something refused, or nothing.
+    /// Logs for which the peer is not asked before the given moment: it sent a refused delta, or nothing.
     private(set) var backingOff: [LogID: Instant] = [:]
-    /// When the ends of back-offs are looked at next.
+    /// When the ends of back-offs are checked next.
     private(set) var backOffCheckAt: Instant?
-    /// Refused deltas for which the peer itself is to blame: no honest node passes them on.
+    /// The refused deltas that are the peer's own fault: no honest node passes them on.
     private(set) var faults = 0
 
     /// True if the peer may be asked for one more log.
     func isFree(_ settings: EngineSettings) -> Bool { wants.count < settings.wantsPerLinkMax }
 
-    /// True if a graft may add a want. The peer ends the session beyond ``EngineSettings/servedWantsMax``; half of it leaves
+    /// True if a graft may add a want. The peer ends the session beyond ``EngineSettings/servedWantsMax``. Half of it leaves
     /// room for wants that the peer has not served yet and this node no longer counts.
     func mayGraft(_ settings: EngineSettings) -> Bool { wants.count < settings.servedWantsMax / 2 }
 
-    /// When a want or a back-off is to be looked at; nil where there is neither.
+    /// The next check of a want or a back-off; nil if there is neither.
     var deadline: Instant? {
         guard let checkAt, let backOffCheckAt else { return checkAt ?? backOffCheckAt }
         return min(checkAt, backOffCheckAt)
@@ -50,10 +50,10 @@ struct Fetching {
 
     // MARK: - Wants
 
-    /// Notes that the peer is asked for a range. A range of the same log is replaced.
+    /// Notes that the peer is asked for a range. It replaces a range of the same log.
     ///
-    /// - Parameter isGraft: Whether the broadcast missed it.
-    /// - Returns: When the wants are to be looked at.
+    /// - Parameter isGraft: True if the broadcast missed the range.
+    /// - Returns: The moment of the next check of the wants.
     mutating func begin(
         _ range: LogRange,
         isGraft: Bool,
@@ -88,17 +88,17 @@ struct Fetching {
         checkAt = nil
     }
 
-    /// What has come of a want.
+    /// The progress of a want.
     struct Progress {
-        /// True if the range has come whole. The want is gone.
+        /// True if the whole range has come. The want is then removed.
         let isComplete: Bool
-        /// When the wants are to be looked at, where that is earlier than before.
+        /// The moment of the next check of the wants, if it is earlier than before.
         let due: Instant?
     }
 
-    /// Notes that what was asked for has come up to a sequence.
+    /// Notes that a requested log has come up to a sequence.
     ///
-    /// - Returns: Nil where that was not asked for.
+    /// - Returns: Nil if the sequence was not requested.
     /// - Complexity: Linear in the wants.
     mutating func progress(_ log: LogID, _ sequence: UInt64, now: Instant, settings: EngineSettings) -> Progress? {
         guard let position = wants.index(forKey: log) else { return nil }
@@ -127,9 +127,9 @@ struct Fetching {
         return Progress(isComplete: isComplete, due: due)
     }
 
-    /// Looks at the wants, where they are due: one of which nothing came for a while is late, and one that made no progress
-    /// within its patience is dropped. While the peer has no credit, this node's own disk holds everything up: the
-    /// wants get more time.
+    /// Checks the wants if a check is due. A want of which nothing came for a while becomes late; a want without
+    /// progress within its patience is dropped. If the peer has no credit, this node's own disk is the cause of the
+    /// delay, and the wants get more time.
     ///
     /// - Returns: The logs that became late, and the wants that were dropped.
     mutating func expire(now: Instant, settings: EngineSettings) -> (late: [LogID], overdue: [(log: LogID, want: Want)])
@@ -166,17 +166,17 @@ struct Fetching {
         return (late, overdue)
     }
 
-    /// Notes that the peer gave nothing of what it announced.
+    /// Notes that the peer announced deltas and sent none of them.
     mutating func notePromiseBroken() { brokenPromises = min(brokenPromises + 1, 100) }
 
     // MARK: - Credit
 
-    /// Notes that the peer sent a frame of so many bytes with deltas.
+    /// Notes a frame of `byteCount` bytes with deltas from the peer.
     mutating func noteFrame(byteCount: UInt64) { creditGiven -= Int64(clamping: byteCount) }
 
-    /// Gives the peer all the credit that is free; 0 where none is.
+    /// Gives the peer all free credit.
     ///
-    /// - Returns: What the peer is to be told.
+    /// - Returns: The credit to tell the peer; 0 if none is free.
     mutating func takeCredit(_ settings: EngineSettings) -> UInt64 {
         let free = Int64(clamping: settings.creditBytes) - creditGiven - Int64(clamping: bytesPending)
         guard free > 0 else { return 0 }
@@ -184,20 +184,20 @@ struct Fetching {
         return UInt64(free)
     }
 
-    /// True if a peer's Deltas message is worth checking: the peer has credit, or was asked for something.
+    /// True if a peer's Deltas message is worth a check: the peer has credit, or was asked for deltas.
     var expectsDeltas: Bool { creditGiven > 0 || !wants.isEmpty }
 
-    /// True if deltas of so many bytes may be stored. A peer may send what it has credit for and the rest of a delta.
+    /// True if deltas of `size` bytes may be stored. A peer may send as much as its credit, and the rest of a delta.
     func hasRoom(for size: UInt64, isPushed: Bool, settings: EngineSettings) -> Bool {
         isPushed
             ? bytesPending + size <= settings.creditBytes
             : bytesPending + size <= 2 * settings.creditBytes + UInt64(FormatLimits.deltaBytesMax)
     }
 
-    /// Notes that so many bytes of the peer's deltas are being stored.
+    /// Notes that `byteCount` bytes of the peer's deltas are being stored.
     mutating func beginStoring(byteCount: UInt64) { bytesPending += byteCount }
 
-    /// Notes that they are stored, or refused.
+    /// Notes that a batch of `byteCount` bytes is stored or refused.
     mutating func endStoring(byteCount: UInt64) {
         assert(byteCount <= bytesPending)
         bytesPending -= min(bytesPending, byteCount)
@@ -205,12 +205,12 @@ struct Fetching {
 
     // MARK: - Backing off
 
-    /// True while a log is not asked of the peer.
+    /// True while this node does not ask the peer for a log.
     func isBackingOff(_ log: LogID) -> Bool { backingOff[log] != nil }
 
-    /// Does not ask the peer for a log until then.
+    /// Stops asking the peer for a log until the given moment.
     ///
-    /// - Returns: When the back-offs are to be looked at, where that was not set yet.
+    /// - Returns: The moment of the next check of back-offs, if none was set.
     mutating func backOff(_ log: LogID, until: Instant, now: Instant, settings: EngineSettings) -> Instant? {
         backingOff[log] = until
         guard backOffCheckAt == nil else { return nil }
@@ -219,7 +219,7 @@ struct Fetching {
         return check
     }
 
-    /// Ends the back-offs whose time is over, where they are due.
+    /// Ends the back-offs whose time is over, if a check is due.
     ///
     /// - Returns: Their logs.
     mutating func endBackOffs(now: Instant, settings: EngineSettings) -> [LogID] {
@@ -233,14 +233,14 @@ struct Fetching {
     /// Ends the back-off of one log.
     mutating func endBackOff(_ log: LogID) { backingOff[log] = nil }
 
-    /// Notes a refused delta for which the peer is to blame.
+    /// Notes a refused delta that is the peer's own fault.
     mutating func noteFault() { faults += 1 }
 
     // MARK: - Invariants
 
-    /// The first invariant that does not hold, in words; nil where all hold.
+    /// A message about the first violated invariant; nil if all hold.
     ///
-    /// - Parameter storing: Bytes of the peer's batches that are being stored: those that it was asked for, and all.
+    /// - Parameter storing: The bytes of the peer's batches that are being stored: the requested ones, and all.
     func violation(storing: (asked: UInt64, all: UInt64), settings: EngineSettings) -> String? {
         let orders = Set(wants.values.map(\.order))
         if orders.count != wants.count { return "two wants of a peer have one number" }
@@ -266,25 +266,25 @@ struct Fetching {
     }
 }
 
-/// A range of a log that was asked for.
+/// A requested range of a log.
 struct Want {
     /// The lowest sequence that has not come.
     fileprivate(set) var from: UInt64
     let to: UInt64
-    /// True where the broadcast asks for what it did not bring.
+    /// True if the broadcast missed the range.
     let isGraft: Bool
     let begunAt: Instant
-    /// True once something of it has come.
+    /// True once a part of it has come.
     fileprivate(set) var hasMoved = false
-    /// When something of it last came, or it was asked for.
+    /// When a part of it last came, or when it was requested.
     fileprivate(set) var movedAt: Instant
-    /// True while nothing of it has come for so long that somebody else may be asked too.
+    /// True once nothing has come of it for so long that another peer may be asked too.
     fileprivate(set) var isLate = false
-    /// When something must have come.
+    /// When the next part must have come.
     fileprivate(set) var deadline: Instant
-    /// How long each further step may take.
+    /// The time allowed for each further part.
     let patience: Milliseconds
-    /// The number of the want on its link. Peers serve in the order in which they were asked: progress of a want puts off
-    /// the deadlines of the wants after it.
+    /// The number of the want on its link. Peers serve requests in order, so progress of a want extends the deadlines
+    /// of the wants after it.
     let order: UInt64
 }

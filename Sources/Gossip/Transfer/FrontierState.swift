@@ -1,29 +1,31 @@
 import Catalog
 import DeltaLog
 
-/// This node's own frontier: what is on disk, what is on its way there, and what of it is advertised to peers.
+/// This node's own frontier: the deltas on disk, those on their way there, and the part that is advertised to peers.
 ///
-/// The invariants, which ``violation(forks:)`` checks: what is advertised is on disk, and what is in flight is beyond it.
+/// The invariants, which ``violation`` checks: the advertised part is on disk, and heads in flight are beyond
+/// the disk.
 struct FrontierState {
-    /// What is on disk.
+    /// The heads on disk.
     private(set) var durable: Frontier
     /// Heads on their way to the disk, beyond ``durable``.
     private(set) var inFlight: [LogID: Head] = [:]
-    /// What peers are told: of ``durable`` the logs of enrolled nodes, forked ones up to before the fork.
+    /// The heads announced to peers: the logs of ``durable`` with enrolled authors, and forked logs only up to the
+    /// fork.
     private(set) var advertised: FrontierTree
     /// The fingerprint of ``advertised``.
     private(set) var fingerprint: Hash256 = .zero
-    /// What storing has made of the directory.
+    /// The directory after storing.
     var summary: StoredSummary
     /// The last delta before the fork of logs that are held beyond it, as read from the disk.
     private var cutHeads: [LogID: Head] = [:]
     /// The forks whose heads are being read.
     private var cutReads: [LogID: UInt64] = [:]
-    /// Forked logs of which it is to be seen whether they are held beyond the fork.
+    /// Forked logs for which it is still unknown whether they are held beyond the fork.
     private var uncut: Set<LogID>
     /// The logs of ``durable`` by author.
     private var incarnations: [NodeKey: [UInt64]] = [:]
-    /// Deltas held, of all logs together.
+    /// The number of deltas held, over all logs.
     private(set) var heldDeltas: UInt64 = 0
 
     /// Nothing is advertised before ``advertiseAll(by:hasher:)``.
@@ -57,8 +59,8 @@ struct FrontierState {
 
     /// Notes that a delta is on disk.
     ///
-    /// - Parameter isOwn: Whether this node wrote it: then nothing of its log is on its way.
-    /// - Returns: False where as much was on disk before. Answers may overtake each other.
+    /// - Parameter isOwn: True if this node wrote it: no part of its log is then in flight.
+    /// - Returns: False if as much was on disk before. Answers may overtake each other.
     mutating func stored(_ delta: VerifiedDelta, isOwn: Bool, isForked: Bool) -> Bool {
         let log = delta.log
         let before = durable[log]
@@ -72,9 +74,9 @@ struct FrontierState {
         return true
     }
 
-    /// Notes that a delta of a log was not stored: what is on its way there is derived again.
+    /// Notes that a delta of a log was not stored: the head in flight is derived again.
     ///
-    /// - Parameter head: The head after what is being stored.
+    /// - Parameter head: The head after the batches that are being stored.
     mutating func resetInFlight(_ log: LogID, to head: Head?) { inFlight[log] = head == durable[log] ? nil : head }
 
     // MARK: - Advertising
@@ -85,8 +87,7 @@ struct FrontierState {
         return cutHeads[log].flatMap { $0.sequence == limit ? $0 : nil }
     }
 
-    /// Advertises what is on disk. Linear in the number of logs, and their logarithm.
-    ///
+    /// Advertises everything on disk. Linear in the number of logs, times the logarithm of that number.
     mutating func advertiseAll(by membership: Membership, hasher: any CatalogHasher) {
         for log in durable.heads.keys.sorted() {
             if let head = advertisable(log, limit: membership.limit(of: log)) {
@@ -96,17 +97,17 @@ struct FrontierState {
         refreshFingerprint(hasher)
     }
 
-    /// A log of which something else is advertised than before.
+    /// A log whose advertised head has changed.
     struct Change {
         let log: LogID
         let before: Head?
         let after: Head?
     }
 
-    /// Advertises what is new on disk.
+    /// Advertises new durable deltas.
     ///
     /// - Parameter logs: Ascending, each once.
-    /// - Complexity: A logarithm for each log.
+    /// - Complexity: Logarithmic for each log.
     mutating func advertise(_ logs: [LogID], by membership: Membership, hasher: any CatalogHasher) -> [Change] {
         var changes: [Change] = []
         for log in logs {
@@ -129,7 +130,7 @@ struct FrontierState {
     /// Notes that a fork of a log was proven, or a lower one.
     mutating func noteFork(_ log: LogID) { uncut.insert(log) }
 
-    /// The headers to be read at the forks of logs that are held beyond them: a header names the head before it.
+    /// The headers to read at the forks of logs that are held beyond them: such a header names the head before it.
     mutating func takeCuts(forks: [LogID: UInt64]) -> [LogRange] {
         guard !uncut.isEmpty else { return [] }
         defer { uncut.removeAll() }
@@ -145,7 +146,7 @@ struct FrontierState {
     /// Notes the head before a fork.
     mutating func cut(_ log: LogID, at head: Head) { cutHeads[log] = head }
 
-    /// The first invariant that does not hold, in words; nil where all hold.
+    /// A message about the first violated invariant; nil if all hold.
     ///
     /// - Complexity: Linear in the logs.
     var violation: String? {

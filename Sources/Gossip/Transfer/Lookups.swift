@@ -1,9 +1,9 @@
 import Catalog
 import Governance
 
-/// Questions of peers that wait to be looked up, and those that are being looked up.
+/// Questions of peers that wait for a lookup, and those that are being looked up.
 ///
-/// One question of an organization at a time is looked up, and few in all, so that readers of this node's own are never
+/// One question of an organization is looked up at a time, and few in all, so that this node's own readers are never
 /// short of the disk.
 struct Lookups {
     private(set) var waiting: [(link: LinkID, action: EngineAction)] = []
@@ -12,13 +12,13 @@ struct Lookups {
 
     mutating func add(_ action: EngineAction, for link: LinkID) { waiting.append((link, action)) }
 
-    /// A question of a link was looked up.
+    /// Notes that a question of a link was looked up.
     mutating func done(_ link: LinkID) { running[link] = nil }
 
-    /// A link has ended: nobody waits for its answers.
+    /// Forgets a link that has ended: nobody waits for its answers.
     mutating func forget(_ link: LinkID) { waiting.removeAll { $0.link == link } }
 
-    /// Takes out the questions that are to be looked up now, in their order. Questions of links that have ended are dropped.
+    /// Removes and returns the questions to look up now, in their order. Questions of ended links are dropped.
     mutating func start(_ settings: EngineSettings, links: LinkTable, roster: Roster) -> [EngineAction] {
         var started: [EngineAction] = []
         var index = 0
@@ -39,6 +39,6 @@ struct Lookups {
         return started
     }
 
-    /// How many questions of a link wait or are being looked up.
+    /// The number of questions of a link that wait or are being looked up.
     func count(of link: LinkID) -> Int { waiting.count { $0.link == link } + (running[link] == nil ? 0 : 1) }
 }

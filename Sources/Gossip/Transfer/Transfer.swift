@@ -1,40 +1,39 @@
 package import Catalog
 package import DeltaLog
 
-/// What this node fetches and stores, over all peers: which logs are to be planned, which deltas are being stored, which
-/// organizations' deltas are not taken at present, and what could not be taken. The part of one peer is in its
-/// ``Fetching`` and ``Serving``.
+/// The state of fetching and storing over all peers: logs to be planned, batches that are being stored, organizations
+/// that rest, and deltas that could not be taken. ``Fetching`` and ``Serving`` have the state of one peer.
 ///
 /// The invariants, which ``violation(settings:)`` checks: ``storingBytes`` is the sum of the batches that are being
-/// stored, no batch is empty, and every rest has a moment at which it is looked at.
+/// stored, no batch is empty, and every rest has a moment at which it is checked.
 struct Transfer {
-    /// Logs for which it is to be planned whom they are asked of, before the step ends.
+    /// Logs to be planned before the step ends: a peer is to be chosen for each.
     private(set) var unplanned: Set<LogID> = []
-    /// Deltas handed over to be stored, by token, with where they came from.
+    /// Batches that are being stored, by token, with their sources.
     private(set) var storing: [UInt64: StoringBatch] = [:]
     private var nextToken: UInt64 = 1
     /// Bytes of deltas that are being stored.
     private(set) var storingBytes: UInt64 = 0
-    /// Organizations whose deltas cost more to store than they may: until when no more of theirs are taken, and their logs
-    /// that are to be planned then.
+    /// Organizations whose deltas exceeded their account for storing: the moment until which no more are taken, and the
+    /// logs to be planned then.
     private var resting: [OrganizationID: (until: Instant, logs: Set<LogID>)] = [:]
-    /// When the rests are looked at.
+    /// When the rests are checked.
     private(set) var restingUntil: Instant?
-    /// Deltas that could not be taken, with the reason, as they are shown to people.
+    /// Deltas that could not be taken, with the reason for people.
     private(set) var parked: [LogID: ParkedDelta] = [:]
-    /// Questions of peers that are looked up on the disk.
+    /// Questions of peers to be looked up on the disk.
     var lookups = Lookups()
-    /// Links that wait to be served, since others of their organization are.
+    /// Links that wait to be served, since other links of their organization are being served.
     private(set) var waitingReads: [LinkID] = []
 
     // MARK: - Planning
 
-    /// Marks a log: what can be asked for of it has changed.
+    /// Marks a log whose situation has changed.
     mutating func replan(_ log: LogID) { unplanned.insert(log) }
 
     mutating func replan(_ logs: some Sequence<LogID>) { unplanned.formUnion(logs) }
 
-    /// The logs that are to be planned, ascending. None is marked from then on.
+    /// Removes and returns the marked logs, ascending.
     mutating func takeUnplanned() -> [LogID] {
         guard !unplanned.isEmpty else { return [] }
         let logs = unplanned.count == 1 ? Array(unplanned) : unplanned.sorted()
@@ -44,7 +43,7 @@ struct Transfer {
 
     // MARK: - Storing
 
-    /// Notes that a batch is handed over to be stored.
+    /// Notes that a batch is being stored.
     ///
     /// - Returns: Its token.
     mutating func begin(_ batch: StoringBatch) -> UInt64 {
@@ -56,7 +55,7 @@ struct Transfer {
         return token
     }
 
-    /// Notes that a batch is stored; nil where there is none of that token.
+    /// Notes that a batch is stored; nil if there is none with that token.
     mutating func end(_ token: UInt64) -> StoringBatch? {
         guard let batch = storing.removeValue(forKey: token) else { return nil }
         assert(batch.byteCount <= storingBytes)
@@ -64,14 +63,14 @@ struct Transfer {
         return batch
     }
 
-    /// True if pushed deltas of so many bytes may be stored beside the others.
+    /// True if pushed deltas of `size` bytes may be stored beside the others.
     func hasRoom(forPushed size: UInt64, settings: EngineSettings) -> Bool {
         storingBytes + size <= settings.storingBytesMax
     }
 
-    /// The head of a log after the batches that are being stored, of which some may not continue it.
+    /// The head of a log after the batches that are being stored. Batches that do not continue the log are skipped.
     ///
-    /// - Parameter durable: What is on disk.
+    /// - Parameter durable: The head on disk.
     func head(of log: LogID, after durable: Head?) -> Head? {
         var head = durable
         for token in storing.keys.sorted() {
@@ -84,7 +83,7 @@ struct Transfer {
         return head
     }
 
-    /// Bytes of the batches of one link that are being stored: those that it was asked for, and all.
+    /// The bytes of one link's batches that are being stored: the requested ones, and all.
     func storing(of link: LinkID) -> (asked: UInt64, all: UInt64) {
         var sizes: (asked: UInt64, all: UInt64) = (0, 0)
         for batch in storing.values where batch.link == link {
@@ -96,9 +95,9 @@ struct Transfer {
 
     // MARK: - Resting
 
-    /// Takes no more of an organization's deltas until then.
+    /// Takes no more of an organization's deltas until the given moment.
     ///
-    /// - Returns: True where that is new.
+    /// - Returns: True if the organization was not resting before.
     mutating func rest(_ organization: OrganizationID, until: Instant) -> Bool {
         let logs = resting[organization]?.logs
         resting[organization] = (until, logs ?? [])
@@ -106,10 +105,10 @@ struct Transfer {
         return logs == nil
     }
 
-    /// True while nobody rests: the common case.
+    /// True while no organization rests, which is the common case.
     var isNobodyResting: Bool { resting.isEmpty }
 
-    /// True while nothing more is taken of a log's organization. The log is planned again afterwards.
+    /// True while nothing more is taken of a log's organization. The log is then planned again afterwards.
     mutating func isResting(_ log: LogID, of organization: OrganizationID, now: Instant, settings: EngineSettings)
         -> Bool
     {
@@ -118,7 +117,7 @@ struct Transfer {
         return true
     }
 
-    /// Has the logs of organizations planned whose rest is over.
+    /// Ends the rests whose time is over, and has the logs of these organizations planned.
     mutating func endRests(now: Instant) {
         guard let due = restingUntil, due <= now else { return }
         for (organization, rest) in resting where rest.until <= now {
@@ -130,32 +129,32 @@ struct Transfer {
 
     // MARK: - Parking
 
-    /// Notes a delta that could not be taken, where there is room for it.
+    /// Notes a delta that could not be taken, if there is room for it.
     mutating func park(_ log: LogID, _ delta: ParkedDelta, settings: EngineSettings) {
         if parked[log] != nil || parked.count < settings.parkedMax { parked[log] = delta }
     }
 
-    /// A delta of a log was taken.
+    /// Notes that a delta of a log was taken.
     mutating func unpark(_ log: LogID) { parked[log] = nil }
 
-    /// Forgets deltas that were refused since their author was unknown: it may be known now.
+    /// Forgets deltas that were refused since their author was unknown: the author may be known now.
     mutating func unparkUnknownAuthors() { parked = parked.filter { $0.value.refusal != .unknownAuthor } }
 
     // MARK: - Waiting reads
 
-    /// Has a link wait to be served.
+    /// Adds a link to those that wait to be served.
     mutating func waitToRead(_ link: LinkID) {
         if !waitingReads.contains(link) { waitingReads.append(link) }
     }
 
-    /// The links that wait to be served. None waits from then on.
+    /// Removes and returns the links that wait to be served.
     mutating func takeWaitingReads() -> [LinkID] {
         guard !waitingReads.isEmpty else { return [] }
         defer { waitingReads = [] }
         return waitingReads
     }
 
-    /// A link has ended.
+    /// Forgets a link that has ended.
     mutating func forget(_ link: LinkID) {
         waitingReads.removeAll { $0 == link }
         lookups.forget(link)
@@ -163,7 +162,7 @@ struct Transfer {
 
     // MARK: - Invariants
 
-    /// The first invariant that does not hold, in words; nil where all hold.
+    /// A message about the first violated invariant; nil if all hold.
     func violation(settings: EngineSettings) -> String? {
         let sum = storing.values.reduce(0) { $0 + $1.byteCount }
         if sum != storingBytes { return "\(storingBytes) bytes being stored, and \(sum) in the batches" }
@@ -176,13 +175,13 @@ struct Transfer {
     }
 }
 
-/// Deltas handed over to be stored, at least one.
+/// Deltas that are being stored, at least one.
 struct StoringBatch: Sendable {
     let link: LinkID
     let deltas: [VerifiedDelta]
-    /// True where they came by a push, else they were asked for.
+    /// True if they came by a push; false if they were requested.
     let isPushed: Bool
-    /// Links passed since the author; nil where the broadcast did not bring them.
+    /// The links passed since the author; nil if the broadcast did not bring them.
     let hops: UInt32?
     /// The bytes of the deltas.
     let byteCount: UInt64
@@ -196,7 +195,7 @@ struct StoringBatch: Sendable {
     }
 }
 
-/// A delta that could not be taken, and is not asked for again for a while.
+/// A delta that could not be taken; this node does not ask for it again for a while.
 package struct ParkedDelta: Hashable, Sendable {
     package let sequence: UInt64
     package let refusal: DeltaRefusal

@@ -60,7 +60,7 @@ final class Maintenance: Sendable {
                 if try replica.maintainNow(ifIdleFor: Self.idlePause) { return optimize() }
             } catch let error as StoreError where !error.isFatal {
                 // Nobody has asked for it, so a full disk does not stop the node; the next round tries again.
-                logger.debug("not tidied", metadata: ["reason": "\(error.message)"])
+                logger.debug("not optimized", metadata: ["reason": "\(error.message)"])
             } catch {
                 stop.fail(error)
             }

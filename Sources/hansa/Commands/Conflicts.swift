@@ -9,9 +9,9 @@ struct Conflicts: AsyncParsableCommand {
     @Argument(help: .record) var id: String?
     @OptionGroup var shared: SharedOptions
 
-    /// Values of one field that are listed at most.
+    /// The most values that are listed of one field.
     private static let valuesMax = 20
-    /// Fields with conflicts that are listed at most, of all records.
+    /// The most fields with conflicts that are listed, over all records.
     private static let fieldsMax = 1_000
 
     func run() async throws {

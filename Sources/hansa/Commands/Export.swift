@@ -19,7 +19,7 @@ struct Export: AsyncParsableCommand {
     enum Format: String, CaseIterable, ExpressibleByArgument {
         case csv, jsonl
 
-        /// The same, as the node is asked for it.
+        /// The format in the request to the node.
         var asked: ExportCommand.Format { self == .csv ? .csv : .jsonl }
     }
 
@@ -59,10 +59,10 @@ struct Export: AsyncParsableCommand {
         }
     }
 
-    /// Writes the export, and gives the number of its records.
+    /// Writes the export, and returns the number of its records.
     private func write(to target: ExportTarget) async throws -> Int {
         let command = ExportCommand(kind: kind, owner: owner, format: format.asked, isForSpreadsheet: excel)
-        // On a terminal the records themselves show how far it has come.
+        // On a terminal the records themselves show the progress.
         let showsProgress = !shared.json && target.isFile
         let count = Mutex<Int?>(nil)
         defer { Console.endProgress() }
@@ -80,7 +80,7 @@ struct Export: AsyncParsableCommand {
     }
 }
 
-/// Where an export goes: standard output, a pipe or device, or a file that appears only once it is whole.
+/// The target of an export: standard output, a pipe or device, or a file that appears only once it is whole.
 ///
 /// `@unchecked Sendable`: one call at a time writes to the file.
 private enum ExportTarget: @unchecked Sendable {
@@ -95,7 +95,7 @@ private enum ExportTarget: @unchecked Sendable {
         let expanded = NSString(string: path).expandingTildeInPath
         var status = stat()
         if stat(expanded, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) {
-            // A file in its place would be one for all who use /dev/null.
+            // A new file must not replace a device: it would affect every user of /dev/null.
             let opened = open(expanded, O_WRONLY | O_CLOEXEC | O_NOCTTY)
             guard opened >= 0 else {
                 throw Failure(system: "cannot write \(path)")
@@ -106,10 +106,10 @@ private enum ExportTarget: @unchecked Sendable {
         }
     }
 
-    /// True for a file that is made.
+    /// True for a regular file.
     var isFile: Bool { if case .file = self { true } else { false } }
 
-    /// What is there until the file is in its place.
+    /// The temporary file until the export is whole; nil for a stream.
     var temporaryPath: String? { if case .file(let file) = self { file.temporaryPath } else { nil } }
 
     func write(_ text: String) throws {

@@ -20,7 +20,7 @@ struct Get: AsyncParsableCommand {
 }
 
 extension ArgumentHelp {
-    /// How a record is named.
+    /// The help about the names of records.
     static var record: ArgumentHelp {
         ArgumentHelp("The beginning of the record's id, or owner/kind/own id.", valueName: "id")
     }

@@ -59,7 +59,7 @@ struct Import: AsyncParsableCommand {
             format: format,
             encoding: encoding
         )
-        // Opening a pipe may take until somebody writes to it.
+        // Opening a pipe may block until a writer opens it.
         interruption.onFirst { Self.quit(interruption) }
         let input = try ImportInput.open(file, called: name)
         let answer = try await interruption.cancelling { [shared] onSent in
@@ -80,7 +80,7 @@ struct Import: AsyncParsableCommand {
         if dryRun, answer.created + answer.updated > 0 { throw Stop(.differs) }
     }
 
-    /// Ends the process before anything was written.
+    /// Ends the process before anything is written.
     private static func quit(_ interruption: Interruption) {
         Console.endProgress()
         Console.printError("hansa: interrupted, nothing was written")
@@ -96,7 +96,7 @@ struct Import: AsyncParsableCommand {
         let folder = shared.folder
         let file = Mutex(input)
         return try await CommandSession.with(folder) {
-            // Read twice where no node takes it: so a stream is copied first, before the folder is locked.
+            // If no node takes the stream, it is read twice. So it is copied first, before the folder is locked.
             guard input.byteCount == nil else { return }
             try NodeFolder.requireNode(folder)
             let spool = try SpoolFile(in: folder, name: input.name)
@@ -108,7 +108,7 @@ struct Import: AsyncParsableCommand {
         }
     }
 
-    /// Lines that tell what an interrupted import came to.
+    /// Lines about the result of an interrupted import.
     private func interrupted(_ answer: ImportCommand.Output) -> [ShownText] {
         guard !answer.dryRun, answer.import != nil else { return ["hansa: interrupted, nothing was written"] }
         return [
@@ -122,7 +122,7 @@ struct Import: AsyncParsableCommand {
         return "\(created) created, \(updated) updated, \(Words.grouped(answer.unchanged)) unchanged"
     }
 
-    /// How the file was read, and what of it was passed over.
+    /// The way in which the file was read, and the parts that were skipped.
     private func reading(_ answer: ImportCommand.Output) -> ShownText {
         let by: ShownText =
             switch answer.encodingBy {

@@ -2,11 +2,11 @@ import Foundation
 import Glibc
 import Replica
 
-/// The file that an import reads: one that is named, or the bytes that come on a pipe.
+/// The input of an import: a named file, or the bytes of a pipe.
 enum ImportInput {
     /// Opens a file, a pipe or standard input.
     ///
-    /// - Parameter name: How messages call it.
+    /// - Parameter name: The input's name in messages.
     /// - Throws: ``Failure`` with ``Reason/fileUnreadable``, also for a device, which may have no end.
     static func open(_ file: String, called name: String) throws -> ReadableFile {
         guard file != "-" else {
@@ -21,7 +21,7 @@ enum ImportInput {
             return try ReadableFile(path: path, name: name)
         }
         try requirePipe(mode, name)
-        // Here, where the user waits: opening a pipe may take until somebody writes to it.
+        // A pipe may block until a writer opens it, so it is opened here, while the user waits.
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(name) }
         return ReadableFile(owning: descriptor, name: name)

@@ -1,6 +1,6 @@
 import Replica
 
-/// Tells what `init` or `join` made, and what comes next.
+/// The report of `init` or `join`: what was created, and the next steps.
 struct MadeReport: Encodable {
     let alliance: Named
     let organization: Named
@@ -29,9 +29,9 @@ struct MadeReport: Encodable {
     }
 
     /// - Parameters:
-    ///   - headline: What was done.
-    ///   - hint: What must stand behind `hansa` for this folder.
-    ///   - hasPassphrase: True if the organization's key was made with one.
+    ///   - headline: A line about the result.
+    ///   - hint: The options that follow `hansa` for this folder.
+    ///   - hasPassphrase: True if the organization's key was made with a passphrase.
     func text(_ headline: ShownText, hint: String, hasPassphrase: Bool) -> ShownText {
         var lines: [ShownText] = [
             headline.styled(.bold), "",

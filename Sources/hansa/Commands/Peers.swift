@@ -44,7 +44,7 @@ struct Peers: AsyncParsableCommand {
         return ([table.text()] + (lines.isEmpty ? [] : [""] + lines)).joined(separator: "\n")
     }
 
-    /// What is to be said of one peer beside its row.
+    /// The lines about one peer below its row.
     private func describe(_ peer: PeersCommand.Peer) -> [ShownText] {
         let who: ShownText = "\(peer.organization) (node \(Words.short(peer.id)))"
         var lines: [ShownText] = []

@@ -1,19 +1,19 @@
 package import Commands
 import Foundation
 
-/// A record for people.
+/// The text of a record for people.
 package enum RecordText {
-    /// Columns of fields' names that values stand beside; a longer name has its value on the next line.
+    /// The most columns of a field's name with its value beside it; the value of a longer name is on the next line.
     private static let nameWidthMax = 32
-    /// Fields that are shown at most.
+    /// The most fields that are shown.
     private static let fieldsMax = 200
-    /// Columns and lines of one value that are shown at most.
+    /// The most columns and lines that are shown of one value.
     private static let valueColumnsMax = 2_000
     private static let valueLinesMax = 40
-    /// Names of fields in conflict that are listed at most.
+    /// The most names of fields with conflicts that are listed.
     private static let conflictsMax = 20
 
-    /// A record's name in the reader's language: that of the environment, or of the words that were searched for.
+    /// A record's name in the reader's language: that of the environment, or of the search words.
     static func name(of record: RecordAnswer, asked: String = "") -> String {
         let environment = ProcessInfo.processInfo.environment
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
@@ -24,8 +24,8 @@ package enum RecordText {
         return record.name
     }
 
-    /// The record's name, what is known of it, and its fields: what authors write decides no line's length, and what is
-    /// left out is said.
+    /// The record's name, its metadata and its fields. Authors' texts do not decide the length of a line, and omissions
+    /// are mentioned.
     package static func describe(_ record: RecordAnswer) -> ShownText {
         var lines = [("\(name(of: record))" as ShownText).styled(.bold)]
         var facts: [ShownText] = ["\(record.kind ?? "record") of \(record.owner)"]
@@ -64,7 +64,7 @@ package enum RecordText {
         return lines.joined(separator: "\n")
     }
 
-    /// A value beside its name, wrapped under itself on a terminal; and whether it is the whole value.
+    /// A value beside its name, with wrapped lines below it on a terminal; and whether it is the whole value.
     private static func field(_ name: ShownText, _ value: String, column: Int) -> ([ShownText], isWhole: Bool) {
         let width = Console.width.map { max(20, $0 - column - 2) } ?? Int.max
         let (lines, isWhole) = DisplayText.wrapped(value, to: width, columns: valueColumnsMax, lines: valueLinesMax)
@@ -78,7 +78,7 @@ package enum RecordText {
         return (shown, isWhole)
     }
 
-    /// What writing gave, in a line.
+    /// The result of a write, in one line.
     static func describe(_ written: WrittenAnswer) -> ShownText {
         "\(written.action): \(written.name) (\(Words.short(written.id)))"
     }

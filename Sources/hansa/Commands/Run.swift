@@ -13,7 +13,7 @@ struct Run: AsyncParsableCommand {
     private var logLevel = LogLevel.info
     @OptionGroup var shared: SharedOptions
 
-    /// Seconds between two looks for lines that were held back and are to be counted now.
+    /// Seconds between two checks for suppressed log lines whose count is due.
     private static let countingSeconds = 5.0
 
     func run() async throws {
@@ -33,7 +33,7 @@ struct Run: AsyncParsableCommand {
     }
 }
 
-/// The levels of the log that an operator may choose.
+/// The log levels that an operator may choose.
 private enum LogLevel: String, CaseIterable, ExpressibleByArgument {
     case trace, debug, info, warning, error
 

@@ -20,7 +20,7 @@ struct Settle: AsyncParsableCommand {
     var value: [String]
     @OptionGroup var shared: SharedOptions
 
-    /// What stands in the value's place, without the `--` that may introduce it.
+    /// The arguments of the value, without the `--` that may come first.
     private var values: ArraySlice<String> { value.first == "--" ? value.dropFirst() : value[...] }
 
     func validate() throws {

@@ -1,15 +1,15 @@
 import Commands
 import PeerService
 
-/// The status for people: the verdict first, then who, then what needs attention.
+/// The status for people: first the verdict, then the members, then the problems.
 struct StatusText {
     private let status: StatusCommand.Output
 
-    /// Seconds from which on a clock's skew is worth a line.
+    /// The clock skew in seconds from which a line is shown.
     private static let skewSeconds = 300.0
-    /// Lines of one sort that are shown at most.
+    /// The most lines shown of one kind.
     private static let linesMax = 10
-    /// Columns to which what is wrong is padded at most.
+    /// The most columns to which problems are padded.
     private static let problemWidthMax = 72
 
     init(_ status: StatusCommand.Output) {
@@ -76,7 +76,7 @@ struct StatusText {
 
     private func amount(_ deltas: UInt64?) -> String { deltas.map { Words.grouped($0) } ?? "?" }
 
-    /// What is wrong, and the command that tells more of it.
+    /// A problem, and the command that explains it.
     private typealias Problem = (what: ShownText, command: ShownText)
 
     private var problems: [ShownText] {
@@ -138,7 +138,7 @@ struct StatusText {
                         )
                     )
                 }
-                // Where this node's clock is the one that is wrong, that is said once.
+                // If this node's own clock is wrong, that is said only once.
                 guard status.ownClock == nil, let ahead = node.clockAheadSeconds, abs(ahead) > Self.skewSeconds
                 else { continue }
                 let direction = ahead > 0 ? "ahead" : "behind"

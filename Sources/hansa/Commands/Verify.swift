@@ -42,7 +42,7 @@ struct Verify: AsyncParsableCommand {
         if answer.findingCount > answer.findings.count {
             lines.append("  and \(answer.findingCount - answer.findings.count) more")
         }
-        lines.append("if only derived rows or an unfinished rebuild are named, 'hansa verify --rebuild' mends them")
+        lines.append("if only derived rows or an unfinished rebuild are named, 'hansa verify --rebuild' repairs them")
         return (lines + rebuilding + [digest]).joined(separator: "\n")
     }
 }

@@ -10,7 +10,7 @@ struct Why: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("Only this field, as in name/zh.", valueName: "field")) var field: String?
     @OptionGroup var shared: SharedOptions
 
-    /// Fields, and writes of one field, that are listed at most.
+    /// The most fields that are listed, and the most writes of one field.
     private static let fieldsMax = 200
     private static let entriesMax = 50
 

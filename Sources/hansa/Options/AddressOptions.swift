@@ -1,7 +1,7 @@
 import ArgumentParser
 import Replica
 
-/// Where a node listens and is dialled.
+/// The addresses at which a node listens and is dialled.
 struct AddressOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(

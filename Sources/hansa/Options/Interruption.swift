@@ -3,9 +3,9 @@ import Glibc
 import Replica
 import Synchronization
 
-/// Ctrl-C and its like (SIGINT, SIGTERM, SIGHUP), for a command that has something to finish or to remove first.
+/// Ctrl-C and similar signals (SIGINT, SIGTERM, SIGHUP), for a command that must finish or remove something first.
 ///
-/// The first signal does what the command says; a second one ends the process at once.
+/// The first signal runs the action that the command has set; a second one ends the process at once.
 final class Interruption: Sendable {
     private struct State {
         var signal: Int32?
@@ -15,7 +15,7 @@ final class Interruption: Sendable {
     private let state = Mutex(State())
     private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
 
-    /// From now on the signals no longer end the process by themselves.
+    /// Takes over the signals: they no longer end the process by themselves.
     init() {
         let signals = [SIGINT, SIGTERM, SIGHUP]
         for number in signals { signal(number, SIG_IGN) }
@@ -36,7 +36,8 @@ final class Interruption: Sendable {
         action()
     }
 
-    /// Sets what the first signal does; nil to end the process. If it has come already, it is done now.
+    /// Sets the action of the first signal; nil to end the process. If the signal has already come, the action runs
+    /// now.
     func onFirst(_ action: (@Sendable () -> Void)?) {
         let isLate = state.withLock { state in
             state.action = action
@@ -45,20 +46,20 @@ final class Interruption: Sendable {
         if isLate { action?() }
     }
 
-    /// The exit code of a process that a signal has ended; nil where none has come.
+    /// The exit code of a process that a signal has ended; nil if none has come.
     var exitCode: Int32? { state.withLock { $0.signal }.map { 128 + $0 } }
 
     /// Runs a body in a task that the first signal cancels, and waits for its end.
     ///
     /// - Parameters:
-    ///   - body: Calls what it is given when it begins what must be finished in order.
-    ///   - before: What a signal does until then.
+    ///   - body: Calls its argument when it begins work that must end in order.
+    ///   - before: The action of a signal until then.
     func cancelling<Result: Sendable>(
         _ body: @escaping @Sendable (_ begins: @escaping @Sendable () -> Void) async throws -> Result,
         before: @escaping @Sendable () -> Void
     ) async throws -> Result {
         let hasBegun = CancellationFlag()
-        // Its end is awaited here.
+        // The task's end is awaited below.
         let work = Task { try await body { hasBegun.set() } }
         onFirst { if hasBegun.isSet { work.cancel() } else { before() } }
         defer { onFirst(nil) }

@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 import Replica
 
-/// Where the passphrase of the organization's key comes from. Never from the command line, where others see it.
+/// The source of the passphrase of the organization's key. It is never the command line, which others can see.
 struct PassphraseOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -22,9 +22,9 @@ struct PassphraseOptions: ParsableArguments {
         }
     }
 
-    /// How a new key shall be protected; asks twice on a terminal.
+    /// The protection of a new key; asks twice on a terminal.
     ///
-    /// - Throws: ``Failure`` with ``Reason/noPassphrase`` at once where there is nothing to take it from.
+    /// - Throws: ``Failure`` with ``Reason/noPassphrase`` at once if there is no source for it.
     func protection() throws -> KeyProtection {
         guard let passphrase = try given() else {
             if noPassphrase {
@@ -43,9 +43,9 @@ struct PassphraseOptions: ParsableArguments {
         return .passphrase(passphrase)
     }
 
-    /// The passphrase of a key that is there; nil for none.
+    /// The passphrase of an existing key; nil for none.
     ///
-    /// - Throws: As ``protection()``.
+    /// - Throws: Like ``protection()``.
     func passphrase() throws -> [UInt8]? {
         if let passphrase = try given() { return passphrase }
         if noPassphrase { return nil }
@@ -85,7 +85,7 @@ struct PassphraseOptions: ParsableArguments {
         }
     }
 
-    /// Asks on the terminal, without showing what is typed.
+    /// Asks on the terminal, without an echo of the typed text.
     private func ask(_ question: ShownText) throws -> [UInt8] {
         Console.ask(question)
         let answer = try withoutEcho { readLine(strippingNewline: true) }
@@ -94,7 +94,7 @@ struct PassphraseOptions: ParsableArguments {
         return try checked(Array(answer.utf8), from: "your answer")
     }
 
-    /// Runs a body while the terminal shows nothing of what is typed; Ctrl-C leaves it as it was.
+    /// Runs a body while the terminal does not echo typed text; Ctrl-C restores the terminal.
     private func withoutEcho<Result>(_ body: () throws -> Result) throws -> Result {
         var before = termios()
         guard tcgetattr(STDIN_FILENO, &before) == 0 else { return try body() }

@@ -5,7 +5,7 @@ import Foundation
 import Replica
 import Synchronization
 
-/// What every command takes.
+/// The options of every command.
 struct SharedOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -27,19 +27,19 @@ struct SharedOptions: ParsableArguments {
         ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// What must stand behind `hansa` in another command for the same folder.
+    /// The options that follow `hansa` in another command for the same folder.
     var hint: String { data.map { " --data \(Words.quoted($0))" } ?? "" }
 
-    /// Runs one command in the folder's node, or on the folder.
+    /// Runs one command in the folder's node, or directly on the folder.
     func ask<C: Command>(_ command: C) async throws -> C.Output {
         try await CommandSession.with(folder) { try await $0.run(command) }
     }
 
-    /// Runs one command that tells its progress, and shows that on a terminal.
+    /// Runs one command that reports its progress, and shows the progress on a terminal.
     ///
     /// - Parameters:
-    ///   - file: What goes with the command.
-    ///   - onSent: Called before the last of the request is sent.
+    ///   - file: The command's file.
+    ///   - onSent: Called before the last part of the request is sent.
     func answer<C: StreamingCommand, Answer>(
         of command: C,
         with file: ReadableFile? = nil,
@@ -58,7 +58,7 @@ struct SharedOptions: ParsableArguments {
         return answer
     }
 
-    /// Prints an answer as JSON if that is wanted, else as `text` says.
+    /// Prints an answer as JSON if the user asked for it, otherwise as `text` formats it.
     func show<Answer: Encodable>(_ answer: Answer, _ text: (Answer) -> ShownText) {
         Console.print(json ? ShownText(json: answer) : text(answer))
     }

@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Replica
 
-/// Files that a person names on the command line and that are read whole: tickets and passphrases.
+/// Files named on the command line that are read whole: tickets and passphrases.
 enum SmallFile {
     private static let bytesMax = 1 << 20
 
@@ -10,7 +10,7 @@ enum SmallFile {
     ///
     /// - Parameters:
     ///   - path: `-` for standard input.
-    ///   - what: How the file is called in messages.
+    ///   - what: The file's name in messages.
     /// - Throws: ``Failure`` with ``Reason/fileUnreadable``.
     static func read(_ path: String, what: String) throws -> [UInt8] {
         let isInput = path == "-"

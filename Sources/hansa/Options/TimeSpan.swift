@@ -4,7 +4,7 @@ import ArgumentParser
 struct TimeSpan: ExpressibleByArgument {
     let seconds: UInt64
 
-    /// Some ten years.
+    /// About ten years.
     private static let secondsMax: UInt64 = 3650 * 86_400
 
     init?(argument: String) {

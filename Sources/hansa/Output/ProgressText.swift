@@ -1,6 +1,6 @@
 import Replica
 
-/// How far a command has come, as people read it.
+/// The progress of a command, as people read it.
 enum ProgressText {
     /// One line, as in `writing 12,000 of 100,000 rows`.
     static func line(_ progress: WorkProgress) -> ShownText {
@@ -14,7 +14,7 @@ enum ProgressText {
         }
     }
 
-    /// Of bytes.
+    /// The share of bytes that are done.
     private static func share(_ progress: WorkProgress) -> ShownText {
         guard let total = progress.total, total > 0 else { return "\(Words.size(progress.done))" }
         return "\(Int(Double(progress.done) / Double(total) * 100)) %"
