@@ -1,4 +1,5 @@
-/// The engine's bounds and intervals.
+/// The bounds and intervals of the engine. It has more than 15 properties, since each is a setting that tests and simulations change
+/// by name; those that belong to one inner machine are grouped.
 package struct EngineSettings: Hashable, Sendable {
     package var overlay = OverlaySettings()
     package var broadcast = BroadcastSettings()
