@@ -85,7 +85,8 @@ extension Statement {
         case .enrolment(let enrolment):
             body = try Self.enrolment(enrolment, signer: signer, alliance: alliance, cryptography: cryptography)
         case .forkProof(let proof):
-            body = try Self.fork(proof, alliance: alliance, cryptography: cryptography)
+            let (log, sequence) = try Self.fork(proof, alliance: alliance, cryptography: cryptography)
+            body = .fork(log: log, sequence: sequence)
         case nil:
             throw .unknownKind
         }
@@ -161,11 +162,13 @@ extension Statement {
         )
     }
 
-    private static func fork(
+    /// Verifies a fork proof; returns the forked log and the sequence of the two headers. Throws the first rule that
+    /// the proof breaks.
+    static func fork(
         _ proof: Hansa_V0_ForkProof,
         alliance: AllianceID,
         cryptography: some Cryptography
-    ) throws(StatementRefusal) -> Body {
+    ) throws(StatementRefusal) -> (log: LogID, sequence: UInt64) {
         guard let first = try? Header(decoding: Array(proof.firstHeader)[...]),
             let second = try? Header(decoding: Array(proof.secondHeader)[...]),
             first.log == second.log, first.sequence == second.sequence,
@@ -183,7 +186,7 @@ extension Statement {
                 throw .badSignature
             }
         }
-        return .fork(log: first.log, sequence: first.sequence)
+        return (first.log, first.sequence)
     }
 
     /// The order of the two halves of a fork proof: by the bytes of the header, then of the signature.

@@ -25,6 +25,9 @@ package enum SignatureTag: String, Sendable {
     case possession = "hansa/possession"
     case voucher = "hansa/voucher"
     case announcement = "hansa/announcement"
+    case consent = "hansa/consent"
+    case claim = "hansa/claim"
+    case rekey = "hansa/rekey"
 
     /// The bytes to sign: the tag, a zero byte and `bytes`.
     package func message(_ bytes: some Collection<UInt8>) -> [UInt8] {
